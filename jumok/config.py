@@ -1,0 +1,305 @@
+"""All options, as frozen dataclasses: the same names on the command line, in TOML, in Python and in a model folder.
+
+`TextConfig` says how lines become tokens, `ModelConfig` what the network is, `LearnConfig` how it is trained, and
+`TrainConfig` is the three with the files. `None` means "chosen from the data" (see `jumok.learn.recipe`); what was chosen
+is written into the model folder, so that a run can be repeated. Checked in one place: `check`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from jumok.errors import ConfigError
+
+TokenizerName = Literal["char", "space", "word", "bpe"]
+UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
+AttentionName = Literal["none", "dot", "general", "concat"]
+SizeName = Literal["small", "medium", "large"]
+TieName = Literal["none", "target", "all"]
+MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
+DecayName = Literal["cosine", "linear", "constant"]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+MatmulName = Literal["auto", "default", "onednn"]
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How a line becomes tokens, and tokens a line."""
+
+    source_column: int = 1
+    """Column of the source in a TSV (first column = 1)."""
+    target_column: int = 2
+    """Column of the target in a TSV."""
+    features_column: int = 0
+    """Column of features (as in inflection: V;PST), given to the encoder as tokens of their own. 0 = none."""
+    features_separator: str = ";"
+    """What stands between two features in their column."""
+    source_tokenizer: TokenizerName = "char"
+    """char: code points; space: parts between blanks (phones); word: words and marks; bpe: subwords learned from the data."""
+    target_tokenizer: TokenizerName = "char"
+    """As --source-tokenizer, for the target."""
+    source_form: UnicodeForm = "none"
+    """Unicode form the source is put in before it is cut (NFD cuts Hangul into jamo). none = text as it is."""
+    target_form: UnicodeForm = "none"
+    """As --source-form, for the target; a decomposed output (NFD, NFKD) is recomposed (NFC) when it is written."""
+    bpe_size: int = 8000
+    """Entries of a bpe vocabulary."""
+    joint_vocabulary: bool | None = None
+    """One vocabulary for both sides. Default: yes where both sides are bpe, no elsewhere."""
+    min_count: int = 1
+    """A token seen less often in training becomes <unk>."""
+    max_tokens: int = 250
+    """Training pairs with a side longer than this many tokens are left out, with a warning."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the network is. Sizes that are None follow --size."""
+
+    attention: AttentionName = "general"
+    """Score of the attention; none = plain encoder-decoder, all the source in its last state."""
+    size: SizeName | None = None
+    """One dial for the sizes below. Default: small for letters (vocabularies under 1,000), medium for words and subwords."""
+    embedding: int | None = None
+    """Numbers in an embedding (small 128, medium 256, large 512)."""
+    hidden: int | None = None
+    """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
+    layers: int = 1
+    """LSTM layers, in the encoder and in the decoder."""
+    bidirectional: bool = True
+    """Encoder in both directions, H/2 each, joined to H."""
+    score_size: int | None = None
+    """Inner size of the concat score. Default: hidden."""
+    readout: Literal["tanh", "linear"] = "tanh"
+    """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
+    readout_size: int | None = None
+    """Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size)."""
+    tie: TieName | None = None
+    """Shared embeddings: target = target embedding and output layer; all = the source's too (joint vocabulary).
+    Default: all where the vocabulary is joint, none elsewhere."""
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How the model is trained. The length is one of --minutes, --epochs, --steps; the whole schedule fits into it."""
+
+    minutes: float | None = None
+    """Wall-clock time of the whole training; turned into --steps after a short calibration, and written down as such."""
+    epochs: float | None = None
+    """Passes over the data. Default, where no length is given: as many as show 250,000 pairs, at least 10."""
+    steps: int | None = None
+    """Updates of the weights."""
+    batch_size: int | None = None
+    """Pairs in a batch (default 32 under 10,000 training pairs, 64 from there on)."""
+    batch_tokens: int | None = None
+    """Batches by target tokens instead of pairs."""
+    pool: int = 64
+    """Batches sorted by length together; pools are shuffled anew each epoch."""
+    learning_rate: float | None = None
+    """Highest rate of Adam (default 3e-3 small, 4e-3 medium, 1e-3 large)."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises from 0."""
+    decay: DecayName = "cosine"
+    """How the rate falls to 0 after the warm-up; constant = it does not."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    dropout: float | None = None
+    """Default by training pairs: 0.5 under 10,000, 0.3 under 60,000, else 0.2."""
+    label_smoothing: float = 0.1
+    """Share of the target's probability spread over the vocabulary."""
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is what is evaluated and kept; 0 = none."""
+    metric: MetricName | None = None
+    """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
+    evaluate_every: int | None = None
+    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a tenth of the time)."""
+    patience: int = 0
+    """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
+    seed: int = 1
+    """Seed of weights, order and dropout."""
+    precision: PrecisionName = "auto"
+    """auto: bfloat16 where a probe at the start finds it clearly faster on this machine, else float32."""
+    matmul: MatmulName = "auto"
+    """Library for float32 products on a CPU; auto: the probe chooses."""
+    threads: int = 0
+    """CPU threads; 0 = all cores."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run: files, text, model, learning."""
+
+    pairs: str = ""
+    """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
+    dev: str = ""
+    """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
+    out: str = ""
+    """Model folder to write."""
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How a trained model is searched for its best output."""
+
+    beam: int = 1
+    """Hypotheses kept at each step; 1 = greedy."""
+    nbest: int = 1
+    """Hypotheses returned for a line (at most --beam)."""
+    length_penalty: float = 1.0
+    """Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation."""
+    max_length: int | None = None
+    """Most tokens written for a line. Default: grows with the source, as learned from the training pairs."""
+    batch_size: int = 64
+    """Lines decoded together."""
+
+
+Config = TypeVar("Config")
+
+
+def options(cls: type) -> dict[str, dataclasses.Field]:
+    """Every option of a config class and of the classes inside it, flat, by name."""
+    found = {}
+    hints = get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        inner = hints[f.name]
+        found.update(options(inner) if dataclasses.is_dataclass(inner) else {f.name: f})
+    return found
+
+
+def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
+    """A config from flat or nested names; unknown names and wrong values are refused with what was wanted.
+
+    Args:
+        cls: the config class.
+        values: {"attention": "dot", …} or {"model": {"attention": "dot"}, …}, as from TOML, JSON or keyword arguments.
+        where: named in errors: a file, "the command line", "jumok.train".
+    """
+    known = options(cls)
+    sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(value if name in sections and isinstance(value, dict) else {name.replace("-", "_"): value})
+    for name in flat:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return check(_fill(cls, flat, where), where)
+
+
+def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
+    hints = get_type_hints(cls)
+    made = {}
+    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if dataclasses.is_dataclass(hints[f.name]):
+            made[f.name] = _fill(hints[f.name], flat, where)
+        elif f.name in flat:
+            made[f.name] = _value(hints[f.name], flat[f.name], f.name, where)
+    return cls(**made)
+
+
+def _value(hint: Any, value: Any, name: str, where: str) -> Any:
+    """`value` as the type `hint`, or a ConfigError."""
+    choices = [c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,))]
+    if any(isinstance(c, str) for c in choices):  # a Literal, maybe optional
+        names = [c for c in choices if isinstance(c, str)]
+        if value in names or (value is None and type(None) in choices):
+            return value
+        raise ConfigError(f"{where}: {name} is {value!r}; it can be {', '.join(names)}")
+    if value is None and type(None) in choices:
+        return None
+    if float in choices and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if str in choices and isinstance(value, Path):
+        return str(value)
+    for kind in (bool, int, float, str):
+        if kind in choices and type(value) is kind:
+            return value
+    wanted = " or ".join(c.__name__ for c in choices if c is not type(None))
+    raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
+
+
+def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None:
+    if not good:
+        raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
+
+
+_AT_LEAST_ONE = (
+    "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size epochs "
+    "steps batch_size batch_tokens pool evaluate_every beam nbest max_length"
+).split()
+_NOT_NEGATIVE = "features_column weight_decay length_penalty patience threads seed".split()
+_SHARES = "warmup dropout label_smoothing average".split()
+
+
+def check(config: Config, where: str = "options") -> Config:
+    """The config itself if all its values and their combinations can be; else a ConfigError that says why."""
+    value = {name: _get(config, name) for name in options(type(config))}
+    for name, v in value.items():
+        if v is None:
+            continue
+        if name in _AT_LEAST_ONE:
+            _require(v >= (0 if name == "epochs" else 1) and v > 0, where, name, v, "more than 0" if name == "epochs" else "1 or more")
+        elif name in _NOT_NEGATIVE:
+            _require(v >= 0, where, name, v, "0 or more")
+        elif name in _SHARES:
+            _require(0 <= v < 1, where, name, v, "from 0 to below 1")
+        elif name in ("minutes", "learning_rate", "clip"):
+            _require(v > 0, where, name, v, "more than 0")
+    if isinstance(config, SearchConfig):
+        _require(config.nbest <= config.beam, where, "nbest", config.nbest, f"at most beam ({config.beam})")
+    if isinstance(config, TrainConfig):
+        _check_run(config, where)
+    return config
+
+
+def _check_run(run: TrainConfig, where: str) -> None:
+    lengths = [n for n in ("minutes", "epochs", "steps") if getattr(run.learn, n) is not None]
+    if len(lengths) > 1:
+        raise ConfigError(f"{where}: {' and '.join(lengths)} are given; give one, the others follow from it")
+    if run.model.bidirectional and run.model.hidden is not None and run.model.hidden % 2:
+        raise ConfigError(f"{where}: hidden is {run.model.hidden}; with both directions it must be even, H/2 for each")
+    if run.model.readout == "linear" and run.model.tie in ("target", "all"):
+        raise ConfigError(f"{where}: tie is {run.model.tie!r} with a linear readout; tied embeddings need --readout tanh")
+    if run.model.tie == "all" and run.text.joint_vocabulary is False:
+        raise ConfigError(f"{where}: tie is 'all' but joint_vocabulary is off; one table for both sides needs one vocabulary")
+    if run.text.joint_vocabulary and run.text.source_tokenizer != run.text.target_tokenizer:
+        raise ConfigError(f"{where}: joint_vocabulary needs the same tokenizer on both sides")
+    columns = [run.text.source_column, run.text.target_column] + [run.text.features_column] * bool(run.text.features_column)
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"{where}: source, target and features columns are {columns}; they must differ")
+
+
+def _get(config: Any, name: str) -> Any:
+    for f in dataclasses.fields(config):
+        v = getattr(config, f.name)
+        if f.name == name:
+            return v
+        if dataclasses.is_dataclass(v) and name in options(type(v)):
+            return _get(v, name)
+    raise KeyError(name)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The config as plain nested dicts, for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_toml(path: str | Path) -> dict[str, Any]:
+    """Options from a TOML file, as `build` takes them."""
+    try:
+        with open(path, "rb") as f:
+            return tomllib.load(f)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; --config takes a TOML file of options") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: not TOML: {e}") from None

@@ -1,0 +1,34 @@
+"""The tree of errors: everything a user can cause derives from `JumokError`.
+
+A message says where (file, line, option), what came, what was wanted, and what to do. The command line prints it as one
+line and ends with `exit_code`; a traceback is only ever our own mistake.
+"""
+
+
+class JumokError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+    exit_code = 2
+
+
+class ConfigError(JumokError):
+    """An option that cannot be: a wrong name, value, or combination."""
+
+
+class DataError(JumokError):
+    """A file of pairs or text that cannot be used as it is; the message names file and line."""
+
+
+class FolderError(JumokError):
+    """A model folder that is missing, damaged, too new, or not one at all."""
+
+
+class TrainingError(JumokError):
+    """Training that cannot go on: a loss that is not finite, a checkpoint that does not fit, a disk that is full."""
+
+
+class MissingExtra(JumokError):
+    """A part of Jumok whose packages are not installed; the message is the line that installs them."""
+
+    def __init__(self, purpose: str, extra: str, package: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed: pip install 'jumok[{extra}]'")

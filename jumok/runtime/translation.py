@@ -1,0 +1,48 @@
+"""What a translation is: text, tokens, and the attention weights that go with every token.
+
+Letters: T output steps (the end token is a step like any other), S source positions (the source's end token is one too).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+END = "</s>"
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """One source line and what a model made of it.
+
+    Attributes:
+        source: the source line as it was given.
+        text: the output as text (detokenized; without the end token).
+        source_tokens: S tokens the encoder read, features included, `</s>` last.
+        tokens: T tokens the decoder wrote; `</s>` last unless the length limit cut the output (then `finished` is False).
+        weights: [T, S] float32, row t = attention over the source when token t was written; rows sum to 1.
+            None for a model without attention and for an empty source.
+        log_probability: sum over the T tokens of their natural-log probabilities.
+        score: what search ranked by: log_probability / T ** length_penalty.
+        finished: whether the output ended with `</s>`.
+        alternatives: further hypotheses of the n-best list, best first (empty unless asked for).
+    """
+
+    source: str
+    text: str
+    source_tokens: tuple[str, ...]
+    tokens: tuple[str, ...]
+    weights: np.ndarray | None
+    log_probability: float
+    score: float
+    finished: bool = True
+    alternatives: tuple[Translation, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        from jumok.explain import to_html
+
+        return to_html(self, whole_page=False)

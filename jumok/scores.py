@@ -1,0 +1,87 @@
+"""Attention: the scores, each written once for NumPy and torch alike; the mask, the softmax and the context beside them.
+
+To add a score, write its `keys` and its `score` below and give it a line in `SCORES`. The tests find it there.
+
+Letters: B sentences, T queries a sentence (decoder steps, or beams), S source positions, H size of memory and query,
+A inner size of `concat`, K size of the keys. A function here takes arrays of either library and uses only what both spell
+alike (`@`, `swapaxes`, arithmetic); `xp` is the library itself (`numpy` or `torch`) where a name is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any  # numpy.ndarray or torch.Tensor
+Parameters = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One attention score as a formula.
+
+    Attributes:
+        shapes: (H, A) -> the score's parameters by name with their shapes.
+        keys: (xp, parameters, memory [B, S, H]) -> keys [B, S, K], computed once a sentence.
+        score: (xp, parameters, query [B, T, H], keys [B, S, K]) -> scores [B, T, S].
+        formula: the formula as people write it, for docs and `jumok info`.
+        source: the paper it comes from.
+    """
+
+    shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
+    keys: Callable[[Any, Parameters, Array], Array]
+    score: Callable[[Any, Parameters, Array, Array], Array]
+    formula: str
+    source: str
+
+
+def _products(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
+    return query @ keys.swapaxes(-1, -2)
+
+
+def _concat_score(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
+    inner = (query @ p["W_q"].swapaxes(-1, -2))[..., :, None, :] + keys[..., None, :, :]  # [B, T, S, A]
+    return xp.tanh(inner) @ p["v"]
+
+
+SCORES: dict[str, Score] = {
+    "dot": Score(
+        shapes=lambda H, A: {},
+        keys=lambda xp, p, memory: memory,
+        score=_products,
+        formula="h_t · h̄_s",
+        source="Luong, Pham & Manning 2015, eq. 8",
+    ),
+    "general": Score(
+        shapes=lambda H, A: {"W_a": (H, H)},
+        keys=lambda xp, p, memory: memory @ p["W_a"].swapaxes(-1, -2),
+        score=_products,
+        formula="h_t · W_a h̄_s",
+        source="Luong, Pham & Manning 2015, eq. 8",
+    ),
+    "concat": Score(
+        shapes=lambda H, A: {"W_q": (A, H), "W_m": (A, H), "v": (A,)},
+        keys=lambda xp, p, memory: memory @ p["W_m"].swapaxes(-1, -2),
+        score=_concat_score,
+        formula="v · tanh(W_q h_t + W_m h̄_s)",
+        source="Bahdanau, Cho & Bengio 2015, app. A.1.2; Luong, Pham & Manning 2015, eq. 8",
+    ),
+}
+
+ATTENTIONS = ("none", *SCORES)
+
+
+def weights(xp: Any, scores: Array, mask: Array) -> Array:
+    """Softmax over the source positions that are real. scores [B, T, S], mask [B, S] True where real -> [B, T, S].
+
+    A pad's weight is exactly 0, whatever its score; rows sum to 1. Each row must have at least one real position.
+    """
+    scores = xp.where(mask[..., None, :], scores, -float("inf"))
+    scores = xp.exp(scores - xp.amax(scores, -1)[..., None])
+    return scores / scores.sum(-1)[..., None]
+
+
+def context(weights: Array, memory: Array) -> Array:
+    """c_t = Σ_s a_t(s) h̄_s. weights [B, T, S], memory [B, S, H] -> [B, T, H]."""
+    return weights @ memory
