@@ -1,0 +1,33 @@
+"""Jumok: sequence-to-sequence models with attention. Train from a table of pairs, see what attention did, run anywhere."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# public name -> the module it lives in; looked up on first use, so that `import jumok` stays light and torch-free
+_HOMES = {
+    "load": "jumok.runtime",
+    "Translation": "jumok.runtime",
+    "Translator": "jumok.runtime",
+    "train": "jumok.learn",
+    "JumokError": "jumok.errors",
+}
+__all__ = ["JumokError", "Translation", "Translator", "__version__", "load", "train"]
+
+if TYPE_CHECKING:
+    from jumok.errors import JumokError
+    from jumok.learn import train
+    from jumok.runtime import Translation, Translator, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'jumok' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,34 @@
+"""Text: strings to arrays and back; lines, pairs, tokenizers, vocabularies, batches."""
+
+from jumok.text.batches import Batch, Batches, in_length_order
+from jumok.text.codec import Codec, Side, build_codec, is_joint
+from jumok.text.lines import Line, read_lines
+from jumok.text.pairs import Pair, check_dev, read_pairs, split_dev
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
+
+__all__ = [
+    "END",
+    "PAD",
+    "SPECIALS",
+    "START",
+    "TOKENIZERS",
+    "UNK",
+    "Batch",
+    "Batches",
+    "Codec",
+    "Line",
+    "Pair",
+    "Side",
+    "Tokenizer",
+    "Vocabulary",
+    "build_codec",
+    "check_dev",
+    "in_length_order",
+    "is_joint",
+    "load_tokenizer",
+    "read_lines",
+    "read_pairs",
+    "split_dev",
+    "train_tokenizer",
+]

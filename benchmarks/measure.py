@@ -1,0 +1,76 @@
+"""What all benchmarks share: the line they print (machine, versions, commit, figures) and timing in turns."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("jumok", "numpy", "torch", "tokenizers", "safetensors", "sacrebleu")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, the cores this process may use, memory in GiB, system."""
+    processor, memory = platform.processor() or platform.machine(), None
+    if os.path.exists("/proc/cpuinfo"):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"processor": processor, "cores": cores, "memory_gib": memory, "system": platform.platform(terse=True)}
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that matter, where installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Short hash of the commit that ran, with + when tracked files differ from it; None outside a repository."""
+    try:
+        dirty = _git("status", "--porcelain", "--untracked-files=no")
+        return _git("rev-parse", "--short=12", "HEAD") + ("+" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).resolve().parent
+    return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def emit(question: str, **figures: Any) -> None:
+    """Print the result as one JSON line: question, figures, machine, versions, commit."""
+    line = {"question": question, **figures, "machine": machine(), "versions": versions(), "commit": commit()}
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+def alternate(functions: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
+    """Run each function once untimed, then `rounds` times in turns; the seconds of each timed call, by name."""
+    for function in functions.values():
+        function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> dict[str, float]:
+    """How many times faster `fast` is than `slow`: ratio of the medians, and the lowest and highest ratio of one round."""
+    rounds = [s / f for s, f in zip(seconds[slow], seconds[fast], strict=True)]
+    medians = statistics.median(seconds[slow]) / statistics.median(seconds[fast])
+    return {"ratio": round(medians, 3), "lowest": round(min(rounds), 3), "highest": round(max(rounds), 3)}

@@ -1,0 +1,358 @@
+"""The command line: parse, call one function, print. Options are the dataclasses here and in `jumok.config`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
+
+import jumok
+from jumok import config
+from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig
+from jumok.errors import ConfigError, JumokError
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model from a table of pairs; the best one, by a metric of what it writes on its own, ends in --out.
+
+    jumok train words.tsv --dev dev.tsv --out model --target-tokenizer space --minutes 2
+    """
+
+    pairs: Positional[str] = ""
+    """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
+    dev: str = ""
+    """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
+    out: str = ""
+    """Model folder to write."""
+    config: str = ""
+    """TOML file with any of these options by name; what stands on the command line goes over it."""
+    resume: bool = False
+    """Go on from the checkpoint in --out."""
+    overwrite: bool = False
+    """Replace what is at --out."""
+    quiet: bool = False
+    """Show nothing but errors."""
+    text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
+    model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
+    learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate lines: a line in, a line out, always.
+
+    echo attention | jumok translate model --beam 5
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    file: Positional[str] = "-"
+    """Lines to translate (.gz too; - = standard input). For a model with features: SOURCE, a tab, FEATURES."""
+    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    json: bool = False
+    """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Translate the sources of a test file and measure how well: each metric with its signature.
+
+    jumok evaluate model test.tsv --beam 5
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    test: Positional[str]
+    """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
+    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
+    """Which metrics."""
+    tokenize: str = ""
+    """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: none for space-separated targets, else 13a."""
+    lowercase: bool = False
+    """Compare without regard to case."""
+    json: bool = False
+    """JSON instead of a table."""
+    outputs: str = ""
+    """Also write source, output and references of every line to this TSV."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Show which source positions each output token used: a picture of the attention.
+
+    jumok explain model attention --out picture.svg
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    source: Positional[str]
+    """The text to translate."""
+    features: tuple[str, ...] = ()
+    """Features of the source, for a model that has them."""
+    beam: int = 1
+    """Hypotheses kept at each step; 1 = greedy."""
+    out: str = ""
+    """File to write: .svg, .html, .png, .pdf, .csv or .json. Default: a heatmap in the terminal."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """Tell what a model folder holds.
+
+    jumok info model
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    json: bool = False
+    """JSON instead of lines."""
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """Train a model that pronounces English words, from the CMU dictionary, and look at what it does.
+
+    jumok quickstart
+    """
+
+    out: str = "quickstart"
+    """Folder for data, model and picture."""
+    minutes: float = 4.0
+    """Training time."""
+
+
+def train(o: Train) -> int:
+    from jumok.learn import train
+
+    run = TrainConfig(o.pairs, o.dev, o.out, o.text, o.model, o.learn)
+    done = train(config=config.check(run, "command line"), resume=o.resume, overwrite=o.overwrite, quiet=o.quiet)
+    return 128 + done.interrupted if done.interrupted else 0
+
+
+def translate(o: Translate) -> int:
+    from jumok.runtime import load
+    from jumok.text import read_lines
+
+    config.check(o.search, "command line")
+    model = load(o.model)
+
+    def lines() -> Iterator[str]:
+        for line in read_lines(o.file):
+            if line.problem:
+                _say(f"{o.file}: line {line.number}: {line.problem}; an empty line is written for it")
+            yield line.text or ""
+
+    interactive = o.file == "-" and sys.stdin.isatty()
+    for t in model.translate_lines(
+        lines(),
+        beam=o.search.beam,
+        nbest=o.search.nbest,
+        length_penalty=o.search.length_penalty,
+        max_length=o.search.max_length,
+        batch_size=1 if interactive else o.search.batch_size,
+    ):
+        if o.json:
+            from jumok.explain import to_json_line
+
+            print(to_json_line(t), flush=interactive)
+        elif o.search.nbest > 1:
+            print("\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives)), flush=interactive)
+        else:
+            print(_one_line(t.text), flush=interactive)
+    return 0
+
+
+def evaluate(o: Evaluate) -> int:
+    from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
+    from jumok.runtime import load
+    from jumok.text import read_pairs
+
+    config.check(o.search, "command line")
+    model = load(o.model)
+    text = model.config.text
+    different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
+    found = []
+    with _Bar(f"translating {len(different):,} sources", len(different)) as bar:
+        size = 16 * o.search.batch_size
+        for i in range(0, len(different), size):
+            part = different[i : i + size]
+            found += model.translate(
+                [source for source, _ in part],
+                features=[features for _, features in part] if text.features_column else None,
+                beam=o.search.beam,
+                length_penalty=o.search.length_penalty,
+                max_length=o.search.max_length,
+                batch_size=o.search.batch_size,
+            )
+            bar.advance(len(part))
+    options = MeasureOptions(
+        unit="char" if text.target_tokenizer == "char" else "space",
+        tokenize=o.tokenize or ("none" if text.target_tokenizer == "space" else "13a"),
+        lowercase=o.lowercase,
+    )
+    outputs = [t.text for t in found]
+    measured = []
+    for name in o.metrics:
+        try:
+            measured.append(measure(name, outputs, references, options))
+        except jumok.errors.MissingExtra as e:
+            if len(o.metrics) == 1:
+                raise
+            _say(f"left out: {e}")
+    if o.outputs:
+        with open(o.outputs, "w", encoding="utf-8", newline="\n") as f:
+            for (source, _), output, gold in zip(different, outputs, references, strict=True):
+                f.write("\t".join([source, _one_line(output), *gold]) + "\n")
+    searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
+    if o.json:
+        unfinished = sum(not t.finished for t in found)
+        facts = {"model": o.model, "test": o.test, "search": searched, "lines": len(found), "cut at the length limit": unfinished}
+        print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
+    else:
+        print(f"{len(found):,} sources of {o.test}, {searched}")
+        print("\n".join(table(measured)))
+    return 0
+
+
+def explain(o: Explain) -> int:
+    from jumok.explain import terminal_color, to_terminal, write
+    from jumok.runtime import load
+
+    t = load(o.model).translate(o.source, features=o.features or None, beam=o.beam)
+    if o.out:
+        write(t, o.out)
+        print(f"{t.text}\nwritten to {o.out}")
+    else:
+        import shutil
+
+        width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+        print(to_terminal(t, terminal_color(sys.stdout, os.environ), width))
+        print(f"{t.text}   (log-probability {t.log_probability:.3f})")
+    return 0
+
+
+def info(o: Info) -> int:
+    from jumok.runtime import load
+
+    facts = load(o.model).info()
+    if o.json:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        width = max(len(name) for name in facts)
+        for name, value in facts.items():
+            print(f"{name:<{width}}  {value}")
+    return 0
+
+
+def quickstart(o: Quickstart) -> int:
+    from jumok.quickstart import run
+
+    return run(o.out, o.minutes)
+
+
+COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+    "train": (Train, train),
+    "translate": (Translate, translate),
+    "evaluate": (Evaluate, evaluate),
+    "explain": (Explain, explain),
+    "info": (Info, info),
+    "quickstart": (Quickstart, quickstart),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale: our text is UTF-8
+    try:
+        return _run(arguments)
+    except JumokError as e:
+        _say(f"jumok: {e}")
+        return e.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has gone (… | head): nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"jumok {jumok.__version__}")
+        return 0
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        raise ConfigError(f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(COMMANDS)}"))
+    kind, command = COMMANDS[name]
+    rest = arguments[1:]
+    default = _from_config_file(rest) if kind is Train else None
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
+
+
+def _overview() -> str:
+    lines = [f"jumok {jumok.__version__}: sequence-to-sequence models with attention", "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
+    for name, (kind, _) in COMMANDS.items():
+        first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
+        lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
+    return "\n".join(lines)
+
+
+def _from_config_file(arguments: list[str]) -> Train | None:
+    """The defaults that a --config file sets for `train`, so that the command line goes over them."""
+    path = next((b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--config"), None)
+    path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
+    if path is None:
+        return None
+    run = config.build(TrainConfig, config.from_toml(path), path)
+    return Train(run.pairs, run.dev, run.out, text=run.text, model=run.model, learn=run.learn)
+
+
+def _one_line(text: str) -> str:
+    """A line out for a line in: whatever an output holds, it stays on its line."""
+    return text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stderr)
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total, self.bar = title, total, None
+
+    def __enter__(self) -> _Bar:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task(self.title, total=self.total)
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def advance(self, n: int) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.task, n)

@@ -1,0 +1,149 @@
+"""A translation as data: CSV of the weights, and JSON (schema jumok.translation/1) there and back.
+
+Letters: T output steps, S source positions.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from jumok.errors import DataError
+from jumok.explain.alignment import weights_of
+from jumok.runtime.translation import Translation
+
+SCHEMA = "jumok.translation/1"
+# Raw, the first three end a line for some readers of JSON lines, and surrogates cannot be written as UTF-8.
+_TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
+
+
+def to_csv(translation: Translation) -> str:
+    """RFC 4180 text: a header of an empty cell and S source tokens, then T rows of a token and its S weights.
+
+    Tokens stand as they are; weights with as many digits as float32 needs to be read back the same.
+    Raises JumokError where the translation has no weights.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["", *translation.source_tokens])
+    for token, row in zip(translation.tokens, weights_of(translation), strict=True):
+        writer.writerow([token, *(_shortest(weight) for weight in row)])
+    return out.getvalue()
+
+
+def _shortest(weight: np.float32) -> str:
+    return str(np.float32(weight))
+
+
+def _to_dict(translation: Translation) -> dict[str, Any]:
+    weights = translation.weights
+    return {
+        "source": translation.source,
+        "text": translation.text,
+        "source_tokens": list(translation.source_tokens),
+        "tokens": list(translation.tokens),
+        "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
+        "log_probability": float(translation.log_probability),
+        "score": float(translation.score),
+        "finished": translation.finished,
+        "alternatives": [_to_dict(alternative) for alternative in translation.alternatives],
+    }
+
+
+def to_json_line(translation: Translation) -> str:
+    """As `to_json`, on one line and without its newline: one of `jumok translate --json`."""
+    data = {"schema": SCHEMA, **_to_dict(translation)}
+    return _writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def to_json(translation: Translation) -> str:
+    """JSON to read and compare: a key a line, a row of weights a line.
+
+    `weights` is null where there are none; alternatives have the same keys, without `schema`.
+    """
+    data = {"schema": SCHEMA, **_to_dict(translation)}
+    return "{\n" + ",\n".join(f' "{key}": {_laid_out(value)}' for key, value in data.items()) + "\n}\n"
+
+
+def _laid_out(value: Any) -> str:
+    """One line, but a list of lists or objects has one for each of its items."""
+    if isinstance(value, list) and value and isinstance(value[0], list | dict):
+        return "[\n" + ",\n".join(f"  {_laid_out(item)}" for item in value) + "\n ]"
+    return _writable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _writable(text: str) -> str:
+    return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def from_json(text: str) -> Translation:
+    """What `to_json` and `to_json_line` wrote. Raises DataError that names the key, for anything else."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"translation JSON: {error}; one JSON object of schema {SCHEMA} was wanted") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        came = repr(data.get("schema")) if isinstance(data, dict) else type(data).__name__
+        raise DataError(
+            f"translation JSON, schema: {came} came; {SCHEMA!r} was wanted; write it with `jumok translate --json`, "
+            "or update jumok if the file is from a newer one"
+        )
+    return _from_dict(data, "translation JSON")
+
+
+def _from_dict(data: dict[str, Any], where: str) -> Translation:
+    def get(key: str, kinds: tuple[type, ...], wanted: str) -> Any:
+        if key not in data:
+            raise DataError(f"{where}, {key}: the key is missing; {wanted} was wanted")
+        value = data[key]
+        if type(value) not in kinds:  # isinstance would take true for a number
+            raise DataError(f"{where}, {key}: {type(value).__name__} came; {wanted} was wanted")
+        return value
+
+    def number(key: str) -> float:
+        value = get(key, (int, float), "a number")
+        if not -1e300 < value < 1e300:  # Python's reader takes NaN, Infinity and numbers beyond float64
+            raise DataError(f"{where}, {key}: {value!r:.60} came; a finite number was wanted")
+        return float(value)
+
+    def strings(key: str) -> tuple[str, ...]:
+        values = get(key, (list,), "a list of strings")
+        if not all(isinstance(value, str) for value in values):
+            raise DataError(f"{where}, {key}: not all of it are strings; a list of strings was wanted")
+        return tuple(values)
+
+    source_tokens, tokens = strings("source_tokens"), strings("tokens")
+    rows = get("weights", (list, type(None)), "a list of rows or null")
+    alternatives = get("alternatives", (list,), "a list of translations")
+    for k, alternative in enumerate(alternatives):
+        if not isinstance(alternative, dict):
+            raise DataError(f"{where}, alternatives[{k}]: {type(alternative).__name__} came; an object was wanted")
+    return Translation(
+        source=get("source", (str,), "a string"),
+        text=get("text", (str,), "a string"),
+        source_tokens=source_tokens,
+        tokens=tokens,
+        weights=None if rows is None else _weights(rows, len(tokens), len(source_tokens), where),
+        log_probability=number("log_probability"),
+        score=number("score"),
+        finished=get("finished", (bool,), "true or false"),
+        alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
+    )
+
+
+def _weights(rows: list[Any], T: int, S: int, where: str) -> np.ndarray:
+    if len(rows) != T:
+        raise DataError(f"{where}, weights: {len(rows)} rows came; {T} were wanted, one for each of `tokens`")
+    for t, row in enumerate(rows):
+        if not isinstance(row, list) or any(type(weight) not in (int, float) for weight in row):
+            raise DataError(f"{where}, weights[{t}]: {row!r:.60} came; a list of numbers was wanted")
+        if len(row) != S:
+            raise DataError(f"{where}, weights[{t}]: {len(row)} numbers came; {S} were wanted, one for each of `source_tokens`")
+        if not all(0 <= weight <= 1.001 for weight in row):
+            raise DataError(f"{where}, weights[{t}]: a number outside 0 to 1 came; attention weights were wanted")
+    return np.array(rows, dtype=np.float32).reshape(T, S)

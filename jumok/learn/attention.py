@@ -1,0 +1,57 @@
+"""Attention in training: the scores of `jumok.scores` on torch tensors, `concat` without its large intermediate.
+
+Letters: B sentences, T queries, S source positions, H memory and query, A inner size of concat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from jumok import scores
+
+_CHUNK = 1 << 20  # numbers of tanh(...) formed at a time: 4 MB, which stays in the caches
+
+
+class _ConcatScore(torch.autograd.Function):
+    """v · tanh(q_t + k_s), its tanh formed anew in the backward pass: [B, T, S, A] is never kept, nor ever whole."""
+
+    @staticmethod
+    def forward(ctx, query: Tensor, keys: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(query, keys, v)
+        out = query.new_empty(query.shape[0], query.shape[1], keys.shape[1])
+        for rows in _chunks(query, keys):
+            inner = (query[rows, :, None, :] + keys[rows, None, :, :]).tanh_()
+            out[rows] = inner @ v
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        query, keys, v = ctx.saved_tensors
+        d_query, d_keys, d_v = torch.empty_like(query), torch.empty_like(keys), torch.zeros_like(v)
+        for rows in _chunks(query, keys):
+            inner = (query[rows, :, None, :] + keys[rows, None, :, :]).tanh_()  # [b, T, S, A]
+            g = grad[rows]
+            d_v += g.flatten() @ inner.flatten(0, 2)
+            inner.square_().neg_().add_(1).mul_(g[..., None])  # (1 - tanh²) · g
+            d_query[rows] = inner.sum(2)
+            d_keys[rows] = inner.sum(1)
+        return d_query.mul_(v), d_keys.mul_(v), d_v
+
+
+def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
+    sentences, size = query.shape[0], query.shape[1] * keys.shape[1] * keys.shape[2]
+    each = max(1, _CHUNK // max(1, size))
+    return [slice(i, i + each) for i in range(0, sentences, each)]
+
+
+def attend(name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor, mask: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """All queries at once. query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H] -> context [B, T, H], weights [B, T, S]."""
+    if name == "concat" and torch.is_grad_enabled():
+        raw = _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
+    else:
+        raw = scores.SCORES[name].score(torch, p, query, keys)
+    weights = scores.weights(torch, raw, mask)
+    return scores.context(weights, memory), weights

@@ -1,0 +1,52 @@
+"""The moving average of the weights: what is evaluated and kept while the rate is high (Polyak & Juditsky 1992)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """Keeps average = decay · average + (1 - decay) · weights, with a smaller decay over the first steps.
+
+    `rate` 0 keeps no average: the weights themselves are used.
+    """
+
+    def __init__(self, model: nn.Module, rate: float) -> None:
+        self.model, self.rate = model, rate
+        self.names = [name for name, _ in model.named_parameters()] if rate else []
+        self.weights = [p.detach().clone() for p in model.parameters()] if rate else []
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """After update number `step` (0-based) of the weights."""
+        if self.rate:
+            decay = min(self.rate, (1 + step) / (10 + step))
+            torch._foreach_lerp_(self.weights, list(self.model.parameters()), 1 - decay)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[nn.Module]:
+        """The model with the averaged weights and in evaluation mode; as it was afterwards."""
+        training = self.model.training
+        self._swap()
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.train(training)
+            self._swap()
+
+    def _swap(self) -> None:
+        for p, a in zip(self.model.parameters(), list(self.weights), strict=bool(self.rate)):
+            p.data, a.data = a.data, p.data
+
+    def state(self) -> dict[str, Tensor]:
+        """The averages by name, for a checkpoint."""
+        return dict(zip(self.names, self.weights, strict=True))
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        for name, a in self.state().items():
+            a.copy_(state[name])

@@ -1,0 +1,46 @@
+"""The model card: a page a person reads to know what a model folder holds, how good it is, and how to use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jumok
+from jumok.config import TrainConfig
+
+
+def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> str:
+    """Markdown for the folder's README.md; metrics are those of the best evaluation on dev."""
+    text, model, learn = run.text, run.model, run.learn
+    best = next((e for e in reversed(history) if e["best"]), None)
+    lines = [
+        "# A jumok model",
+        "",
+        f"Made by jumok {jumok.__version__}: an LSTM encoder-decoder, attention `{model.attention}`, "
+        f"{model.layers} layer{'s' * (model.layers > 1)}, hidden {model.hidden}, embedding {model.embedding}.",
+        "",
+        f"- source: `{text.source_tokenizer}` tokens" + f", Unicode form {text.source_form}" * (text.source_form != "none"),
+        f"- target: `{text.target_tokenizer}` tokens" + f", Unicode form {text.target_form}" * (text.target_form != "none"),
+        f"- trained on {pairs:,} pairs of `{run.pairs}`, seed {learn.seed}, {learn.steps or 0:,} steps planned",
+    ]
+    if best:
+        lines += [
+            "",
+            f"On dev (`{run.dev or 'set aside from the training pairs'}`), free running, greedy, at step {best['step']:,}:",
+            "",
+            "| metric | value |",
+            "| --- | --- |",
+            *(f"| {'teacher-forced loss (nats a token)' if m == 'loss' else m} | {best[m]:.3f} |" for m in best["metrics"]),
+            "",
+            "Dev chose the model, so these flatter it a little: `jumok evaluate` on a test file tells what to expect.",
+        ]
+    lines += [
+        "",
+        "```",
+        "echo 'your text' | jumok translate THIS_FOLDER",
+        "jumok explain THIS_FOLDER 'your text'",
+        "```",
+        "",
+        "`config.json` holds every option of the run, `history.json` its course.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,216 @@
+"""The loop: batches in, better weights out, until the schedule ends, patience does, or a person says stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jumok import schedules
+from jumok.config import LearnConfig
+from jumok.errors import TrainingError
+from jumok.learn.average import Average
+from jumok.learn.evaluation import Development, tensors
+from jumok.learn.machine import Machine
+from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.progress import Display
+from jumok.text import Batch, Batches
+
+LOOK = 20  # steps between two looks at loss and rate
+
+
+@dataclass
+class Position:
+    """Where a run is: what a checkpoint holds beside tensors.
+
+    Attributes:
+        step: updates done; with the seed it settles epoch and batch.
+        seconds: training time so far, earlier sittings included.
+        best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
+        history: one entry an evaluation.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Sums:
+    """Running sums since the last evaluation; loss stays a tensor, so that no step waits to read it."""
+
+    loss: Tensor | float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Loop:
+    """One model in training.
+
+    Args:
+        model, batches, dev, learn: what is trained, on what, judged by what, how (all of `learn` settled, `steps` too).
+        keep: called with the position when a new best model is in place (average swapped in).
+        save: called with the position after each evaluation, to write a checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        batches: Batches,
+        dev: Development,
+        learn: LearnConfig,
+        machine: Machine,
+        display: Display,
+        keep: Callable[[Position], None],
+        save: Callable[[Position], None],
+    ) -> None:
+        self.model, self.batches, self.dev, self.learn, self.machine, self.display = model, batches, dev, learn, machine, display
+        self.keep, self.save = keep, save
+        self.parameters = list(model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
+        )
+        self.average = Average(model, learn.average)
+        self.position = Position()
+        self.interrupted = False
+
+    def update(self, batch: Batch, rate: float) -> tuple[Tensor, int]:
+        """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens."""
+        source, lengths, target, real = tensors(batch, self.machine.device)
+        with self.machine.autocast():
+            losses = self.model.loss(source, lengths, shifted(target), target, real, self.learn.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        (losses.loss / losses.tokens).backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        return losses.nll.detach(), losses.tokens
+
+    def run(self) -> None:
+        """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
+        steps, every = self.learn.steps, self.learn.evaluate_every
+        assert steps is not None and every is not None
+        at, sums, stream = self.position, Sums(), self._batches_from(self.position.step)
+        start, before = time.perf_counter(), at.seconds
+        look = start, 0
+        self.model.train()
+        while at.step < steps and not self.interrupted:
+            tick = time.perf_counter()
+            rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
+            loss, tokens = self.update(next(stream), rate)
+            self.average.update(at.step)
+            at.step += 1
+            sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
+            sums.seconds += time.perf_counter() - tick
+            if at.step % LOOK == 0:
+                mean = self._finite(float(sums.loss) / sums.tokens, at.step)
+                now = time.perf_counter()
+                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), mean)
+                look = now, sums.tokens
+            at.seconds = before + time.perf_counter() - start
+            if at.step % every == 0 or at.step == steps:
+                self._evaluate(sums, rate)
+                at.seconds = before + time.perf_counter() - start
+                self.save(at)
+                sums, look = Sums(), (time.perf_counter(), 0)
+                if self.learn.patience and at.stale >= self.learn.patience:
+                    self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+                    return
+
+    @property
+    def _highest(self) -> float:
+        assert self.learn.learning_rate is not None
+        return self.learn.learning_rate
+
+    def _evaluate(self, sums: Sums, rate: float) -> None:
+        at = self.position
+        train_loss = self._finite(float(sums.loss) / max(1, sums.tokens), at.step)
+        with self.average.in_place():
+            metrics = self.dev.evaluate(self.model, self.machine)
+            value = metrics[self.dev.metric]
+            best = math.isfinite(metrics["loss"]) and self.dev.better(value, at.best)
+            entry = {
+                "step": at.step,
+                "epoch": at.step / len(self.batches),
+                "seconds": at.seconds,
+                "learning_rate": rate,
+                "tokens_per_second": sums.tokens / max(sums.seconds, 1e-9),
+                "train_loss": train_loss,
+                "metrics": list(metrics),
+                **metrics,
+                "best": best,
+            }
+            at.history.append(entry)
+            at.stale = 0 if best else at.stale + 1
+            self.display.row(entry, best)
+            if best:
+                at.best, at.best_step = value, at.step
+                self.keep(at)
+
+    def _finite(self, loss: float, step: int) -> float:
+        if math.isfinite(loss):
+            return loss
+        raise TrainingError(
+            f"step {step}: the loss is {loss}; the weights have run away. The best model so far is kept; "
+            f"try a lower --learning-rate than {self._highest:g}"
+        )
+
+    def _batches_from(self, step: int) -> Iterator[Batch]:
+        epoch, skip = divmod(step, len(self.batches))
+        while True:
+            for i, batch in enumerate(self.batches.epoch(epoch)):
+                if i >= skip:
+                    yield batch
+            epoch, skip = epoch + 1, 0
+
+    # -- what a checkpoint holds ------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and facts from which `restore` goes on as if nothing had happened."""
+        tensors_ = {f"model.{name}": p.detach() for name, p in self.model.named_parameters()}
+        tensors_ |= {f"average.{name}": a for name, a in self.average.state().items()}
+        for i, p in enumerate(self.parameters):
+            tensors_ |= {f"adam.{i}.{name}": value for name, value in self.optimizer.state[p].items()}
+        tensors_["random"] = torch.get_rng_state()
+        return tensors_, {"position": dataclasses.asdict(self.position)}
+
+    def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Raises TrainingError where the checkpoint is of another model."""
+        try:
+            with torch.no_grad():
+                for name, p in self.model.named_parameters():
+                    p.copy_(tensors_[f"model.{name}"])
+            self.average.restore({k.removeprefix("average."): t for k, t in tensors_.items() if k.startswith("average.")})
+            for i, p in enumerate(self.parameters):
+                prefix = f"adam.{i}."
+                self.optimizer.state[p] = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
+            torch.set_rng_state(tensors_["random"])
+            self.position = Position(**facts["position"])
+        except (KeyError, RuntimeError, TypeError) as e:
+            raise TrainingError(f"the checkpoint does not fit this run ({e}); train anew with --overwrite") from None
+
+
+def snapshot(loop: Loop) -> Callable[[], None]:
+    """Notes weights, optimizer and random state; the function returned puts them back (for rehearsals that must not count)."""
+    weights = [p.detach().clone() for p in loop.parameters]
+    averages = [a.clone() for a in loop.average.weights]
+    random = torch.get_rng_state()
+
+    def put_back() -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(loop.parameters, weights)
+            if averages:
+                torch._foreach_copy_(loop.average.weights, averages)
+        loop.optimizer.state.clear()
+        torch.set_rng_state(random)
+
+    return put_back

@@ -1,0 +1,267 @@
+"""The model in torch: encoder, decoder, attention and readout, all steps of a teacher-forced batch in one fused pass.
+
+Letters: B sentences, S source positions, T target steps, N real target positions, E embedding, H memory and state,
+h = H/2 in each direction of a bidirectional encoder (else H), R readout size, V target vocabulary.
+Sutskever et al. 2014 (encoder-decoder), Bahdanau et al. 2015 (attention, both directions), Luong et al. 2015 (scores, readout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jumok import scores
+from jumok.config import ModelConfig
+from jumok.learn.attention import attend
+from jumok.learn.loss import linear_cross_entropy
+from jumok.text.vocabulary import START
+
+State = list[tuple[Tensor, Tensor]]  # (h, c) of each layer, [B, H] each
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer."""
+
+    memory: Tensor
+    keys: Tensor | None
+    mask: Tensor
+    state: State
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over the real target positions of a batch: loss (smoothed, with gradient), nll (plain), and how many they are."""
+
+    loss: Tensor
+    nll: Tensor
+    tokens: int
+
+
+class Encoder(nn.Module):
+    """LSTM layers in one or both directions over padded batches, without packing.
+
+    Each direction runs with its pads *first*: the backward one on the flipped batch, the forward one on a batch moved to
+    the right. A pad is an input of zeros, and the bias is the weight of a last input that is 1 on real positions, so that
+    pads leave the zero state at zero. The last output is then the last state of every sentence, exactly.
+    """
+
+    def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
+        super().__init__()
+        each = hidden // 2 if config.bidirectional else hidden
+        sizes = [embedding] + [hidden] * (config.layers - 1)
+        self.forwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes)
+        self.backwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes if config.bidirectional)
+        for lstm in (*self.forwards, *self.backwards):
+            _start_lstm(lstm)
+
+    def forward(self, x: Tensor, lengths: Tensor, drop: _Dropout) -> tuple[Tensor, Tensor, State]:
+        """x [B, S, E] -> memory [B, S, H] (zeros on pads), mask [B, S], last state of each layer."""
+        B, S = x.shape[:2]
+        position = torch.arange(S, device=x.device)
+        mask = position < lengths[:, None]
+        real = mask[..., None].to(x.dtype)
+        # rows of the flattened batch: where each position of the right-aligned batch comes from, and the way back
+        shift = (S - lengths)[:, None]
+        first = (torch.arange(B, device=x.device) * S)[:, None]
+        right = (first + (position - shift) % S).flatten()
+        left = (first + (position + shift) % S).flatten()
+        state: State = []
+        for layer, forwards in enumerate(self.forwards):
+            x = torch.cat([x, torch.ones_like(real, dtype=x.dtype)], -1) * real
+            out, (h, c) = forwards(x.flatten(0, 1).index_select(0, right).view(x.shape))
+            out = out.flatten(0, 1).index_select(0, left).view(out.shape)
+            if self.backwards:
+                back, (h_back, c_back) = self.backwards[layer](x.flip(1))
+                out = torch.cat([out, back.flip(1)], -1)
+                h, c = torch.cat([h, h_back], -1), torch.cat([c, c_back], -1)
+            state.append((h[0], c[0]))
+            x = drop.by_sentence(out)
+        return x, mask, state
+
+
+class Decoder(nn.Module):
+    """LSTM layers over the target; every step of a known target in one call a layer."""
+
+    def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
+        super().__init__()
+        sizes = [embedding] + [hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(nn.LSTM(n, hidden, batch_first=True) for n in sizes)
+        for lstm in self.layers:
+            _start_lstm(lstm)
+
+    def forward(self, y: Tensor, state: State, drop: _Dropout) -> tuple[Tensor, State]:
+        """y [B, T, E], state -> h_t of the top layer [B, T, H], the state after the last step."""
+        after: State = []
+        for lstm, (h, c) in zip(self.layers, state, strict=True):
+            y, (h, c) = lstm(y, (h[None], c[None]))
+            y = drop.by_sentence(y)
+            after.append((h[0], c[0]))
+        return y, after
+
+
+class _Dropout(nn.Module):
+    """Dropout with one mask a sentence (Gal & Ghahramani 2016) or one a number; nothing outside training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def by_sentence(self, x: Tensor) -> Tensor:
+        """x [B, T, ·], the same mask at every T."""
+        return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.rate) if self.training and self.rate else x
+
+    def by_number(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.rate, self.training)
+
+
+class Seq2Seq(nn.Module):
+    """Encoder, decoder, attention, readout. `config` has all its sizes (see `jumok.learn.recipe.resolve`)."""
+
+    def __init__(self, config: ModelConfig, source_size: int, target_size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        assert config.embedding and config.hidden and config.readout_size and config.score_size and config.tie
+        E, H, R = config.embedding, config.hidden, config.readout_size
+        self.config = config
+        self.drop = _Dropout(dropout)
+        self.target_embedding = nn.Parameter(torch.empty(target_size, E))
+        self.source_embedding = None if config.tie == "all" else nn.Parameter(torch.empty(source_size, E))
+        self.encoder = Encoder(config, E, H)
+        self.decoder = Decoder(config, E, H)
+        attention = config.attention != "none"
+        shapes = scores.SCORES[config.attention].shapes(H, config.score_size) if attention else {}
+        self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
+        tanh = config.readout == "tanh"
+        self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
+        self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
+        width = R if tanh else (2 * H if attention else H)
+        self.output = None if config.tie != "none" else nn.Parameter(torch.empty(target_size, width))
+        self.bias = nn.Parameter(torch.zeros(target_size))
+        for w in (self.source_embedding, self.target_embedding):
+            if w is not None:
+                nn.init.normal_(w, std=E**-0.5)
+        for w in (*self.attention.values(), self.W_h, self.W_c, self.output):
+            if w is not None:
+                nn.init.uniform_(w, -(w.shape[-1] ** -0.5), w.shape[-1] ** -0.5)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
+        """source int64 [B, S] padded at the end, lengths [B] -> what the decoder needs."""
+        table = self.target_embedding if self.source_embedding is None else self.source_embedding
+        x = self.drop.by_sentence(F.embedding(source, table))
+        memory, mask, state = self.encoder(x, lengths, self.drop)
+        state = [(self.drop.by_number(h), self.drop.by_number(c)) for h, c in state]
+        keys = None
+        if self.config.attention != "none":
+            keys = scores.SCORES[self.config.attention].keys(torch, self.attention, memory)
+        return Encoded(memory, keys, mask, state)
+
+    def decode(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them."""
+        return self.decoder(self.drop.by_sentence(F.embedding(inputs, self.target_embedding)), state, self.drop)
+
+    def attend(self, queries: Tensor, encoded: Encoded) -> tuple[Tensor | None, Tensor | None]:
+        """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention."""
+        if encoded.keys is None:
+            return None, None
+        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory)
+
+    def read(self, queries: Tensor, context: Tensor | None) -> Tensor:
+        """queries [..., H] and context [..., H] -> readout [..., R], the output layer's input."""
+        if self.W_h is None:
+            r = queries if context is None else torch.cat([context, queries], -1)
+        else:
+            r = queries @ self.W_h.t()
+            if self.W_c is not None and context is not None:
+                r = r + context @ self.W_c.t()
+            r = r.tanh()
+        return self.drop.by_number(r)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[V, R]"""
+        return self.target_embedding if self.output is None else self.output
+
+    def loss(self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor, smoothing: float = 0.0) -> Losses:
+        """One fused pass over a batch whose decoder inputs are known.
+
+        Args:
+            source: int64 [B, S]; lengths: [B].
+            inputs: int64 [B, T], what the decoder reads: under teacher forcing `<s>` and the target but its last token.
+            target: gold ids int64 [B, T]; real: int64 [N], flat indices of the positions of [B, T] that are not padding.
+        """
+        encoded = self.encode(source, lengths)
+        queries, _ = self.decode(inputs, encoded.state)
+        context, _ = self.attend(queries, encoded)
+        queries = queries.flatten(0, 1).index_select(0, real)
+        if context is not None:
+            context = context.flatten(0, 1).index_select(0, real)
+        gold = target.flatten().index_select(0, real)
+        loss, nll = linear_cross_entropy(self.read(queries, context), self.output_weight, self.bias, gold, smoothing)
+        return Losses(loss, nll, len(real))
+
+
+def shifted(target: Tensor) -> Tensor:
+    """Decoder inputs of teacher forcing: target [B, T] moved right by one, `<s>` first."""
+    return torch.cat([torch.full_like(target[:, :1], START), target[:, :-1]], 1)
+
+
+def _start_lstm(lstm: nn.LSTM) -> None:
+    """Torch's start, but zero biases with 1 for the forget gate (Jozefowicz et al. 2015): early words fade more slowly."""
+    size = lstm.hidden_size
+    with torch.no_grad():
+        if lstm.bias:
+            lstm.bias_ih_l0.zero_()
+            lstm.bias_hh_l0.zero_()
+            lstm.bias_ih_l0[size : 2 * size] = 1
+        else:  # the bias is the last column of the input weights
+            lstm.weight_ih_l0[:, -1] = 0
+            lstm.weight_ih_l0[size : 2 * size, -1] = 1
+
+
+def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
+    """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
+    found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
+    for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
+        for l, lstm in enumerate(lstms):
+            found[f"encoder.{l}.{way}.w_ih"] = lstm.weight_ih_l0[:, :-1]
+            found[f"encoder.{l}.{way}.w_hh"] = lstm.weight_hh_l0
+            found[f"encoder.{l}.{way}.bias"] = lstm.weight_ih_l0[:, -1]
+    for l, lstm in enumerate(model.decoder.layers):
+        found[f"decoder.{l}.w_ih"], found[f"decoder.{l}.w_hh"] = lstm.weight_ih_l0, lstm.weight_hh_l0
+        found[f"decoder.{l}.bias"] = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    found |= {f"attention.{name}": w for name, w in model.attention.items()}
+    found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
+    return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
+
+
+def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> None:
+    """The way back: a model folder's arrays into the model, in place."""
+
+    def put(into: Tensor | None, name: str) -> None:
+        if into is not None:
+            into.copy_(torch.from_numpy(np.asarray(parameters[name])))
+
+    with torch.no_grad():
+        put(model.target_embedding, "target.embedding")
+        put(model.source_embedding, "source.embedding")
+        for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
+            for l, lstm in enumerate(lstms):
+                put(lstm.weight_ih_l0[:, :-1], f"encoder.{l}.{way}.w_ih")
+                put(lstm.weight_hh_l0, f"encoder.{l}.{way}.w_hh")
+                put(lstm.weight_ih_l0[:, -1], f"encoder.{l}.{way}.bias")
+        for l, lstm in enumerate(model.decoder.layers):
+            put(lstm.weight_ih_l0, f"decoder.{l}.w_ih")
+            put(lstm.weight_hh_l0, f"decoder.{l}.w_hh")
+            put(lstm.bias_ih_l0, f"decoder.{l}.bias")
+            lstm.bias_hh_l0.zero_()
+        for name, w in model.attention.items():
+            put(w, f"attention.{name}")
+        put(model.W_h, "readout.w_h")
+        put(model.W_c, "readout.w_c")
+        put(model.output, "readout.output")
+        put(model.bias, "readout.bias")

@@ -1,0 +1,71 @@
+"""What a person sees of a training: notes, a bar with rate and time left, and a line for each evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TITLES = {"token-error-rate": "TER"}
+
+
+class Display:
+    """A bar and a table on standard error; just lines where that is no terminal, nothing when `quiet`."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.bar: Any = None
+        self.header: list[str] = []
+
+    def note(self, text: str) -> None:
+        """One line of what is going on."""
+        self.console.print(text, markup=False)
+
+    def start(self, steps: int, done: int = 0) -> None:
+        """Shows the bar (on a terminal)."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps · {task.fields[rate]} target tokens/s · loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("training", total=steps, completed=done, rate="…", loss="…")
+        self.bar.start()
+
+    def advance(self, step: int, rate: float | None = None, loss: float | None = None) -> None:
+        """Moves the bar; rate in target tokens a second, loss in nats a token."""
+        fields = {"rate": f"{rate:,.0f}", "loss": f"{loss:.3f}"} if rate is not None else {}
+        self.bar.update(self.task, completed=step, **fields)
+
+    def row(self, entry: dict[str, Any], best: bool) -> None:
+        """One evaluation; the first one prints the table's head."""
+        metrics = {name: entry[name] for name in entry["metrics"]}
+        cells = {
+            "step": f"{entry['step']:,}",
+            "epoch": f"{entry['epoch']:.1f}",
+            "time": f"{int(entry['seconds']) // 60}:{int(entry['seconds']) % 60:02d}",
+            "tok/s": f"{entry['tokens_per_second']:,.0f}",
+            "train loss": f"{entry['train_loss']:.3f}",
+            "dev loss": f"{metrics.pop('loss'):.3f}",
+            **{TITLES.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
+        }
+        widths = [max(9, len(name) + 2) for name in cells]
+        if not self.header:
+            self.header = list(cells)
+            self.note("".join(name.rjust(w) for name, w in zip(cells, widths, strict=True)))
+        line = "".join(value.rjust(w) for value, w in zip(cells.values(), widths, strict=True))
+        self.note(line + ("  ← best" if best else ""))
+
+    def stop(self) -> None:
+        """Takes the bar away."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

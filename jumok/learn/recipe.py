@@ -1,0 +1,89 @@
+"""The default recipe: every option left at None becomes a number here, by rules a person can read.
+
+What is chosen depends on the data alone (how many pairs, how large the vocabularies), never on the machine; what depends
+on the machine is measured in `jumok.learn.machine`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from jumok.config import ModelConfig, SizeName, TrainConfig
+from jumok.errors import ConfigError
+
+# size -> embedding, hidden (= the encoder's two directions together), readout, learning rate
+SIZES: dict[str, tuple[int, int, int, float]] = {
+    "small": (128, 256, 256, 3e-3),
+    "medium": (256, 512, 512, 4e-3),
+    "large": (512, 1024, 1024, 1e-3),
+}
+SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
+PAIRS_SHOWN = 250_000
+LEAST_EPOCHS = 10
+
+
+def default_size(source_size: int, target_size: int) -> SizeName:
+    """small where both vocabularies are letters or phones, medium where they are words or subwords."""
+    return "small" if max(source_size, target_size) < SMALL_VOCABULARY else "medium"
+
+
+def default_dropout(pairs: int) -> float:
+    """The less data, the more dropout."""
+    return 0.5 if pairs < 10_000 else 0.3 if pairs < 60_000 else 0.2
+
+
+def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) -> TrainConfig:
+    """The run with nothing left open but its length, which `steps` settles.
+
+    Args:
+        pairs: number of training pairs.
+        source_size, target_size: entries of the vocabularies.
+    """
+    text, model, learn = run.text, run.model, run.learn
+    joint = text.source_tokenizer == text.target_tokenizer == "bpe" if text.joint_vocabulary is None else text.joint_vocabulary
+    size = model.size or default_size(source_size, target_size)
+    embedding, hidden, readout_size, rate = SIZES[size]
+    tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")
+    embedding = model.embedding or embedding
+    hidden = model.hidden or hidden
+    tied = tie != "none"
+    model = dataclasses.replace(
+        model,
+        size=size,
+        embedding=embedding,
+        hidden=hidden,
+        score_size=model.score_size or hidden,
+        readout_size=model.readout_size or (embedding if tied else readout_size),
+        tie=tie,
+    )
+    _check_sizes(model, joint)
+    fine_grained = text.target_tokenizer in ("char", "space")
+    learn = dataclasses.replace(
+        learn,
+        batch_size=learn.batch_size or (32 if pairs < 10_000 else 64),
+        learning_rate=learn.learning_rate or rate,
+        dropout=default_dropout(pairs) if learn.dropout is None else learn.dropout,
+        metric=learn.metric or ("accuracy" if fine_grained else "bleu"),
+    )
+    return dataclasses.replace(run, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
+
+
+def _check_sizes(model: ModelConfig, joint: bool) -> None:
+    assert model.hidden and model.embedding and model.readout_size
+    if model.bidirectional and model.hidden % 2:
+        raise ConfigError(f"hidden is {model.hidden}; with both directions it must be even, H/2 for each")
+    if model.tie != "none" and model.readout_size != model.embedding:
+        raise ConfigError(
+            f"readout_size is {model.readout_size} and embedding {model.embedding}; tied embeddings need them equal (or --tie none)"
+        )
+    if model.tie == "all" and not joint:
+        raise ConfigError("tie is 'all', but the vocabularies are separate; give --joint-vocabulary, or --tie target")
+
+
+def steps(run: TrainConfig, pairs: int, batches: int) -> int:
+    """Updates of the whole run by --steps or --epochs, or by default: as many epochs as show 250,000 pairs, at least 10."""
+    if run.learn.steps is not None:
+        return run.learn.steps
+    epochs = run.learn.epochs or max(LEAST_EPOCHS, math.ceil(PAIRS_SHOWN / pairs))
+    return max(1, round(epochs * batches))

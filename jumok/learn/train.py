@@ -1,0 +1,316 @@
+"""Training from files to a model folder: read, settle the recipe, measure the machine, run the loop, write."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from jumok.config import LearnConfig, TrainConfig, build, check, to_dict
+from jumok.errors import ConfigError, DataError, JumokError, TrainingError
+from jumok.learn import machine as machines
+from jumok.learn import recipe
+from jumok.learn.card import model_card
+from jumok.learn.checkpoint import read_checkpoint, remove_checkpoint, write_checkpoint
+from jumok.learn.evaluation import Development
+from jumok.learn.loop import Loop, Position, snapshot
+from jumok.learn.model import Seq2Seq, export_parameters
+from jumok.learn.progress import Display
+from jumok.runtime.folder import FolderConfig, update_folder, write_folder
+from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
+
+DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
+EVALUATION_SHARE = 0.10  # of the training time, at most
+RESERVE = 0.96  # of the time of --minutes is planned; the rest is for what cannot be foreseen
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind: the model folder, its history, and how it ended.
+
+    Attributes:
+        folder: where the best model is.
+        config: the run's configuration with nothing left open, as written beside the model.
+        history: one dict an evaluation.
+        best: best value of the dev metric (`config.learn.metric`); best_step: when it was reached.
+        interrupted: 0, or the number of the signal that ended training early.
+    """
+
+    folder: Path
+    config: TrainConfig
+    history: list[dict[str, Any]]
+    best: float | None
+    best_step: int
+    interrupted: int = 0
+
+
+def train(
+    pairs: str | Path = "",
+    dev: str | Path = "",
+    out: str | Path = "",
+    *,
+    config: TrainConfig | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Trained:
+    """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
+
+    Args:
+        pairs, dev, out: files and folder, as in `TrainConfig`.
+        config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
+        resume: go on from the checkpoint in `out`, with the configuration written there.
+        overwrite: replace a model folder that is already at `out`.
+        quiet: show nothing.
+        options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
+
+    Raises:
+        JumokError: anything a user can mend; its message says how.
+    """
+    start = time.perf_counter()
+    if config is not None:
+        known = to_dict(config)
+        flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
+        options = flat | options
+    files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
+    run = build(TrainConfig, options | files, "jumok.train")
+    return _Training(run, Display(quiet), start, resume, overwrite).run()
+
+
+class _Training:
+    """The run in its order; methods are its chapters."""
+
+    def __init__(self, run: TrainConfig, display: Display, start: float, resume: bool, overwrite: bool) -> None:
+        self.display, self.start = display, start
+        if not run.out:
+            raise ConfigError("out is missing; name the model folder to write")
+        self.out = Path(run.out)
+        self.checkpoint: tuple[dict[str, Any], dict[str, Any]] | None = None
+        if resume:
+            tensors, facts = read_checkpoint(self.out)
+            self.checkpoint = tensors, facts
+            stored = build(TrainConfig, facts["config"], str(self.out))
+            run = dataclasses.replace(stored, pairs=run.pairs or stored.pairs, dev=run.dev or stored.dev, out=run.out)
+        elif self.out.exists() and not overwrite:
+            raise ConfigError(f"{self.out}: it is there already; --resume goes on with it, --overwrite replaces it, or give another --out")
+        if not run.pairs:
+            raise ConfigError("pairs are missing; name a file of training pairs")
+        self.run_config, self.overwrite = run, overwrite
+
+    def run(self) -> Trained:
+        train_pairs, dev_pairs = self._read()
+        codec = self._codec(train_pairs)
+        loop = self._loop(train_pairs, dev_pairs, codec)
+        self._settle_length(loop)
+        return self._train(loop)
+
+    def _warn(self, text: str) -> None:
+        self.display.note(f"warning: {text}")
+
+    def _read(self) -> tuple[list[Pair], list[Pair]]:
+        run = self.run_config
+        pairs = read_pairs(run.pairs, run.text, warn=self._warn)
+        if run.dev:
+            dev = read_pairs(run.dev, run.text, warn=self._warn)
+            check_dev(pairs, dev, warn=self._warn)
+        else:
+            pairs, dev = split_dev(pairs, run.learn.seed)
+            if not dev or not pairs:
+                raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
+            self.display.note(f"no --dev given: {len(dev):,} of the pairs are set aside for it, by source")
+        if len(dev) > DEV_PAIRS:
+            chosen = sorted(random.Random(run.learn.seed).sample(range(len(dev)), DEV_PAIRS))
+            self.display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
+            dev = [dev[i] for i in chosen]
+        return pairs, dev
+
+    def _codec(self, pairs: list[Pair]) -> Codec:
+        if self.checkpoint is not None:
+            return Codec.load(self.out, self.run_config.text)
+        return build_codec(pairs, self.run_config.text)
+
+    def _loop(self, pairs: list[Pair], dev: list[Pair], codec: Codec) -> Loop:
+        sources, targets = codec.encode_pairs(pairs)
+        longest = self.run_config.text.max_tokens
+        kept = [i for i in range(len(pairs)) if len(sources[i]) <= longest + 1 and len(targets[i]) <= longest + 1]
+        if len(kept) < len(pairs):
+            self._warn(f"{len(pairs) - len(kept):,} training pairs have a side of more than {longest} tokens and are left out (--max-tokens)")
+            if not kept:
+                raise DataError(f"{self.run_config.pairs}: no training pair is left; raise --max-tokens above {longest}")
+            sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
+        run = self.run_config = recipe.resolve(self.run_config, len(sources), len(codec.source.vocabulary), len(codec.target.vocabulary))
+        learn = run.learn
+        torch.manual_seed(learn.seed)
+        model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), learn.dropout or 0.0)
+        self.limit = length_limit(sources, targets)
+        self.codec = codec
+        batches = Batches(
+            sources,
+            targets,
+            batch_size=None if learn.batch_tokens else learn.batch_size,
+            batch_tokens=learn.batch_tokens,
+            pool=learn.pool,
+            seed=learn.seed,
+        )
+        development = Development(dev, codec, self.limit, learn.metric or "accuracy")
+        count = sum(p.numel() for p in model.parameters())
+        self.display.note(
+            f"{len(sources):,} training pairs, {len(dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
+            f"{run.model.size}, attention {run.model.attention}, {count / 1e6:.1f} M parameters"
+        )
+        machine = machines.Machine("float32", "default", 1)
+        self.pairs_used = len(sources)
+        return Loop(model, batches, development, learn, machine, self.display, self._keep, self._save)
+
+    def _settle_length(self, loop: Loop) -> None:
+        """Measures the machine; then --steps, --epochs or --minutes become a number of steps, and evaluations find their place."""
+        learn, epoch = self.run_config.learn, len(loop.batches)
+        put_back = snapshot(loop)
+        loop.model.train()
+        rehearsal = _cycle(loop)
+        first = [next(rehearsal) for _ in range(3)]
+
+        def step(machine: machines.Machine) -> None:
+            loop.machine = machine
+            for batch in first[: 1 if machine.precision == "bfloat16" else 3]:
+                loop.update(batch, 0.0)
+
+        loop.machine = machines.choose(learn, step)
+        self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
+        seconds = self._step_seconds(loop, rehearsal)
+        loop.model.eval()
+        tick = time.perf_counter()
+        loop.dev.rehearse(loop.model, loop.machine)
+        evaluation = time.perf_counter() - tick
+        put_back()
+        if self.checkpoint is not None:
+            return
+        every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
+        if learn.minutes is not None:
+            left = RESERVE * learn.minutes * 60 - (time.perf_counter() - self.start)
+            # each step carries its share of the evaluations; one more evaluation ends the run
+            steps = int((left - evaluation) / (seconds + evaluation / every))
+            if steps < 1:
+                raise ConfigError(f"minutes is {learn.minutes:g}, but a single step takes {seconds:.1f} s here; give more")
+        else:
+            steps = recipe.steps(self.run_config, self.pairs_used, epoch)
+        every = min(every, steps)
+        learn = dataclasses.replace(
+            learn,
+            steps=steps,
+            minutes=None,
+            epochs=None,
+            evaluate_every=every,
+            precision=loop.machine.precision,  # type: ignore[arg-type]
+            matmul=loop.machine.matmul,  # type: ignore[arg-type]
+            threads=loop.machine.threads,
+        )
+        loop.learn = learn
+        self.run_config = dataclasses.replace(self.run_config, learn=learn)
+        expected = (steps * seconds + steps / every * evaluation) / 60
+        self.display.note(f"{steps:,} steps ({steps / epoch:.1f} epochs), dev every {every:,}: about {expected:.1f} minutes")
+
+    def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any]) -> float:
+        """Mean time of a step over batches of all lengths, warmed up; about two seconds' worth, at least 10 steps."""
+        seconds, count = 0.0, 0
+        while count < 10 or (seconds < 2.0 and count < 200):
+            batch = next(rehearsal)
+            tick = time.perf_counter()
+            loop.update(batch, 0.0)
+            loop.average.update(0)
+            seconds, count = seconds + time.perf_counter() - tick, count + 1
+        return seconds / count
+
+    def _train(self, loop: Loop) -> Trained:
+        self.loop = loop
+        assert self.run_config.learn.steps is not None
+        if self.checkpoint is not None:
+            tensors, facts = self.checkpoint
+            loop.restore(tensors, facts)
+            self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
+        with _signals(loop) as caught:
+            self.display.start(self.run_config.learn.steps, loop.position.step)
+            try:
+                loop.run()
+            finally:
+                self.display.stop()
+        if loop.interrupted:
+            self._stop_early(loop)
+        else:
+            remove_checkpoint(self.out)
+        at = loop.position
+        if at.best is not None:
+            self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
+        return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
+
+    def _stop_early(self, loop: Loop) -> None:
+        if loop.position.best is None:  # nothing was evaluated yet: keep what there is
+            with loop.average.in_place():
+                self._keep(loop.position)
+        self._save(loop.position)
+        self.display.note(f"stopped at step {loop.position.step:,}; the best model so far is in {self.out}; --resume goes on")
+
+    def _keep(self, at: Position) -> None:
+        """Writes the model that is in place as the folder's."""
+        parameters = export_parameters(self.loop.model)
+        card = model_card(self.run_config, at.history, self.pairs_used)
+        try:
+            if at.best_step == at.step and sum(e["best"] for e in at.history) == 1 or not (self.out / "config.json").exists():
+                config = FolderConfig(self.run_config.text, self.run_config.model, self.limit, to_dict(self.run_config))
+                write_folder(self.out, config, parameters, self.codec, card, at.history, overwrite=self.overwrite)
+            else:
+                update_folder(self.out, parameters, card, at.history)
+        except OSError as e:
+            raise TrainingError(f"{self.out}: the model could not be written: {e.strerror or e}") from e
+
+    def _save(self, at: Position) -> None:
+        tensors, facts = self.loop.state()
+        write_checkpoint(self.out, tensors, facts | {"config": to_dict(self.run_config)})
+
+
+def length_limit(sources: list[list[int]], targets: list[list[int]]) -> tuple[float, float]:
+    """(ratio, constant): outputs may have ratio · S + constant tokens. Twice the usual length, and room for the odd one."""
+    s, t = (np.array([len(x) for x in side], dtype=np.float64) for side in (sources, targets))
+    ratio = 2 * float(t.sum() / s.sum())
+    return round(ratio, 3), float(max(5.0, np.ceil(np.max(t - ratio * s))))
+
+
+def _cycle(loop: Loop) -> Iterator[Any]:
+    while True:
+        yield from loop.batches.epoch(0)
+
+
+@contextlib.contextmanager
+def _signals(loop: Loop) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end training at the next step instead of in the middle of one."""
+    caught: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt  # the second time means it
+        caught.append(number)
+        loop.interrupted = True
+
+    try:
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are somebody else's
+        old = {}
+    try:
+        yield caught
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Trained", "train"]

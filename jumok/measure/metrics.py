@@ -1,0 +1,236 @@
+"""The metrics: hypotheses and references in, a number with its signature out; the table METRICS.
+
+Letters: N lines. Hypotheses are N strings, references N lists of one or more strings (all that count as right for a line).
+A number means little without how it was taken, so each carries a signature, in the manner of sacrebleu (Post 2018).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from jumok.errors import ConfigError, DataError, MissingExtra
+
+Unit = Literal["char", "space"]
+References = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How metrics look at text; whatever a metric uses stands in its signature."""
+
+    unit: Unit = "char"
+    """Tokens of the token error rate. char: code points, blanks included; space: parts between blanks (phones, words)."""
+    tokenize: str = "13a"
+    """sacrebleu's tokenizer for BLEU: 13a, none (text is in tokens already), char, intl, zh, ja-mecab, ko-mecab, ..."""
+    lowercase: bool = False
+    """Compare without regard to case (str.lower), in every metric."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric's outcome.
+
+    Attributes:
+        name: the key in METRICS.
+        value: the number, in the metric's unit (0 to 100; a token error rate may be above 100).
+        signature: how the number was taken; two values may be compared when their signatures agree.
+        detail: further numbers by name.
+        counts: [N, 2] float64, a numerator and a denominator for each line with value = 100 · Σ numerator / Σ denominator;
+            None for a metric that is no such ratio (BLEU, chrF).
+    """
+
+    name: str
+    value: float
+    signature: str
+    detail: dict[str, Any]
+    counts: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and what one must know to use it.
+
+    Attributes:
+        name: as in METRICS.
+        function: (hypotheses, references, options) -> Measured; it trusts its input, which `measure` checks.
+        unit: what stands behind the number: "%", or "" for a score from 0 to 100.
+        higher_is_better: the direction that model selection follows.
+        needs: a package beyond Jumok's own dependencies, or None.
+    """
+
+    name: str
+    function: Callable[[Sequence[str], References, MeasureOptions], Measured]
+    unit: str
+    higher_is_better: bool
+    needs: str | None
+
+
+class PairLike(Protocol):
+    """What `merge_references` needs of a `jumok.text.pairs.Pair`."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def features(self) -> tuple[str, ...]: ...
+
+
+def merge_references(pairs: Iterable[PairLike]) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
+    """Pairs -> the different (source, features) in the order of their first line, and all targets of each, without repeats.
+
+    A dictionary such as CMUdict lists a word once for each of its pronunciations; to say any of them is right.
+    """
+    merged: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
+    for pair in pairs:
+        merged.setdefault((pair.source, pair.features), {})[pair.target] = None
+    return list(merged), [list(targets) for targets in merged.values()]
+
+
+def measure(
+    name: str, hypotheses: Sequence[str], references: References, options: MeasureOptions = MeasureOptions()
+) -> Measured:
+    """One metric over N lines. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
+    if name not in METRICS:
+        raise ConfigError(f"metric: {name!r} came; one of {', '.join(METRICS)} was wanted")
+    if len(hypotheses) != len(references):
+        raise DataError(
+            f"measuring {name}: {len(hypotheses)} hypotheses and {len(references)} lists of references came; "
+            "one list for each hypothesis was wanted; check that no line was lost"
+        )
+    if not hypotheses:
+        raise DataError(f"measuring {name}: no lines came; at least one was wanted; check that the test file is not empty")
+    for line, alternatives in enumerate(references, 1):
+        if isinstance(alternatives, str) or not alternatives:
+            raise DataError(
+                f"measuring {name}: line {line} has {alternatives!r} as references; "
+                "a list of one or more strings was wanted; leave the line out or give it a reference"
+            )
+    metric = METRICS[name]
+    if metric.needs and importlib.util.find_spec(metric.needs) is None:
+        raise MissingExtra(f"the metric {name}", "train", metric.needs)
+    if options.lowercase:
+        hypotheses = [text.lower() for text in hypotheses]
+        references = [[text.lower() for text in alternatives] for alternatives in references]
+    return metric.function(hypotheses, references, options)
+
+
+def _signature(references: References, options: MeasureOptions, **more: str) -> str:
+    sizes = {len(alternatives) for alternatives in references}
+    parts = {
+        "refs": str(sizes.pop()) if len(sizes) == 1 else "var",
+        "n": str(len(references)),
+        "case": "lc" if options.lowercase else "mixed",
+        **more,
+        "version": f"jumok-{version('jumok')}",
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def _accuracy(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
+    """Percent of lines that equal one of their references, code point by code point."""
+    right = np.array([h in set(r) for h, r in zip(hypotheses, references, strict=True)], dtype=np.float64)
+    value = 100 * float(right.mean())
+    return Measured(
+        name="accuracy",
+        value=value,
+        signature="accuracy|" + _signature(references, options),
+        detail={"wer": 100 - value, "correct": int(right.sum()), "lines": len(right)},
+        counts=np.stack([right, np.ones_like(right)], axis=1),
+    )
+
+
+def _token_error_rate(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
+    """100 · Σ edits to the nearest reference / Σ tokens of that reference.
+
+    Edits are Levenshtein's (insert, delete, substitute at cost 1), so that too many tokens count as errors wherever they
+    stand, at the start as well. Nearest = fewest edits; among equals the one with most tokens, which is nearest in
+    proportion and does not depend on the references' order.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    if options.unit not in ("char", "space"):
+        raise ConfigError(f"unit of token-error-rate: {options.unit!r} came; 'char' or 'space' was wanted")
+
+    def cut(text: str) -> Sequence[str]:
+        return text if options.unit == "char" else text.split()
+
+    counts = np.zeros((len(hypotheses), 2))
+    for line, (hypothesis, alternatives) in enumerate(zip(hypotheses, references, strict=True)):
+        tokens = cut(hypothesis)
+        gold = [cut(alternative) for alternative in alternatives]
+        counts[line] = min(((Levenshtein.distance(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
+    edits, total = (int(part) for part in counts.sum(axis=0))
+    if total == 0:
+        raise DataError("measuring token-error-rate: all references are empty; at least one token was wanted to divide by")
+    return Measured(
+        name="token-error-rate",
+        value=100 * edits / total,
+        signature="token-error-rate|" + _signature(references, options, tok=options.unit, near="min-edits,longest"),
+        detail={"edits": edits, "tokens": total, "lines": len(counts)},
+        counts=counts,
+    )
+
+
+def _streams(references: References) -> list[list[str | None]]:
+    """References by line -> by number, as sacrebleu wants them: None where a line has fewer."""
+    most = max(len(alternatives) for alternatives in references)
+    return [[r[k] if k < len(r) else None for r in references] for k in range(most)]
+
+
+def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
+    """BLEU over the whole corpus (Papineni et al. 2002), as sacrebleu takes it."""
+    from sacrebleu.metrics import BLEU
+
+    if options.tokenize not in BLEU.TOKENIZERS:
+        known = ", ".join(name for name in BLEU.TOKENIZERS if name)
+        raise ConfigError(f"tokenize of bleu: {options.tokenize!r} came; one of sacrebleu's was wanted: {known}")
+    try:
+        # force: text that is in tokens already is what "none" is for, no reason for sacrebleu's warning.
+        bleu = BLEU(tokenize=options.tokenize, lowercase=options.lowercase, force=options.tokenize == "none")
+    except (ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"tokenize of bleu: {options.tokenize!r} cannot be used here ({reason}); install what it asks"
+        ) from error
+    score = bleu.corpus_score(list(hypotheses), _streams(references))  # type: ignore[arg-type]
+    return Measured(
+        name="bleu",
+        value=float(score.score),
+        signature="BLEU|" + str(bleu.get_signature()),
+        detail={
+            "precisions": [float(p) for p in score.precisions],
+            "brevity_penalty": float(score.bp),
+            "hypothesis_tokens": int(score.sys_len),
+            "reference_tokens": int(score.ref_len),
+            "lines": len(hypotheses),
+        },
+    )
+
+
+def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
+    """chrF2 over the whole corpus (Popović 2015), as sacrebleu takes it."""
+    from sacrebleu.metrics import CHRF
+
+    chrf = CHRF(lowercase=options.lowercase)
+    score = chrf.corpus_score(list(hypotheses), _streams(references))  # type: ignore[arg-type]
+    return Measured(
+        name="chrf",
+        value=float(score.score),
+        signature="chrF2|" + str(chrf.get_signature()),
+        detail={"char_order": int(score.char_order), "beta": int(score.beta), "lines": len(hypotheses)},
+    )
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None),
+    "token-error-rate": Metric("token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs="rapidfuzz"),
+    "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu"),
+    "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu"),
+}

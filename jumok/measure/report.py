@@ -1,0 +1,75 @@
+"""Measured values as a plain table and as JSON, with how far chance alone may move them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from jumok.measure.metrics import METRICS, Measured
+
+RESAMPLES = 1000
+SEED = 12345
+_CHUNK_ELEMENTS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How sure a value is, as far as the choice of test lines goes (not the training seed), in the metric's unit."""
+
+    standard_error: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+
+
+def spread(measured: Measured) -> Spread | None:
+    """Percentile bootstrap over lines (Koehn 2004, §3), 1000 resamples, the same for every call. None where counts are None."""
+    if measured.counts is None:
+        return None
+    counts = measured.counts
+    N = len(counts)
+    rng = np.random.default_rng(SEED)
+    sums = np.zeros((RESAMPLES, 2))
+    chunk = max(1, _CHUNK_ELEMENTS // N)
+    for start in range(0, RESAMPLES, chunk):
+        rows = rng.integers(0, N, size=(min(chunk, RESAMPLES - start), N))
+        sums[start : start + chunk] = counts[rows].sum(axis=1)
+    sums = sums[sums[:, 1] > 0]  # a resample of empty references only has no rate
+    values = 100 * sums[:, 0] / sums[:, 1]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Spread(standard_error=float(values.std()), low=float(low), high=float(high))
+
+
+def table(measured: Sequence[Measured]) -> list[str]:
+    """Lines of plain text: name, value, 95 % interval, signature. An accuracy brings its word error rate along."""
+    rows = [("metric", "value", "95 % interval", "signature")]
+    for m in measured:
+        unit = f" {METRICS[m.name].unit}" if METRICS[m.name].unit else ""
+        s = spread(m)
+        rows.append((m.name, f"{m.value:.2f}{unit}", f"{s.low:.2f} – {s.high:.2f}" if s else "", m.signature))
+        if m.name == "accuracy":
+            interval = f"{100 - s.high:.2f} – {100 - s.low:.2f}" if s else ""
+            rows.append(("  wer = 100 − accuracy", f"{m.detail['wer']:.2f}{unit}", interval, ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [
+        f"{name:<{widths[0]}}  {value:<{widths[1]}}  {interval:<{widths[2]}}  {signature}".rstrip()
+        for name, value, interval, signature in rows
+    ]
+
+
+def as_dict(measured: Sequence[Measured]) -> dict[str, dict[str, Any]]:
+    """What JSON output holds: by metric its value, unit, signature, detail and, where there is one, its spread."""
+    return {
+        m.name: {
+            "value": m.value,
+            "unit": METRICS[m.name].unit,
+            "higher_is_better": METRICS[m.name].higher_is_better,
+            "signature": m.signature,
+            "detail": m.detail,
+            "spread": asdict(s) if (s := spread(m)) else None,
+        }
+        for m in measured
+    }

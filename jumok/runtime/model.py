@@ -1,0 +1,293 @@
+"""The trained network in NumPy: encoder, decoder step, attention and readout.
+
+Letters: B sentences, K beams a sentence, N = B·K rows, S source positions, T target positions, D encoder directions (1 or 2),
+H hidden, h = H/D, E embedding, I input of a layer, R inner size of the readout, V target vocabulary.
+
+Weights lie transposed, [inputs, outputs]: `x @ w` is then as fast as a product gets here, for one row as for many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jumok import scores
+from jumok.config import ModelConfig
+from jumok.runtime.parameters import shapes
+from jumok.text.vocabulary import START
+
+Array = np.ndarray
+
+BLOCK = 16  # rows of a table filled together
+TABLE_BYTES = 1 << 29  # a larger table is not kept
+FORCED_ROWS = 256  # positions that go through the output layer together in `force`
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a search stands: all that a step needs. Arrays are never written to again.
+
+    Attributes:
+        hidden, cell: of each decoder layer, [B, K, H].
+        keys: [B, S, ·] memory prepared for the score; None without attention.
+        values: [B, S, ·] what the weights sum: W_c·memory for the tanh readout, the memory itself for the linear one.
+        mask: [B, S], True where the source is real.
+    """
+
+    hidden: tuple[Array, ...]
+    cell: tuple[Array, ...]
+    keys: Array | None
+    values: Array | None
+    mask: Array
+
+
+class NumpyModel:
+    """A model as `start`, `step`, `select` (what search drives) and `force` (given targets).
+
+    State goes in and comes out. The one thing kept between calls are rows of E·W_ihᵀ + b by token, computed when first
+    met; each is the same number for number whenever that is, so nothing of it can be observed but the time it saves.
+
+    Args:
+        model: with all sizes chosen.
+        parameters: as `jumok.runtime.parameters.shapes` names them, float32.
+    """
+
+    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array]) -> None:
+        p = parameters
+        sizes = len(p.get("source.embedding", p["target.embedding"])), len(p["target.embedding"])
+        assert {name: array.shape for name, array in p.items()} == shapes(model, *sizes)
+        directions = ("forward", "backward") if model.bidirectional else ("forward",)
+        self.encoder = [_Layer.of(p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
+        self.decoder = [_Layer.of(p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])
+        self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
+        self.score = scores.SCORES.get(model.attention)
+        self.score_parameters = {n.removeprefix("attention."): a for n, a in p.items() if n.startswith("attention.")}
+        self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
+        self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.score else None
+        self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
+        self.output_bias = p["readout.bias"]
+
+    def start(self, source: Array, lengths: Array) -> State:
+        """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
+        memory, hidden, cell = self._encode(source, lengths)
+        keys = values = None
+        if self.score:
+            keys = self.score.keys(np, self.score_parameters, memory)
+            values = memory if self.w_c is None else memory @ self.w_c
+        mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
+        return State(tuple(h[:, None] for h in hidden), tuple(c[:, None] for c in cell), keys, values, mask)
+
+    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
+        """One token further. tokens int [B, K] -> state, logits [B, K, V] (before softmax), weights [B, K, S] or None.
+
+        The logits are a fresh array that the caller may write to.
+        """
+        B, K = tokens.shape
+        x = self.target_rows(tokens.reshape(1, -1))[0]  # the first layer's input, already multiplied: [N, 4H]
+        hidden, cell = [], []
+        for l, layer in enumerate(self.decoder):
+            gates = x if l == 0 else x @ layer.w_ih[0] + layer.bias[0]
+            gates += state.hidden[l].reshape(B * K, -1) @ layer.w_hh[0]
+            x, c = _cell(gates, state.cell[l].reshape(B * K, -1))
+            hidden.append(x.reshape(B, K, -1))
+            cell.append(c.reshape(B, K, -1))
+        features, weights = self._attend(state, hidden[-1])
+        logits = features @ self.output
+        logits += self.output_bias
+        after = State(tuple(hidden), tuple(cell), state.keys, state.values, state.mask)
+        return after, logits.reshape(B, K, -1), weights
+
+    def select(self, state: State, sentences: Array, parents: Array) -> State:
+        """The state with only these sentences, int [B'], and of each these beams, int [B', K'] -> state of B' x K'."""
+        rows = sentences[:, None]
+        hidden = tuple(h[rows, parents] for h in state.hidden)
+        cell = tuple(c[rows, parents] for c in state.cell)
+        keys, values, mask = state.keys, state.values, state.mask
+        if len(sentences) < len(mask) or (sentences != np.arange(len(mask))).any():
+            same = values is keys
+            keys = None if keys is None else keys[sentences]
+            values = keys if same else None if values is None else values[sentences]
+            mask = mask[sentences]
+        return State(hidden, cell, keys, values, mask)
+
+    def force(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
+        """What the model makes of given targets (forced decoding), in one pass over all steps.
+
+        Args:
+            source, lengths: as in `start`.
+            target: int [B, T], each ending with the end token, padded at the end; no start token.
+            target_lengths: int [B].
+
+        Returns:
+            log-probabilities float32 [B, T] of the target's tokens and weights [B, T, S] or None; both 0 on pads.
+        """
+        (B, T), state = target.shape, self.start(source, lengths)
+        before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
+        x = self.target_rows(before.T[:, None])  # [T, 1, B, 4H]
+        for l, layer in enumerate(self.decoder):
+            h, c, outputs = state.hidden[l][:, 0], state.cell[l][:, 0], []
+            if l > 0:
+                x = x @ layer.w_ih + layer.bias
+            for t in range(T):
+                gates = h @ layer.w_hh[0]
+                gates += x[t, 0]
+                h, c = _cell(gates, c)
+                outputs.append(h)
+            x = np.stack(outputs)[:, None]  # [T, 1, B, H]
+        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1))
+        real = np.arange(T) < np.asarray(target_lengths)[:, None]
+        if weights is not None:
+            weights = weights * real[:, :, None]
+        features, gold = features[real.ravel()], target[real]
+        found = np.empty(len(gold), np.float32)
+        for i in range(0, len(gold), FORCED_ROWS):
+            logits = features[i : i + FORCED_ROWS] @ self.output
+            logits += self.output_bias
+            logits -= logits.max(1, keepdims=True)
+            chosen = logits[np.arange(len(logits)), gold[i : i + FORCED_ROWS]]
+            found[i : i + FORCED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
+        log_probabilities = np.zeros((B, T), np.float32)
+        log_probabilities[real] = found
+        return log_probabilities, weights
+
+    def _encode(self, source: Array, lengths: Array) -> tuple[Array, list[Array], list[Array]]:
+        """The memory [B, S, H], 0 on pads, and each layer's last hidden and cell state [B, H].
+
+        Longest first, so that at step t the sentences longer than t are the first `rows[t]`: only real positions are
+        computed. Each direction goes through its own order of the source, the second from every sentence's last position
+        down to 0. Where that falls below 0, the index wraps around to a pad, since only pads are left at the end.
+        """
+        B, S = source.shape
+        D = len(self.encoder[0].w_hh)
+        order = np.argsort(-np.asarray(lengths), kind="stable")
+        lengths = np.asarray(lengths)[order]
+        rows = (np.arange(S)[:, None] < lengths).sum(1).tolist()
+        positions = np.empty((S, D, B), np.int64)
+        positions[:, 0] = np.arange(S)[:, None]
+        positions[:, 1:] = (lengths - 1 - np.arange(S)[:, None])[:, None]
+        sentences = np.arange(B)
+        x = self.source_rows(source[order][sentences, positions])
+        memory, hidden, cell = np.empty(0), [], []
+        back = np.empty(B, np.int64)
+        back[order] = sentences
+        for l, layer in enumerate(self.encoder):
+            if l > 0:
+                x = memory[sentences, positions] @ layer.w_ih + layer.bias
+            outputs, h, c = layer.run(x, rows)
+            # position s of direction d is step positions[s, d] of its own order: going back is the same indexing
+            parts = [outputs[positions[:, d], d, sentences] for d in range(D)]
+            memory = np.concatenate(parts, axis=-1).swapaxes(0, 1)  # [B, S, H]
+            hidden.append(h.swapaxes(0, 1).reshape(B, -1)[back])
+            cell.append(c.swapaxes(0, 1).reshape(B, -1)[back])
+        return memory[back], hidden, cell
+
+    def _attend(self, state: State, query: Array) -> tuple[Array, Array | None]:
+        """query [B, T, H] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
+        h, weights, context = query.reshape(-1, query.shape[-1]), None, None
+        if self.score:
+            weights = scores.weights(np, self.score.score(np, self.score_parameters, query, state.keys), state.mask)
+            context = scores.context(weights, state.values)
+            context = context.reshape(len(h), -1)
+        if self.w_h is None:
+            return (h if context is None else np.concatenate([context, h], axis=1)), weights
+        inner = h @ self.w_h
+        if context is not None:
+            inner += context
+        return np.tanh(inner, out=inner), weights
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One LSTM layer, its D directions side by side, prepared for `_cell`: w_ih [D, I, 4h], w_hh [D, h, 4h], bias [D, 1, 4h]."""
+
+    w_ih: Array
+    w_hh: Array
+    bias: Array
+
+    @staticmethod
+    def of(p: Mapping[str, Array], directions: list[str]) -> _Layer:
+        w_ih, w_hh, bias = (
+            np.stack([_gates(np.atleast_2d(p[f"{d}.{name}"].T)) for d in directions]) for name in ("w_ih", "w_hh", "bias")
+        )
+        return _Layer(w_ih, w_hh, bias)
+
+    def run(self, x: Array, rows: list[int]) -> tuple[Array, Array, Array]:
+        """x [S, D, B, 4h]: inputs times w_ih, plus bias; at step t only the first rows[t] sentences are real.
+
+        Returns outputs [S, D, B, h], 0 where not real, and every sentence's last hidden and cell state [D, B, h].
+        """
+        S, D, B, _ = x.shape
+        size = self.w_hh.shape[1]
+        outputs = np.zeros((S, D, B, size), np.float32)
+        hidden, cell = np.zeros((D, B, size), np.float32), np.zeros((D, B, size), np.float32)
+        h, c = hidden, cell
+        for t, n in enumerate(rows):
+            if n < h.shape[1]:
+                hidden[:, : h.shape[1]], cell[:, : h.shape[1]] = h, c
+                h, c = h[:, :n], c[:, :n]
+            gates = h @ self.w_hh
+            gates += x[t, :, :n]
+            h, c = _cell(gates, c)
+            outputs[t, :, :n] = h
+        hidden[:, : h.shape[1]], cell[:, : h.shape[1]] = h, c
+        return outputs, hidden, cell
+
+
+class _Rows:
+    """E·W_ihᵀ + b by token, for all directions of a first layer; rows are computed when first met and kept.
+
+    They are computed in blocks of fixed tokens (neighbours in a vocabulary sorted by count are met together), so that a row
+    does not depend on what was asked for before: a product's rounding may depend on its shape.
+    """
+
+    def __init__(self, embedding: Array, layer: _Layer) -> None:
+        self.embedding, self.layer = embedding, layer
+        D, _, gates = layer.w_ih.shape
+        self.table = self.filled = None
+        if 4 * D * len(embedding) * gates <= TABLE_BYTES:
+            self.table = np.empty((D, len(embedding), gates), np.float32)  # memory is taken when written to
+            self.filled = np.zeros(-(-len(embedding) // BLOCK), bool)
+        self.offsets = len(embedding) * np.arange(D)[:, None]
+
+    def __call__(self, ids: Array) -> Array:
+        """ids [..., D, N] -> fresh rows [..., D, N, 4h]."""
+        if self.table is None or self.filled is None:
+            return self.embedding[ids] @ self.layer.w_ih + self.layer.bias
+        blocks = ids // BLOCK
+        if not self.filled[blocks].all():
+            for block in np.unique(blocks[~self.filled[blocks]]):
+                tokens = slice(BLOCK * block, BLOCK * (block + 1))
+                self.table[:, tokens] = self.embedding[tokens] @ self.layer.w_ih + self.layer.bias
+                self.filled[block] = True
+        flat = self.table.reshape(-1, self.table.shape[-1])
+        return flat.take(ids + self.offsets if len(self.offsets) > 1 else ids, axis=0)
+
+
+def _transposed(w: Array) -> Array:
+    return np.ascontiguousarray(w.T)
+
+
+def _gates(w: Array) -> Array:
+    """[·, 4h] in torch's gate order i, f, g, o -> contiguous, in the order i, f, o, g, the first three halved for `_cell`."""
+    i, f, g, o = np.split(w, 4, axis=-1)
+    return np.concatenate([i / 2, f / 2, o / 2, g], axis=-1)
+
+
+def _cell(gates: Array, c: Array) -> tuple[Array, Array]:
+    """The LSTM cell. gates [..., 4h] (overwritten), ordered and halved as by `_gates`; c [..., h] -> h, c.
+
+    One tanh does for all four gates, since σ(x) = tanh(x/2)/2 + 1/2; it cannot overflow.
+    """
+    size = c.shape[-1]
+    np.tanh(gates, out=gates)
+    ifo = gates[..., : 3 * size]
+    ifo *= 0.5
+    ifo += 0.5
+    c = gates[..., size : 2 * size] * c
+    c += gates[..., :size] * gates[..., 3 * size :]
+    h = np.tanh(c)
+    h *= gates[..., 2 * size : 3 * size]
+    return h, c

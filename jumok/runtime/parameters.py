@@ -1,0 +1,91 @@
+"""The arrays of a model: their names and shapes, a check against them, and random ones for tests and benchmarks.
+
+Letters: H hidden, h size of one encoder direction (H/2 where there are two, else H), E embedding, I input of a layer,
+A inner size of the concat score, R inner size of the readout, V entries of a vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jumok.config import ModelConfig
+from jumok.errors import FolderError
+from jumok.scores import SCORES
+
+Shape = tuple[int, ...]
+
+
+def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, Shape]:
+    """Every array of a model by name, with its shape.
+
+    Args:
+        model: with all sizes chosen (no None).
+        source_size, target_size: entries of the two vocabularies.
+
+    The gates of an LSTM stand in torch's order i, f, g, o along the first axis. A tied array is listed once, under
+    `target.embedding`.
+    """
+    H, E, A, R = model.hidden, model.embedding, model.score_size, model.readout_size
+    assert H is not None and E is not None and A is not None and R is not None and model.tie is not None, model
+    assert not (model.bidirectional and H % 2), H
+    found: dict[str, Shape] = {"target.embedding": (target_size, E)}
+    if model.tie != "all":
+        found["source.embedding"] = (source_size, E)
+    directions = ("forward", "backward") if model.bidirectional else ("forward",)
+    for layer in range(model.layers):
+        I = E if layer == 0 else H
+        for direction in directions:
+            found |= _lstm(f"encoder.{layer}.{direction}", I, H // len(directions))
+        found |= _lstm(f"decoder.{layer}", I, H)
+    attends = model.attention != "none"
+    if attends:
+        found |= {f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A).items()}
+    if model.readout == "tanh":
+        found["readout.w_h"] = (R, H)
+        if attends:
+            found["readout.w_c"] = (R, H)
+        if model.tie == "none":
+            found["readout.output"] = (target_size, R)
+    else:
+        found["readout.output"] = (target_size, 2 * H if attends else H)
+    found["readout.bias"] = (target_size,)
+    return found
+
+
+def _lstm(name: str, inputs: int, size: int) -> dict[str, Shape]:
+    return {f"{name}.w_ih": (4 * size, inputs), f"{name}.w_hh": (4 * size, size), f"{name}.bias": (4 * size,)}
+
+
+def check(
+    parameters: Mapping[str, np.ndarray], model: ModelConfig, source_size: int, target_size: int, where: str = "parameters"
+) -> None:
+    """Nothing, if the arrays are exactly those of the model, float32 and finite; else a FolderError that names one."""
+    wanted = shapes(model, source_size, target_size)
+    for name, shape in wanted.items():
+        if name not in parameters:
+            raise FolderError(f"{where}: the array {name} is missing; wanted one of shape {list(shape)}; write the model again")
+        array = parameters[name]
+        if array.shape != shape:
+            raise FolderError(
+                f"{where}: the array {name} has shape {list(array.shape)}; the model's config and vocabularies want "
+                f"{list(shape)}; they do not belong together, write the model again"
+            )
+        if array.dtype != np.float32:
+            raise FolderError(f"{where}: the array {name} is {array.dtype}; wanted float32; write the model again")
+        if not np.isfinite(array).all():
+            raise FolderError(f"{where}: the array {name} holds numbers that are not finite; train the model again")
+    for name in parameters:
+        if name not in wanted:
+            raise FolderError(f"{where}: the array {name} is not part of this model; wanted {', '.join(sorted(wanted))}")
+
+
+def random_parameters(model: ModelConfig, source_size: int, target_size: int, seed: int) -> dict[str, np.ndarray]:
+    """Arrays as `shapes` wants them, uniform in ±1/√columns (±0.1 for vectors), float32; for tests and benchmarks."""
+    generator = np.random.default_rng(seed)
+    made = {}
+    for name, shape in shapes(model, source_size, target_size).items():
+        bound = 0.1 if len(shape) == 1 else shape[-1] ** -0.5
+        made[name] = generator.uniform(-bound, bound, shape).astype(np.float32)
+    return made

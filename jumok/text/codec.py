@@ -1,0 +1,188 @@
+"""Codec: strings to ids and back, for both sides of a model; what a model folder keeps of the text.
+
+A source reads: its features, each as one token ‹V›, then its text's tokens, then END. A target reads: its tokens, then END.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from jumok.config import TextConfig
+from jumok.errors import ConfigError, DataError, FolderError
+from jumok.text.pairs import Pair
+from jumok.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.vocabulary import END, PAD, START, UNK, Vocabulary
+
+SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
+_MOST_BYTES = 256 * 2**20  # of a file in the model folder; a vocabulary of a million tokens takes a tenth of it
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side's tokenizer and vocabulary."""
+
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        """Entries of the vocabulary, specials included."""
+        return len(self.vocabulary)
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """Strings to ids and back. With a joint vocabulary, `target` is the same object as `source`."""
+
+    source: Side
+    target: Side
+    config: TextConfig
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides share tokenizer and vocabulary."""
+        return self.source is self.target
+
+    def source_tokens(self, text: str, features: Sequence[str] = ()) -> list[str]:
+        """Features, then the text's tokens; without `</s>`. With `char`, no token of a text can be taken for a feature."""
+        return _feature_tokens(features) + self.source.tokenizer.tokens(text)
+
+    def encode_source(self, text: str, features: Sequence[str] = ()) -> list[int]:
+        """Ids of features and text, END last."""
+        return [*self.source.vocabulary.ids(self.source_tokens(text, features)), END]
+
+    def encode_target(self, text: str) -> list[int]:
+        """Ids of the text, END last (no START)."""
+        return [*self.target.vocabulary.ids(self.target.tokenizer.tokens(text)), END]
+
+    def encode_pairs(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
+        """Ids of all sources and of all targets, as `encode_source` and `encode_target` give them, but fast."""
+        source_tokens, target_tokens = _tokens(pairs, self.source.tokenizer, self.target.tokenizer)
+        sources = [[*self.source.vocabulary.ids(tokens), END] for tokens in source_tokens]
+        targets = [[*self.target.vocabulary.ids(tokens), END] for tokens in target_tokens]
+        return sources, targets
+
+    def target_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The ids' tokens, one for one, specials too: what a `Translation` shows."""
+        return self.target.vocabulary.tokens(ids)
+
+    def decode_target(self, ids: Iterable[int]) -> str:
+        """The ids' text: up to END, without PAD and START; UNK as the tokenizer's `unknown` (� or <unk>)."""
+        tokenizer, kept = self.target.tokenizer, []
+        for i in ids:
+            if i == END:
+                break
+            if i not in (PAD, START):
+                kept.append(i)
+        tokens = self.target.vocabulary.tokens(kept)
+        return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
+
+    def save(self, folder: str | Path) -> None:
+        """Write source.json and target.json; the folder is there already."""
+        _write(Path(folder) / SOURCE_FILE, _side_to_dict(self.source))
+        _write(Path(folder) / TARGET_FILE, {"same_as": "source"} if self.joint else _side_to_dict(self.target))
+
+    @classmethod
+    def load(cls, folder: str | Path, config: TextConfig) -> Codec:
+        """The codec that `save` wrote. FolderError, naming the file, for one missing, damaged, or not as `config` says."""
+        path = Path(folder) / TARGET_FILE
+        source = _load_side(Path(folder) / SOURCE_FILE, config.source_tokenizer, config.source_form)
+        values = _read(path)
+        if "same_as" not in values:
+            return cls(source, _side_from_dict(values, str(path), config.target_tokenizer, config.target_form), config)
+        if values["same_as"] != "source":
+            raise FolderError(f'{path}: same as {values["same_as"]!r}; only "source" can be; the file is damaged')
+        _check_settings(source, str(path), config.target_tokenizer, config.target_form)
+        return cls(source, source, config)
+
+
+def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
+    """Tokenizers and vocabularies for these training pairs.
+
+    Raises:
+        ConfigError: a joint vocabulary asked for where the sides are cut differently.
+        DataError: no token is seen `min_count` times.
+    """
+    sources, targets = [p.source for p in pairs], [p.target for p in pairs]
+    if is_joint(config):
+        both = chain(sources, targets)
+        tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, both, config.bpe_size)
+        side = Side(tokenizer, _vocabulary(chain(*_tokens(pairs, tokenizer, tokenizer)), "both sides", config))
+        return Codec(side, side, config)
+    cut_source = train_tokenizer(config.source_tokenizer, config.source_form, sources, config.bpe_size)
+    cut_target = train_tokenizer(config.target_tokenizer, config.target_form, targets, config.bpe_size)
+    source_tokens, target_tokens = _tokens(pairs, cut_source, cut_target)
+    source = Side(cut_source, _vocabulary(source_tokens, "the source side", config))
+    return Codec(source, Side(cut_target, _vocabulary(target_tokens, "the target side", config)), config)
+
+
+def is_joint(config: TextConfig) -> bool:
+    """Whether both sides share one vocabulary; left open, they do where both are bpe in the same Unicode form."""
+    alike = (config.source_tokenizer, config.source_form) == (config.target_tokenizer, config.target_form)
+    if config.joint_vocabulary and not alike:
+        raise ConfigError("joint_vocabulary is on; it needs the same tokenizer and the same Unicode form on both sides")
+    if config.joint_vocabulary is None:
+        return alike and config.source_tokenizer == "bpe"
+    return config.joint_vocabulary
+
+
+def _vocabulary(token_lists: Iterable[Sequence[str]], which: str, config: TextConfig) -> Vocabulary:
+    vocabulary = Vocabulary.build(token_lists, config.min_count)
+    if len(vocabulary) == len(Vocabulary([], [])):
+        raise DataError(f"training pairs: no token of {which} is seen min_count ({config.min_count}) times; lower --min-count")
+    return vocabulary
+
+
+def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> tuple[list[list[str]], list[list[str]]]:
+    texts = source.batch([p.source for p in pairs])
+    sources = [_feature_tokens(p.features) + tokens if p.features else tokens for p, tokens in zip(pairs, texts, strict=True)]
+    return sources, target.batch([p.target for p in pairs])
+
+
+def _feature_tokens(features: Sequence[str]) -> list[str]:
+    return [f"‹{feature}›" for feature in features]
+
+
+def _side_to_dict(side: Side) -> dict[str, Any]:
+    return {"tokenizer": side.tokenizer.to_dict(), "vocabulary": side.vocabulary.to_dict()}
+
+
+def _side_from_dict(values: dict[str, Any], where: str, tokenizer: str, form: str) -> Side:
+    vocabulary = Vocabulary.from_dict(values.get("vocabulary"), where)
+    side = Side(load_tokenizer(values.get("tokenizer"), where), vocabulary)
+    _check_settings(side, where, tokenizer, form)
+    return side
+
+
+def _check_settings(side: Side, where: str, tokenizer: str, form: str) -> None:
+    have = (side.tokenizer.name, side.tokenizer.form)
+    if have != (tokenizer, form):
+        raise FolderError(f"{where}: tokenizer and form are {have}, the model's settings say {(tokenizer, form)}; a wrong file")
+
+
+def _load_side(path: Path, tokenizer: str, form: str) -> Side:
+    return _side_from_dict(_read(path), str(path), tokenizer, form)
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise FolderError(f"{path}: over {_MOST_BYTES // 2**20} MiB; no vocabulary is that large; the file is damaged")
+        values = json.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise FolderError(f"{path}: there is no such file; the model folder is not whole") from None
+    except OSError as e:
+        raise FolderError(f"{path}: cannot be read ({e.strerror})") from None
+    except (ValueError, RecursionError) as e:
+        raise FolderError(f"{path}: not JSON in UTF-8 ({e}); the file is damaged") from None
+    if not isinstance(values, dict):
+        raise FolderError(f"{path}: not a JSON object; the file is damaged")
+    return values

@@ -1,0 +1,244 @@
+"""Tokenizers: text to tokens and back; `char`, `space`, `word` and `bpe`, each one class.
+
+To add one, write its `cut` and `join` below and give it a line in `TOKENIZERS`.
+
+A side's Unicode form is applied before cutting and kept in the tokenizer; text that it decomposed (NFD, NFKD) is composed
+(NFC) when it is written. In `word` and `bpe` a token that follows a blank begins with ▁, and so does the first. There a ▁ of
+the text itself becomes a blank (the two change places), so that any text comes back as it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, cast, final, get_args
+
+from jumok.config import UnicodeForm
+from jumok.errors import FolderError
+
+_SWAP: Final = str.maketrans({" ": "▁", "▁": " "})
+
+
+class Tokenizer(ABC):
+    """Text to tokens and back. `form` is the Unicode form text is put in before it is cut."""
+
+    name: ClassVar[str]
+    unknown: ClassVar[str] = "�"
+    """What <unk> is written as in text (U+FFFD where a token is about a character, else the word <unk>)."""
+
+    def __init__(self, form: UnicodeForm) -> None:
+        self.form = form
+
+    @final
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of a text; none for an empty one."""
+        return self.batch([text])[0]
+
+    @final
+    def batch(self, texts: Iterable[str]) -> list[list[str]]:
+        """The tokens of many texts, faster than one by one where the tokenizer can."""
+        form = self.form
+        return self.cut(texts if form == "none" else [unicodedata.normalize(form, t) for t in texts])
+
+    @final
+    def text(self, tokens: Iterable[str]) -> str:
+        """The text of tokens; NFC where `form` decomposes."""
+        joined = self.join(tokens)
+        return unicodedata.normalize("NFC", joined) if self.form in ("NFD", "NFKD") else joined
+
+    @abstractmethod
+    def cut(self, texts: Iterable[str]) -> list[list[str]]:
+        """The tokens of texts that are in the Unicode form already."""
+
+    @abstractmethod
+    def join(self, tokens: Iterable[str]) -> str:
+        """The inverse of `cut`, for one text."""
+
+    @classmethod
+    def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> Tokenizer:
+        """A tokenizer for these texts; only `bpe` learns anything."""
+        return cls(form)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `load_tokenizer` reads it."""
+        return {"name": self.name, "form": self.form}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> Tokenizer:
+        """The tokenizer that `to_dict` described; FolderError, naming `where`, if it cannot be."""
+        return cls(_form(values, where))
+
+
+@final
+class CharTokenizer(Tokenizer):
+    """Code points. Every text comes back as it was."""
+
+    name = "char"
+
+    def cut(self, texts: Iterable[str]) -> list[list[str]]:
+        return [list(t) for t in texts]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+
+@final
+class SpaceTokenizer(Tokenizer):
+    """Parts between ASCII blanks (no other space cuts). Text comes back with single blanks and none at its ends."""
+
+    name = "space"
+    unknown = "<unk>"
+
+    def cut(self, texts: Iterable[str]) -> list[list[str]]:
+        return [[part for part in t.split(" ") if part] for t in texts]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        return " ".join(tokens)
+
+
+@final
+class WordTokenizer(Tokenizer):
+    """Words (letters, digits, underscores and their combining marks) and single other characters.
+
+    Every text comes back as it was. "A man, here." -> ▁A ▁man , ▁here .
+    """
+
+    name = "word"
+    unknown = "▁<unk>"
+
+    def cut(self, texts: Iterable[str]) -> list[list[str]]:
+        pattern = _words()
+        return [pattern.findall(_with_marks(t)) for t in texts]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        return _without_marks(tokens)
+
+
+@final
+class BpeTokenizer(Tokenizer):
+    """Subwords by byte pair encoding of characters (Sennrich, Haddow & Birch 2016, section 3.2), never across a blank.
+
+    Every text comes back as it was; a character not seen in training is a token of its own (and no vocabulary has it).
+
+    Attributes:
+        alphabet: the characters seen in training.
+        merges: pairs of tokens that become one, first learned first.
+    """
+
+    name = "bpe"
+    _UNSEEN = "\0"
+
+    def __init__(self, form: UnicodeForm, alphabet: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
+        from tokenizers import Tokenizer as Engine
+        from tokenizers.models import BPE
+        from tokenizers.pre_tokenizers import Split
+
+        super().__init__(form)
+        self.alphabet, self.merges = list(alphabet), list(merges)
+        entries = dict.fromkeys([self._UNSEEN, *self.alphabet, *(a + b for a, b in self.merges)])
+        vocabulary = {token: i for i, token in enumerate(entries)}
+        self._engine = Engine(BPE(vocab=vocabulary, merges=self.merges, unk_token=self._UNSEEN))
+        self._engine.pre_tokenizer = Split("▁", "merged_with_next")
+
+    @classmethod
+    def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> BpeTokenizer:
+        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice."""
+        import json
+
+        from tokenizers import Tokenizer as Engine
+        from tokenizers.models import BPE
+        from tokenizers.pre_tokenizers import Split
+        from tokenizers.trainers import BpeTrainer
+
+        def marked() -> Iterator[str]:
+            for t in texts:
+                yield _with_marks(t if form == "none" else unicodedata.normalize(form, t))
+
+        engine = Engine(BPE())
+        engine.pre_tokenizer = Split("▁", "merged_with_next")
+        trainer = BpeTrainer(vocab_size=size, min_frequency=2, show_progress=False, special_tokens=[])
+        engine.train_from_iterator(marked(), trainer)
+        model = json.loads(engine.to_str())["model"]
+        alphabet = sorted(token for token in model["vocab"] if len(token) == 1)
+        return cls(form, alphabet, [(a, b) for a, b in model["merges"]])
+
+    def cut(self, texts: Iterable[str]) -> list[list[str]]:
+        marked = [_with_marks(t) for t in texts]
+        encodings = [self._engine.encode(marked[0])] if len(marked) == 1 else self._engine.encode_batch(marked)
+        return [self._tokens(t, e.tokens, e) for t, e in zip(marked, encodings, strict=True)]
+
+    def _tokens(self, marked: str, tokens: list[str], encoding: Any) -> list[str]:
+        """The tokens, with what the text has where the engine says "unseen"."""
+        if self._UNSEEN not in tokens:
+            return tokens
+        return [marked[start:end] for start, end in encoding.offsets]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        return _without_marks(tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "alphabet": "".join(self.alphabet), "merges": [list(m) for m in self.merges]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> BpeTokenizer:
+        alphabet, merges = values.get("alphabet"), values.get("merges")
+        if not isinstance(alphabet, str) or not isinstance(merges, list) or len(set(alphabet)) < len(alphabet):
+            raise FolderError(f"{where}: the bpe tokenizer has no alphabet or no merges; the file is damaged")
+        known = set(alphabet)
+        for i, merge in enumerate(merges):
+            if not (isinstance(merge, list) and len(merge) == 2 and all(isinstance(m, str) and m in known for m in merge)):
+                raise FolderError(
+                    f"{where}: merge {i + 1} of the bpe tokenizer is not two tokens known before it; the file is damaged"
+                )
+            known.add(merge[0] + merge[1])
+        return cls(_form(values, where), alphabet, [(a, b) for a, b in merges])
+
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    "char": CharTokenizer,
+    "space": SpaceTokenizer,
+    "word": WordTokenizer,
+    "bpe": BpeTokenizer,
+}
+
+
+def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int) -> Tokenizer:
+    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter to `bpe` alone."""
+    return TOKENIZERS[name].train(form, texts, bpe_size)
+
+
+def load_tokenizer(values: Any, where: str) -> Tokenizer:
+    """The tokenizer that `to_dict` described; FolderError, naming `where`, if it cannot be."""
+    if not isinstance(values, dict) or not isinstance(values.get("name"), str) or values["name"] not in TOKENIZERS:
+        raise FolderError(f"{where}: no tokenizer among {', '.join(TOKENIZERS)}; the file is damaged or of a newer Jumok")
+    return TOKENIZERS[values["name"]].from_dict(values, where)
+
+
+def _form(values: dict[str, Any], where: str) -> UnicodeForm:
+    form = values.get("form")
+    if form not in get_args(UnicodeForm):
+        raise FolderError(
+            f"{where}: the tokenizer's form is {form!r}, wanted {', '.join(get_args(UnicodeForm))}; the file is damaged"
+        )
+    return cast(UnicodeForm, form)
+
+
+def _with_marks(text: str) -> str:
+    return (" " + text).translate(_SWAP) if text else ""
+
+
+def _without_marks(tokens: Iterable[str]) -> str:
+    return "".join(tokens).removeprefix("▁").translate(_SWAP)
+
+
+@functools.cache
+def _words() -> re.Pattern[str]:
+    r"""A word or another character, with the ▁ before it; or a ▁ alone. \w lacks combining marks, and the two joiners."""
+    marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M"))
+    marks += "\u200c\u200d\U000e0100-\U000e01ef"
+    # The large set is slow to ask, so it is asked only where a mark can be: seven times faster on Latin text.
+    word = rf"(?:\w|(?=[^\0-\u02FF▁])[{marks}])(?:\w+|(?=[^\0-\u02FF▁])[{marks}])*"
+    return re.compile(rf"▁?(?:{word}|[^▁])|▁")

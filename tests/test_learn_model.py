@@ -1,0 +1,181 @@
+"""The torch model: beside the NumPy model for every attention and option, beside a naive loop, finite differences, padding."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from jumok.config import ModelConfig, SearchConfig
+from jumok.learn.evaluation import tensors
+from jumok.learn.model import Seq2Seq, export_parameters, import_parameters, shifted
+from jumok.learn.steps import TorchSteps
+from jumok.runtime.model import NumpyModel
+from jumok.runtime.parameters import shapes
+from jumok.runtime.search import search
+from jumok.scores import ATTENTIONS
+from jumok.text import END, Batch
+
+V = 30
+SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, readout_size=12, tie="none")
+OPTIONS = {
+    "plain": {},
+    "two layers": {"layers": 2},
+    "one direction": {"bidirectional": False},
+    "one direction, three layers": {"bidirectional": False, "layers": 3},
+    "linear readout": {"readout": "linear"},
+    "target tied": {"tie": "target"},
+    "all tied": {"tie": "all"},
+}
+EVERY = [pytest.param({"attention": a, **o}, id=f"{a}, {n}") for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())]
+
+
+def model_of(options, dtype=torch.float32, seed=0):
+    torch.manual_seed(seed)
+    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V).to(dtype).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(2)  # further from linear than a fresh model is
+    return model
+
+
+def batch_of(lengths, target_lengths, extra=0, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def side(lengths):
+        ids = np.zeros((len(lengths), max(lengths) + extra), np.int64)
+        for row, n in zip(ids, lengths, strict=True):
+            row[:n] = rng.integers(4, V, n)
+            row[n - 1] = END
+        return ids, np.array(lengths)
+
+    return Batch(*side(lengths), *side(target_lengths), np.arange(len(lengths)))
+
+
+BATCH = batch_of([5, 1, 9, 3], [4, 6, 2, 6])
+
+
+def losses(model, batch, smoothing=0.0):
+    source, lengths, target, real = tensors(batch, "cpu")
+    return model.loss(source, lengths, shifted(target), target, real, smoothing)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_numpy_model_agrees(options):
+    model = model_of(options)
+    parameters = export_parameters(model)
+    assert {k: v.shape for k, v in parameters.items()} == shapes(model.config, V, V)
+    fast = NumpyModel(model.config, parameters)
+    log_probabilities, weights = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    real = np.arange(BATCH.target.shape[1]) < BATCH.target_lengths[:, None]
+    assert -log_probabilities[real].sum() == pytest.approx(float(losses(model, BATCH).nll), abs=1e-4)
+    assert (weights is None) == (options["attention"] == "none")
+    for beam in (1, 3):
+        how = SearchConfig(beam=beam, nbest=beam)
+        limits = np.full(4, 12)
+        for ours, theirs in zip(
+            search(fast, BATCH.source, BATCH.source_lengths, how, limits),
+            search(TorchSteps(model), BATCH.source, BATCH.source_lengths, how, limits),
+            strict=True,
+        ):
+            assert [h.tokens for h in ours] == [h.tokens for h in theirs]
+            np.testing.assert_allclose([h.log_probability for h in ours], [h.log_probability for h in theirs], atol=1e-4)
+            for a, b in zip(ours, theirs, strict=True):
+                if a.weights is not None:
+                    np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
+    """One sentence at a time without padding, one decoder step at a time: the same loss and gradient."""
+    model = model_of(options, torch.float64)
+    fused = losses(model, BATCH)
+    gradient = torch.autograd.grad(fused.loss, list(model.parameters()), allow_unused=True)
+    total = torch.zeros((), dtype=torch.float64)
+    for row in range(len(BATCH.rows)):
+        source = torch.tensor(BATCH.source[row : row + 1, : BATCH.source_lengths[row]])
+        encoded = model.encode(source, torch.tensor([source.shape[1]]))
+        state, previous = encoded.state, 1
+        for token in BATCH.target[row, : BATCH.target_lengths[row]]:
+            query, state = model.decode(torch.tensor([[previous]]), state)
+            readout = model.read(query, model.attend(query, encoded)[0])
+            logits = torch.nn.functional.linear(readout, model.output_weight, model.bias)
+            total = total - logits.log_softmax(-1)[0, 0, token]
+            previous = int(token)
+    torch.testing.assert_close(fused.loss, total, rtol=1e-10, atol=0)
+    naive = torch.autograd.grad(total, list(model.parameters()), allow_unused=True)
+    for (name, _), a, b in zip(model.named_parameters(), gradient, naive, strict=True):
+        assert (a is None) == (b is None), name
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_gradient_by_finite_differences(attention):
+    model = model_of({"attention": attention}, torch.float64)
+    parameters = list(model.parameters())
+    gradient = torch.autograd.grad(losses(model, BATCH, 0.1).loss, parameters)
+    g = torch.Generator().manual_seed(1)
+    direction = [torch.randn(p.shape, generator=g, dtype=p.dtype) for p in parameters]
+    values = []
+    with torch.no_grad():
+        for step in (1e-5, -1e-5):
+            torch._foreach_add_(parameters, direction, alpha=step)
+            values.append(float(losses(model, BATCH, 0.1).loss))
+            torch._foreach_add_(parameters, direction, alpha=-step)
+    slope = sum(float((a * b).sum()) for a, b in zip(gradient, direction, strict=True))
+    assert slope == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_padding_and_company_change_nothing(options):
+    model = model_of(options, torch.float64)
+    wide = dataclasses.replace(
+        BATCH,
+        source=np.pad(BATCH.source, ((0, 0), (0, 4))),
+        target=np.pad(BATCH.target, ((0, 0), (0, 3))),
+    )
+    assert float(losses(model, wide).loss) == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
+    assert losses(model, wide).tokens == BATCH.target_lengths.sum()
+    alone = sum(
+        float(losses(model, Batch(*(x[i : i + 1] for x in dataclasses.astuple(BATCH)))).loss) for i in range(len(BATCH.rows))
+    )
+    assert alone == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
+
+
+def test_the_last_state_is_that_of_the_last_real_position():
+    """(h, c) handed to the decoder, found again with torch's own packed LSTM."""
+    model = model_of({"attention": "none"}, torch.float64)
+    source, lengths, *_ = tensors(BATCH, "cpu")
+    state = model.encode(source, lengths).state
+    p = export_parameters(model)
+    lstm = torch.nn.LSTM(12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        for way, suffix in (("forward", "l0"), ("backward", "l0_reverse")):
+            getattr(lstm, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
+            getattr(lstm, f"weight_hh_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_hh"]))
+            getattr(lstm, f"bias_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.bias"]))
+            getattr(lstm, f"bias_hh_{suffix}").zero_()
+    x = torch.tensor(p["source.embedding"], dtype=torch.float64)[source]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    _, (h, c) = lstm(packed)
+    torch.testing.assert_close(state[0][0], torch.cat([h[0], h[1]], -1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(state[0][1], torch.cat([c[0], c[1]], -1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_parameters_out_and_in_again(options):
+    model, other = model_of(options), model_of(options, seed=5)
+    import_parameters(other, export_parameters(model))
+    assert float(losses(other, BATCH).loss) == pytest.approx(float(losses(model, BATCH).loss), rel=1e-6)
+
+
+def test_dropout_keeps_one_mask_a_sentence():
+    torch.manual_seed(0)
+    model = Seq2Seq(SMALL, V, V, dropout=0.5).train()
+    x = model.drop.by_sentence(torch.ones(3, 5, 8))
+    assert set(x.unique().tolist()) == {0.0, 2.0}
+    assert (x == x[:, :1]).all()
+    assert not (x[0] == x[1]).all()
+    assert (model.eval().drop.by_sentence(torch.ones(3, 5, 8)) == 1).all()
