@@ -2,7 +2,7 @@
 
     python examples/reversal.py
 
-It makes its own data, trains in well under a minute, and needs nothing else.
+It makes its own data and trains in about half a minute.
 """
 
 import random
@@ -15,21 +15,24 @@ from jumok.explain import to_terminal
 LETTERS = "abcdefgh"
 
 
-def write_pairs(path: Path, lines: int, seed: int) -> None:
-    """`lines` random words of 3 to 8 letters, each with its reversal, as a TSV."""
-    rng = random.Random(seed)
-    words = ["".join(rng.choices(LETTERS, k=rng.randint(3, 8))) for _ in range(lines)]
-    path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
+def words(count: int) -> list[str]:
+    """`count` different random words of 4 to 8 letters."""
+    rng = random.Random(1)
+    found: set[str] = set()
+    while len(found) < count:
+        found.add("".join(rng.choices(LETTERS, k=rng.randint(4, 8))))
+    return sorted(found, key=lambda word: rng.random())
 
 
 def main() -> None:
     """Make data, train, print one attention."""
+    pairs = [f"{word}\t{word[::-1]}\n" for word in words(4200)]
     with tempfile.TemporaryDirectory() as folder:
         train, dev, out = (Path(folder) / name for name in ("train.tsv", "dev.tsv", "model"))
-        write_pairs(train, 4000, seed=1)
-        write_pairs(dev, 200, seed=2)
-        # plain attention on a small model: 600 steps are enough, and the alignment has to come from it
-        jumok.train(train, dev=dev, out=out, steps=600, dropout=0.1, embedding=32, hidden=64, readout_size=64)
+        train.write_text("".join(pairs[200:]), encoding="utf-8")
+        dev.write_text("".join(pairs[:200]), encoding="utf-8")
+        # small sizes and little dropout, since the rule is simple and the data follow it without exception
+        jumok.train(train, dev=dev, out=out, steps=400, dropout=0.1, embedding=32, hidden=64, readout_size=64)
 
         translation = jumok.load(out).translate("abcdefgh")
         print(translation.text)

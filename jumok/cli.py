@@ -145,7 +145,7 @@ def translate(o: Translate) -> int:
     model = load(o.model)
 
     def lines() -> Iterator[str]:
-        for line in read_lines(o.file):
+        for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
             if line.problem:
                 _say(f"{o.file}: line {line.number}: {line.problem}; an empty line is written for it")
             yield line.text or ""

@@ -64,7 +64,7 @@ class ModelConfig:
     attention: AttentionName = "general"
     """Score of the attention; none = plain encoder-decoder, all the source in its last state."""
     size: SizeName | None = None
-    """One dial for the sizes below. Default: small for letters (vocabularies under 1,000), medium for words and subwords."""
+    """One dial for the sizes below. Default: small for letters (vocabularies under 2,000), medium for words and subwords."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
     hidden: int | None = None

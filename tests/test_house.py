@@ -1,6 +1,8 @@
 """The order of the house: who may import whom, torch in one room only, no pickle, small files with a first line."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -213,3 +215,10 @@ def test_what_is_not_allowed_is_seen(check, source: str) -> None:
 def test_model_eval_and_late_imports_are_let_through() -> None:
     source = "def f(model):\n    from rich.table import Table\n    model.eval()\n"
     assert unsafe("jumok/learn/loop.py", source) == heavy_at_start("jumok/measure/table.py", source) == []
+
+
+def test_public_names_are_the_same_at_every_look() -> None:
+    """A function that bears its module's name is hidden by the module once that is imported; in a fresh Python, then."""
+    code = "import jumok; print([n for n in jumok.__all__ if getattr(jumok, n) is not getattr(jumok, n)])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

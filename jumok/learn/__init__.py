@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jumok.errors import MissingExtra
 
 try:
@@ -11,9 +9,6 @@ try:
 except ModuleNotFoundError as e:
     raise MissingExtra("training", "train", "torch") from e
 
+from jumok.learn.run import Trained, train
 
-def __getattr__(name: str) -> Any:
-    if name in ("Trained", "train"):
-        import jumok.learn.train as t
-        return getattr(t, name)
-    raise AttributeError(name)
+__all__ = ["Trained", "train"]

@@ -11,6 +11,7 @@ import math
 
 from jumok.config import ModelConfig, SizeName, TrainConfig
 from jumok.errors import ConfigError
+from jumok.text import is_joint
 
 # size -> embedding, hidden (= the encoder's two directions together), readout, learning rate
 SIZES: dict[str, tuple[int, int, int, float]] = {
@@ -41,7 +42,7 @@ def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) ->
         source_size, target_size: entries of the vocabularies.
     """
     text, model, learn = run.text, run.model, run.learn
-    joint = text.source_tokenizer == text.target_tokenizer == "bpe" if text.joint_vocabulary is None else text.joint_vocabulary
+    joint = is_joint(text)
     size = model.size or default_size(source_size, target_size)
     embedding, hidden, readout_size, rate = SIZES[size]
     tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from jumok import __version__
 from jumok.errors import ConfigError, DataError, MissingExtra
 
 Unit = Literal["char", "space"]
@@ -128,7 +128,7 @@ def _signature(references: References, options: MeasureOptions, **more: str) -> 
         "n": str(len(references)),
         "case": "lc" if options.lowercase else "mixed",
         **more,
-        "version": f"jumok-{version('jumok')}",
+        "version": f"jumok-{__version__}",
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 

@@ -201,7 +201,7 @@ class NumpyModel:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One LSTM layer, its D directions side by side, prepared for `_cell`: w_ih [D, I, 4h], w_hh [D, h, 4h], bias [D, 1, 4h]."""
+    """One LSTM layer, its D directions side by side, as `_cell` wants it: w_ih [D, I, 4h], w_hh [D, h, 4h], bias [D, 1, 4h]."""
 
     w_ih: Array
     w_hh: Array

@@ -18,6 +18,7 @@ from jumok.text.vocabulary import END, PAD, START
 Array = np.ndarray
 
 CHUNKS = 64  # in `_best`: more find a closer bound, fewer find it sooner
+FEW = 1024  # values that are sorted whole, in less time than a bound takes
 
 
 class Steps(Protocol):
@@ -79,8 +80,8 @@ class _Tip:
 def search(model: Steps, source: Array, lengths: Array, options: SearchConfig, limits: Array) -> list[list[Hypothesis]]:
     """The best outputs for each sentence, by beam search.
 
-    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence is done
-    with `beam` finished hypotheses, or when none that goes on can still enter its n-best list, or at its limit.
+    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence
+    is done with `beam` finished hypotheses, or when none that goes on can still enter its n-best list, or at its limit.
     Between equals the lower token id wins. Pads and the start token are never written.
 
     Args:
@@ -158,15 +159,16 @@ def _beam(model: Steps, source: Array, lengths: Array, options: SearchConfig, li
             if len(tips) >= nbest:
                 floor[alive[row]] = sorted(tip.score for tip in tips)[-nbest]
         on = np.argsort(ends, axis=1, kind="stable")[:, :beam]
-        parents, tokens, totals, ends = (np.take_along_axis(a, on, axis=1) for a in (parents, tokens, totals, ends))
-        totals = np.where(ends, -np.inf, totals)
+        rows = np.arange(len(alive))[:, None]
+        parents, tokens = parents[rows, on], tokens[rows, on]
+        totals = np.where(ends, -np.inf, totals)[rows, on]
         trail.append(_Step(alive, parents, tokens, weights))
         # log-probabilities only fall, so that no beam can end with a better score than this bound
         bound = totals.max(1) / limits[alive].astype(float) ** penalty
         at_limit = limits[alive] <= length
         full = np.array([len(finished[sentence]) >= beam for sentence in alive])
         done = at_limit | full | (floor[alive] >= bound)
-        for row in np.flatnonzero(at_limit):
+        for row in np.flatnonzero(at_limit).tolist():
             cut[alive[row]] = [
                 _Tip(total / length**penalty, total, length, parent, token)
                 for total, parent, token in zip(*(a[row].tolist() for a in (totals, parents, tokens)), strict=True)
@@ -200,18 +202,19 @@ def _normaliser(logits: Array) -> Array:
 def _candidates(logits: Array, totals: Array, number: int) -> tuple[Array, Array, Array]:
     """The best continuations of each sentence, best first: parents, tokens, totals, each [B, at most number].
 
-    logits [B, K, V] (overwritten), totals [B, K] the beams' log-probabilities so far. The best of a beam are the same before and
-    after softmax, so that only theirs are normalised, in float64, where different logits stay different.
+    logits [B, K, V] (overwritten), totals [B, K] the beams' log-probabilities so far. The best of a beam are the same before
+    and after softmax, so that only theirs are normalised, in float64, where different logits stay different.
     """
     B, K, V = logits.shape
     logits = logits.reshape(B * K, V)
     normaliser = _normaliser(logits)
-    tokens = _best(logits, min(number, V))
-    values = np.take_along_axis(logits, tokens, axis=1).astype(np.float64)
-    values += (totals.reshape(-1) - normaliser)[:, None]
+    each = min(number, V)
+    tokens = _best(logits, each)
+    values = logits[np.arange(B * K)[:, None], tokens] + (totals.reshape(-1) - normaliser)[:, None]
     values, tokens = values.reshape(B, -1), tokens.reshape(B, -1)
     order = np.argsort(-values, axis=1, kind="stable")[:, :number]
-    return order // min(number, V), np.take_along_axis(tokens, order, axis=1), np.take_along_axis(values, order, axis=1)
+    rows = np.arange(B)[:, None]
+    return order // each, tokens[rows, order], values[rows, order]
 
 
 def _best(values: Array, number: int) -> Array:
@@ -220,6 +223,8 @@ def _best(values: Array, number: int) -> Array:
     The number-th highest of the maxima of disjoint chunks is a bound that at least `number` values reach, and few more.
     """
     N, V = values.shape
+    if values.size <= FEW:
+        return np.argsort(-values, axis=1, kind="stable")[:, :number]
     chunks = min(V, max(CHUNKS, 4 * number))
     maxima = values[:, : V // chunks * chunks].reshape(N, -1, chunks).max(1)
     bound = np.partition(maxima, chunks - number, axis=1)[:, chunks - number]

@@ -246,7 +246,7 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = 1 / 20, most: int
     sizes = Counter(p.source for p in pairs)
     if len(sizes) < 2:
         where = f"{_file(pairs[0])}: " if pairs else ""
-        raise DataError(f"{where}{len(sizes)} different sources cannot be split into training and dev; give --dev")
+        raise DataError(f"{where}fewer than 2 different sources; they cannot be split into training and dev; give --dev")
     wanted = max(1, min(most, round(share * len(pairs))))
     by_hash = sorted(sizes, key=lambda s: hashlib.sha256(f"{seed}\t{s}".encode("utf-8", "surrogatepass")).digest())
     held: set[str] = set()

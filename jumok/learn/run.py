@@ -202,7 +202,11 @@ class _Training:
             # each step carries its share of the evaluations; one more evaluation ends the run
             steps = int((left - evaluation) / (seconds + evaluation / every))
             if steps < 1:
-                raise ConfigError(f"minutes is {learn.minutes:g}, but a single step takes {seconds:.1f} s here; give more")
+                spent = time.perf_counter() - self.start
+                raise ConfigError(
+                    f"minutes is {learn.minutes:g}, but reading and measuring took {spent / 60:.1f} and an evaluation takes "
+                    f"{evaluation / 60:.1f}; nothing is left for training; give more"
+                )
         else:
             steps = recipe.steps(self.run_config, self.pairs_used, epoch)
         every = min(every, steps)

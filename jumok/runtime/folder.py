@@ -1,0 +1,292 @@
+"""The model folder: written whole or not at all, read back with every doubt turned into one clear line.
+
+    config.json         format, version, text and model settings, the length limit of search, the training's configuration
+    model.safetensors   the arrays of `jumok.runtime.parameters`, float32
+    source.json …       tokenizers and vocabularies, see `jumok.text.codec`
+    README.md           the model card
+    history.json        each evaluation of the training
+
+Numbers, strings and arrays only: no pickle, no code, no import path. A folder from a stranger is safe to read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+import jumok
+from jumok.config import Config, ModelConfig, TextConfig, build, to_dict
+from jumok.errors import ConfigError, FolderError
+from jumok.runtime.parameters import check
+from jumok.text.codec import Codec
+
+FORMAT = 1  # grows when an older jumok could not read the folder any more
+CONFIG, WEIGHTS, CARD, HISTORY = "config.json", "model.safetensors", "README.md", "history.json"
+SIZES = ("embedding", "hidden", "score_size", "readout_size", "tie")
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """What config.json holds.
+
+    Attributes:
+        text: how lines become tokens.
+        model: the network, every size chosen.
+        limit: (ratio, constant): an output has at most ratio · S + constant tokens, for a source of S tokens.
+        training: the training's whole configuration, as plain dicts; kept for people, never read by the runtime.
+    """
+
+    text: TextConfig
+    model: ModelConfig
+    limit: tuple[float, float]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model folder, read: where it is, its settings, its arrays, its codec."""
+
+    path: Path
+    config: FolderConfig
+    parameters: dict[str, np.ndarray]
+    codec: Codec
+
+
+def write_folder(
+    path: str | Path,
+    config: FolderConfig,
+    parameters: Mapping[str, np.ndarray],
+    codec: Codec,
+    card: str,
+    history: Sequence[Mapping[str, Any]],
+    overwrite: bool = False,
+) -> None:
+    """Writes a model folder under a temporary name beside `path`, flushes it, and renames it.
+
+    Args:
+        card: text of README.md.
+        history: the training's evaluations, oldest first; JSON values.
+        overwrite: replace the model folder that is there, with all that is in it. The old one is renamed away just before
+            and deleted just after.
+
+    Raises:
+        FolderError: there is something at `path` already: a model folder, without `overwrite`; anything else, always
+            (but an empty folder).
+        OSError: the disk is full or not writable; `path` is then as it was.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()  # what it points to is replaced, not the link
+    check(parameters, config.model, len(codec.source), len(codec.target), str(path))
+    _refuse_to_replace(path, overwrite)
+    new, old = _beside(path, "new"), _beside(path, "old")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        new.mkdir()
+        codec.save(new)
+        for name, data in _files(parameters, card, history).items():
+            (new / name).write_bytes(data)
+        (new / CONFIG).write_bytes(_json(_config_to_dict(config)))
+        for file in new.iterdir():
+            _flush(file)
+        _flush(new)
+        _refuse_to_replace(path, overwrite)  # whatever came there while we wrote
+        if path.exists():
+            os.rename(path, old)
+        try:
+            os.rename(new, path)
+        except BaseException:
+            if old.exists():
+                os.rename(old, path)
+            raise
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def update_folder(
+    path: str | Path, parameters: Mapping[str, np.ndarray], card: str, history: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replaces weights, card and history of a model folder, each file whole; settings and codec stay as they are.
+
+    Raises:
+        FolderError: no model folder is there.
+        OSError: the disk is full or not writable; no file is left half written.
+    """
+    path = Path(path)
+    _config_from_dict(path)
+    for name, data in _files(parameters, card, history).items():
+        new = _beside(path / name, "new")
+        try:
+            new.write_bytes(data)
+            _flush(new)
+            os.replace(new, path / name)
+        finally:
+            new.unlink(missing_ok=True)
+    _flush(path)
+
+
+def read_folder(path: str | Path) -> Folder:
+    """Reads a model folder.
+
+    Raises:
+        FolderError: it is none, or too new, or a file in it is missing, damaged or does not fit the others.
+    """
+    path = Path(path)
+    config = _config_from_dict(path)
+    codec = Codec.load(path, config.text)
+    where = path / WEIGHTS
+    try:
+        parameters = load_file(where)
+    except FileNotFoundError:
+        raise FolderError(f"{where}: there is no such file; the model folder is not whole, copy it again") from None
+    except OSError as e:
+        raise FolderError(f"{where}: cannot be read ({e.strerror or e})") from None
+    except (SafetensorError, TypeError, KeyError, ValueError) as e:  # not only the first: a bfloat16 array is a TypeError
+        raise FolderError(f"{where}: not weights that NumPy can read ({e}); the file is damaged, copy it again") from None
+    for side, name in ((codec.source, "source"), (codec.target, "target")):
+        embedding = parameters.get(f"{name}.embedding", parameters.get("target.embedding"))
+        if embedding is not None and len(embedding.shape) and len(embedding) != len(side):
+            raise FolderError(
+                f"{path}: the {name} vocabulary has {len(side)} entries, but the weights were made for {len(embedding)}; "
+                f"{name}.json and {WEIGHTS} do not belong together, copy the folder again"
+            )
+    if config.model.layers > len(parameters):  # before a list of all their arrays is made
+        raise FolderError(
+            f"{path}: layers is {config.model.layers}, but {WEIGHTS} has {len(parameters)} arrays; {CONFIG} is damaged"
+        )
+    check(parameters, config.model, len(codec.source), len(codec.target), str(where))
+    return Folder(path, config, parameters, codec)
+
+
+def _refuse_to_replace(path: Path, overwrite: bool) -> None:
+    if not os.path.lexists(path):
+        return
+    if not (path / CONFIG).is_file():
+        if path.is_dir() and not any(path.iterdir()):
+            return
+        raise FolderError(
+            f"{path}: something that is not a model folder is there, and stays; name another folder, or move it away"
+        )
+    if not overwrite:
+        raise FolderError(f"{path}: a model folder is there already; name another one, or say that it is to be overwritten")
+    values = _read_json(path / CONFIG)
+    if not isinstance(values, dict) or not {"format", "text", "model"} <= values.keys():
+        raise FolderError(f"{path}: a folder with a {CONFIG} that is not jumok's is there, and stays; name another folder")
+
+
+def _beside(path: Path, what: str) -> Path:
+    """A new name beside `path`, hidden, so that a rename stays on one disk."""
+    return path.absolute().parent / f".{path.absolute().name}.{secrets.token_hex(4)}.{what}"
+
+
+def _files(parameters: Mapping[str, np.ndarray], card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.items()}
+    return {WEIGHTS: save(arrays), CARD: card.encode(), HISTORY: _json([dict(entry) for entry in history])}
+
+
+def _json(values: Any) -> bytes:
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk: a file, or a folder's list of names (which Windows does by itself)."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "jumok": jumok.__version__,
+        "text": to_dict(config.text),
+        "model": to_dict(config.model),
+        "search": {"limit_ratio": config.limit[0], "limit_constant": config.limit[1]},
+        "training": config.training,
+    }
+
+
+def _config_from_dict(path: Path) -> FolderConfig:
+    """The config of the model folder at `path`, read and checked."""
+    where = path / CONFIG
+    if not path.exists():
+        raise FolderError(f"{path}: there is no such folder; wanted a model folder, as `jumok train --out` writes it")
+    if not where.is_file():
+        raise FolderError(f"{path}: not a model folder: it has no {CONFIG}; wanted what `jumok train --out` writes")
+    values = _read_json(where)
+    if not isinstance(values, dict) or type(values.get("format")) is not int:
+        raise FolderError(
+            f"{where}: no format number in it; wanted a model folder's {CONFIG}; it is damaged or of something else"
+        )
+    if values["format"] > FORMAT:
+        raise FolderError(
+            f"{where}: made by jumok {values.get('jumok')}, format {values['format']}; this jumok reads {FORMAT}: upgrade jumok"
+        )
+    if values["format"] < 1:
+        raise FolderError(f"{where}: format is {values['format']}; this jumok reads {FORMAT}; the file is damaged")
+    wanted = {"format", "jumok", "text", "model", "search", "training"}
+    if values.keys() != wanted:
+        wrong = [f"{name!r} is missing" for name in sorted(wanted - values.keys())]
+        wrong += [f"{name!r} is unknown" for name in sorted(values.keys() - wanted)]
+        raise FolderError(f"{where}: {', '.join(wrong)}; wanted {', '.join(sorted(wanted))}; the file is damaged")
+    text, model = (
+        _section(TextConfig, values["text"], f"{where}: text"),
+        _section(ModelConfig, values["model"], f"{where}: model"),
+    )
+    open_sizes = [name for name in SIZES if getattr(model, name) is None]
+    if open_sizes:
+        raise FolderError(
+            f"{where}: model: {', '.join(open_sizes)} not given; a trained model has them all; the file is damaged"
+        )
+    if model.bidirectional and model.hidden is not None and model.hidden % 2:
+        raise FolderError(
+            f"{where}: model: hidden is {model.hidden}; with both directions it must be even; the file is damaged"
+        )
+    if model.tie != "none" and (model.readout == "linear" or model.readout_size != model.embedding):
+        raise FolderError(f"{where}: model: tied embeddings need readout tanh of the embedding's size; the file is damaged")
+    search, training = values["search"], values["training"]
+    limit: list[Any] = [search.get(name) for name in ("limit_ratio", "limit_constant")] if isinstance(search, dict) else []
+    if not isinstance(search, dict) or len(search) != 2 or not all(_is_limit(number) for number in limit):
+        raise FolderError(f"{where}: search is {search!r}; wanted limit_ratio and limit_constant, numbers from 0 on")
+    if not isinstance(training, dict):
+        raise FolderError(f"{where}: training is {training!r}; wanted the run's configuration; the file is damaged")
+    return FolderConfig(text, model, (float(limit[0]), float(limit[1])), training)
+
+
+def _is_limit(number: Any) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) and 0 <= number < 1e9
+
+
+def _section(cls: type[Config], values: Any, where: str) -> Config:
+    if not isinstance(values, dict):
+        raise FolderError(f"{where} is {values!r}; wanted a section of options; the file is damaged")
+    try:
+        return build(cls, values, where)
+    except ConfigError as e:
+        raise FolderError(f"{e}; the file is damaged, or from a jumok that had this option") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as e:
+        raise FolderError(f"{path}: cannot be read ({e.strerror or e})") from None
+    except (ValueError, RecursionError) as e:
+        raise FolderError(f"{path}: not JSON in UTF-8 ({e}); the file is damaged, copy it again") from None

@@ -1,0 +1,213 @@
+"""The translator: strings in, `Translation`s out, with a model folder behind it.
+
+Letters: S source tokens of a line, `</s>` counted; T target tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from jumok.config import SearchConfig, build
+from jumok.errors import DataError
+from jumok.runtime.folder import Folder, FolderConfig, read_folder
+from jumok.runtime.model import NumpyModel
+from jumok.runtime.search import Hypothesis, search
+from jumok.runtime.translation import END, Translation
+from jumok.scores import SCORES
+from jumok.text.batches import Batch, in_length_order
+from jumok.text.vocabulary import END as END_ID
+
+CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
+MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
+LONGEST = 10  # times the longest training line: beyond that, a source is not read
+
+Features = Sequence[str]
+Many = list[str] | tuple[str, ...]
+
+
+class Translator:
+    """A trained model, ready to use. Results do not depend on batch size or on the lines around.
+
+    Attributes:
+        folder: where it was read from.
+        config: text and model settings, length limit, training.
+        longest: most tokens of a source; a longer one gives an empty, unfinished `Translation`.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder: Path = folder.path
+        self.config: FolderConfig = folder.config
+        self.longest = LONGEST * folder.config.text.max_tokens
+        self._codec = folder.codec
+        self._model = NumpyModel(folder.config.model, folder.parameters)
+        self._numbers = sum(array.size for array in folder.parameters.values())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Translator:
+        """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
+        return cls(read_folder(path))
+
+    @overload
+    def translate(self, text: str, *, features: Features | None = None, **options: Any) -> Translation: ...
+
+    @overload
+    def translate(self, text: Many, *, features: Sequence[Features] | None = None, **options: Any) -> list[Translation]: ...
+
+    def translate(self, text: str | Many, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
+        """The best output for a line, or for each of many, in their order.
+
+        Args:
+            text: a line, or a sequence of lines. A blank line gives an empty output, without running the model.
+            features: a sequence of strings for a line; one such sequence a line for many.
+            options: beam (1), nbest (1), length_penalty (1.0), max_length (None: by the length of the source) and
+                batch_size (64), as in `jumok.config.SearchConfig`.
+
+        Raises:
+            DataError: text or features are not strings, or not as many features as lines.
+            ConfigError: an option that cannot be.
+        """
+        chosen = build(SearchConfig, options, "translate")
+        if isinstance(text, str):
+            return self._translate(*_checked([text], None if features is None else [features]), chosen)[0]
+        return self._translate(*_checked(text, features), chosen)
+
+    def translate_lines(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
+        """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
+
+        Args:
+            lines: any iterable of strings.
+            options: as in `translate`.
+        """
+        chosen = build(SearchConfig, options, "translate_lines")
+        return self._stream(iter(lines), chosen)
+
+    def _stream(self, lines: Iterator[str], options: SearchConfig) -> Iterator[Translation]:
+        size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
+        while chunk := list(islice(lines, size)):
+            yield from self._translate(*_checked(chunk, None), options)
+
+    @overload
+    def force(self, source: str, target: str, features: Features | None = None) -> Translation: ...
+
+    @overload
+    def force(self, source: Many, target: Many, features: Sequence[Features] | None = None) -> list[Translation]: ...
+
+    def force(self, source: str | Many, target: str | Many, features: Any = None) -> Translation | list[Translation]:
+        """What the model makes of a given target, or of many: its log-probability, and the attention it is written with.
+
+        `score` is the log-probability a token. A token that is not in the vocabulary is shown as `<unk>`.
+        """
+        if isinstance(source, str) or isinstance(target, str):
+            if not isinstance(source, str) or not isinstance(target, str):
+                raise DataError("force: source and target must both be strings, or both be sequences of strings")
+            return self._force(*_checked([source], None if features is None else [features]), [target])[0]
+        texts, given = _checked(source, features)
+        targets, _ = _checked(target, None)
+        if len(targets) != len(texts):
+            raise DataError(f"force: {len(texts)} sources but {len(targets)} targets; each source needs one")
+        return self._force(texts, given, targets)
+
+    def info(self) -> dict[str, Any]:
+        """Facts about the model, by name."""
+        text, model = self.config.text, self.config.model
+        score = SCORES.get(model.attention)
+        directions = "both directions" if model.bidirectional else "one direction"
+        readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
+        return {
+            "folder": str(self.folder),
+            "attention": f"{model.attention}: {score.formula}" if score else "none",
+            "encoder": f"LSTM, {model.layers} x {model.hidden}, {directions}",
+            "decoder": f"LSTM, {model.layers} x {model.hidden}",
+            "embedding": model.embedding,
+            "readout": readout,
+            "tied embeddings": model.tie,
+            "parameters": self._numbers,
+            "source": _side(text.source_tokenizer, text.source_form, len(self._codec.source)),
+            "target": _side(text.target_tokenizer, text.target_form, len(self._codec.target)),
+            "joint vocabulary": self._codec.joint,
+            "length limit": f"{self.config.limit[0]:g} x source tokens + {self.config.limit[1]:g}",
+        }
+
+    def _translate(self, texts: list[str], features: list[Features], options: SearchConfig) -> list[Translation]:
+        found = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
+        tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
+        run = []
+        for i, text in enumerate(texts):
+            if len(tokens[i]) >= self.longest:
+                found[i] = replace(found[i], source_tokens=(*tokens[i], END), finished=False)
+            elif text.strip():
+                run.append(i)
+        vocabulary = self._codec.source.vocabulary
+        ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
+        for batch in _batches(ids, None, options.batch_size):
+            limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
+            hypotheses = search(self._model, batch.source, batch.source_lengths, options, np.array(limits))
+            for row, own in zip(batch.rows, hypotheses, strict=True):
+                i = run[row]
+                best, *others = (self._translation(texts[i], (*tokens[i], END), h) for h in own)
+                found[i] = replace(best, alternatives=tuple(others)) if others else best
+        return found
+
+    def _limit(self, S: int) -> int:
+        ratio, constant = self.config.limit
+        return max(1, math.ceil(ratio * S + constant))
+
+    def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis) -> Translation:
+        text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
+        return Translation(source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished)
+
+    def _force(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
+        tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
+        sources = [[*self._codec.source.vocabulary.ids(own), END_ID] for own in tokens]
+        gold = [self._codec.encode_target(target) for target in targets]
+        found: dict[int, Translation] = {}
+        for batch in _batches(sources, gold, 64):
+            log_probabilities, weights = self._model.force(
+                batch.source, batch.source_lengths, batch.target, batch.target_lengths
+            )
+            totals = log_probabilities.sum(1, dtype=np.float64)
+            for k, i in enumerate(batch.rows.tolist()):
+                S, T = len(sources[i]), len(gold[i])
+                own = None if weights is None else weights[k, :T, :S].copy()
+                written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
+                found[i] = Translation(texts[i], targets[i], (*tokens[i], END), written, own, total, total / T)
+        return [found[i] for i in range(len(texts))]
+
+
+def _batches(sources: list[list[int]], targets: list[list[int]] | None, size: int) -> Iterator[Batch]:
+    """In order of length, longest first, at most `size` together and fewer where they are long."""
+    longest = [max(len(s), len(t)) for s, t in zip(sources, targets or sources, strict=True)]
+    order = sorted(range(len(sources)), key=lambda i: -longest[i])
+    while order:
+        most = min(size, max(1, MOST_CELLS // longest[order[0]] ** 2))
+        rows, order = order[:most], order[most:]
+        for batch in in_length_order([sources[i] for i in rows], None if targets is None else [targets[i] for i in rows], most):
+            yield replace(batch, rows=np.array(rows)[batch.rows])
+
+
+def _checked(texts: Any, features: Any) -> tuple[list[str], list[Features]]:
+    """texts as a list of strings, and a sequence of features for each; DataError for anything else."""
+    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
+        raise DataError(f"text is of type {type(texts).__name__}; wanted a string or a sequence of strings")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"line {i + 1} is of type {type(text).__name__}; wanted a string")
+    if features is None:
+        return list(texts), [()] * len(texts)
+    if isinstance(features, str) or not isinstance(features, Sequence) or len(features) != len(texts):
+        raise DataError(f"features are {features!r:.80}; wanted a sequence of strings for each of {len(texts)} line(s)")
+    for i, own in enumerate(features):
+        if isinstance(own, str) or not isinstance(own, Sequence) or not all(isinstance(feature, str) for feature in own):
+            raise DataError(f"features of line {i + 1} are {own!r:.80}; wanted a sequence of strings, such as ['V', 'PST']")
+    return list(texts), list(features)
+
+
+def _side(tokenizer: str, form: str, size: int) -> str:
+    return f"{tokenizer}{'' if form == 'none' else f' in {form}'}, {size:,} entries"

@@ -1,0 +1,269 @@
+"""The translator: strings in, Translations out, in order, whatever the batch; and no line without an answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jumok
+from jumok.config import ModelConfig, TextConfig
+from jumok.errors import ConfigError, DataError, FolderError, JumokError
+from jumok.runtime import Translation, Translator, load, translator
+from jumok.runtime.folder import FolderConfig, write_folder
+from jumok.runtime.parameters import random_parameters
+from jumok.text import Pair, build_codec
+
+WORDS = ["attention", "cat", "zebra", "jumok", "a", "quick brown", "why", "cat", "tatata", "naive"]
+
+
+def make(
+    path: Path, *, attention: str = "general", limit: tuple[float, float] = (1.0, 4.0), max_tokens: int = 250
+) -> Translator:
+    """A translator of letters into phones with large random weights."""
+    text = TextConfig(target_tokenizer="space", joint_vocabulary=False, features_column=3, max_tokens=max_tokens)
+    c = ModelConfig(attention=attention, embedding=8, hidden=12, score_size=6, readout_size=9, tie="none")  # type: ignore[arg-type]
+    features = ("V", "PST")
+    codec = build_codec([Pair(w, " ".join(w.replace(" ", "").upper()), features, f"w:{i}") for i, w in enumerate(WORDS)], text)
+    arrays = {n: 4 * a for n, a in random_parameters(c, len(codec.source), len(codec.target), 6).items()}
+    arrays["readout.bias"][:4] = (-9, -9, 3, -9)  # so that most outputs end, and none has <unk>
+    write_folder(path, FolderConfig(text, c, limit, {}), arrays, codec, "card", [])
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+    return make(tmp_path_factory.mktemp("translator") / "model")
+
+
+def same(a: Translation, b: Translation) -> None:
+    assert (a.source, a.text, a.source_tokens, a.tokens, a.finished) == (
+        b.source,
+        b.text,
+        b.source_tokens,
+        b.tokens,
+        b.finished,
+    )
+    assert a.log_probability == pytest.approx(b.log_probability, abs=1e-4) and a.score == pytest.approx(b.score, abs=1e-4)
+    if a.weights is None or b.weights is None:
+        assert a.weights is b.weights
+    else:
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+    assert len(a.alternatives) == len(b.alternatives)
+
+
+# --- what comes out
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_translation_fits_together(model: Translator, beam: int) -> None:
+    seen = set()
+    for word in WORDS:
+        t = model.translate(word, beam=beam)
+        assert t.source == word and t.source_tokens == (*word, "</s>")
+        assert t.finished == (t.tokens[-1] == "</s>") and "</s>" not in t.tokens[:-1]
+        assert t.text == " ".join(token for token in t.tokens if token != "</s>") == str(t)
+        assert t.weights is not None and t.weights.shape == (len(t.tokens), len(word) + 1)
+        np.testing.assert_allclose(t.weights.sum(1), 1, atol=1e-5)
+        assert t.log_probability < 0 and t.score == pytest.approx(t.log_probability / len(t.tokens))
+        assert len(t.tokens) <= len(word) + 1 + 4 and not t.alternatives
+        seen.add(t.text)
+    assert len(seen) > 4  # the outputs differ, so that the tests below can mix them up
+
+
+@pytest.mark.parametrize("options", [{}, {"beam": 3, "nbest": 2}])
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_batches_and_order_change_nothing(model: Translator, size: int, options: dict) -> None:
+    alone = [model.translate(word, **options) for word in WORDS]
+    for order in (list(range(len(WORDS))), list(range(len(WORDS)))[::-1]):
+        together = model.translate([WORDS[i] for i in order], batch_size=size, **options)
+        for i, t in zip(order, together, strict=True):
+            same(t, alone[i])
+
+
+def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    want, sizes = model.translate(WORDS), []
+    search = translator.search
+    monkeypatch.setattr(translator, "MOST_CELLS", 40)
+    monkeypatch.setattr(translator, "search", lambda m, source, *rest: sizes.append(source.shape) or search(m, source, *rest))
+    for a, b in zip(model.translate(WORDS), want, strict=True):
+        same(a, b)
+    assert len(sizes) > 5 and all(B == 1 or B * S * S <= 40 for B, S in sizes)
+
+
+def test_nbest_comes_as_alternatives(model: Translator) -> None:
+    t = model.translate("zebra", beam=4, nbest=3)
+    every = [t, *t.alternatives]
+    assert len(every) == 3 and len({h.tokens for h in every}) == 3
+    finished = [h.score for h in every if h.finished]
+    assert finished == sorted(finished, reverse=True)
+    assert all(h.source_tokens == t.source_tokens and h.weights.shape[1] == 6 for h in every)
+
+
+def test_length_penalty_and_limits(model: Translator) -> None:
+    assert all(t.score == t.log_probability for t in model.translate(WORDS, length_penalty=0.0))
+    for t in model.translate(WORDS, max_length=2):
+        assert len(t.tokens) <= 2 and t.finished == (t.tokens[-1] == "</s>")
+
+
+def test_the_limit_grows_with_the_source(tmp_path: Path) -> None:
+    model = make(tmp_path / "m", limit=(0.5, 0.2))
+    for word in WORDS:
+        assert len(model.translate(word).tokens) <= np.ceil(0.5 * (len(word) + 1) + 0.2)
+    assert len(make(tmp_path / "none", limit=(0.0, 0.0)).translate("cat").tokens) == 1
+
+
+def test_blank_lines_give_empty_outputs_in_their_places(model: Translator) -> None:
+    found = model.translate(["", "cat", "  ", "　"])
+    same(found[1], model.translate("cat"))
+    for t, source in zip(found[:1] + found[2:], ["", "  ", "　"], strict=True):
+        assert (t.source, t.text, t.tokens, t.weights, t.finished, t.log_probability) == (source, "", (), None, True, 0)
+    same(model.translate(""), found[0])
+    assert model.translate([]) == []
+
+
+def test_a_line_far_longer_than_any_in_training_is_not_read(tmp_path: Path) -> None:
+    model = make(tmp_path / "m", max_tokens=2)
+    assert model.longest == 20
+    inside, beyond = model.translate(["t" * 19, "t" * 20])
+    assert inside.tokens and len(inside.source_tokens) == 20
+    assert (beyond.text, beyond.tokens, beyond.weights, beyond.finished) == ("", (), None, False)
+
+
+def test_letters_never_seen_are_kept_as_they_came(model: Translator) -> None:
+    t = model.translate("c\u0000x주\U0001f600")
+    assert t.source_tokens == ("c", "\u0000", "x", "주", "\U0001f600", "</s>") and len(t.tokens) > 0
+
+
+def test_without_attention_there_are_no_weights(tmp_path: Path) -> None:
+    model = make(tmp_path / "m", attention="none")
+    assert all(t.weights is None and t.tokens for t in model.translate(WORDS, beam=2))
+    assert model.force("cat", "C A T").weights is None
+
+
+# --- features
+
+
+def test_features_are_read_before_the_text(model: Translator) -> None:
+    t = model.translate("cat", features=["V", "PST"])
+    assert t.source_tokens == ("‹V›", "‹PST›", "c", "a", "t", "</s>")
+    assert t.weights is not None and t.weights.shape[1] == 6
+    both = model.translate(["cat", "why"], features=[("V", "PST"), ()])
+    same(both[0], t)
+    same(both[1], model.translate("why"))
+
+
+# --- streams
+
+
+def test_a_stream_comes_in_order(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translator, "CHUNK", 2)
+    lines = [*WORDS, "", *WORDS[::-1]]
+    found = list(model.translate_lines(iter(lines), batch_size=3, beam=2))
+    for t, want in zip(found, model.translate(lines, beam=2), strict=True):
+        same(t, want)
+
+
+def test_batch_size_one_answers_each_line_before_it_reads_the_next(model: Translator) -> None:
+    read = []
+
+    def lines() -> Iterator[str]:
+        for word in WORDS:
+            read.append(word)
+            yield word
+
+    for number, t in enumerate(model.translate_lines(lines(), batch_size=1), 1):
+        assert t.source == WORDS[number - 1] and len(read) == number
+
+
+# --- forced decoding
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_forcing_what_was_translated_gives_the_same(model: Translator, beam: int) -> None:
+    whole = [t for t in model.translate(WORDS, beam=beam, max_length=40) if t.finished]
+    assert len(whole) > 3
+    forced = model.force([t.source for t in whole], [t.text for t in whole])
+    for t, f in zip(whole, forced, strict=True):
+        same(f, t)
+        same(model.force(t.source, t.text), t)
+
+
+def test_forcing_keeps_the_target_and_shows_what_is_unknown(model: Translator) -> None:
+    t = model.force("cat", "C ?? T", features=["V"])
+    assert t.text == "C ?? T" and t.tokens == ("C", "<unk>", "T", "</s>") and t.source_tokens[0] == "‹V›"
+    assert t.weights is not None and t.weights.shape == (4, 5)
+    assert model.force("", "C").weights.shape == (2, 1)  # an empty source is its end token
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda m: m.translate(3), "type int; wanted a string or a sequence of strings"),
+        (lambda m: m.translate(b"cat"), "type bytes; wanted a string"),
+        (lambda m: m.translate(None), "type NoneType; wanted a string"),
+        (lambda m: m.translate(["cat", 4]), "line 2 is of type int; wanted a string"),
+        (lambda m: list(m.translate_lines(["cat", None])), "line 2 is of type NoneType"),
+        (lambda m: m.translate("cat", features="V"), "features of line 1 are 'V'"),
+        (lambda m: m.translate("cat", features=[1]), "features of line 1"),
+        (lambda m: m.translate(["cat"], features="V"), "features are 'V'"),
+        (lambda m: m.translate(["cat", "why"], features=[["V"]]), r"for each of 2 line\(s\)"),
+        (lambda m: m.force("cat", ["C"]), "must both be strings"),
+        (lambda m: m.force(["cat", "why"], ["C"]), "2 sources but 1 targets"),
+    ],
+)
+def test_wrong_types_are_named(model: Translator, call, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        call(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"bem": 2}, "no option 'bem'; did you mean 'beam'"),
+        ({"beam": 0}, "beam is 0; it must be 1 or more"),
+        ({"beam": 2, "nbest": 3}, r"nbest is 3; it must be at most beam \(2\)"),
+        ({"beam": "5"}, "beam is '5'; it must be int"),
+        ({"length_penalty": -1.0}, "length_penalty is -1.0; it must be 0 or more"),
+        ({"max_length": 0}, "max_length is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_wrong_options_are_named_at_the_call(model: Translator, options: dict, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        model.translate("cat", **options)
+    with pytest.raises(ConfigError, match=says):
+        model.translate_lines(["cat"], **options)  # before the first line is asked for
+
+
+def test_no_model_is_a_jumok_error(tmp_path: Path) -> None:
+    assert issubclass(FolderError, JumokError)
+    with pytest.raises(FolderError, match="there is no such folder"):
+        jumok.load(tmp_path / "nothing")
+
+
+# --- facts
+
+
+def test_info_tells_what_the_model_is(model: Translator) -> None:
+    facts = model.info()
+    assert facts["attention"] == "general: h_t · W_a h̄_s"
+    assert facts["folder"] == str(model.folder) and facts["embedding"] == 8
+    letters = len(set("".join(WORDS)))  # the blank is one in the source only
+    Vs, V = 4 + 2 + letters, 4 + letters - 1
+    assert facts["parameters"] == sum(a.size for a in random_parameters(model.config.model, Vs, V, 0).values())
+    assert facts["source"] == f"char, {Vs} entries" and facts["target"] == f"space, {V} entries"
+    assert facts["length limit"] == "1 x source tokens + 4"
+
+
+def test_the_runtime_imports_nothing_heavy() -> None:
+    code = "import sys, jumok.runtime; print(*sorted({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in out if not name.startswith("_")} <= {"jumok", "numpy", "safetensors", "mypy_extensions"}
