@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -144,11 +145,14 @@ def translate(o: Translate) -> int:
     config.check(o.search, "command line")
     model = load(o.model)
 
-    def lines() -> Iterator[str]:
+    text = model.config.text
+
+    def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
         for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
             if line.problem:
                 _say(f"{o.file}: line {line.number}: {line.problem}; an empty line is written for it")
-            yield line.text or ""
+            source, _, features = (line.text or "").partition("\t") if text.features_column else (line.text or "", "", "")
+            yield source, tuple(f for f in features.split(text.features_separator) if f)
 
     interactive = o.file == "-" and sys.stdin.isatty()
     for t in model.translate_lines(
@@ -214,7 +218,13 @@ def evaluate(o: Evaluate) -> int:
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
         unfinished = sum(not t.finished for t in found)
-        facts = {"model": o.model, "test": o.test, "search": searched, "lines": len(found), "cut at the length limit": unfinished}
+        facts = {
+            "model": o.model,
+            "test": o.test,
+            "search": searched,
+            "lines": len(found),
+            "cut at the length limit": unfinished,
+        }
         print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
     else:
         print(f"{len(found):,} sources of {o.test}, {searched}")
@@ -298,7 +308,9 @@ def _run(arguments: list[str]) -> int:
         import difflib
 
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        raise ConfigError(f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(COMMANDS)}"))
+        raise ConfigError(
+            f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(COMMANDS)}")
+        )
     kind, command = COMMANDS[name]
     rest = arguments[1:]
     default = _from_config_file(rest) if kind is Train else None
@@ -307,7 +319,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"jumok {jumok.__version__}: sequence-to-sequence models with attention", "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
+    lines = [
+        f"jumok {jumok.__version__}: sequence-to-sequence models with attention",
+        "",
+        "usage: jumok COMMAND …   (jumok COMMAND --help)",
+        "",
+    ]
     for name, (kind, _) in COMMANDS.items():
         first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
@@ -316,7 +333,7 @@ def _overview() -> str:
 
 def _from_config_file(arguments: list[str]) -> Train | None:
     """The defaults that a --config file sets for `train`, so that the command line goes over them."""
-    path = next((b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--config"), None)
+    path = next((b for a, b in itertools.pairwise(arguments) if a == "--config"), None)
     path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
     if path is None:
         return None

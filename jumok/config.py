@@ -95,7 +95,7 @@ class LearnConfig:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int | None = None
-    """Pairs in a batch (default 32 under 10,000 training pairs, 64 from there on)."""
+    """Pairs in a batch (default 64)."""
     batch_tokens: int | None = None
     """Batches by target tokens instead of pairs."""
     pool: int = 64
@@ -111,7 +111,7 @@ class LearnConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     dropout: float | None = None
-    """Default by training pairs: 0.5 under 10,000, 0.3 under 60,000, else 0.2."""
+    """Share of numbers dropped in training (default: 0.3 under 60,000 training pairs, else 0.2)."""
     label_smoothing: float = 0.1
     """Share of the target's probability spread over the vocabulary."""
     average: float = 0.998
@@ -233,12 +233,29 @@ def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None
         raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
 
 
-_AT_LEAST_ONE = (
-    "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size epochs "
-    "steps batch_size batch_tokens pool evaluate_every beam nbest max_length"
-).split()
-_NOT_NEGATIVE = "features_column weight_decay length_penalty patience threads seed".split()
-_SHARES = "warmup dropout label_smoothing average".split()
+_AT_LEAST_ONE = [
+    "source_column",
+    "target_column",
+    "bpe_size",
+    "min_count",
+    "max_tokens",
+    "embedding",
+    "hidden",
+    "layers",
+    "score_size",
+    "readout_size",
+    "epochs",
+    "steps",
+    "batch_size",
+    "batch_tokens",
+    "pool",
+    "evaluate_every",
+    "beam",
+    "nbest",
+    "max_length",
+]
+_NOT_NEGATIVE = ["features_column", "weight_decay", "length_penalty", "patience", "threads", "seed"]
+_SHARES = ["warmup", "dropout", "label_smoothing", "average"]
 
 
 def check(config: Config, where: str = "options") -> Config:
@@ -248,7 +265,13 @@ def check(config: Config, where: str = "options") -> Config:
         if v is None:
             continue
         if name in _AT_LEAST_ONE:
-            _require(v >= (0 if name == "epochs" else 1) and v > 0, where, name, v, "more than 0" if name == "epochs" else "1 or more")
+            _require(
+                v >= (0 if name == "epochs" else 1) and v > 0,
+                where,
+                name,
+                v,
+                "more than 0" if name == "epochs" else "1 or more",
+            )
         elif name in _NOT_NEGATIVE:
             _require(v >= 0, where, name, v, "0 or more")
         elif name in _SHARES:

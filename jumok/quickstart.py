@@ -9,7 +9,17 @@ from pathlib import Path
 
 from jumok.errors import DataError, MissingExtra
 
-NEW_WORDS = ("jumok", "cryptocurrency", "hashtag", "photobombing", "bibimbap", "unfriended", "tokenizer", "chatbot", "podcaster")
+NEW_WORDS = (
+    "jumok",
+    "cryptocurrency",
+    "hashtag",
+    "photobombing",
+    "bibimbap",
+    "unfriended",
+    "tokenizer",
+    "chatbot",
+    "podcaster",
+)
 LOOK_AT = 5  # new words that are pronounced; the first is drawn
 
 

@@ -47,7 +47,9 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     return [slice(i, i + each) for i in range(0, sentences, each)]
 
 
-def attend(name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor, mask: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+def attend(
+    name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor, mask: Tensor, memory: Tensor
+) -> tuple[Tensor, Tensor]:
     """All queries at once. query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H] -> context [B, T, H], weights [B, T, S]."""
     if name == "concat" and torch.is_grad_enabled():
         raw = _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])

@@ -35,7 +35,9 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
             os.fsync(f.fileno())
         os.replace(new, folder / NAME)
     except OSError as e:
-        raise TrainingError(f"{folder / NAME}: the checkpoint could not be written: {e.strerror or e}; the last one is whole") from e
+        raise TrainingError(
+            f"{folder / NAME}: the checkpoint could not be written: {e.strerror or e}; the last one is whole"
+        ) from e
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -56,7 +58,9 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as e:
         raise TrainingError(f"{path}: the checkpoint is damaged ({e}); train anew with --overwrite") from None
     if facts.get("format") != FORMAT:
-        raise TrainingError(f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite")
+        raise TrainingError(
+            f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite"
+        )
     return tensors, facts
 
 

@@ -73,7 +73,14 @@ class Loop:
         keep: Callable[[Position], None],
         save: Callable[[Position], None],
     ) -> None:
-        self.model, self.batches, self.dev, self.learn, self.machine, self.display = model, batches, dev, learn, machine, display
+        self.model, self.batches, self.dev, self.learn, self.machine, self.display = (
+            model,
+            batches,
+            dev,
+            learn,
+            machine,
+            display,
+        )
         self.keep, self.save = keep, save
         self.parameters = list(model.parameters())
         self.optimizer = torch.optim.AdamW(

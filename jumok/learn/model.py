@@ -56,7 +56,9 @@ class Encoder(nn.Module):
         each = hidden // 2 if config.bidirectional else hidden
         sizes = [embedding] + [hidden] * (config.layers - 1)
         self.forwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes)
-        self.backwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes if config.bidirectional)
+        self.backwards = nn.ModuleList(
+            nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes if config.bidirectional
+        )
         for lstm in (*self.forwards, *self.backwards):
             _start_lstm(lstm)
 
@@ -186,7 +188,9 @@ class Seq2Seq(nn.Module):
         """[V, R]"""
         return self.target_embedding if self.output is None else self.output
 
-    def loss(self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor, smoothing: float = 0.0) -> Losses:
+    def loss(
+        self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor, smoothing: float = 0.0
+    ) -> Losses:
         """One fused pass over a batch whose decoder inputs are known.
 
         Args:

@@ -20,6 +20,7 @@ SIZES: dict[str, tuple[int, int, int, float]] = {
     "large": (512, 1024, 1024, 1e-3),
 }
 SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
+BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
 
@@ -31,7 +32,7 @@ def default_size(source_size: int, target_size: int) -> SizeName:
 
 def default_dropout(pairs: int) -> float:
     """The less data, the more dropout."""
-    return 0.5 if pairs < 10_000 else 0.3 if pairs < 60_000 else 0.2
+    return 0.3 if pairs < 60_000 else 0.2
 
 
 def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) -> TrainConfig:
@@ -62,7 +63,7 @@ def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) ->
     fine_grained = text.target_tokenizer in ("char", "space")
     learn = dataclasses.replace(
         learn,
-        batch_size=learn.batch_size or (32 if pairs < 10_000 else 64),
+        batch_size=learn.batch_size or BATCH_SIZE,
         learning_rate=learn.learning_rate or rate,
         dropout=default_dropout(pairs) if learn.dropout is None else learn.dropout,
         metric=learn.metric or ("accuracy" if fine_grained else "bleu"),

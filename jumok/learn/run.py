@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from jumok.config import LearnConfig, TrainConfig, build, check, to_dict
-from jumok.errors import ConfigError, DataError, JumokError, TrainingError
+from jumok.config import TrainConfig, build, to_dict
+from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import machine as machines
 from jumok.learn import recipe
 from jumok.learn.card import model_card
@@ -26,7 +26,7 @@ from jumok.learn.evaluation import Development
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq, export_parameters
 from jumok.learn.progress import Display
-from jumok.runtime.folder import FolderConfig, update_folder, write_folder
+from jumok.runtime.folder import FolderConfig, refuse_to_replace, update_folder, write_folder
 from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
 
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
@@ -102,11 +102,12 @@ class _Training:
             self.checkpoint = tensors, facts
             stored = build(TrainConfig, facts["config"], str(self.out))
             run = dataclasses.replace(stored, pairs=run.pairs or stored.pairs, dev=run.dev or stored.dev, out=run.out)
-        elif self.out.exists() and not overwrite:
-            raise ConfigError(f"{self.out}: it is there already; --resume goes on with it, --overwrite replaces it, or give another --out")
+        else:
+            _check_place(self.out, overwrite)
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
         self.run_config, self.overwrite = run, overwrite
+        self.written = resume  # whether the folder is this run's own
 
     def run(self) -> Trained:
         train_pairs, dev_pairs = self._read()
@@ -145,11 +146,15 @@ class _Training:
         longest = self.run_config.text.max_tokens
         kept = [i for i in range(len(pairs)) if len(sources[i]) <= longest + 1 and len(targets[i]) <= longest + 1]
         if len(kept) < len(pairs):
-            self._warn(f"{len(pairs) - len(kept):,} training pairs have a side of more than {longest} tokens and are left out (--max-tokens)")
+            self._warn(
+                f"{len(pairs) - len(kept):,} training pairs have a side of more than {longest} tokens and are left out (--max-tokens)"
+            )
             if not kept:
                 raise DataError(f"{self.run_config.pairs}: no training pair is left; raise --max-tokens above {longest}")
             sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
-        run = self.run_config = recipe.resolve(self.run_config, len(sources), len(codec.source.vocabulary), len(codec.target.vocabulary))
+        run = self.run_config = recipe.resolve(
+            self.run_config, len(sources), len(codec.source.vocabulary), len(codec.target.vocabulary)
+        )
         learn = run.learn
         torch.manual_seed(learn.seed)
         model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), learn.dropout or 0.0)
@@ -270,9 +275,10 @@ class _Training:
         parameters = export_parameters(self.loop.model)
         card = model_card(self.run_config, at.history, self.pairs_used)
         try:
-            if at.best_step == at.step and sum(e["best"] for e in at.history) == 1 or not (self.out / "config.json").exists():
+            if not self.written:
                 config = FolderConfig(self.run_config.text, self.run_config.model, self.limit, to_dict(self.run_config))
                 write_folder(self.out, config, parameters, self.codec, card, at.history, overwrite=self.overwrite)
+                self.written = True
             else:
                 update_folder(self.out, parameters, card, at.history)
         except OSError as e:
@@ -281,6 +287,19 @@ class _Training:
     def _save(self, at: Position) -> None:
         tensors, facts = self.loop.state()
         write_checkpoint(self.out, tensors, facts | {"config": to_dict(self.run_config)})
+
+
+def _check_place(out: Path, overwrite: bool) -> None:
+    """Says at once what would otherwise be found out after an epoch: that the model folder cannot be written."""
+    try:
+        refuse_to_replace(out, overwrite)
+    except FolderError as e:
+        raise FolderError(f"{e} (--resume goes on with an interrupted run, --overwrite replaces a model)") from None
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise FolderError(f"{out}: {parent} is not a folder that can be written to; give another --out")
 
 
 def length_limit(sources: list[list[int]], targets: list[list[int]]) -> tuple[float, float]:

@@ -89,7 +89,7 @@ def write_folder(
     if path.is_symlink():
         path = path.resolve()  # what it points to is replaced, not the link
     check(parameters, config.model, len(codec.source), len(codec.target), str(path))
-    _refuse_to_replace(path, overwrite)
+    refuse_to_replace(path, overwrite)
     new, old = _beside(path, "new"), _beside(path, "old")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -101,7 +101,7 @@ def write_folder(
         for file in new.iterdir():
             _flush(file)
         _flush(new)
-        _refuse_to_replace(path, overwrite)  # whatever came there while we wrote
+        refuse_to_replace(path, overwrite)  # whatever came there while we wrote
         if path.exists():
             os.rename(path, old)
         try:
@@ -171,7 +171,8 @@ def read_folder(path: str | Path) -> Folder:
     return Folder(path, config, parameters, codec)
 
 
-def _refuse_to_replace(path: Path, overwrite: bool) -> None:
+def refuse_to_replace(path: Path, overwrite: bool) -> None:
+    """FolderError if a model folder may not be written at `path`: something else is there, or a model, without `overwrite`."""
     if not os.path.lexists(path):
         return
     if not (path / CONFIG).is_file():

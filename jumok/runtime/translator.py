@@ -78,20 +78,20 @@ class Translator:
             return self._translate(*_checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*_checked(text, features), chosen)
 
-    def translate_lines(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
+    def translate_lines(self, lines: Iterable[str | tuple[str, Features]], **options: Any) -> Iterator[Translation]:
         """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
 
         Args:
-            lines: any iterable of strings.
+            lines: any iterable of strings, or of (string, features).
             options: as in `translate`.
         """
         chosen = build(SearchConfig, options, "translate_lines")
         return self._stream(iter(lines), chosen)
 
-    def _stream(self, lines: Iterator[str], options: SearchConfig) -> Iterator[Translation]:
+    def _stream(self, lines: Iterator[str | tuple[str, Features]], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
-        while chunk := list(islice(lines, size)):
-            yield from self._translate(*_checked(chunk, None), options)
+        while chunk := [line if isinstance(line, tuple) else (line, ()) for line in islice(lines, size)]:
+            yield from self._translate(*_checked([text for text, _ in chunk], [features for _, features in chunk]), options)
 
     @overload
     def force(self, source: str, target: str, features: Features | None = None) -> Translation: ...

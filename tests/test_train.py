@@ -1,0 +1,275 @@
+"""Training from files to a model folder: it learns, it repeats, it stops and goes on, it refuses what cannot be."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+import jumok
+from jumok.config import TrainConfig, build
+from jumok.errors import ConfigError, DataError, FolderError, TrainingError
+from jumok.learn import loop as loops
+from jumok.learn import recipe, run
+from jumok.learn.average import Average
+from jumok.learn.machine import Machine, choose
+
+TINY = {"hidden": 32, "embedding": 16, "readout_size": 32, "batch_size": 32, "threads": 1, "dropout": 0.0, "quiet": True}
+TINY |= {"matmul": "default", "precision": "float32"}
+
+
+def write_pairs(path, count, seed=0, turn=lambda s: s[::-1]):
+    rng = random.Random(seed)
+    words = {"".join(rng.choices("abcdefgh", k=rng.randint(2, 5))) for _ in range(count)}
+    path.write_text("".join(f"{w}\t{turn(w)}\n" for w in sorted(words)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.tsv", 900)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model"
+    return jumok.train(data, out=out, steps=400, evaluate_every=100, learning_rate=1e-2, attention="dot", **TINY)
+
+
+def test_it_learns_to_reverse(trained):
+    assert trained.best >= 90
+    t = jumok.load(trained.folder).translate("abcd")
+    assert t.text == "dcba"
+    assert t.weights.argmax(1)[:4].tolist() == [3, 2, 1, 0]  # and looks where it should
+
+
+def test_what_is_written(trained):
+    names = {p.name for p in trained.folder.iterdir()}
+    assert names == {"config.json", "model.safetensors", "source.json", "target.json", "README.md", "history.json"}
+    config = json.loads((trained.folder / "config.json").read_text())["training"]
+    assert config["learn"]["steps"] == 400 and config["model"]["hidden"] == 32
+    assert all(
+        value is not None for name, value in config["learn"].items() if name not in ("minutes", "epochs", "batch_tokens")
+    )
+    history = json.loads((trained.folder / "history.json").read_text())
+    assert [e["step"] for e in history] == [100, 200, 300, 400][: len(history)]
+    assert {"train_loss", "loss", "accuracy", "token-error-rate", "tokens_per_second"} <= history[0].keys()
+    assert f"{trained.best:.3f}" in (trained.folder / "README.md").read_text()
+
+
+def same_weights(a, b):
+    a, b = (load_file(folder / "model.safetensors") for folder in (a, b))
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_repeats_from_what_was_written_down(trained, tmp_path):
+    values = json.loads((trained.folder / "config.json").read_text())["training"]
+    again = jumok.train(config=build(TrainConfig, values, "test"), out=tmp_path / "again", quiet=True)
+    assert same_weights(trained.folder, again.folder)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(trained, data, tmp_path, monkeypatch):
+    out = tmp_path / "model"
+    real = loops.Loop.update
+
+    def update(self, batch, rate):
+        if rate and self.position.step == 230:
+            self.interrupted = True
+        return real(self, batch, rate)
+
+    options = {"steps": 400, "evaluate_every": 100, "learning_rate": 1e-2, "attention": "dot", "dropout": 0.2, **TINY} | {
+        "dropout": 0.2
+    }
+    whole = jumok.train(data, out=tmp_path / "whole", **options)
+    with monkeypatch.context() as m:
+        m.setattr(loops.Loop, "update", update)
+        first = jumok.train(data, out=out, **options)
+    assert first.history[-1]["step"] == 200 and (out / "checkpoint.safetensors").exists()
+    jumok.load(out).translate("abc")
+    second = jumok.train(out=out, resume=True, quiet=True)
+    assert [e["step"] for e in second.history] == [100, 200, 300, 400]
+    assert same_weights(whole.folder, out)
+    assert not (out / "checkpoint.safetensors").exists()
+
+
+def test_interrupted_before_the_first_evaluation_leaves_a_model(data, tmp_path, monkeypatch):
+    real = loops.Loop.update
+
+    def update(self, batch, rate):
+        self.interrupted = self.interrupted or bool(rate)
+        return real(self, batch, rate)
+
+    with monkeypatch.context() as m:
+        m.setattr(loops.Loop, "update", update)
+        jumok.train(data, out=tmp_path / "model", steps=50, **TINY)
+    jumok.load(tmp_path / "model").translate("abc")
+    assert jumok.train(out=tmp_path / "model", resume=True, quiet=True).history[-1]["step"] == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_training_with_a_model(data, tmp_path, number):
+    out = tmp_path / "model"
+    options = ["--epochs", "100000", "--hidden", "16", "--embedding", "8", "--threads", "1", "--evaluate-every", "5"]
+    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}) as process:
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoint.safetensors").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "--resume" in said and "Traceback" not in said
+    jumok.load(out).translate("abc")
+
+
+def test_minutes_become_steps_that_fit(data, tmp_path):
+    start = time.monotonic()
+    done = jumok.train(data, out=tmp_path / "model", minutes=0.15, **TINY)
+    assert time.monotonic() - start < 40  # nine seconds asked for; a busy machine may double them
+    assert done.config.learn.steps == done.history[-1]["step"] > 10
+    assert done.config.learn.minutes is None
+
+
+def test_too_few_minutes_are_refused(data, tmp_path):
+    with pytest.raises(ConfigError, match="nothing is left for training"):
+        jumok.train(data, out=tmp_path / "model", minutes=0.001, **TINY)
+    assert not (tmp_path / "model").exists()
+
+
+def test_patience_ends_training(data, tmp_path):
+    done = jumok.train(data, out=tmp_path / "m", steps=1000, evaluate_every=2, patience=3, learning_rate=1e-9, **TINY)
+    assert done.history[-1]["step"] < 50
+
+
+def test_several_targets_of_a_source_are_all_right(tmp_path):
+    pairs = tmp_path / "p.tsv"
+    pairs.write_text("".join(f"{w}\t{t}\n" for w in "abcdefghij" for t in (w, w + w)), encoding="utf-8")
+    done = jumok.train(pairs, dev=write_pairs(tmp_path / "d.tsv", 20, turn=str), out=tmp_path / "m", steps=3, **TINY)
+    assert done.history
+
+
+def test_features_reach_the_encoder(tmp_path):
+    pairs = tmp_path / "p.tsv"
+    words = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
+    pairs.write_text("".join(f"{w}\t{w}{'s' * (f == 'PL')}\tN;{f}\n" for w in words for f in ("SG", "PL")), encoding="utf-8")
+    done = jumok.train(pairs, out=tmp_path / "m", features_column=3, steps=300, evaluate_every=100, learning_rate=1e-2, **TINY)
+    model = jumok.load(done.folder)
+    assert model.translate("ak", features=["N", "PL"]).text == "aks"
+    assert model.translate("ak", features=["N", "SG"]).text == "ak"
+    assert model.translate("ak", features=["N", "SG"]).source_tokens[:2] == ("‹N›", "‹SG›")
+
+
+def test_loss_that_is_not_finite_ends_the_run_and_is_never_kept(data, tmp_path, monkeypatch):
+    real = loops.Loop.update
+
+    def update(self, batch, rate):
+        if rate and self.position.step == 30:
+            with torch.no_grad():
+                self.model.bias.fill_(torch.nan)
+        return real(self, batch, rate)
+
+    monkeypatch.setattr(loops.Loop, "update", update)
+    with pytest.raises(TrainingError, match="loss is nan"):
+        jumok.train(data, out=tmp_path / "m", steps=200, evaluate_every=20, **TINY)
+    if (tmp_path / "m").exists():
+        assert np.isfinite(load_file(tmp_path / "m" / "model.safetensors")["readout.bias"]).all()
+
+
+def test_places_that_cannot_be_written_are_refused_at_once(trained, data, tmp_path):
+    with pytest.raises(FolderError, match="--overwrite"):
+        jumok.train(data, out=trained.folder, **TINY)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    with pytest.raises(FolderError, match="not a model folder"):
+        jumok.train(data, out=tmp_path / "mine", overwrite=True, **TINY)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        jumok.train(data, out=tmp_path / "nowhere", resume=True, quiet=True)
+
+
+def test_a_damaged_checkpoint_is_named(data, tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    with pytest.raises(TrainingError, match="damaged"):
+        jumok.train(data, out=tmp_path, resume=True, quiet=True)
+
+
+def test_overwrite_replaces_a_model(data, tmp_path):
+    for seed in (1, 2):
+        jumok.train(data, out=tmp_path / "m", steps=2, seed=seed, overwrite=True, **TINY)
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["training"]["learn"]["seed"] == 2
+
+
+def test_missing_names(data, tmp_path):
+    with pytest.raises(ConfigError, match="out is missing"):
+        jumok.train(data)
+    with pytest.raises(ConfigError, match="pairs are missing"):
+        jumok.train(out=tmp_path / "m")
+    with pytest.raises(ConfigError, match="did you mean 'attention'"):
+        jumok.train(data, out=tmp_path / "m", atention="dot")
+
+
+def test_dev_equal_to_train_and_too_little_data(data, tmp_path):
+    with pytest.raises(DataError):
+        jumok.train(data, dev=data, out=tmp_path / "m", **TINY)
+    one = tmp_path / "one.tsv"
+    one.write_text("a\tb\n")
+    with pytest.raises(DataError):
+        jumok.train(one, out=tmp_path / "m", **TINY)
+
+
+def test_recipe_by_size_of_data():
+    chosen = recipe.resolve(TrainConfig(), 3_600, 40, 50)
+    assert (chosen.model.size, chosen.learn.batch_size, chosen.learn.dropout, chosen.model.tie) == ("small", 64, 0.3, "none")
+    assert chosen.learn.metric == "accuracy"
+    bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
+    chosen = recipe.resolve(bpe, 29_000, 7_700, 7_700)
+    assert (chosen.model.size, chosen.learn.dropout, chosen.model.tie, chosen.learn.metric) == ("medium", 0.3, "all", "bleu")
+    assert chosen.model.readout_size == chosen.model.embedding == 256
+    assert recipe.steps(chosen, 29_000, 454) == 4540
+    with pytest.raises(ConfigError, match="tied embeddings need them equal"):
+        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 100, 9, 9)
+    with pytest.raises(ConfigError, match="vocabularies are separate"):
+        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 100, 9, 9)
+
+
+def test_length_limit_lets_every_training_target_through():
+    sources, targets = [[1] * 4, [1] * 10, [1] * 3], [[1] * 5, [1] * 8, [1] * 40]
+    ratio, constant = run.length_limit(sources, targets)
+    assert all(len(t) <= ratio * len(s) + constant for s, t in zip(sources, targets, strict=True))
+
+
+def test_average_by_hand():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = Average(model, 0.5)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        average.weights[0].fill_(0.0)
+        average.update(100)  # decay min(0.5, 101/110)
+    assert average.weights[0].item() == pytest.approx(0.5)
+    with average.in_place():
+        assert model.weight.item() == pytest.approx(0.5) and not model.training
+    assert model.weight.item() == 1.0 and model.training
+
+
+def test_machine_takes_the_fastest_that_works():
+    learn = build(TrainConfig, {"threads": 1}, "test").learn
+
+    def step(machine):
+        if machine.precision == "bfloat16":
+            raise RuntimeError("this CPU has no such LSTM")
+        time.sleep(0.001 if machine.matmul == "default" else 0.01)
+
+    assert choose(learn, step) == Machine("float32", "default", 1)
+
+    def faster(machine):
+        time.sleep(0.002 if machine.precision == "bfloat16" else 0.02)
+
+    assert choose(learn, faster).precision == "bfloat16"
