@@ -150,7 +150,7 @@ def translate(o: Translate) -> int:
     def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
         for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
             if line.problem:
-                _say(f"{o.file}: line {line.number}: {line.problem}; an empty line is written for it")
+                _say(f"{o.file}:{line.number}: {line.problem}; an empty line is written for it")
             source, _, features = (line.text or "").partition("\t") if text.features_column else (line.text or "", "", "")
             yield source, tuple(f for f in features.split(text.features_separator) if f)
 

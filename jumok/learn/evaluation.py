@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +41,7 @@ class Development:
         first = {(p.source, p.features): i for i, p in reversed(list(enumerate(pairs)))}
         self.rows = [first[key] for key in different]
         unit = "char" if codec.config.target_tokenizer == "char" else "space"
+        logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # on dev, BLEU only picks; how text is cut does not matter
         self.options = MeasureOptions(unit=unit, tokenize="none" if codec.config.target_tokenizer == "space" else "13a")
 
     def loss(self, model: Seq2Seq, machine: Machine) -> float:
