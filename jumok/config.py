@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
@@ -22,6 +23,9 @@ AttentionName = Literal["none", "dot", "general", "concat"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
 MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
+TeacherForcingName = Literal["always", "never", "two-phase", "linear", "exponential", "inverse-sigmoid"]
+CoinName = Literal["token", "sentence", "batch"]
+OwnTokenName = Literal["argmax", "sample"]
 DecayName = Literal["cosine", "linear", "constant"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 MatmulName = Literal["auto", "default", "onednn"]
@@ -116,6 +120,19 @@ class LearnConfig:
     """Share of the target's probability spread over the vocabulary."""
     average: float = 0.998
     """Decay of the moving average of the weights, which is what is evaluated and kept; 0 = none."""
+    teacher_forcing: TeacherForcingName = "always"
+    """How often the decoder reads the gold token instead of its own, over training: always; never (free running); two-phase
+    (always, then --gold-at-end); or falling from always to --gold-at-end: linear, exponential, inverse-sigmoid."""
+    gold_at_end: float = 0.0
+    """Share of gold tokens that a falling or two-phase --teacher-forcing ends with."""
+    switch: float = 0.5
+    """Share of the steps after which two-phase goes over to its second phase."""
+    switch_patience: int = 0
+    """Go over earlier, after this many evaluations without a better one; 0 = by --switch alone."""
+    coin: CoinName = "token"
+    """What gold or own is tossed for: each token, each sentence, or the whole batch."""
+    own_token: OwnTokenName = "argmax"
+    """The decoder's own token: its likeliest, or one drawn from its distribution."""
     metric: MetricName | None = None
     """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
     evaluate_every: int | None = None
@@ -233,51 +250,29 @@ def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None
         raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
 
 
-_AT_LEAST_ONE = [
-    "source_column",
-    "target_column",
-    "bpe_size",
-    "min_count",
-    "max_tokens",
-    "embedding",
-    "hidden",
-    "layers",
-    "score_size",
-    "readout_size",
-    "epochs",
-    "steps",
-    "batch_size",
-    "batch_tokens",
-    "pool",
-    "evaluate_every",
-    "beam",
-    "nbest",
-    "max_length",
-]
-_NOT_NEGATIVE = ["features_column", "weight_decay", "length_penalty", "patience", "threads", "seed"]
-_SHARES = ["warmup", "dropout", "label_smoothing", "average"]
+# what numbers may be: the wish in words, its test, the options it holds for
+_NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    (
+        "1 or more",
+        lambda v: v >= 1,
+        "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size steps "
+        "batch_size batch_tokens pool evaluate_every beam nbest max_length",
+    ),
+    ("0 or more", lambda v: v >= 0, "features_column weight_decay length_penalty patience switch_patience threads seed"),
+    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip"),
+    ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
+    ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),
+)
 
 
 def check(config: Config, where: str = "options") -> Config:
     """The config itself if all its values and their combinations can be; else a ConfigError that says why."""
-    value = {name: _get(config, name) for name in options(type(config))}
-    for name, v in value.items():
-        if v is None:
-            continue
-        if name in _AT_LEAST_ONE:
-            _require(
-                v >= (0 if name == "epochs" else 1) and v > 0,
-                where,
-                name,
-                v,
-                "more than 0" if name == "epochs" else "1 or more",
-            )
-        elif name in _NOT_NEGATIVE:
-            _require(v >= 0, where, name, v, "0 or more")
-        elif name in _SHARES:
-            _require(0 <= v < 1, where, name, v, "from 0 to below 1")
-        elif name in ("minutes", "learning_rate", "clip"):
-            _require(v > 0, where, name, v, "more than 0")
+    known = options(type(config))
+    for wanted, good, names in _NUMBERS:
+        for name in names.split():
+            value = _get(config, name) if name in known else None
+            if value is not None:
+                _require(good(value), where, name, value, wanted)
     if isinstance(config, SearchConfig):
         _require(config.nbest <= config.beam, where, "nbest", config.nbest, f"at most beam ({config.beam})")
     if isinstance(config, TrainConfig):

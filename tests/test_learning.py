@@ -25,7 +25,15 @@ def reversal(tmp_path_factory):
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_reversal_needs_attention(reversal, tmp_path, attention):
     done = jumok.train(
-        reversal, out=tmp_path / "m", attention=attention, steps=500, hidden=64, embedding=32, dropout=0.0, learning_rate=1e-2, quiet=True
+        reversal,
+        out=tmp_path / "m",
+        attention=attention,
+        steps=500,
+        hidden=64,
+        embedding=32,
+        dropout=0.0,
+        learning_rate=1e-2,
+        quiet=True,
     )
     if attention == "none":  # one vector of 64 numbers for ten letters: not yet, after so few steps
         assert done.best < 60

@@ -14,7 +14,7 @@ from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
 from jumok.runtime.search import search
-from jumok.text import Batch, Codec, Pair, in_length_order
+from jumok.text import END, Batch, Codec, Pair, in_length_order
 
 BATCH = 128
 
@@ -40,44 +40,63 @@ class Development:
         different, self.references = merge_references(pairs)
         first = {(p.source, p.features): i for i, p in reversed(list(enumerate(pairs)))}
         self.rows = [first[key] for key in different]
+        self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in self.references]
         unit = "char" if codec.config.target_tokenizer == "char" else "space"
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # on dev, BLEU only picks; how text is cut does not matter
         self.options = MeasureOptions(unit=unit, tokenize="none" if codec.config.target_tokenizer == "space" else "13a")
 
-    def loss(self, model: Seq2Seq, machine: Machine) -> float:
-        """Teacher-forced negative log-likelihood a gold token, in nats, without label smoothing."""
-        total, tokens = 0.0, 0
+    def forced(self, model: Seq2Seq, machine: Machine) -> tuple[float, float]:
+        """Under teacher forcing: negative log-likelihood a gold token, in nats, and percent of gold tokens not the likeliest."""
+        total, wrong, tokens = 0.0, 0, 0
         with torch.no_grad(), machine.autocast():
             for batch in in_length_order(self.sources, self.targets, BATCH):
                 source, lengths, target, real = tensors(batch, machine.device)
-                found = model.loss(source, lengths, shifted(target), target, real)
-                total, tokens = total + float(found.nll), tokens + found.tokens
-        return total / tokens
+                readout, gold = model.readout(source, lengths, shifted(target), target, real)
+                logits = model.logits(readout).float()
+                total += float(torch.nn.functional.cross_entropy(logits, gold, reduction="sum"))
+                wrong += int((logits.argmax(-1) != gold).sum())
+                tokens += len(gold)
+        return total / tokens, 100 * wrong / tokens
 
-    def outputs(self, model: Seq2Seq, limits: np.ndarray | None = None) -> list[str]:
-        """Greedy output for every different source, in their order."""
+    def outputs(self, model: Seq2Seq, limits: np.ndarray | None = None) -> list[list[int]]:
+        """Ids of the greedy output for every different source, in their order, without the end token."""
         sources = [self.sources[i] for i in self.rows]
-        texts = [""] * len(sources)
+        written: list[list[int]] = [[] for _ in sources]
         for batch in in_length_order(sources, None, BATCH):
             limit = np.ceil(self.limit[0] * batch.source_lengths + self.limit[1]) if limits is None else limits[batch.rows]
             found = search(TorchSteps(model), batch.source, batch.source_lengths, SearchConfig(), limit.astype(np.int64))
             for row, hypotheses in zip(batch.rows, found, strict=True):
-                texts[row] = self.codec.decode_target(hypotheses[0].tokens)
-        return texts
+                written[row] = [token for token in hypotheses[0].tokens if token != END]
+        return written
 
     def evaluate(self, model: Seq2Seq, machine: Machine) -> dict[str, float]:
-        """Loss under teacher forcing and the free-running metrics: accuracy, token error rate, and the one that picks."""
-        hypotheses = self.outputs(model)
-        found = {"loss": self.loss(model, machine)}
+        """Loss under teacher forcing; free-running metrics: accuracy, token error rate, and the one that picks; and their gap.
+
+        The gap is exposure bias as a number: percent of errors in the model's own tokens when it lives with its own words
+        (edits to the nearest gold output) less those when it reads gold ones.
+        """
+        written = self.outputs(model)
+        loss, forced_errors = self.forced(model, machine)
+        hypotheses = [self.codec.decode_target(ids) for ids in written]
+        found = {"loss": loss}
         for name in dict.fromkeys(("accuracy", "token-error-rate", self.metric)):
             if name != "loss":
                 found[name] = measure(name, hypotheses, self.references, self.options).value
-        return found
+        return found | {"gap": self._free_errors(written) - forced_errors}
+
+    def _free_errors(self, written: list[list[int]]) -> float:
+        from rapidfuzz.distance import Levenshtein
+
+        edits = [
+            min((Levenshtein.distance(ids, g[:-1]), -len(g)) for g in gold)
+            for ids, gold in zip(written, self.gold, strict=True)
+        ]
+        return 100 * sum(n for n, _ in edits) / -sum(length for _, length in edits)
 
     def rehearse(self, model: Seq2Seq, machine: Machine) -> None:
         """Does about the work of one `evaluate` of a trained model, whatever this one would write: outputs as long as the gold."""
         self.outputs(model, np.array([len(self.targets[i]) for i in self.rows]))
-        self.loss(model, machine)
+        self.forced(model, machine)
 
     def better(self, new: float, old: float | None) -> bool:
         """Whether `new` beats `old` in the metric that picks the best model."""

@@ -20,6 +20,7 @@ from jumok.learn.evaluation import Development, tensors
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.progress import Display
+from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
 
 LOOK = 20  # steps between two looks at loss and rate
@@ -33,6 +34,7 @@ class Position:
         step: updates done; with the seed it settles epoch and batch.
         seconds: training time so far, earlier sittings included.
         best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
+        switched: the step at which patience sent a two-phase run into its second phase.
         history: one entry an evaluation.
     """
 
@@ -41,6 +43,7 @@ class Position:
     best: float | None = None
     best_step: int = 0
     stale: int = 0
+    switched: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -90,11 +93,15 @@ class Loop:
         self.position = Position()
         self.interrupted = False
 
-    def update(self, batch: Batch, rate: float) -> tuple[Tensor, int]:
+    def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens."""
         source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
-            losses = self.model.loss(source, lengths, shifted(target), target, real, self.learn.label_smoothing)
+            inputs = shifted(target)
+            if gold_share < 1:
+                gold = toss(target, gold_share, self.learn.coin)
+                inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
+            losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         (losses.loss / losses.tokens).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
@@ -113,7 +120,7 @@ class Loop:
         while at.step < steps and not self.interrupted:
             tick = time.perf_counter()
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
-            loss, tokens = self.update(next(stream), rate)
+            loss, tokens = self.update(next(stream), rate, self._gold_share(at.step))
             self.average.update(at.step)
             at.step += 1
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
@@ -133,6 +140,14 @@ class Loop:
                     self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
                     return
 
+    def _gold_share(self, step: int) -> float:
+        learn = self.learn
+        assert learn.steps is not None
+        switched = min(
+            round(learn.switch * learn.steps), learn.steps if self.position.switched is None else self.position.switched
+        )
+        return schedules.gold_share(learn.teacher_forcing, step, learn.steps, learn.gold_at_end, switched)
+
     @property
     def _highest(self) -> float:
         assert self.learn.learning_rate is not None
@@ -150,6 +165,7 @@ class Loop:
                 "epoch": at.step / len(self.batches),
                 "seconds": at.seconds,
                 "learning_rate": rate,
+                "gold_share": self._gold_share(at.step - 1),
                 "tokens_per_second": sums.tokens / max(sums.seconds, 1e-9),
                 "train_loss": train_loss,
                 "metrics": list(metrics),
@@ -158,6 +174,9 @@ class Loop:
             }
             at.history.append(entry)
             at.stale = 0 if best else at.stale + 1
+            waited = self.learn.switch_patience and at.stale >= self.learn.switch_patience
+            if self.learn.teacher_forcing == "two-phase" and waited and at.switched is None:
+                at.switched = at.step
             self.display.row(entry, best)
             if best:
                 at.best, at.best_step = value, at.step

@@ -204,15 +204,23 @@ class Seq2Seq(nn.Module):
             inputs: int64 [B, T], what the decoder reads: under teacher forcing `<s>` and the target but its last token.
             target: gold ids int64 [B, T]; real: int64 [N], flat indices of the positions of [B, T] that are not padding.
         """
+        readout, gold = self.readout(source, lengths, inputs, target, real)
+        loss, nll = linear_cross_entropy(readout, self.output_weight, self.bias, gold, smoothing)
+        return Losses(loss, nll, len(real))
+
+    def readout(self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """The pass up to the output layer: readout [N, R] and gold ids [N] of the real positions. Arguments as in `loss`."""
         encoded = self.encode(source, lengths)
         queries, _ = self.decode(inputs, encoded.state)
         context, _ = self.attend(queries, encoded)
         queries = queries.flatten(0, 1).index_select(0, real)
         if context is not None:
             context = context.flatten(0, 1).index_select(0, real)
-        gold = target.flatten().index_select(0, real)
-        loss, nll = linear_cross_entropy(self.read(queries, context), self.output_weight, self.bias, gold, smoothing)
-        return Losses(loss, nll, len(real))
+        return self.read(queries, context), target.flatten().index_select(0, real)
+
+    def logits(self, readout: Tensor) -> Tensor:
+        """readout [..., R] -> [..., V]"""
+        return F.linear(readout, self.output_weight, self.bias)
 
 
 def shifted(target: Tensor) -> Tensor:

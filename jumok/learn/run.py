@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import machine as machines
@@ -232,11 +233,13 @@ class _Training:
 
     def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any]) -> float:
         """Mean time of a step over batches of all lengths, warmed up; about two seconds' worth, at least 10 steps."""
-        seconds, count = 0.0, 0
+        seconds, count, learn = 0.0, 0, loop.learn
         while count < 10 or (seconds < 2.0 and count < 200):
             batch = next(rehearsal)
+            progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
+            share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)
             tick = time.perf_counter()
-            loop.update(batch, 0.0)
+            loop.update(batch, 0.0, share)
             loop.average.update(0)
             seconds, count = seconds + time.perf_counter() - tick, count + 1
         return seconds / count

@@ -41,7 +41,7 @@ class TorchSteps:
         queries = queries.reshape(B, K, -1)
         context, weights = self.model.attend(queries, state.encoded)
         readout = self.model.read(queries, context)
-        logits = torch.nn.functional.linear(readout, self.model.output_weight, self.model.bias).float()
+        logits = self.model.logits(readout).float()
         return (
             replace(state, state=after),
             logits.cpu().numpy(),
