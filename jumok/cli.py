@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
@@ -16,7 +17,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 import jumok
 from jumok import config
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig
-from jumok.errors import ConfigError, JumokError
+from jumok.errors import ConfigError, DataError, JumokError
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,29 @@ class Explain:
     """Hypotheses kept at each step; 1 = greedy."""
     out: str = ""
     """File to write: .svg, .html, .png, .pdf, .csv or .json. Default: a heatmap in the terminal."""
+
+
+@dataclass(frozen=True)
+class Align:
+    """Link the words of given pairs by what the model attends to when it has to write the target: a line in, a line out.
+
+    jumok align model pairs.tsv --gold gold.tsv
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    pairs: Positional[str]
+    """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
+    method: Literal["argmax", "path"] = "argmax"
+    """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
+    unit: Literal["word", "token"] | None = None
+    """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
+    gold: str = ""
+    """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
+    out: str = ""
+    """File to write the links to. Default: standard output (the measures then go to standard error)."""
+    json: bool = False
+    """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +273,38 @@ def explain(o: Explain) -> int:
     return 0
 
 
+def align(o: Align) -> int:
+    from jumok.explain import align, links_json, pharaoh
+    from jumok.measure import as_dict, check_range, measure_links, read_gold, table
+    from jumok.runtime import load
+    from jumok.text import read_every_pair
+
+    if o.gold == o.pairs == "-":
+        raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
+    model = load(o.model)
+    gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
+    pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
+    if gold is not None and len(gold) != len(pairs):
+        raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
+    found = align(model, pairs, o.method, o.unit)
+    links = []
+    shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
+    with _output(o.out) as out, _Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+        for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
+            if pair and aligned.problem:
+                _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
+            elif pair and gold is not None:
+                check_range(gold[k], len(aligned.source), len(aligned.target))
+            print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
+            links.append(frozenset(aligned.links))
+            bar.advance(1)
+    if gold is not None:
+        measured = measure_links(links, gold)
+        lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
+        _say("\n".join(lines), sys.stdout if o.out else sys.stderr)
+    return 0
+
+
 def info(o: Info) -> int:
     from jumok.runtime import load
 
@@ -273,6 +329,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "translate": (Translate, translate),
     "evaluate": (Evaluate, evaluate),
     "explain": (Explain, explain),
+    "align": (Align, align),
     "info": (Info, info),
     "quickstart": (Quickstart, quickstart),
 }
@@ -350,14 +407,29 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stderr)
 
 
-class _Bar:
-    """A progress bar on a terminal; nothing elsewhere."""
+@contextmanager
+def _output(path: str) -> Iterator[TextIO]:
+    """The file to write, or standard output where there is no path."""
+    if not path:
+        yield sys.stdout
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 (closed below)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be written ({e.strerror}); give --out another name") from None
+    with file:
+        yield file
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.bar = title, total, None
+
+class _Bar:
+    """A progress bar on a terminal, where it is to be `shown`; nothing elsewhere."""
+
+    def __init__(self, title: str, total: int, shown: bool = True) -> None:
+        self.title, self.total, self.shown = title, total, shown
+        self.bar: Any = None
 
     def __enter__(self) -> _Bar:
-        if sys.stderr.isatty():
+        if self.shown and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress
 

@@ -164,7 +164,7 @@ def test_bad_gold(write: Write, text: str, message: str) -> None:
 
 def test_bad_links(write: Write) -> None:
     path = write("0-0\n0-0 1p1\n")
-    with pytest.raises(DataError, match="gold.tsv:2: '1p1' is no link; wanted two numbers such as 3-4,"):
+    with pytest.raises(DataError, match=r"gold\.tsv:2: '1p1' is no link; wanted two numbers such as 3-4,"):
         read_links(path, warn=ignore)
     with pytest.raises(DataError, match="no-such: there is no such file"):
         read_links("no-such", warn=ignore)
@@ -174,7 +174,7 @@ def test_numbers_beyond_the_sentence() -> None:
     gold = Gold(frozenset({(0, 0)}), frozenset({(0, 0), (1, 2)}), "g:7")
     check_range(gold, 2, 3)
     for sizes in ((1, 3), (2, 2), (0, 0)):
-        with pytest.raises(DataError, match="^g:7: the gold links "):
+        with pytest.raises(DataError, match=r"^g:7: the gold links "):
             check_range(gold, *sizes)
 
 

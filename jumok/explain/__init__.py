@@ -1,4 +1,4 @@
-"""What attention did, drawn: terminal, SVG, HTML, PNG, CSV and JSON, all from the same `Translation`.
+"""What attention did: drawn (terminal, SVG, HTML, PNG, CSV, JSON, all from one `Translation`), and as links of given pairs.
 
 Names are looked up on first use, so that `jumok translate --json` loads no drawing.
 """
@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jumok.explain.alignment import entropy, hard_links
+    from jumok.explain.aligning import Aligned, align, links_json, pharaoh
+    from jumok.explain.alignment import METHODS, best_path, entropy, hard_links, unit_links
     from jumok.explain.data import from_json, to_csv, to_json, to_json_line
     from jumok.explain.files import WRITERS, write
     from jumok.explain.html import to_html
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
     from jumok.explain.terminal import terminal_color, to_terminal
 
 __all__ = [
+    "METHODS",
     "WRITERS",
+    "Aligned",
+    "align",
+    "best_path",
     "entropy",
     "from_json",
     "hard_links",
+    "links_json",
+    "pharaoh",
     "terminal_color",
     "to_csv",
     "to_html",
@@ -30,14 +37,21 @@ __all__ = [
     "to_png",
     "to_svg",
     "to_terminal",
+    "unit_links",
     "write",
 ]
 
 _MODULES = {
+    "Aligned": "aligning",
+    "METHODS": "alignment",
     "WRITERS": "files",
+    "align": "aligning",
+    "best_path": "alignment",
     "entropy": "alignment",
     "from_json": "data",
     "hard_links": "alignment",
+    "links_json": "aligning",
+    "pharaoh": "aligning",
     "terminal_color": "terminal",
     "to_csv": "data",
     "to_html": "html",
@@ -46,6 +60,7 @@ _MODULES = {
     "to_png": "png",
     "to_svg": "svg",
     "to_terminal": "terminal",
+    "unit_links": "alignment",
     "write": "files",
 }
 

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
 from jumok.config import UnicodeForm
@@ -270,7 +270,7 @@ def _without_marks(tokens: Iterable[str]) -> str:
 def _marked_words(tokens: Sequence[str]) -> list[int]:
     """A word begins with each ▁, alone or not, unless nothing stands between it and the next one."""
     found, words = [], 0
-    for token, after in zip(tokens, [*tokens[1:], "▁"], strict=True):
+    for token, after in pairwise([*tokens, "▁"]):
         blank = token == "▁" and after.startswith("▁")
         words += token.startswith("▁") and not blank
         found.append(-1 if blank else words - 1)
