@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -17,6 +16,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 import jumok
 from jumok import config
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig
+from jumok.console import Bar, opened
 from jumok.errors import ConfigError, DataError, JumokError
 
 
@@ -208,7 +208,7 @@ def evaluate(o: Evaluate) -> int:
     text = model.config.text
     different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
     found = []
-    with _Bar(f"translating {len(different):,} sources", len(different)) as bar:
+    with Bar(f"translating {len(different):,} sources", len(different)) as bar:
         size = 16 * o.search.batch_size
         for i in range(0, len(different), size):
             part = different[i : i + size]
@@ -289,7 +289,7 @@ def align(o: Align) -> int:
     found = align(model, pairs, o.method, o.unit)
     links = []
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
-    with _output(o.out) as out, _Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+    with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
                 _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
@@ -405,43 +405,3 @@ def _one_line(text: str) -> str:
 
 def _say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stderr)
-
-
-@contextmanager
-def _output(path: str) -> Iterator[TextIO]:
-    """The file to write, or standard output where there is no path."""
-    if not path:
-        yield sys.stdout
-        return
-    try:
-        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 (closed below)
-    except OSError as e:
-        raise DataError(f"{path}: cannot be written ({e.strerror}); give --out another name") from None
-    with file:
-        yield file
-
-
-class _Bar:
-    """A progress bar on a terminal, where it is to be `shown`; nothing elsewhere."""
-
-    def __init__(self, title: str, total: int, shown: bool = True) -> None:
-        self.title, self.total, self.shown = title, total, shown
-        self.bar: Any = None
-
-    def __enter__(self) -> _Bar:
-        if self.shown and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.bar = Progress(console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task(self.title, total=self.total)
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def advance(self, n: int) -> None:
-        if self.bar is not None:
-            self.bar.advance(self.task, n)
