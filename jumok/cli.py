@@ -120,6 +120,10 @@ class Align:
     """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
     unit: Literal["word", "token"] | None = None
     """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
+    reverse_model: str = ""
+    """Model folder of the other direction, target to source, whose links are combined with the first model's."""
+    combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
+    """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
     gold: str = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
     out: str = ""
@@ -274,7 +278,7 @@ def explain(o: Explain) -> int:
 
 
 def align(o: Align) -> int:
-    from jumok.explain import align, links_json, pharaoh
+    from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
     from jumok.text import read_every_pair
@@ -286,7 +290,10 @@ def align(o: Align) -> int:
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
     if gold is not None and len(gold) != len(pairs):
         raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
-    found = align(model, pairs, o.method, o.unit)
+    if o.reverse_model:
+        found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
+    else:
+        found = align(model, pairs, o.method, o.unit)
     links = []
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
     with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:

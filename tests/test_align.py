@@ -16,7 +16,18 @@ from hypothesis.extra.numpy import arrays
 from jumok import cli
 from jumok.config import ModelConfig, TextConfig
 from jumok.errors import ConfigError
-from jumok.explain import METHODS, align, best_path, hard_links, links_json, pharaoh, unit_links
+from jumok.explain import (
+    COMBINE,
+    METHODS,
+    align,
+    align_both,
+    best_path,
+    grow_diagonal,
+    hard_links,
+    links_json,
+    pharaoh,
+    unit_links,
+)
 from jumok.explain.aligning import Aligned
 from jumok.measure import measure_links, read_gold, read_links
 from jumok.runtime import Translator
@@ -115,6 +126,43 @@ def test_links_are_in_order_each_once_and_within_the_units(weights: np.ndarray, 
         assert all(i in source and j in target and i >= 0 and j >= 0 for i, j in links)
 
 
+# Both directions
+
+sets = st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=10)
+
+
+def test_grow_diagonal_by_hand() -> None:
+    a, b = {(0, 0), (1, 1), (1, 2), (4, 4)}, {(0, 0), (2, 2), (0, 1), (3, 4), (5, 5)}
+    # From 0-0 to 1-1, from there to 2-2. 1-2, 0-1 and 3-4 would link a word twice or lie beside nothing, as 4-4 and 5-5 do
+    # once 3 and 4 are not in.
+    assert grow_diagonal(a, b) == {(0, 0), (1, 1), (2, 2)}
+
+
+@given(sets, sets)
+def test_combining(a: frozenset, b: frozenset) -> None:
+    grown = grow_diagonal(a, b)
+    assert a & b <= grown <= a | b and COMBINE["intersection"](a, b) == a & b and COMBINE["union"](a, b) == a | b
+    for combine in COMBINE.values():
+        assert combine(a, b) == combine(b, a) and combine(a, a) == a
+    added = grown - (a & b)  # each joins two words that have no other link
+    for i, j in added:
+        assert [x for x in grown if x[0] == i] == [x for x in grown if x[1] == j] == [(i, j)]
+
+
+@pytest.mark.parametrize("aligner", ["fastalign", "giza"])
+def test_grow_diagonal_as_published(aligner: str, shared_data) -> None:
+    def read(name: str, reverse: bool = False) -> list[frozenset]:
+        return read_links(str(shared_data(f"word-alignment/enfr.{aligner}{name}.talp")), reverse=reverse, warn=print)
+
+    grown = [frozenset(grow_diagonal(a, b)) for a, b in zip(read(""), read(".reverse", True), strict=True)]
+    published = read(".grow-diagonal")
+    # Where two links compete for a word, it depends on the order they are looked at.
+    assert sum(a == b for a, b in zip(grown, published, strict=True)) > 435
+    gold = read_gold(str(shared_data("word-alignment/enfr.tsv")), warn=print)
+    for ours, theirs in zip(measure_links(grown, gold), measure_links(published, gold), strict=True):
+        assert ours.value == pytest.approx(theirs.value, abs=0.1)
+
+
 # Models
 
 
@@ -165,6 +213,33 @@ def test_links_are_those_of_forced_weights(subwords: Path, method: str) -> None:
         assert list(aligned.links) == unit_links(forced.weights, [*range(S), -1], [*range(T), -1], method)
         if method == "path":
             assert all(a <= b for (a, _), (b, _) in itertools.pairwise(sorted(aligned.links, key=lambda link: link[1])))
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    text = TextConfig(source_tokenizer="word", target_tokenizer="word", joint_vocabulary=False)
+    return folder_of(tmp_path_factory.mktemp("turned") / "model", text, [Pair(p.target, p.source) for p in SENTENCES])
+
+
+@pytest.mark.parametrize("combine", COMBINE)
+def test_both_directions(subwords: Path, turned: Path, combine: str) -> None:
+    model, reverse = Translator.load(subwords), Translator.load(turned)
+    pairs = [SENTENCES[0], None, *SENTENCES[1:], Pair("run " * 3000, "rennen")]
+    found = list(align_both(model, reverse, iter(pairs), combine=combine))
+    assert [bool(a.problem) for a in found] == [False, True, False, False, True]
+    back = align(reverse, [p and Pair(p.target, p.source) for p in pairs])
+    for both, one, other in zip(found, align(model, pairs), back, strict=True):
+        assert (both.source, both.target) == (one.source, one.target)
+        assert set(both.links) == COMBINE[combine](set(one.links), {(i, j) for j, i in other.links})
+        assert list(both.links) == sorted(both.links)
+
+
+def test_both_directions_in_different_units(subwords: Path, turned: Path) -> None:
+    model, reverse = Translator.load(subwords), Translator.load(turned)
+    with pytest.raises(ConfigError, match=r"cuts the text into other tokens .* give --unit word"):
+        list(align_both(model, reverse, SENTENCES, unit="token"))
+    with pytest.raises(ConfigError, match="combine: 'both' came; one of grow-diagonal, intersection, union was wanted"):
+        align_both(model, reverse, SENTENCES, combine="both")
 
 
 def test_features_are_no_units(features: Path) -> None:
@@ -245,6 +320,13 @@ def test_a_line_out_for_every_line_in(jumok, model_folder: Path, tmp_path: Path)
     assert [line for line in lines if line] == [pharaoh(a.links) for a in found]
     status, path, _ = jumok("align", model_folder, pairs, "--method", "path")
     assert status == 0 and len(path) == 8 and path != lines
+
+
+def test_reverse_model(jumok, subwords: Path, turned: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("".join(f"{p.source}\t{p.target}\n\n" for p in SENTENCES), encoding="utf-8")
+    status, lines, _ = jumok("align", subwords, tmp_path / "pairs.tsv", "--reverse-model", turned, "--combine", "union")
+    wanted = align_both(Translator.load(subwords), Translator.load(turned), SENTENCES, combine="union")
+    assert status == 0 and lines[::2] == [pharaoh(a.links) for a in wanted] and lines[1::2] == ["", "", ""]
 
 
 def test_gold_from_the_same_file(jumok, model_folder: Path, tmp_path: Path) -> None:

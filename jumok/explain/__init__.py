@@ -9,23 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jumok.explain.aligning import Aligned, align, links_json, pharaoh
+    from jumok.explain.aligning import Aligned, align, align_both, links_json, pharaoh
     from jumok.explain.alignment import METHODS, best_path, entropy, hard_links, unit_links
     from jumok.explain.data import from_json, to_csv, to_json, to_json_line
     from jumok.explain.files import WRITERS, write
     from jumok.explain.html import to_html
     from jumok.explain.png import to_png
     from jumok.explain.svg import to_svg
+    from jumok.explain.symmetry import COMBINE, grow_diagonal
     from jumok.explain.terminal import terminal_color, to_terminal
 
 __all__ = [
+    "COMBINE",
     "METHODS",
     "WRITERS",
     "Aligned",
     "align",
+    "align_both",
     "best_path",
     "entropy",
     "from_json",
+    "grow_diagonal",
     "hard_links",
     "links_json",
     "pharaoh",
@@ -43,12 +47,15 @@ __all__ = [
 
 _MODULES = {
     "Aligned": "aligning",
+    "COMBINE": "symmetry",
     "METHODS": "alignment",
     "WRITERS": "files",
     "align": "aligning",
+    "align_both": "aligning",
     "best_path": "alignment",
     "entropy": "alignment",
     "from_json": "data",
+    "grow_diagonal": "symmetry",
     "hard_links": "alignment",
     "links_json": "aligning",
     "pharaoh": "aligning",

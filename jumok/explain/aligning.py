@@ -1,4 +1,4 @@
-"""Pairs aligned by a model: each target is forced through the decoder, and what it attended to is read as links.
+"""Pairs aligned by a model, or by two: each target is forced through the decoder, and its attention is read as links.
 
 Letters: T target tokens and S source tokens of a pair, `</s>` counted.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import tee
 from typing import Literal
 
 from jumok.errors import ConfigError
 from jumok.explain.alignment import METHODS, unit_links
 from jumok.explain.data import writable
+from jumok.explain.symmetry import COMBINE
 from jumok.runtime.translator import Translator
 from jumok.text.codec import Side
 from jumok.text.pairs import Pair
@@ -63,6 +65,31 @@ def align(
     return _stream(model, iter(pairs), method, unit)
 
 
+def align_both(
+    model: Translator,
+    reverse: Translator,
+    pairs: Iterable[Pair | None],
+    method: str = "argmax",
+    unit: Unit | None = None,
+    combine: str = "grow-diagonal",
+) -> Iterator[Aligned]:
+    """As `align`, with the links of `model` and of `reverse`, which writes sources from targets, made into one set.
+
+    Args:
+        reverse: given the targets without features.
+        combine: one of COMBINE.
+
+    Raises:
+        ConfigError: as `align`; no such way to combine; the two models do not number the same units.
+    """
+    if combine not in COMBINE:
+        raise ConfigError(f"combine: {combine!r} came; one of {', '.join(COMBINE)} was wanted")
+    there, back = tee(pairs)
+    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in back)
+    both = zip(align(model, there, method, unit), align(reverse, turned, method, unit), strict=True)
+    return (_combined(one, other, combine, reverse) for one, other in both)
+
+
 def pharaoh(links: Iterable[tuple[int, int]]) -> str:
     """Links as `i-j` with blanks between them, source first, counted from 0: what aligners call the Pharaoh format."""
     return " ".join(f"{i}-{j}" for i, j in links)
@@ -84,6 +111,15 @@ def _stream(model: Translator, pairs: Iterator[Pair | None], method: str, unit: 
         found = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
         for pair in chunk:
             yield Aligned((), (), (), problem="there is no pair") if pair is None else next(found)
+
+
+def _combined(one: Aligned, other: Aligned, combine: str, reverse: Translator) -> Aligned:
+    if (one.source, one.target) != (other.target, other.source):
+        raise ConfigError(f"{reverse.folder}: cuts the text into other tokens than the first model; give --unit word")
+    if one.problem or other.problem:
+        return replace(one, links=(), problem=one.problem or f"in reverse, {other.problem}")
+    links = COMBINE[combine](set(one.links), {(i, j) for j, i in other.links})
+    return replace(one, links=tuple(sorted(links)))
 
 
 def _chunks(pairs: Iterator[Pair | None]) -> Iterator[list[Pair | None]]:
