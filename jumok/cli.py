@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
@@ -16,7 +16,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 import jumok
 from jumok import config
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig
-from jumok.errors import ConfigError, JumokError
+from jumok.console import Bar, opened
+from jumok.errors import ConfigError, DataError, JumokError
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,33 @@ class Explain:
 
 
 @dataclass(frozen=True)
+class Align:
+    """Link the words of given pairs by what the model attends to when it has to write the target: a line in, a line out.
+
+    jumok align model pairs.tsv --gold gold.tsv
+    """
+
+    model: Positional[str]
+    """Model folder."""
+    pairs: Positional[str]
+    """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
+    method: Literal["argmax", "path"] = "argmax"
+    """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
+    unit: Literal["word", "token"] | None = None
+    """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
+    reverse_model: str = ""
+    """Model folder of the other direction, target to source, whose links are combined with the first model's."""
+    combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
+    """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
+    gold: str = ""
+    """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
+    out: str = ""
+    """File to write the links to. Default: standard output (the measures then go to standard error)."""
+    json: bool = False
+    """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
+
+
+@dataclass(frozen=True)
 class Info:
     """Tell what a model folder holds.
 
@@ -184,7 +212,7 @@ def evaluate(o: Evaluate) -> int:
     text = model.config.text
     different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
     found = []
-    with _Bar(f"translating {len(different):,} sources", len(different)) as bar:
+    with Bar(f"translating {len(different):,} sources", len(different)) as bar:
         size = 16 * o.search.batch_size
         for i in range(0, len(different), size):
             part = different[i : i + size]
@@ -249,6 +277,41 @@ def explain(o: Explain) -> int:
     return 0
 
 
+def align(o: Align) -> int:
+    from jumok.explain import align, align_both, links_json, pharaoh
+    from jumok.measure import as_dict, check_range, measure_links, read_gold, table
+    from jumok.runtime import load
+    from jumok.text import read_every_pair
+
+    if o.gold == o.pairs == "-":
+        raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
+    model = load(o.model)
+    gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
+    pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
+    if gold is not None and len(gold) != len(pairs):
+        raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
+    if o.reverse_model:
+        found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
+    else:
+        found = align(model, pairs, o.method, o.unit)
+    links = []
+    shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
+    with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+        for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
+            if pair and aligned.problem:
+                _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
+            elif pair and gold is not None:
+                check_range(gold[k], len(aligned.source), len(aligned.target))
+            print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
+            links.append(frozenset(aligned.links))
+            bar.advance(1)
+    if gold is not None:
+        measured = measure_links(links, gold)
+        lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
+        _say("\n".join(lines), sys.stdout if o.out else sys.stderr)
+    return 0
+
+
 def info(o: Info) -> int:
     from jumok.runtime import load
 
@@ -273,6 +336,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "translate": (Translate, translate),
     "evaluate": (Evaluate, evaluate),
     "explain": (Explain, explain),
+    "align": (Align, align),
     "info": (Info, info),
     "quickstart": (Quickstart, quickstart),
 }
@@ -348,28 +412,3 @@ def _one_line(text: str) -> str:
 
 def _say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stderr)
-
-
-class _Bar:
-    """A progress bar on a terminal; nothing elsewhere."""
-
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.bar = title, total, None
-
-    def __enter__(self) -> _Bar:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.bar = Progress(console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task(self.title, total=self.total)
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def advance(self, n: int) -> None:
-        if self.bar is not None:
-            self.bar.advance(self.task, n)

@@ -93,7 +93,7 @@ def test_every_option_has_a_meaning() -> None:
     assert "| `max-length` | whole number | – | Most tokens" in page
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "explain", "info", "quickstart"])
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "explain", "align", "info", "quickstart"])
 def test_every_command_has_its_section(command: str) -> None:
     assert command in anchors(ROOT / "docs/commands.md")
 

@@ -22,7 +22,7 @@ ORDER = (
     ("measure",),
     ("runtime",),
     ("scores", "schedules", "text"),
-    ("config",),
+    ("config", "console"),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

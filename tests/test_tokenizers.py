@@ -117,6 +117,66 @@ def test_bpe_never_crosses_a_blank() -> None:
     assert all("▁" not in token[1:] for token in BpeTokenizer.train("none", ["a b"] * 9, 60).tokens("a b a b"))
 
 
+# Words
+
+FORMS = {
+    (name, form): train_tokenizer(name, form, TEXTS, 60)
+    for name in TOKENIZERS
+    for form in ("none", "NFC", "NFD", "NFKC", "NFKD")
+}
+
+
+@pytest.mark.parametrize("form", ["none", "NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(text=any_text | st.text("ab ▁\u3000\u0301é가") | st.sampled_from(HARD))
+def test_tokens_of_a_word_are_the_tokens_it_has(name: str, form: str, text: str) -> None:
+    tokenizer = FORMS[name, form]
+    tokens, indices = tokenizer.tokens(text), tokenizer.words(text)
+    words = [word for word in text.split(" ") if word]
+    assert len(indices) == len(tokens)
+    seen = [i for i in indices if i >= 0]
+    assert seen == sorted(seen)
+    for i, word in enumerate(words):
+        own = [token for token, index in zip(tokens, indices, strict=True) if index == i]
+        plain = "".join(own).replace("▁", "").replace(" ", "")
+        assert plain == "".join(unicodedata.normalize(form, word) if form != "none" else word).replace("▁", "").replace(" ", "")
+    assert all(token.strip("▁ ") == "" for token, i in zip(tokens, indices, strict=True) if i < 0)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(text=single_spaced)
+def test_there_are_as_many_words_as_blanks_part(name: str, text: str) -> None:
+    assert sorted({i for i in ALL[name].words(text) if i >= 0}) == list(range(len(text.split(" ")) if text else 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("char", " ab  c ", [-1, 0, 0, -1, -1, 1, -1]),
+        ("space", " ab  c ", [0, 1]),
+        ("word", "A man, here.", [0, 1, 1, 2, 2]),
+        ("word", "a  b ", [0, -1, 1, -1]),  # ▁a ▁ ▁b ▁
+        ("word", "a \u3000 b", [0, 1, 2]),
+        ("word", "▁ a▁b", [0, 1, 1, 1]),
+    ],
+)
+def test_words_by_hand(name: str, text: str, words: list[int]) -> None:
+    assert ALL[name].words(text) == words
+
+
+def test_a_mark_that_stands_alone_begins_a_word_in_bpe() -> None:
+    bpe = BpeTokenizer.train("none", ["ab ab abc", "ab ab"], 100)
+    assert bpe.tokens("abc  bab ") == ["▁ab", "c", "▁", "▁", "b", "ab", "▁"]
+    assert bpe.words("abc  bab ") == [0, 0, -1, 1, 1, 1, -1]
+
+
+def test_words_are_those_of_the_text_as_given_whatever_the_form() -> None:
+    # NFKC makes a blank of U+3000 and of U+202F: the one word is gone, the other is in two parts.
+    for name, words in (("char", [0, -1, -1, -1, 2, -1, 2]), ("space", [0, 2, 2]), ("word", [0, -1, -1, 2, 2])):
+        tokenizer = train_tokenizer(name, "NFKC", [], 0)
+        assert tokenizer.words("a \u3000 1\u202f0") == words
+
+
 # Unicode forms
 
 

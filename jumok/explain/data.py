@@ -58,7 +58,7 @@ def _to_dict(translation: Translation) -> dict[str, Any]:
 def to_json_line(translation: Translation) -> str:
     """As `to_json`, on one line and without its newline: one of `jumok translate --json`."""
     data = {"schema": SCHEMA, **_to_dict(translation)}
-    return _writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def to_json(translation: Translation) -> str:
@@ -74,10 +74,11 @@ def _laid_out(value: Any) -> str:
     """One line, but a list of lists or objects has one for each of its items."""
     if isinstance(value, list) and value and isinstance(value[0], list | dict):
         return "[\n" + ",\n".join(f"  {_laid_out(item)}" for item in value) + "\n ]"
-    return _writable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    return writable(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
+    """JSON text with escapes for what would end a line for some readers, or cannot be written as UTF-8."""
     return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

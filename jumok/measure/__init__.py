@@ -1,17 +1,25 @@
 """How good output is: metrics that travel with their signature, and tables of them."""
 
+from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measure_links, read_gold, read_links
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references
 from jumok.measure.report import Spread, as_dict, spread, table
 
 __all__ = [
+    "LINK_METRICS",
     "METRICS",
+    "Gold",
+    "LinkMetric",
     "MeasureOptions",
     "Measured",
     "Metric",
     "Spread",
     "as_dict",
+    "check_range",
     "measure",
+    "measure_links",
     "merge_references",
+    "read_gold",
+    "read_links",
     "spread",
     "table",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jumok.measure.metrics import METRICS, Measured
+from jumok.measure.aer import LINK_METRICS, LinkMetric
+from jumok.measure.metrics import METRICS, Measured, Metric
 
 RESAMPLES = 1000
 SEED = 12345
@@ -47,7 +48,7 @@ def table(measured: Sequence[Measured]) -> list[str]:
     """Lines of plain text: name, value, 95 % interval, signature. An accuracy brings its word error rate along."""
     rows = [("metric", "value", "95 % interval", "signature")]
     for m in measured:
-        unit = f" {METRICS[m.name].unit}" if METRICS[m.name].unit else ""
+        unit = f" {_about(m).unit}" if _about(m).unit else ""
         s = spread(m)
         rows.append((m.name, f"{m.value:.2f}{unit}", f"{s.low:.2f} – {s.high:.2f}" if s else "", m.signature))
         if m.name == "accuracy":
@@ -65,11 +66,15 @@ def as_dict(measured: Sequence[Measured]) -> dict[str, dict[str, Any]]:
     return {
         m.name: {
             "value": m.value,
-            "unit": METRICS[m.name].unit,
-            "higher_is_better": METRICS[m.name].higher_is_better,
+            "unit": _about(m).unit,
+            "higher_is_better": _about(m).higher_is_better,
             "signature": m.signature,
             "detail": m.detail,
             "spread": asdict(s) if (s := spread(m)) else None,
         }
         for m in measured
     }
+
+
+def _about(measured: Measured) -> Metric | LinkMetric:
+    return METRICS.get(measured.name) or LINK_METRICS[measured.name]

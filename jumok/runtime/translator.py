@@ -22,6 +22,7 @@ from jumok.runtime.search import Hypothesis, search
 from jumok.runtime.translation import END, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
+from jumok.text.codec import Codec
 from jumok.text.vocabulary import END as END_ID
 
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
@@ -53,6 +54,11 @@ class Translator:
     def load(cls, path: str | Path) -> Translator:
         """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
         return cls(read_folder(path))
+
+    @property
+    def codec(self) -> Codec:
+        """The tokenizers and vocabularies of its two sides."""
+        return self._codec
 
     @overload
     def translate(self, text: str, *, features: Features | None = None, **options: Any) -> Translation: ...

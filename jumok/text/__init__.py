@@ -3,7 +3,7 @@
 from jumok.text.batches import Batch, Batches, in_length_order
 from jumok.text.codec import Codec, Side, build_codec, is_joint
 from jumok.text.lines import Line, read_lines
-from jumok.text.pairs import Pair, check_dev, read_pairs, split_dev
+from jumok.text.pairs import Pair, check_dev, read_every_pair, read_pairs, split_dev
 from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
@@ -27,6 +27,7 @@ __all__ = [
     "in_length_order",
     "is_joint",
     "load_tokenizer",
+    "read_every_pair",
     "read_lines",
     "read_pairs",
     "split_dev",

@@ -1,7 +1,8 @@
 """Pairs of source and target from TSV, JSON Lines or two parallel files; what cannot be used is refused or told.
 
-A pair with an empty side is left out with a warning; everything else that is wrong ends reading with a `DataError` that
-names file and line. Text is never changed.
+`read_pairs`: a pair with an empty side is left out with a warning; everything else that is wrong ends reading with a
+`DataError` that names file and line. `read_every_pair`: every line keeps its place, whatever is wrong with it. Text is never
+changed.
 """
 
 from __future__ import annotations
@@ -46,23 +47,70 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
         DataError: file missing, a folder, damaged, or without pairs; a line that is not UTF-8, has a NUL, a million characters,
             or too few columns; JSON that is not as above; parallel files of unequal length.
     """
-    if not text.features_separator:
-        raise ConfigError("features_separator is ''; it must be one character or more")
+    left_out, pairs = _LeftOut(warn), []
+    for entry in _entries(path, text, warn):
+        if isinstance(entry, Pair):
+            pairs.append(entry)
+        elif isinstance(entry, _Empty):
+            left_out.add(entry.where, entry.reason)
+        else:
+            raise entry
     files = _parallel_files(path)
-    left_out = _LeftOut(warn)
-    if files:
-        found = _parallel(*files, left_out, warn)
-    elif path.removesuffix(".gz").endswith((".jsonl", ".json")):
-        found = _json_lines(path, text, left_out, warn)
-    else:
-        found = _tsv(path, text, left_out, warn)
-    pairs = list(found)
     name = " and ".join(files) if files else source_name(path)
     left_out.sum_up(name)
     if not pairs:
         why = f"all {left_out.count:,} lines were left out" if left_out.count else "nothing is in it"
         raise DataError(f"{name}: no pairs: {why}; wanted at least one line with a source and a target")
     return pairs
+
+
+def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair | None]:
+    """A pair for every line of a file, in order; None, and a warning that names file and line, for one that cannot be used.
+
+    Args are those of `read_pairs`.
+
+    Raises:
+        DataError: file missing, a folder or damaged; parallel files of unequal length.
+    """
+    for entry in _entries(path, text, warn):
+        if isinstance(entry, Pair):
+            yield entry
+        else:
+            warn(f"{entry}; it gets an empty line")
+            yield None
+
+
+class _Empty(DataError):
+    """A line with nothing on one side."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where, self.reason = where, reason
+
+
+def _entries(path: str, text: TextConfig, warn: Warn) -> Iterator[Pair | DataError]:
+    """Each line as a pair, or as the error it is."""
+    if not text.features_separator:
+        raise ConfigError("features_separator is ''; it must be one character or more")
+    files = _parallel_files(path)
+    if files:
+        return _parallel(*files, warn)
+    if path.removesuffix(".gz").endswith((".jsonl", ".json")):
+        return _by_line(path, _json_line, text, warn)
+    return _by_line(path, _tsv_line, text, warn)
+
+
+def _by_line(
+    path: str, read: Callable[[str, str, TextConfig], Pair], text: TextConfig, warn: Warn
+) -> Iterator[Pair | DataError]:
+    name = source_name(path)
+    for line in read_lines(path, warn=warn):
+        where = f"{name}:{line.number}"
+        try:
+            content = _usable(line, name)
+            yield read(content, where, text) if content.strip() else _Empty(where, "the line is blank")
+        except DataError as e:
+            yield e
 
 
 class _LeftOut:
@@ -88,62 +136,47 @@ class _LeftOut:
                 f"{name}: {self.count:,} lines left out in all ({by_reason}); the first {TOLD_ONE_BY_ONE} are named above"
             )
 
-    def keeps(self, source: str, target: str, where: str, where_target: str | None = None) -> bool:
-        """Whether both sides have something to read; else the line is noted."""
-        if source.strip() and target.strip():
-            return True
-        if source.strip():
-            self.add(where_target or where, "the target is empty")
-        else:
-            self.add(where, "the source is empty" if target.strip() else "source and target are empty")
-        return False
+
+def _filled(pair: Pair, where_target: str | None = None) -> Pair:
+    """The pair, if both its sides have something to read."""
+    if pair.source.strip() and pair.target.strip():
+        return pair
+    if pair.source.strip():
+        raise _Empty(where_target or pair.where, "the target is empty")
+    raise _Empty(pair.where, "the source is empty" if pair.target.strip() else "source and target are empty")
 
 
-def _tsv(path: str, text: TextConfig, left_out: _LeftOut, warn: Warn) -> Iterator[Pair]:
-    name = source_name(path)
+def _tsv_line(content: str, where: str, text: TextConfig) -> Pair:
     columns = {"source": text.source_column, "target": text.target_column}
     if text.features_column:
         columns["features"] = text.features_column
     wanted = max(columns.values())
-    for line in read_lines(path, warn=warn):
-        content, where = _usable(line, name), f"{name}:{line.number}"
-        if not content.strip():
-            left_out.add(where, "the line is blank")
-            continue
-        cells = content.split("\t")
-        if len(cells) < wanted:
-            have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-            places = ", ".join(f"{side} in {n}" for side, n in columns.items())
-            raise DataError(f"{where}: the line has {have}, wanted at least {wanted} ({places}); put one TAB between columns")
-        source, target = cells[text.source_column - 1], cells[text.target_column - 1]
-        if left_out.keeps(source, target, where):
-            cell = cells[text.features_column - 1] if text.features_column else ""
-            yield Pair(source, target, _features(cell, text.features_separator), where)
+    cells = content.split("\t")
+    if len(cells) < wanted:
+        have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+        places = ", ".join(f"{side} in {n}" for side, n in columns.items())
+        raise DataError(f"{where}: the line has {have}, wanted at least {wanted} ({places}); put one TAB between columns")
+    cell = cells[text.features_column - 1] if text.features_column else ""
+    source, target = cells[text.source_column - 1], cells[text.target_column - 1]
+    return _filled(Pair(source, target, _features(cell, text.features_separator), where))
 
 
-def _json_lines(path: str, text: TextConfig, left_out: _LeftOut, warn: Warn) -> Iterator[Pair]:
-    name = source_name(path)
-    for line in read_lines(path, warn=warn):
-        content, where = _usable(line, name), f"{name}:{line.number}"
-        if not content.strip():
-            left_out.add(where, "the line is blank")
-            continue
-        try:
-            entry = json.loads(content)
-        except (ValueError, RecursionError) as e:
-            raise DataError(f"{where}: not JSON ({e}); wanted one object a line, {_WANTED_JSON}") from None
-        if not isinstance(entry, dict):
-            raise DataError(f"{where}: JSON that is not an object; wanted one object a line, {_WANTED_JSON}")
-        source, target = (_json_string(entry, key, where) for key in ("source", "target"))
-        features = entry.get("features", "")
-        if isinstance(features, str):
-            features = _features(features, text.features_separator)
-        if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
-            raise DataError(f'{where}: "features" is {_short(features)}; wanted a list of strings or one string')
-        for feature in features:
-            _check_json_string(feature, "features", where)
-        if left_out.keeps(source, target, where):
-            yield Pair(source, target, tuple(f for f in features if f), where)
+def _json_line(content: str, where: str, text: TextConfig) -> Pair:
+    try:
+        entry = json.loads(content)
+    except (ValueError, RecursionError) as e:
+        raise DataError(f"{where}: not JSON ({e}); wanted one object a line, {_WANTED_JSON}") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: JSON that is not an object; wanted one object a line, {_WANTED_JSON}")
+    source, target = (_json_string(entry, key, where) for key in ("source", "target"))
+    features = entry.get("features", "")
+    if isinstance(features, str):
+        features = _features(features, text.features_separator)
+    if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
+        raise DataError(f'{where}: "features" is {_short(features)}; wanted a list of strings or one string')
+    for feature in features:
+        _check_json_string(feature, "features", where)
+    return _filled(Pair(source, target, tuple(f for f in features if f), where))
 
 
 _WANTED_JSON = '{"source": "…", "target": "…"}'
@@ -170,7 +203,7 @@ def _check_json_string(value: str, key: str, where: str) -> None:
         raise DataError(f'{where}: half a surrogate pair (\\ud800 to \\udfff) in "{key}"; wanted whole characters') from None
 
 
-def _parallel(source_path: str, target_path: str, left_out: _LeftOut, warn: Warn) -> Iterator[Pair]:
+def _parallel(source_path: str, target_path: str, warn: Warn) -> Iterator[Pair | DataError]:
     names = source_name(source_path), source_name(target_path)
     lines = zip_longest(read_lines(source_path, warn=warn), read_lines(target_path, warn=warn))
     for number, (source, target) in enumerate(lines, 1):
@@ -182,9 +215,10 @@ def _parallel(source_path: str, target_path: str, left_out: _LeftOut, warn: Warn
                 "parallel files need the same number of lines"
             )
         where, where_target = f"{names[0]}:{number}", f"{names[1]}:{number}"
-        source_text, target_text = _usable(source, names[0]), _usable(target, names[1])
-        if left_out.keeps(source_text, target_text, where, where_target):
-            yield Pair(source_text, target_text, (), where)
+        try:
+            yield _filled(Pair(_usable(source, names[0]), _usable(target, names[1]), (), where), where_target)
+        except DataError as e:
+            yield e
 
 
 def _parallel_files(path: str) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """Tokenizers: text to tokens and back; `char`, `space`, `word` and `bpe`, each one class.
 
-To add one, write its `cut` and `join` below and give it a line in `TOKENIZERS`.
+To add one, write its `cut`, `join` and `word_indices` below and give it a line in `TOKENIZERS`.
 
 A side's Unicode form is applied before cutting and kept in the tokenizer; text that it decomposed (NFD, NFKD) is composed
 (NFC) when it is written. In `word` and `bpe` a token that follows a blank begins with ▁, and so does the first. There a ▁ of
@@ -14,6 +14,7 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
 from jumok.config import UnicodeForm
@@ -49,6 +50,25 @@ class Tokenizer(ABC):
         joined = self.join(tokens)
         return unicodedata.normalize("NFC", joined) if self.form in ("NFD", "NFKD") else joined
 
+    @final
+    def words(self, text: str) -> list[int]:
+        """The word, counted from 0, that each token of `text` is of; -1 for a token of blanks alone, which is of none.
+
+        Words are what stands between ASCII blanks in `text` as it is given: no other space parts them, and empty ones do
+        not count.
+        """
+        found = self.word_indices(self.tokens(text))
+        if self.form not in ("NFKC", "NFKD"):
+            return found
+        # These forms turn other spaces into blanks: the words of the new text, and which word of the old text each is of.
+        parts = (unicodedata.normalize(self.form, word).split(" ") for word in text.split(" ") if word)
+        old = [i for i, part in enumerate(parts) for word in part if word]
+        return [old[i] if i >= 0 else -1 for i in found]
+
+    @abstractmethod
+    def word_indices(self, tokens: Sequence[str]) -> list[int]:
+        """`words` for the tokens of a text that is in the Unicode form already."""
+
     @abstractmethod
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         """The tokens of texts that are in the Unicode form already."""
@@ -81,6 +101,10 @@ class CharTokenizer(Tokenizer):
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [list(t) for t in texts]
 
+    def word_indices(self, tokens: Sequence[str]) -> list[int]:
+        first = [t != " " and (i == 0 or tokens[i - 1] == " ") for i, t in enumerate(tokens)]
+        return [-1 if t == " " else i - 1 for t, i in zip(tokens, accumulate(first), strict=True)]
+
     def join(self, tokens: Iterable[str]) -> str:
         return "".join(tokens)
 
@@ -94,6 +118,9 @@ class SpaceTokenizer(Tokenizer):
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [[part for part in t.split(" ") if part] for t in texts]
+
+    def word_indices(self, tokens: Sequence[str]) -> list[int]:
+        return list(range(len(tokens)))
 
     def join(self, tokens: Iterable[str]) -> str:
         return " ".join(tokens)
@@ -112,6 +139,9 @@ class WordTokenizer(Tokenizer):
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         pattern = _words()
         return [pattern.findall(_with_marks(t)) for t in texts]
+
+    def word_indices(self, tokens: Sequence[str]) -> list[int]:
+        return _marked_words(tokens)
 
     def join(self, tokens: Iterable[str]) -> str:
         return _without_marks(tokens)
@@ -176,6 +206,9 @@ class BpeTokenizer(Tokenizer):
             return tokens
         return [marked[start:end] for start, end in encoding.offsets]
 
+    def word_indices(self, tokens: Sequence[str]) -> list[int]:
+        return _marked_words(tokens)
+
     def join(self, tokens: Iterable[str]) -> str:
         return _without_marks(tokens)
 
@@ -232,6 +265,16 @@ def _with_marks(text: str) -> str:
 
 def _without_marks(tokens: Iterable[str]) -> str:
     return "".join(tokens).removeprefix("▁").translate(_SWAP)
+
+
+def _marked_words(tokens: Sequence[str]) -> list[int]:
+    """A word begins with each ▁, alone or not, unless nothing stands between it and the next one."""
+    found, words = [], 0
+    for token, after in pairwise([*tokens, "▁"]):
+        blank = token == "▁" and after.startswith("▁")
+        words += token.startswith("▁") and not blank
+        found.append(-1 if blank else words - 1)
+    return found
 
 
 @functools.cache

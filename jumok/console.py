@@ -1,0 +1,50 @@
+"""What a command shows while it works, and where its output goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from jumok.errors import DataError
+
+
+@contextmanager
+def opened(path: str) -> Iterator[TextIO]:
+    """The file to write, or standard output where there is no path. DataError where it cannot be opened."""
+    if not path:
+        yield sys.stdout
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 (closed below)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be written ({e.strerror}); give --out another name") from None
+    with file:
+        yield file
+
+
+class Bar:
+    """A progress bar on standard error, if that is a terminal and it is to be `shown`; nothing elsewhere."""
+
+    def __init__(self, title: str, total: int, shown: bool = True) -> None:
+        self.title, self.total, self.shown = title, total, shown
+        self.bar: Any = None
+
+    def __enter__(self) -> Bar:
+        if self.shown and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task(self.title, total=self.total)
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def advance(self, n: int) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.task, n)

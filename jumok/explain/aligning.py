@@ -1,0 +1,170 @@
+"""Pairs aligned by a model, or by two: each target is forced through the decoder, and its attention is read as links.
+
+Letters: T target tokens and S source tokens of a pair, `</s>` counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import tee
+from typing import Literal
+
+from jumok.errors import ConfigError
+from jumok.explain.alignment import METHODS, unit_links
+from jumok.explain.data import writable
+from jumok.explain.symmetry import COMBINE
+from jumok.runtime.translator import Translator
+from jumok.text.codec import Side
+from jumok.text.pairs import Pair
+
+Unit = Literal["word", "token"]
+TOGETHER = 1024  # pairs read ahead and sorted by length together
+MOST_CELLS = 2**26  # source characters times target characters of these: their weights are in memory together
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A pair and its links.
+
+    Attributes:
+        source, target: the units of each side in order: words as ASCII blanks part them, or tokens.
+        links: (i, j), counted from 0, in order: source[i] goes with target[j].
+        log_probability: of the whole target, `</s>` counted; None where the pair was not read.
+        problem: why the pair was not read (it then has no links); "" where it was.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]
+    log_probability: float | None = None
+    problem: str = ""
+
+
+def align(
+    model: Translator, pairs: Iterable[Pair | None], method: str = "argmax", unit: Unit | None = None
+) -> Iterator[Aligned]:
+    """Each pair with the links that the model's attention gives it when it has to write the target; a stream, in order.
+
+    Args:
+        pairs: any iterable, at most 1,024 of which are read ahead; None stands for a line without a pair and gets no links.
+        method: one of METHODS. argmax: each target token with the source token it weighs most; path: the same under the
+            condition that links never go back. `unit_links` says which tokens get none.
+        unit: what is numbered: words, or tokens. None: tokens on a side that is in characters, words on any other.
+
+    Raises:
+        ConfigError: no such method or unit; a model without attention.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method: {method!r} came; one of {', '.join(METHODS)} was wanted")
+    if unit not in ("word", "token", None):
+        raise ConfigError(f"unit: {unit!r} came; 'word' or 'token' was wanted")
+    if model.config.model.attention == "none":
+        raise ConfigError(f"{model.folder}: the model has attention none, so no links; train with --attention general")
+    return _stream(model, iter(pairs), method, unit)
+
+
+def align_both(
+    model: Translator,
+    reverse: Translator,
+    pairs: Iterable[Pair | None],
+    method: str = "argmax",
+    unit: Unit | None = None,
+    combine: str = "grow-diagonal",
+) -> Iterator[Aligned]:
+    """As `align`, with the links of `model` and of `reverse`, which writes sources from targets, made into one set.
+
+    Args:
+        reverse: given the targets without features.
+        combine: one of COMBINE.
+
+    Raises:
+        ConfigError: as `align`; no such way to combine; the two models do not number the same units.
+    """
+    if combine not in COMBINE:
+        raise ConfigError(f"combine: {combine!r} came; one of {', '.join(COMBINE)} was wanted")
+    there, back = tee(pairs)
+    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in back)
+    both = zip(align(model, there, method, unit), align(reverse, turned, method, unit), strict=True)
+    return (_combined(one, other, combine, reverse) for one, other in both)
+
+
+def pharaoh(links: Iterable[tuple[int, int]]) -> str:
+    """Links as `i-j` with blanks between them, source first, counted from 0: what aligners call the Pharaoh format."""
+    return " ".join(f"{i}-{j}" for i, j in links)
+
+
+def links_json(aligned: Aligned) -> str:
+    """One JSON object on one line: source, target, links, log_probability."""
+    data = {
+        "source": aligned.source,
+        "target": aligned.target,
+        "links": aligned.links,
+        "log_probability": aligned.log_probability,
+    }
+    return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def _stream(model: Translator, pairs: Iterator[Pair | None], method: str, unit: Unit | None) -> Iterator[Aligned]:
+    for chunk in _chunks(pairs):
+        found = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
+        for pair in chunk:
+            yield Aligned((), (), (), problem="there is no pair") if pair is None else next(found)
+
+
+def _combined(one: Aligned, other: Aligned, combine: str, reverse: Translator) -> Aligned:
+    if (one.source, one.target) != (other.target, other.source):
+        raise ConfigError(f"{reverse.folder}: cuts the text into other tokens than the first model; give --unit word")
+    if one.problem or other.problem:
+        return replace(one, links=(), problem=one.problem or f"in reverse, {other.problem}")
+    links = COMBINE[combine](set(one.links), {(i, j) for j, i in other.links})
+    return replace(one, links=tuple(sorted(links)))
+
+
+def _chunks(pairs: Iterator[Pair | None]) -> Iterator[list[Pair | None]]:
+    chunk: list[Pair | None] = []
+    cells = 0
+    for pair in pairs:
+        chunk.append(pair)
+        cells += (len(pair.source) + 1) * (len(pair.target) + 1) if pair else 0
+        if len(chunk) == TOGETHER or cells > MOST_CELLS:
+            yield chunk
+            chunk, cells = [], 0
+    yield chunk
+
+
+def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | None) -> list[Aligned]:
+    codec = model.codec
+    sides = [(_units(codec.source, pair.source, unit), _units(codec.target, pair.target, unit)) for pair in pairs]
+    found = [Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides]
+    read = [i for i, aligned in enumerate(found) if not aligned.problem]
+    forced = model.force([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
+    for i, translation in zip(read, forced, strict=True):
+        (source, target), features = sides[i], [-1] * len(pairs[i].features)
+        assert translation.weights is not None
+        links = unit_links(translation.weights, [*features, *source.of, -1], [*target.of, -1], method)
+        found[i] = Aligned(source.texts, target.texts, tuple(links), translation.log_probability)
+    return found
+
+
+@dataclass(frozen=True)
+class _Units:
+    """One text in units: their texts, and for each of its tokens the unit that it is part of, or -1."""
+
+    texts: tuple[str, ...]
+    of: list[int]
+
+
+def _units(side: Side, text: str, unit: Unit | None) -> _Units:
+    if unit == "token" or (unit is None and side.tokenizer.name == "char"):
+        tokens = side.tokenizer.tokens(text)
+        return _Units(tuple(tokens), list(range(len(tokens))))
+    return _Units(tuple(word for word in text.split(" ") if word), side.tokenizer.words(text))
+
+
+def _problem(source: _Units, target: _Units, longest: int) -> str:
+    for name, units in (("source", source), ("target", target)):
+        if len(units.of) >= longest:
+            return f"the {name} has {len(units.of):,} tokens, too many for this model; wanted fewer than {longest:,}"
+    return ""
