@@ -19,6 +19,7 @@ from jumok.errors import ConfigError
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat"]
+CellName = Literal["lstm", "gru", "rnn"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
 MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
@@ -70,7 +71,9 @@ class ModelConfig:
     hidden: int | None = None
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int = 1
-    """LSTM layers, in the encoder and in the decoder."""
+    """Recurrent layers, in the encoder and in the decoder."""
+    cell: CellName = "lstm"
+    """What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients)."""
     bidirectional: bool = True
     """Encoder in both directions, H/2 each, joined to H."""
     score_size: int | None = None

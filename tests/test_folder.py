@@ -67,6 +67,14 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
     assert names(folder.parent) == ["model"]  # nothing temporary is left
 
 
+def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    for name in ("cell",):
+        del values["model"][name]
+    (folder / "config.json").write_text(json.dumps(values))
+    assert read_folder(folder).config == CONFIG
+
+
 def test_config_json_says_format_and_version(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
     assert (values["format"], values["jumok"]) == (1, jumok.__version__)

@@ -2,15 +2,18 @@
 
 import dataclasses
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from jumok.config import ModelConfig, SearchConfig
+from jumok.config import CellName, ModelConfig, SearchConfig
+from jumok.learn import cells
 from jumok.learn.evaluation import tensors
 from jumok.learn.model import Seq2Seq, export_parameters, import_parameters, shifted
 from jumok.learn.steps import TorchSteps
+from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes
 from jumok.runtime.search import search
@@ -27,7 +30,7 @@ OPTIONS = {
     "linear readout": {"readout": "linear"},
     "target tied": {"tie": "target"},
     "all tied": {"tie": "all"},
-}
+} | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
 EVERY = [pytest.param({"attention": a, **o}, id=f"{a}, {n}") for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())]
 
 
@@ -111,9 +114,9 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
             torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
-def test_gradient_by_finite_differences(attention):
-    model = model_of({"attention": attention}, torch.float64)
+@pytest.mark.parametrize("options", [*({"attention": a} for a in ATTENTIONS), *OPTIONS.values()], ids=str)
+def test_gradient_by_finite_differences(options):
+    model = model_of(options, torch.float64)
     parameters = list(model.parameters())
     gradient = torch.autograd.grad(losses(model, BATCH, 0.1).loss, parameters)
     g = torch.Generator().manual_seed(1)
@@ -144,24 +147,43 @@ def test_padding_and_company_change_nothing(options):
     assert alone == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
 
 
-def test_the_last_state_is_that_of_the_last_real_position():
-    """(h, c) handed to the decoder, found again with torch's own packed LSTM."""
-    model = model_of({"attention": "none"}, torch.float64)
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_last_state_is_that_of_the_last_real_position(cell):
+    """What is handed to the decoder, found again with torch's own packed layer."""
+    model = model_of({"attention": "none", "cell": cell}, torch.float64)
     source, lengths, *_ = tensors(BATCH, "cpu")
     state = model.encode(source, lengths).state
     p = export_parameters(model)
-    lstm = torch.nn.LSTM(12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
+    layer = cells.LAYERS[cell](12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         for way, suffix in (("forward", "l0"), ("backward", "l0_reverse")):
-            getattr(lstm, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
-            getattr(lstm, f"weight_hh_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_hh"]))
-            getattr(lstm, f"bias_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.bias"]))
-            getattr(lstm, f"bias_hh_{suffix}").zero_()
+            getattr(layer, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
+            getattr(layer, f"weight_hh_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_hh"]))
+            getattr(layer, f"bias_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.bias"]))
+            getattr(layer, f"bias_hh_{suffix}").zero_()
     x = torch.tensor(p["source.embedding"], dtype=torch.float64)[source]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    _, (h, c) = lstm(packed)
-    torch.testing.assert_close(state[0][0], torch.cat([h[0], h[1]], -1), rtol=0, atol=1e-6)
-    torch.testing.assert_close(state[0][1], torch.cat([c[0], c[1]], -1), rtol=0, atol=1e-6)
+    _, last = layer(packed)
+    last = last if cell == "lstm" else (last,)
+    assert len(state[0]) == len(last) == CELLS[cell].parts
+    for ours, theirs in zip(state[0], last, strict=True):
+        torch.testing.assert_close(ours, torch.cat([theirs[0], theirs[1]], -1), rtol=0, atol=1e-6)
+
+
+def test_every_cell_is_on_both_sides_and_an_option():
+    assert set(cells.LAYERS) == set(CELLS) == set(get_args(CellName))
+    assert all(c.formula and c.source and c.title for c in CELLS.values())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_only_the_forget_gate_starts_open(cell):
+    p = export_parameters(Seq2Seq(dataclasses.replace(SMALL, cell=cell), V, V))
+    for name, size in (("encoder.0.forward.bias", 8), ("encoder.0.backward.bias", 8), ("decoder.0.bias", 16)):
+        expected = np.zeros(CELLS[cell].gates * size)
+        expected[size : 2 * size] = cell == "lstm"
+        if cell == "rnn":
+            expected[:] = 0
+        np.testing.assert_array_equal(p[name], expected)
 
 
 @pytest.mark.parametrize("options", EVERY)

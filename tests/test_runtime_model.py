@@ -8,6 +8,7 @@ import pytest
 from jumok.config import ModelConfig
 from jumok.errors import FolderError
 from jumok.runtime import model as module
+from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import check, random_parameters, shapes
 from jumok.scores import ATTENTIONS
@@ -29,7 +30,8 @@ CASES = [
     for r in ("tanh", "linear")
     for l, b in ((1, True), (2, False), (3, True))
 ] + [config(tie=tie, readout_size=5, attention=a) for tie in ("target", "all") for a in ("dot", "none")]
-IDS = [f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}" for c in CASES]
+CASES += [config(cell=cell, layers=l, bidirectional=b) for cell in CELLS if cell != "lstm" for l, b in ((1, True), (2, False))]
+IDS = [f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}" for c in CASES]
 
 
 def parameters(c: ModelConfig, seed: int = 3, scale: float = 2.5) -> dict[str, np.ndarray]:
@@ -57,12 +59,25 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def lstm(p: dict, name: str, inputs: list, h: np.ndarray, c: np.ndarray) -> tuple[list, np.ndarray, np.ndarray]:
+def one_step(cell: str, w: np.ndarray, u: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """w = W x + b and u = U h, all gates -> h, c (left as it is but by an LSTM), as the papers have them."""
+    if cell == "lstm":
+        i, f, g, o = np.split(w + u, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+    if cell == "gru":
+        (w_r, w_z, w_n), (u_r, u_z, u_n) = np.split(w, 3), np.split(u, 3)
+        r, z = sigmoid(w_r + u_r), sigmoid(w_z + u_z)
+        return (1 - z) * np.tanh(w_n + r * u_n) + z * h, c
+    if cell == "rnn":
+        return np.tanh(w + u), c
+    raise NotImplementedError(f"write cell {cell!r} here as its paper has it")
+
+
+def layer(cell: str, p: dict, name: str, inputs: list, h: np.ndarray, c: np.ndarray) -> tuple[list, np.ndarray, np.ndarray]:
     outputs = []
     for x in inputs:
-        i, f, g, o = np.split(p[f"{name}.w_ih"] @ x + p[f"{name}.w_hh"] @ h + p[f"{name}.bias"], 4)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
+        h, c = one_step(cell, p[f"{name}.w_ih"] @ x + p[f"{name}.bias"], p[f"{name}.w_hh"] @ h, h, c)
         outputs.append(h)
     return outputs, h, c
 
@@ -81,16 +96,16 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
     H, layer_inputs, starts = c.hidden, [p.get("source.embedding", p["target.embedding"])[i] for i in source], []
     for l in range(c.layers):
         zero = np.zeros(H // 2 if c.bidirectional else H)
-        memory, h, cell = lstm(p, f"encoder.{l}.forward", layer_inputs, zero, zero)
+        memory, h, cell = layer(c.cell, p, f"encoder.{l}.forward", layer_inputs, zero, zero)
         if c.bidirectional:
-            backward, h2, cell2 = lstm(p, f"encoder.{l}.backward", layer_inputs[::-1], zero, zero)
+            backward, h2, cell2 = layer(c.cell, p, f"encoder.{l}.backward", layer_inputs[::-1], zero, zero)
             memory = [np.concatenate(pair) for pair in zip(memory, backward[::-1], strict=True)]
             h, cell = np.concatenate([h, h2]), np.concatenate([cell, cell2])
         starts.append((h, cell))
         layer_inputs = memory
     queries = [p["target.embedding"][i] for i in [START, *target[:-1]]]
     for l in range(c.layers):
-        queries, _, _ = lstm(p, f"decoder.{l}", queries, *starts[l])
+        queries, _, _ = layer(c.cell, p, f"decoder.{l}", queries, *starts[l])
     output = p["readout.output"] if "readout.output" in p else p["target.embedding"]
     logits, rows = [], []
     for h in queries:
@@ -159,12 +174,13 @@ def test_pads_are_never_read(c: ModelConfig) -> None:
     np.testing.assert_allclose(results[0], results[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("c", CASES[:7], ids=IDS[:7])
+@pytest.mark.parametrize("c", CASES, ids=IDS)
 def test_batch_mates_and_their_order_do_not_matter(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
-    together = model.step(model.start(*padded(SOURCES)), np.full((len(SOURCES), 1), START))[1]
-    turned = model.step(model.start(*padded(SOURCES[::-1])), np.full((len(SOURCES), 1), START))[1][::-1]
-    alone = [model.step(model.start(*padded([s])), np.array([[START]]))[1][0] for s in SOURCES]
+    own, tokens = sources(c), np.full((len(SOURCES), 1), START)
+    together = model.step(model.start(*padded(own)), tokens)[1]
+    turned = model.step(model.start(*padded(own[::-1])), tokens)[1][::-1]
+    alone = [model.step(model.start(*padded([s])), np.array([[START]]))[1][0] for s in own]
     np.testing.assert_allclose(together, turned, atol=1e-6)
     np.testing.assert_allclose(together, np.array(alone), atol=1e-6)
 
@@ -229,8 +245,9 @@ def test_select_keeps_sentences_and_reorders_beams(c: ModelConfig) -> None:
                 np.testing.assert_allclose(weights[row, k, : len(own[b])], want_weights[2], atol=1e-5)
 
 
-def test_huge_weights_do_not_overflow() -> None:
-    c = config(attention="concat")
+@pytest.mark.parametrize("cell", CELLS)
+def test_huge_weights_do_not_overflow(cell: str) -> None:
+    c = config(attention="concat", cell=cell)
     model = NumpyModel(c, parameters(c, scale=1e4))
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         found, _ = model.force(*padded(SOURCES), *padded(TARGETS))
@@ -271,6 +288,8 @@ def test_shapes_follow_readout_ties_and_layers() -> None:
     assert "readout.output" not in shapes(config(tie="target", readout_size=5), VS, V)
     assert "source.embedding" not in shapes(config(tie="all", readout_size=5), V, V)
     assert shapes(config(layers=2), VS, V)["encoder.1.backward.w_ih"] == (12, 6)
+    assert shapes(config(cell="gru"), VS, V)["decoder.0.w_hh"] == (18, 6)
+    assert shapes(config(cell="rnn"), VS, V)["encoder.0.forward.bias"] == (3,)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import jumok
 from jumok.config import TrainConfig
+from jumok.runtime.cells import CELLS
 
 
 def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> str:
@@ -15,7 +16,7 @@ def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> s
     lines = [
         "# A jumok model",
         "",
-        f"Made by jumok {jumok.__version__}: an LSTM encoder-decoder, attention `{model.attention}`, "
+        f"Made by jumok {jumok.__version__}: {CELLS[model.cell].title} encoder-decoder, attention `{model.attention}`, "
         f"{model.layers} layer{'s' * (model.layers > 1)}, hidden {model.hidden}, embedding {model.embedding}.",
         "",
         f"- source: `{text.source_tokenizer}` tokens" + f", Unicode form {text.source_form}" * (text.source_form != "none"),

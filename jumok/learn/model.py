@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from jumok import scores
 from jumok.config import ModelConfig
+from jumok.learn import cells
 from jumok.learn.attention import attend
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
 
-State = list[tuple[Tensor, Tensor]]  # (h, c) of each layer, [B, H] each
+State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Losses:
 
 
 class Encoder(nn.Module):
-    """LSTM layers in one or both directions over padded batches, without packing.
+    """Recurrent layers in one or both directions over padded batches, without packing.
 
     Each direction runs with its pads *first*: the backward one on the flipped batch, the forward one on a batch moved to
     the right. A pad is an input of zeros, and the bias is the weight of a last input that is 1 on real positions, so that
@@ -55,12 +56,8 @@ class Encoder(nn.Module):
         super().__init__()
         each = hidden // 2 if config.bidirectional else hidden
         sizes = [embedding] + [hidden] * (config.layers - 1)
-        self.forwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes)
-        self.backwards = nn.ModuleList(
-            nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes if config.bidirectional
-        )
-        for lstm in (*self.forwards, *self.backwards):
-            _start_lstm(lstm)
+        self.forwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes)
+        self.backwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes if config.bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor, drop: _Dropout) -> tuple[Tensor, Tensor, State]:
         """x [B, S, E] -> memory [B, S, H] (zeros on pads), mask [B, S], last state of each layer."""
@@ -76,34 +73,32 @@ class Encoder(nn.Module):
         state: State = []
         for layer, forwards in enumerate(self.forwards):
             x = torch.cat([x, torch.ones_like(real, dtype=x.dtype)], -1) * real
-            out, (h, c) = forwards(x.flatten(0, 1).index_select(0, right).view(x.shape))
+            out, last = cells.run(forwards, x.flatten(0, 1).index_select(0, right).view(x.shape))
             out = out.flatten(0, 1).index_select(0, left).view(out.shape)
             if self.backwards:
-                back, (h_back, c_back) = self.backwards[layer](x.flip(1))
+                back, last_back = cells.run(self.backwards[layer], x.flip(1))
                 out = torch.cat([out, back.flip(1)], -1)
-                h, c = torch.cat([h, h_back], -1), torch.cat([c, c_back], -1)
-            state.append((h[0], c[0]))
+                last = tuple(torch.cat(both, -1) for both in zip(last, last_back, strict=True))
+            state.append(last)
             x = drop.by_sentence(out)
         return x, mask, state
 
 
 class Decoder(nn.Module):
-    """LSTM layers over the target; every step of a known target in one call a layer."""
+    """Recurrent layers over the target; every step of a known target in one call a layer."""
 
     def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
         super().__init__()
         sizes = [embedding] + [hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(nn.LSTM(n, hidden, batch_first=True) for n in sizes)
-        for lstm in self.layers:
-            _start_lstm(lstm)
+        self.layers = nn.ModuleList(cells.new_layer(config.cell, n, hidden, pads=False) for n in sizes)
 
     def forward(self, y: Tensor, state: State, drop: _Dropout) -> tuple[Tensor, State]:
         """y [B, T, E], state -> h_t of the top layer [B, T, H], the state after the last step."""
         after: State = []
-        for lstm, (h, c) in zip(self.layers, state, strict=True):
-            y, (h, c) = lstm(y, (h[None], c[None]))
+        for layer, before in zip(self.layers, state, strict=True):
+            y, last = cells.run(layer, y, before)
             y = drop.by_sentence(y)
-            after.append((h[0], c[0]))
+            after.append(last)
         return y, after
 
 
@@ -156,7 +151,7 @@ class Seq2Seq(nn.Module):
         table = self.target_embedding if self.source_embedding is None else self.source_embedding
         x = self.drop.by_sentence(F.embedding(source, table))
         memory, mask, state = self.encoder(x, lengths, self.drop)
-        state = [(self.drop.by_number(h), self.drop.by_number(c)) for h, c in state]
+        state = [tuple(self.drop.by_number(part) for part in layer) for layer in state]
         keys = None
         if self.config.attention != "none":
             keys = scores.SCORES[self.config.attention].keys(torch, self.attention, memory)
@@ -214,30 +209,18 @@ def shifted(target: Tensor) -> Tensor:
     return torch.cat([torch.full_like(target[:, :1], START), target[:, :-1]], 1)
 
 
-def _start_lstm(lstm: nn.LSTM) -> None:
-    """Torch's start, but zero biases with 1 for the forget gate (Jozefowicz et al. 2015): early words fade more slowly."""
-    size = lstm.hidden_size
-    with torch.no_grad():
-        if lstm.bias:
-            lstm.bias_ih_l0.zero_()
-            lstm.bias_hh_l0.zero_()
-            lstm.bias_ih_l0[size : 2 * size] = 1
-        else:  # the bias is the last column of the input weights
-            lstm.weight_ih_l0[:, -1] = 0
-            lstm.weight_ih_l0[size : 2 * size, -1] = 1
+def _layers(model: Seq2Seq) -> dict[str, nn.Module]:
+    """The recurrent layers under their names in the model folder."""
+    found = {f"encoder.{l}.forward": layer for l, layer in enumerate(model.encoder.forwards)}
+    found |= {f"encoder.{l}.backward": layer for l, layer in enumerate(model.encoder.backwards)}
+    return found | {f"decoder.{l}": layer for l, layer in enumerate(model.decoder.layers)}
 
 
 def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
     found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
-    for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
-        for l, lstm in enumerate(lstms):
-            found[f"encoder.{l}.{way}.w_ih"] = lstm.weight_ih_l0[:, :-1]
-            found[f"encoder.{l}.{way}.w_hh"] = lstm.weight_hh_l0
-            found[f"encoder.{l}.{way}.bias"] = lstm.weight_ih_l0[:, -1]
-    for l, lstm in enumerate(model.decoder.layers):
-        found[f"decoder.{l}.w_ih"], found[f"decoder.{l}.w_hh"] = lstm.weight_ih_l0, lstm.weight_hh_l0
-        found[f"decoder.{l}.bias"] = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    for name, layer in _layers(model).items():
+        found |= {f"{name}.{array}": w for array, w in cells.arrays(layer).items()}
     found |= {f"attention.{name}": w for name, w in model.attention.items()}
     found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
     return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
@@ -253,16 +236,8 @@ def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> N
     with torch.no_grad():
         put(model.target_embedding, "target.embedding")
         put(model.source_embedding, "source.embedding")
-        for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
-            for l, lstm in enumerate(lstms):
-                put(lstm.weight_ih_l0[:, :-1], f"encoder.{l}.{way}.w_ih")
-                put(lstm.weight_hh_l0, f"encoder.{l}.{way}.w_hh")
-                put(lstm.weight_ih_l0[:, -1], f"encoder.{l}.{way}.bias")
-        for l, lstm in enumerate(model.decoder.layers):
-            put(lstm.weight_ih_l0, f"decoder.{l}.w_ih")
-            put(lstm.weight_hh_l0, f"decoder.{l}.w_hh")
-            put(lstm.bias_ih_l0, f"decoder.{l}.bias")
-            lstm.bias_hh_l0.zero_()
+        for name, layer in _layers(model).items():
+            cells.put(layer, {k: torch.from_numpy(np.asarray(parameters[f"{name}.{k}"])) for k in ("w_ih", "w_hh", "bias")})
         for name, w in model.attention.items():
             put(w, f"attention.{name}")
         put(model.W_h, "readout.w_h")

@@ -56,10 +56,10 @@ class TorchSteps:
                 encoded.memory[kept],
                 None if encoded.keys is None else encoded.keys[kept],
                 encoded.mask[kept],
-                [(h[kept], c[kept]) for h, c in encoded.state],
+                [tuple(part[kept] for part in layer) for layer in encoded.state],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
-        return TorchState(encoded, [(h[rows], c[rows]) for h, c in state.state], parents.shape[1])
+        return TorchState(encoded, [tuple(part[rows] for part in layer) for layer in state.state], parents.shape[1])
 
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(a, dtype=np.int64)).to(self.device)

@@ -16,6 +16,7 @@ import numpy as np
 
 from jumok.config import SearchConfig, build
 from jumok.errors import DataError
+from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import Hypothesis, search
@@ -117,14 +118,14 @@ class Translator:
     def info(self) -> dict[str, Any]:
         """Facts about the model, by name."""
         text, model = self.config.text, self.config.model
-        score = SCORES.get(model.attention)
+        score, cell = SCORES.get(model.attention), CELLS[model.cell].title
         directions = "both directions" if model.bidirectional else "one direction"
         readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
         return {
             "folder": str(self.folder),
             "attention": f"{model.attention}: {score.formula}" if score else "none",
-            "encoder": f"LSTM, {model.layers} x {model.hidden}, {directions}",
-            "decoder": f"LSTM, {model.layers} x {model.hidden}",
+            "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
+            "decoder": f"{cell}, {model.layers} x {model.hidden}",
             "embedding": model.embedding,
             "readout": readout,
             "tied embeddings": model.tie,
