@@ -76,6 +76,8 @@ class ModelConfig:
     """What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients)."""
     bidirectional: bool = True
     """Encoder in both directions, H/2 each, joined to H."""
+    reverse_source: bool = False
+    """The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the source's own order."""
     score_size: int | None = None
     """Inner size of the concat score. Default: hidden."""
     readout: Literal["tanh", "linear"] = "tanh"

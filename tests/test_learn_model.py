@@ -30,6 +30,8 @@ OPTIONS = {
     "linear readout": {"readout": "linear"},
     "target tied": {"tie": "target"},
     "all tied": {"tie": "all"},
+    "reversed": {"reverse_source": True},
+    "reversed, one direction": {"reverse_source": True, "bidirectional": False},
 } | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
 EVERY = [pytest.param({"attention": a, **o}, id=f"{a}, {n}") for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())]
 
@@ -184,6 +186,30 @@ def test_only_the_forget_gate_starts_open(cell):
         if cell == "rnn":
             expected[:] = 0
         np.testing.assert_array_equal(p[name], expected)
+
+
+def test_a_reversed_source_is_read_backwards_and_its_weights_lie_in_its_own_order():
+    """As the same weights read a source that was turned around by hand; NumPy as torch."""
+    options = {"attention": "general", "bidirectional": False}
+    plain, turned = model_of(options, torch.float64), model_of(options | {"reverse_source": True}, torch.float64)
+    by_hand = BATCH.source.copy()
+    for row, n in zip(by_hand, BATCH.source_lengths, strict=True):
+        row[: n - 1] = row[: n - 1][::-1].copy()
+    source, lengths, target, _ = tensors(BATCH, "cpu")
+    inputs = shifted(target)
+    found, wanted = turned.encode(source, lengths), plain.encode(torch.tensor(by_hand), lengths)
+    torch.testing.assert_close(found.state, wanted.state, rtol=0, atol=0)
+    weights = turned.attend(turned.decode(inputs, found.state)[0], found)[1]
+    as_read = plain.attend(plain.decode(inputs, wanted.state)[0], wanted)[1]
+    for row, n in enumerate(BATCH.source_lengths):
+        torch.testing.assert_close(weights[row, :, : n - 1].flip(-1), as_read[row, :, : n - 1])
+        torch.testing.assert_close(weights[row, :, n - 1 :], as_read[row, :, n - 1 :])
+    assert not torch.allclose(weights, as_read, atol=1e-3)
+    numpy_weights = NumpyModel(turned.config, export_parameters(turned)).force(
+        BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths
+    )[1]
+    rows = np.arange(inputs.shape[1]) < BATCH.target_lengths[:, None]
+    np.testing.assert_allclose(numpy_weights[rows], weights.detach().numpy()[rows], atol=1e-5)
 
 
 @pytest.mark.parametrize("options", EVERY)

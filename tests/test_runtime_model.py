@@ -31,7 +31,11 @@ CASES = [
     for l, b in ((1, True), (2, False), (3, True))
 ] + [config(tie=tie, readout_size=5, attention=a) for tie in ("target", "all") for a in ("dot", "none")]
 CASES += [config(cell=cell, layers=l, bidirectional=b) for cell in CELLS if cell != "lstm" for l, b in ((1, True), (2, False))]
-IDS = [f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}" for c in CASES]
+CASES += [config(reverse_source=True, bidirectional=b, attention=a) for b in (True, False) for a in ("concat", "none")]
+IDS = [
+    f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
+    for c in CASES
+]
 
 
 def parameters(c: ModelConfig, seed: int = 3, scale: float = 2.5) -> dict[str, np.ndarray]:
@@ -93,6 +97,8 @@ def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray) -> float:
 def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits [T, V] and weights [T, S] when the decoder reads START and the target but its last token."""
     p = {name: a.astype(np.float64) for name, a in arrays.items()}
+    if c.reverse_source:
+        source = [*source[-2::-1], source[-1]]  # END stays last
     H, layer_inputs, starts = c.hidden, [p.get("source.embedding", p["target.embedding"])[i] for i in source], []
     for l in range(c.layers):
         zero = np.zeros(H // 2 if c.bidirectional else H)
@@ -103,6 +109,8 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
             h, cell = np.concatenate([h, h2]), np.concatenate([cell, cell2])
         starts.append((h, cell))
         layer_inputs = memory
+    if c.reverse_source:
+        memory = [*memory[-2::-1], memory[-1]]
     queries = [p["target.embedding"][i] for i in [START, *target[:-1]]]
     for l in range(c.layers):
         queries, _, _ = layer(c.cell, p, f"decoder.{l}", queries, *starts[l])

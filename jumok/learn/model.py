@@ -149,8 +149,11 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """source int64 [B, S] padded at the end, lengths [B] -> what the decoder needs."""
         table = self.target_embedding if self.source_embedding is None else self.source_embedding
-        x = self.drop.by_sentence(F.embedding(source, table))
+        order = _reversed(source, lengths) if self.config.reverse_source else None
+        x = self.drop.by_sentence(F.embedding(source if order is None else source.gather(1, order), table))
         memory, mask, state = self.encoder(x, lengths, self.drop)
+        if order is not None:  # from here on, row s is position s of the source again
+            memory = memory.gather(1, order[..., None].expand_as(memory))
         state = [tuple(self.drop.by_number(part) for part in layer) for layer in state]
         keys = None
         if self.config.attention != "none":
@@ -207,6 +210,12 @@ class Seq2Seq(nn.Module):
 def shifted(target: Tensor) -> Tensor:
     """Decoder inputs of teacher forcing: target [B, T] moved right by one, `<s>` first."""
     return torch.cat([torch.full_like(target[:, :1], START), target[:, :-1]], 1)
+
+
+def _reversed(source: Tensor, lengths: Tensor) -> Tensor:
+    """The order in which a source is read backwards (Sutskever et al. 2014), [B, S]: its own inverse; see `_encode` in the runtime."""
+    position, last = torch.arange(source.shape[1], device=source.device), lengths[:, None] - 1
+    return torch.where(position < last, last - 1 - position, position)
 
 
 def _layers(model: Seq2Seq) -> dict[str, nn.Module]:

@@ -62,6 +62,7 @@ class NumpyModel:
         self.cell = CELLS[model.cell]
         self.encoder = [Layer.of(self.cell, p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
         self.decoder = [Layer.of(self.cell, p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.reverse = model.reverse_source
         self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])
         self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
         self.score = scores.SCORES.get(model.attention)
@@ -153,6 +154,20 @@ class NumpyModel:
 
     def _encode(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
         """The memory [B, S, H], 0 on pads, and each layer's last state, [B, H] each.
+
+        A reversed source (Sutskever et al. 2014) is read from its last token to its first, features included, and then
+        `</s>`, which so stays what ends every reading. The memory goes back to the source's own order at once, so that
+        nothing that sees its rows, weights first of all, has to know.
+        """
+        if self.reverse:
+            position, end = np.arange(source.shape[1]), np.asarray(lengths)[:, None] - 1
+            backwards = np.where(position < end, end - 1 - position, position)  # its own inverse
+            memory, last = self._read(np.take_along_axis(source, backwards, 1), lengths)
+            return np.take_along_axis(memory, backwards[..., None], 1), last
+        return self._read(source, lengths)
+
+    def _read(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
+        """As `_encode`, in the order the source is given in.
 
         Longest first, so that at step t the sentences longer than t are the first `rows[t]`: only real positions are
         computed. Each direction goes through its own order of the source, the second from every sentence's last position

@@ -119,7 +119,7 @@ class Translator:
         """Facts about the model, by name."""
         text, model = self.config.text, self.config.model
         score, cell = SCORES.get(model.attention), CELLS[model.cell].title
-        directions = "both directions" if model.bidirectional else "one direction"
+        directions = ("both directions" if model.bidirectional else "one direction") + ", reversed" * model.reverse_source
         readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
         return {
             "folder": str(self.folder),
