@@ -18,7 +18,7 @@ from jumok.errors import ConfigError
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
-AttentionName = Literal["none", "dot", "general", "concat"]
+AttentionName = Literal["none", "dot", "general", "concat", "location"]
 CellName = Literal["lstm", "gru", "rnn"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
@@ -80,6 +80,8 @@ class ModelConfig:
     """The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the source's own order."""
     score_size: int | None = None
     """Inner size of the concat score. Default: hidden."""
+    location_length: int = 256
+    """L: source positions that the location score has weights for, </s> counted; a longer source gets no weight beyond."""
     readout: Literal["tanh", "linear"] = "tanh"
     """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
     readout_size: int | None = None
@@ -248,6 +250,7 @@ _AT_LEAST_ONE = [
     "hidden",
     "layers",
     "score_size",
+    "location_length",
     "readout_size",
     "epochs",
     "steps",

@@ -69,7 +69,7 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
 
 def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
-    for name in ("cell", "reverse_source"):
+    for name in ("cell", "reverse_source", "location_length"):
         del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
     assert read_folder(folder).config == CONFIG

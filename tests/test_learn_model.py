@@ -21,7 +21,7 @@ from jumok.scores import ATTENTIONS
 from jumok.text import END, Batch
 
 V = 30
-SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, readout_size=12, tie="none")
+SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, location_length=7, readout_size=12, tie="none")
 OPTIONS = {
     "plain": {},
     "two layers": {"layers": 2},

@@ -20,7 +20,15 @@ TARGETS = [[4, 5, END], [18, END], [9, 9, 9, 9, END], [END], [17, 3, END]]
 
 
 def config(**changes: object) -> ModelConfig:
-    values = {"attention": "general", "embedding": 5, "hidden": 6, "score_size": 4, "readout_size": 7, "tie": "none"}
+    values = {
+        "attention": "general",
+        "embedding": 5,
+        "hidden": 6,
+        "score_size": 4,
+        "location_length": 4,
+        "readout_size": 7,
+        "tie": "none",
+    }
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -86,11 +94,13 @@ def layer(cell: str, p: dict, name: str, inputs: list, h: np.ndarray, c: np.ndar
     return outputs, h, c
 
 
-def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray) -> float:
+def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray, s: int) -> float:
     if c.attention == "dot":
         return h @ m
     if c.attention == "general":
         return h @ (p["attention.W_a"] @ m)
+    if c.attention == "location":
+        return p["attention.W_a"][s] @ h if s < c.location_length else -np.inf
     return p["attention.v"] @ np.tanh(p["attention.W_q"] @ h + p["attention.W_m"] @ m)
 
 
@@ -119,7 +129,7 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
     for h in queries:
         r, read = p["readout.w_h"] @ h if c.readout == "tanh" else 0, h
         if c.attention != "none":
-            e = np.exp([one_score(c, p, h, m) for m in memory])
+            e = np.exp([one_score(c, p, h, m, s) for s, m in enumerate(memory)])
             rows.append(e / e.sum())
             context = sum(a * m for a, m in zip(rows[-1], memory, strict=True))
             r, read = r + p["readout.w_c"] @ context if c.readout == "tanh" else 0, np.concatenate([context, h])
@@ -296,6 +306,7 @@ def test_shapes_follow_readout_ties_and_layers() -> None:
     assert "readout.output" not in shapes(config(tie="target", readout_size=5), VS, V)
     assert "source.embedding" not in shapes(config(tie="all", readout_size=5), V, V)
     assert shapes(config(layers=2), VS, V)["encoder.1.backward.w_ih"] == (12, 6)
+    assert shapes(config(attention="location"), VS, V)["attention.W_a"] == (4, 6)
     assert shapes(config(cell="gru"), VS, V)["decoder.0.w_hh"] == (18, 6)
     assert shapes(config(cell="rnn"), VS, V)["encoder.0.forward.bias"] == (3,)
 

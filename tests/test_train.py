@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 import jumok
-from jumok.config import TrainConfig, build
+from jumok.config import ModelConfig, TrainConfig, build
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import loop as loops
 from jumok.learn import recipe, run
@@ -238,6 +238,30 @@ def test_recipe_by_size_of_data():
         recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 100, 9, 9)
     with pytest.raises(ConfigError, match="vocabularies are separate"):
         recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 100, 9, 9)
+
+
+def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
+    recipe.check_lengths(ModelConfig(attention="location", location_length=9), 9)
+    recipe.check_lengths(ModelConfig(location_length=9), 1000)
+    with pytest.raises(ConfigError, match=r"location_length is 5, but a training source has 6 tokens.*--location-length 6"):
+        jumok.train(data, out=tmp_path / "m", steps=2, attention="location", location_length=5, **TINY)
+    assert not (tmp_path / "m").exists()
+
+
+MODELS = [{"cell": "gru"}, {"cell": "rnn", "layers": 2}, {"reverse_source": True, "bidirectional": False}]
+MODELS += [{"attention": "location", "location_length": 6}]
+
+
+@pytest.mark.parametrize("options", MODELS, ids=str)
+def test_every_model_option_is_trained_kept_and_used(data, tmp_path, options):
+    out = tmp_path / "m"
+    done = jumok.train(data, out=out, steps=3, **TINY, **options)
+    assert np.isfinite(done.history[0]["loss"])
+    model = jumok.load(out)
+    assert {name: getattr(model.config.model, name) for name in options} == options
+    t = model.translate("abcdefgh")  # longer than any training source
+    assert t.source_tokens == (*"abcdefgh", "</s>") and t.weights.shape == (len(t.tokens), 9)
+    np.testing.assert_allclose(t.weights.sum(1), 1, atol=1e-5)
 
 
 def test_length_limit_lets_every_training_target_through():

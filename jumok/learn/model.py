@@ -131,7 +131,7 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(config, E, H)
         self.decoder = Decoder(config, E, H)
         attention = config.attention != "none"
-        shapes = scores.SCORES[config.attention].shapes(H, config.score_size) if attention else {}
+        shapes = scores.SCORES[config.attention].shapes(H, config.score_size, config.location_length) if attention else {}
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None

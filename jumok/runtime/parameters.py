@@ -1,7 +1,7 @@
 """The arrays of a model: their names and shapes, a check against them, and random ones for tests and benchmarks.
 
 Letters: H hidden, h size of one encoder direction (H/2 where there are two, else H), E embedding, I input of a layer,
-A inner size of the concat score, R inner size of the readout, V entries of a vocabulary, G gates of a cell.
+A inner size of the concat score, L positions of the location score, R inner size of the readout, V entries of a vocabulary, G gates of a cell.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         found |= _layer(f"decoder.{layer}", gates, I, H)
     attends = model.attention != "none"
     if attends:
-        found |= {f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A).items()}
+        found |= {
+            f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A, model.location_length).items()
+        }
     if model.readout == "tanh":
         found["readout.w_h"] = (R, H)
         if attends:
