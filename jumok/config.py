@@ -20,6 +20,7 @@ TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat", "location"]
 CellName = Literal["lstm", "gru", "rnn"]
+WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
 MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
@@ -79,9 +80,13 @@ class ModelConfig:
     reverse_source: bool = False
     """The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the source's own order."""
     score_size: int | None = None
-    """Inner size of the concat score. Default: hidden."""
+    """Inner size of the concat score and of the local-p window. Default: hidden."""
     location_length: int = 256
     """L: source positions that the location score has weights for, </s> counted; a longer source gets no weight beyond."""
+    window: WindowName = "none"
+    """Where a content score may look: local-m = around position t at step t; local-p = around a position it predicts."""
+    window_size: int = 10
+    """D: positions that a window reaches to each side."""
     readout: Literal["tanh", "linear"] = "tanh"
     """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
     readout_size: int | None = None
@@ -251,6 +256,7 @@ _AT_LEAST_ONE = [
     "layers",
     "score_size",
     "location_length",
+    "window_size",
     "readout_size",
     "epochs",
     "steps",
@@ -288,9 +294,20 @@ def check(config: Config, where: str = "options") -> Config:
             _require(v > 0, where, name, v, "more than 0")
     if isinstance(config, SearchConfig):
         _require(config.nbest <= config.beam, where, "nbest", config.nbest, f"at most beam ({config.beam})")
+    if isinstance(config, ModelConfig):
+        _check_model(config, where)
     if isinstance(config, TrainConfig):
+        _check_model(config.model, where)
         _check_run(config, where)
     return config
+
+
+def _check_model(model: ModelConfig, where: str) -> None:
+    if model.window != "none" and model.attention in ("none", "location"):
+        raise ConfigError(
+            f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
+            "give --attention dot, general or concat, or --window none"
+        )
 
 
 def _check_run(run: TrainConfig, where: str) -> None:

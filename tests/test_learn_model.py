@@ -30,10 +30,16 @@ OPTIONS = {
     "linear readout": {"readout": "linear"},
     "target tied": {"tie": "target"},
     "all tied": {"tie": "all"},
+    "local-m": {"window": "local-m", "window_size": 2},
+    "local-p": {"window": "local-p", "window_size": 3},
     "reversed": {"reverse_source": True},
     "reversed, one direction": {"reverse_source": True, "bidirectional": False},
 } | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
-EVERY = [pytest.param({"attention": a, **o}, id=f"{a}, {n}") for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())]
+EVERY = [
+    pytest.param({"attention": a, **o}, id=f"{a}, {n}")
+    for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())
+    if "window" not in o or a not in ("none", "location")
+]
 
 
 def model_of(options, dtype=torch.float32, seed=0):
@@ -102,9 +108,9 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
         source = torch.tensor(BATCH.source[row : row + 1, : BATCH.source_lengths[row]])
         encoded = model.encode(source, torch.tensor([source.shape[1]]))
         state, previous = encoded.state, 1
-        for token in BATCH.target[row, : BATCH.target_lengths[row]]:
+        for t, token in enumerate(BATCH.target[row, : BATCH.target_lengths[row]]):
             query, state = model.decode(torch.tensor([[previous]]), state)
-            readout = model.read(query, model.attend(query, encoded)[0])
+            readout = model.read(query, model.attend(query, encoded, torch.tensor([t]))[0])
             logits = torch.nn.functional.linear(readout, model.output_weight, model.bias)
             total = total - logits.log_softmax(-1)[0, 0, token]
             previous = int(token)

@@ -13,6 +13,7 @@ from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import check, random_parameters, shapes
 from jumok.scores import ATTENTIONS
 from jumok.text.vocabulary import END, PAD, START
+from jumok.windows import WINDOWS
 
 VS, V = 21, 19  # entries of the vocabularies
 SOURCES = [[7, 4, 9, 20, END], [5, END], [END], [6, 6, 8, END], [4, 5, 6, 7, 8, END]]
@@ -40,8 +41,10 @@ CASES = [
 ] + [config(tie=tie, readout_size=5, attention=a) for tie in ("target", "all") for a in ("dot", "none")]
 CASES += [config(cell=cell, layers=l, bidirectional=b) for cell in CELLS if cell != "lstm" for l, b in ((1, True), (2, False))]
 CASES += [config(reverse_source=True, bidirectional=b, attention=a) for b in (True, False) for a in ("concat", "none")]
+CASES += [config(window=w, window_size=D, attention=a) for w in WINDOWS for D in (1, 2) for a in ("dot", "concat")]
 IDS = [
     f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
+    f"-{c.window}{c.window_size}"
     for c in CASES
 ]
 
@@ -104,6 +107,18 @@ def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray, s: int) -> 
     return p["attention.v"] @ np.tanh(p["attention.W_q"] @ h + p["attention.W_m"] @ m)
 
 
+def factor(c: ModelConfig, p: dict, h: np.ndarray, t: int, s: int, n: int) -> float:
+    """What the window multiplies e to the score with, for position s of n at step t."""
+    D = c.window_size
+    if c.window == "local-m":
+        return float(t - D <= s <= t + D or (s == n - 1 and t - D > n - 1))
+    if c.window == "local-p":
+        distance = s - n * sigmoid(p["window.v_p"] @ np.tanh(p["window.W_p"] @ h))
+        return np.exp(-(distance**2) / (2 * (D / 2) ** 2)) if abs(distance) <= D else 0.0
+    assert c.window == "none", f"write window {c.window!r} here as its paper has it"
+    return 1.0
+
+
 def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits [T, V] and weights [T, S] when the decoder reads START and the target but its last token."""
     p = {name: a.astype(np.float64) for name, a in arrays.items()}
@@ -126,10 +141,11 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
         queries, _, _ = layer(c.cell, p, f"decoder.{l}", queries, *starts[l])
     output = p["readout.output"] if "readout.output" in p else p["target.embedding"]
     logits, rows = [], []
-    for h in queries:
+    for t, h in enumerate(queries):
         r, read = p["readout.w_h"] @ h if c.readout == "tanh" else 0, h
         if c.attention != "none":
             e = np.exp([one_score(c, p, h, m, s) for s, m in enumerate(memory)])
+            e *= [factor(c, p, h, t, s, len(memory)) for s in range(len(memory))]
             rows.append(e / e.sum())
             context = sum(a * m for a, m in zip(rows[-1], memory, strict=True))
             r, read = r + p["readout.w_c"] @ context if c.readout == "tanh" else 0, np.concatenate([context, h])
@@ -307,6 +323,8 @@ def test_shapes_follow_readout_ties_and_layers() -> None:
     assert "source.embedding" not in shapes(config(tie="all", readout_size=5), V, V)
     assert shapes(config(layers=2), VS, V)["encoder.1.backward.w_ih"] == (12, 6)
     assert shapes(config(attention="location"), VS, V)["attention.W_a"] == (4, 6)
+    assert shapes(config(window="local-p"), VS, V)["window.W_p"] == (4, 6)
+    assert not any(name.startswith("window.") for name in shapes(config(window="local-m"), VS, V))
     assert shapes(config(cell="gru"), VS, V)["decoder.0.w_hh"] == (18, 6)
     assert shapes(config(cell="rnn"), VS, V)["encoder.0.forward.bias"] == (3,)
 

@@ -248,15 +248,22 @@ def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
     assert not (tmp_path / "m").exists()
 
 
-MODELS = [{"cell": "gru"}, {"cell": "rnn", "layers": 2}, {"reverse_source": True, "bidirectional": False}]
-MODELS += [{"attention": "location", "location_length": 6}]
+MODELS = {
+    "GRU encoder-decoder": {"cell": "gru"},
+    "RNN encoder-decoder": {"cell": "rnn", "layers": 2},
+    "the source read backwards": {"reverse_source": True, "bidirectional": False},
+    "attention `location`": {"attention": "location", "location_length": 6},
+    "attention `general` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
+    "in a window `local-p` of 10": {"window": "local-p"},
+}
 
 
-@pytest.mark.parametrize("options", MODELS, ids=str)
-def test_every_model_option_is_trained_kept_and_used(data, tmp_path, options):
+@pytest.mark.parametrize(("card", "options"), MODELS.items())
+def test_every_model_option_is_trained_kept_and_used(data, tmp_path, card, options):
     out = tmp_path / "m"
     done = jumok.train(data, out=out, steps=3, **TINY, **options)
     assert np.isfinite(done.history[0]["loss"])
+    assert card in (out / "README.md").read_text()
     model = jumok.load(out)
     assert {name: getattr(model.config.model, name) for name in options} == options
     t = model.translate("abcdefgh")  # longer than any training source

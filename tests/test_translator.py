@@ -112,6 +112,32 @@ def test_batches_and_order_change_nothing(model: Translator, size: int, options:
             same(t, alone[i])
 
 
+MODELS = [{"cell": "gru"}, {"cell": "rnn"}, {"reverse_source": True, "bidirectional": False}]
+MODELS += [{"attention": "location", "location_length": 4}, {"window": "local-m", "window_size": 1}, {"window": "local-p"}]
+
+
+@pytest.mark.parametrize("options", MODELS, ids=str)
+def test_batches_change_nothing_with_any_model_option(tmp_path: Path, options: dict) -> None:
+    model = make(tmp_path / "m", **options)
+    for how in ({}, {"beam": 3, "nbest": 2}):
+        alone = [model.translate(word, **how) for word in WORDS]
+        for a, b in zip(model.translate(WORDS, batch_size=4, **how), alone, strict=True):
+            same(a, b)
+    for word, t in zip(WORDS, alone, strict=True):
+        forced = model.force(word, t.text)
+        if t.finished and t.tokens == forced.tokens:  # the search's steps are those of the one pass
+            assert t.log_probability == pytest.approx(forced.log_probability, abs=1e-4)
+            assert t.weights is not None and forced.weights is not None
+            np.testing.assert_allclose(t.weights, forced.weights, atol=1e-5)
+
+
+def test_info_names_cell_order_and_window(tmp_path: Path) -> None:
+    facts = make(tmp_path / "m", cell="gru", window="local-m", window_size=3, reverse_source=True).info()
+    assert facts["encoder"] == "GRU, 1 x 12, both directions, reversed" and facts["decoder"] == "GRU, 1 x 12"
+    assert facts["window"] == "local-m: t - D <= s <= t + D, D = 3"
+    assert make(tmp_path / "plain").info()["window"] == "none"
+
+
 def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     want, sizes = model.translate(WORDS), []
     search = translator.search

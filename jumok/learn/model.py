@@ -21,6 +21,7 @@ from jumok.learn import cells
 from jumok.learn.attention import attend
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
+from jumok.windows import WINDOWS
 
 State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 
@@ -133,6 +134,8 @@ class Seq2Seq(nn.Module):
         attention = config.attention != "none"
         shapes = scores.SCORES[config.attention].shapes(H, config.score_size, config.location_length) if attention else {}
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
+        inside = WINDOWS[config.window].shapes(H, config.score_size) if config.window != "none" else {}
+        self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
         self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
@@ -142,7 +145,7 @@ class Seq2Seq(nn.Module):
         for w in (self.source_embedding, self.target_embedding):
             if w is not None:
                 nn.init.normal_(w, std=E**-0.5)
-        for w in (*self.attention.values(), self.W_h, self.W_c, self.output):
+        for w in (*self.attention.values(), *self.window.values(), self.W_h, self.W_c, self.output):
             if w is not None:
                 nn.init.uniform_(w, -(w.shape[-1] ** -0.5), w.shape[-1] ** -0.5)
 
@@ -164,11 +167,23 @@ class Seq2Seq(nn.Module):
         """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them."""
         return self.decoder(self.drop.by_sentence(F.embedding(inputs, self.target_embedding)), state, self.drop)
 
-    def attend(self, queries: Tensor, encoded: Encoded) -> tuple[Tensor | None, Tensor | None]:
-        """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention."""
+    def attend(self, queries: Tensor, encoded: Encoded, steps: Tensor | None = None) -> tuple[Tensor | None, Tensor | None]:
+        """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention.
+
+        `steps`, int [T] or [1], are the numbers of the queries' steps (for a window); left out, they are 0, 1, …, T-1.
+        """
         if encoded.keys is None:
             return None, None
-        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory)
+        prior = self._prior(queries, encoded.mask, steps) if self.config.window != "none" else None
+        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory, prior)
+
+    def _prior(self, queries: Tensor, mask: Tensor, steps: Tensor | None) -> Tensor:
+        """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
+        if steps is None:
+            steps = torch.arange(queries.shape[1], device=queries.device)
+        with torch.autocast(queries.device.type, enabled=False):
+            exact = queries.to(torch.promote_types(queries.dtype, torch.float32))
+            return WINDOWS[self.config.window].prior(torch, self.window, exact, mask, steps, self.config.window_size)
 
     def read(self, queries: Tensor, context: Tensor | None) -> Tensor:
         """queries [..., H] and context [..., H] -> readout [..., R], the output layer's input."""
@@ -231,6 +246,7 @@ def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     for name, layer in _layers(model).items():
         found |= {f"{name}.{array}": w for array, w in cells.arrays(layer).items()}
     found |= {f"attention.{name}": w for name, w in model.attention.items()}
+    found |= {f"window.{name}": w for name, w in model.window.items()}
     found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
     return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
 
@@ -249,6 +265,8 @@ def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> N
             cells.put(layer, {k: torch.from_numpy(np.asarray(parameters[f"{name}.{k}"])) for k in ("w_ih", "w_hh", "bias")})
         for name, w in model.attention.items():
             put(w, f"attention.{name}")
+        for name, w in model.window.items():
+            put(w, f"window.{name}")
         put(model.W_h, "readout.w_h")
         put(model.W_c, "readout.w_c")
         put(model.output, "readout.output")

@@ -18,6 +18,7 @@ from jumok.config import ModelConfig
 from jumok.runtime.cells import CELLS, CellState, Layer
 from jumok.runtime.parameters import shapes
 from jumok.text.vocabulary import START
+from jumok.windows import WINDOWS
 
 Array = np.ndarray
 
@@ -35,12 +36,14 @@ class State:
         keys: [B, S, ·] memory prepared for the score; None without attention.
         values: [B, S, ·] what the weights sum: W_c·memory for the tanh readout, the memory itself for the linear one.
         mask: [B, S], True where the source is real.
+        position: steps done, the same for all: the number t of the next one.
     """
 
     layers: tuple[CellState, ...]
     keys: Array | None
     values: Array | None
     mask: Array
+    position: int = 0
 
 
 class NumpyModel:
@@ -67,6 +70,8 @@ class NumpyModel:
         self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
         self.score = scores.SCORES.get(model.attention)
         self.score_parameters = {n.removeprefix("attention."): a for n, a in p.items() if n.startswith("attention.")}
+        self.window, self.window_size = WINDOWS.get(model.window), model.window_size
+        self.window_parameters = {n.removeprefix("window."): a for n, a in p.items() if n.startswith("window.")}
         self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
         self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.score else None
         self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
@@ -96,10 +101,10 @@ class NumpyModel:
             reached = self.cell.step(x, tuple(part.reshape(B * K, -1) for part in state.layers[l]), layer.w_hh[0])
             layers.append(tuple(part.reshape(B, K, -1) for part in reached))
             x = reached[0]
-        features, weights = self._attend(state, layers[-1][0])
+        features, weights = self._attend(state, layers[-1][0], np.array([state.position]))
         logits = features @ self.output
         logits += self.output_bias
-        after = State(tuple(layers), state.keys, state.values, state.mask)
+        after = State(tuple(layers), state.keys, state.values, state.mask, state.position + 1)
         return after, logits.reshape(B, K, -1), weights
 
     def select(self, state: State, sentences: Array, parents: Array) -> State:
@@ -112,7 +117,7 @@ class NumpyModel:
             keys = None if keys is None else keys[sentences]
             values = keys if same else None if values is None else values[sentences]
             mask = mask[sentences]
-        return State(layers, keys, values, mask)
+        return State(layers, keys, values, mask, state.position)
 
     def force(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """What the model makes of given targets (forced decoding), in one pass over all steps.
@@ -136,7 +141,7 @@ class NumpyModel:
                 reached = self.cell.step(x[t, 0], reached, layer.w_hh[0])
                 outputs.append(reached[0])
             x = np.stack(outputs)[:, None]  # [T, 1, B, H]
-        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1))
+        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
         real = np.arange(T) < np.asarray(target_lengths)[:, None]
         if weights is not None:
             weights = weights * real[:, :, None]
@@ -196,11 +201,14 @@ class NumpyModel:
             last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[back] for part in reached))
         return memory[back], last
 
-    def _attend(self, state: State, query: Array) -> tuple[Array, Array | None]:
-        """query [B, T, H] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
+    def _attend(self, state: State, query: Array, steps: Array) -> tuple[Array, Array | None]:
+        """query [B, T, H], of steps int [T] or [1] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
         h, weights, context = query.reshape(-1, query.shape[-1]), None, None
         if self.score:
-            weights = scores.weights(np, self.score.score(np, self.score_parameters, query, state.keys), state.mask)
+            raw = self.score.score(np, self.score_parameters, query, state.keys)
+            if self.window:
+                raw = raw + self.window.prior(np, self.window_parameters, query, state.mask, steps, self.window_size)
+            weights = scores.weights(np, raw, state.mask)
             context = scores.context(weights, state.values)
             context = context.reshape(len(h), -1)
         if self.w_h is None:

@@ -1,7 +1,7 @@
 """The arrays of a model: their names and shapes, a check against them, and random ones for tests and benchmarks.
 
 Letters: H hidden, h size of one encoder direction (H/2 where there are two, else H), E embedding, I input of a layer,
-A inner size of the concat score, L positions of the location score, R inner size of the readout, V entries of a vocabulary, G gates of a cell.
+A inner size of the concat score and of the local-p window, L positions of the location score, R inner size of the readout, V entries of a vocabulary, G gates of a cell.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jumok.config import ModelConfig
 from jumok.errors import FolderError
 from jumok.runtime.cells import CELLS
 from jumok.scores import SCORES
+from jumok.windows import WINDOWS
 
 Shape = tuple[int, ...]
 
@@ -46,6 +47,8 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         found |= {
             f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A, model.location_length).items()
         }
+    if model.window != "none":
+        found |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
     if model.readout == "tanh":
         found["readout.w_h"] = (R, H)
         if attends:

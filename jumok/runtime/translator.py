@@ -24,6 +24,7 @@ from jumok.runtime.translation import END, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.vocabulary import END as END_ID
+from jumok.windows import WINDOWS
 
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
@@ -121,9 +122,11 @@ class Translator:
         score, cell = SCORES.get(model.attention), CELLS[model.cell].title
         directions = ("both directions" if model.bidirectional else "one direction") + ", reversed" * model.reverse_source
         readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
+        window = WINDOWS.get(model.window)
         return {
             "folder": str(self.folder),
             "attention": f"{model.attention}: {score.formula}" if score else "none",
+            "window": f"{model.window}: {window.formula}, D = {model.window_size}" if window else "none",
             "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
             "decoder": f"{cell}, {model.layers} x {model.hidden}",
             "embedding": model.embedding,
