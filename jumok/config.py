@@ -19,7 +19,9 @@ from jumok.errors import ConfigError
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
-AttentionName = Literal["none", "dot", "general", "concat"]
+AttentionName = Literal["none", "dot", "general", "concat", "location"]
+CellName = Literal["lstm", "gru", "rnn"]
+WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
 MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
@@ -74,11 +76,21 @@ class ModelConfig:
     hidden: int | None = None
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int = 1
-    """LSTM layers, in the encoder and in the decoder."""
+    """Recurrent layers, in the encoder and in the decoder."""
+    cell: CellName = "lstm"
+    """What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients)."""
     bidirectional: bool = True
     """Encoder in both directions, H/2 each, joined to H."""
+    reverse_source: bool = False
+    """The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the source's own order."""
     score_size: int | None = None
-    """Inner size of the concat score. Default: hidden."""
+    """Inner size of the concat score and of the local-p window. Default: hidden."""
+    location_length: int = 256
+    """L: source positions that the location score has weights for, </s> counted; a longer source gets no weight beyond."""
+    window: WindowName = "none"
+    """Where a content score may look: local-m = around position t at step t; local-p = around a position it predicts."""
+    window_size: int = 10
+    """D: positions that a window reaches to each side."""
     readout: Literal["tanh", "linear"] = "tanh"
     """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
     readout_size: int | None = None
@@ -255,8 +267,8 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
         lambda v: v >= 1,
-        "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size steps "
-        "batch_size batch_tokens pool evaluate_every beam nbest max_length",
+        "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
+        "location_length window_size steps batch_size batch_tokens pool evaluate_every beam nbest max_length",
     ),
     ("0 or more", lambda v: v >= 0, "features_column weight_decay length_penalty patience switch_patience threads seed"),
     ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip"),
@@ -275,9 +287,20 @@ def check(config: Config, where: str = "options") -> Config:
                 _require(good(value), where, name, value, wanted)
     if isinstance(config, SearchConfig):
         _require(config.nbest <= config.beam, where, "nbest", config.nbest, f"at most beam ({config.beam})")
+    if isinstance(config, ModelConfig):
+        _check_model(config, where)
     if isinstance(config, TrainConfig):
+        _check_model(config.model, where)
         _check_run(config, where)
     return config
+
+
+def _check_model(model: ModelConfig, where: str) -> None:
+    if model.window != "none" and model.attention in ("none", "location"):
+        raise ConfigError(
+            f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
+            "give --attention dot, general or concat, or --window none"
+        )
 
 
 def _check_run(run: TrainConfig, where: str) -> None:

@@ -3,7 +3,7 @@
 To add a score, write its `keys` and its `score` below and give it a line in `SCORES`. The tests find it there.
 
 Letters: B sentences, T queries a sentence (decoder steps, or beams), S source positions, H size of memory and query,
-A inner size of `concat`, K size of the keys. A function here takes arrays of either library and uses only what both spell
+A inner size of `concat`, L positions that `location` knows, K size of the keys. A function here takes arrays of either library and uses only what both spell
 alike (`@`, `swapaxes`, arithmetic); `xp` is the library itself (`numpy` or `torch`) where a name is needed.
 """
 
@@ -22,14 +22,14 @@ class Score:
     """One attention score as a formula.
 
     Attributes:
-        shapes: (H, A) -> the score's parameters by name with their shapes.
+        shapes: (H, A, L) -> the score's parameters by name with their shapes.
         keys: (xp, parameters, memory [B, S, H]) -> keys [B, S, K], computed once a sentence.
         score: (xp, parameters, query [B, T, H], keys [B, S, K]) -> scores [B, T, S].
         formula: the formula as people write it, for docs and `jumok info`.
         source: the paper it comes from.
     """
 
-    shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
+    shapes: Callable[[int, int, int], dict[str, tuple[int, ...]]]
     keys: Callable[[Any, Parameters, Array], Array]
     score: Callable[[Any, Parameters, Array, Array], Array]
     formula: str
@@ -45,27 +45,44 @@ def _concat_score(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
     return xp.tanh(inner) @ p["v"]
 
 
+def _location_score(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
+    """The keys hold nothing but how many positions there are; those from L on get -inf, and so weigh nothing."""
+    S, L = keys.shape[-2], p["W_a"].shape[0]
+    found = query @ p["W_a"][:S].swapaxes(-1, -2)
+    if S <= L:
+        return found
+    beyond = xp.broadcast_to(xp.full_like(found[..., :1], -float("inf")), (*found.shape[:-1], S - L))
+    return xp.concatenate([found, beyond], -1)
+
+
 SCORES: dict[str, Score] = {
     "dot": Score(
-        shapes=lambda H, A: {},
+        shapes=lambda H, A, L: {},
         keys=lambda xp, p, memory: memory,
         score=_products,
         formula="h_t · h̄_s",
         source="Luong, Pham & Manning 2015, eq. 8",
     ),
     "general": Score(
-        shapes=lambda H, A: {"W_a": (H, H)},
+        shapes=lambda H, A, L: {"W_a": (H, H)},
         keys=lambda xp, p, memory: memory @ p["W_a"].swapaxes(-1, -2),
         score=_products,
         formula="h_t · W_a h̄_s",
         source="Luong, Pham & Manning 2015, eq. 8",
     ),
     "concat": Score(
-        shapes=lambda H, A: {"W_q": (A, H), "W_m": (A, H), "v": (A,)},
+        shapes=lambda H, A, L: {"W_q": (A, H), "W_m": (A, H), "v": (A,)},
         keys=lambda xp, p, memory: memory @ p["W_m"].swapaxes(-1, -2),
         score=_concat_score,
         formula="v · tanh(W_q h_t + W_m h̄_s)",
         source="Bahdanau, Cho & Bengio 2015, app. A.1.2; Luong, Pham & Manning 2015, eq. 8",
+    ),
+    "location": Score(
+        shapes=lambda H, A, L: {"W_a": (L, H)},
+        keys=lambda xp, p, memory: memory[..., :0],
+        score=_location_score,
+        formula="(W_a h_t)_s",
+        source="Luong, Pham & Manning 2015, §3.1 (location)",
     ),
 }
 

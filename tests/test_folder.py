@@ -67,6 +67,23 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
     assert names(folder.parent) == ["model"]  # nothing temporary is left
 
 
+def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    for name in ("cell", "reverse_source", "location_length", "window", "window_size"):
+        del values["model"][name]
+    (folder / "config.json").write_text(json.dumps(values))
+    assert read_folder(folder).config == CONFIG
+
+
+@pytest.mark.parametrize("attention", ["none", "location"])
+def test_a_window_around_no_content_score_is_refused(folder: Path, attention: str) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["model"] |= {"window": "local-m", "attention": attention}
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(FolderError, match=f"window is 'local-m' with attention '{attention}'"):
+        read_folder(folder)
+
+
 def test_config_json_says_format_and_version(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
     assert (values["format"], values["jumok"]) == (1, jumok.__version__)

@@ -21,7 +21,7 @@ ORDER = (
     ("learn", "explain"),
     ("measure",),
     ("runtime",),
-    ("scores", "schedules", "text"),
+    ("scores", "schedules", "text", "windows"),
     ("config", "console"),
     ("errors",),
 )

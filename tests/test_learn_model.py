@@ -2,15 +2,18 @@
 
 import dataclasses
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from jumok.config import ModelConfig, SearchConfig
+from jumok.config import CellName, ModelConfig, SearchConfig
+from jumok.learn import cells
 from jumok.learn.evaluation import tensors
 from jumok.learn.model import Seq2Seq, export_parameters, import_parameters, shifted
 from jumok.learn.steps import TorchSteps
+from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes
 from jumok.runtime.search import search
@@ -18,7 +21,7 @@ from jumok.scores import ATTENTIONS
 from jumok.text import END, Batch
 
 V = 30
-SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, readout_size=12, tie="none")
+SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, location_length=7, readout_size=12, tie="none")
 OPTIONS = {
     "plain": {},
     "two layers": {"layers": 2},
@@ -27,8 +30,16 @@ OPTIONS = {
     "linear readout": {"readout": "linear"},
     "target tied": {"tie": "target"},
     "all tied": {"tie": "all"},
-}
-EVERY = [pytest.param({"attention": a, **o}, id=f"{a}, {n}") for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())]
+    "local-m": {"window": "local-m", "window_size": 2},
+    "local-p": {"window": "local-p", "window_size": 3},
+    "reversed": {"reverse_source": True},
+    "reversed, one direction": {"reverse_source": True, "bidirectional": False},
+} | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
+EVERY = [
+    pytest.param({"attention": a, **o}, id=f"{a}, {n}")
+    for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())
+    if "window" not in o or a not in ("none", "location")
+]
 
 
 def model_of(options, dtype=torch.float32, seed=0):
@@ -97,9 +108,9 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
         source = torch.tensor(BATCH.source[row : row + 1, : BATCH.source_lengths[row]])
         encoded = model.encode(source, torch.tensor([source.shape[1]]))
         state, previous = encoded.state, 1
-        for token in BATCH.target[row, : BATCH.target_lengths[row]]:
+        for t, token in enumerate(BATCH.target[row, : BATCH.target_lengths[row]]):
             query, state = model.decode(torch.tensor([[previous]]), state)
-            readout = model.read(query, model.attend(query, encoded)[0])
+            readout = model.read(query, model.attend(query, encoded, torch.tensor([t]))[0])
             logits = torch.nn.functional.linear(readout, model.output_weight, model.bias)
             total = total - logits.log_softmax(-1)[0, 0, token]
             previous = int(token)
@@ -111,9 +122,9 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
             torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
-def test_gradient_by_finite_differences(attention):
-    model = model_of({"attention": attention}, torch.float64)
+@pytest.mark.parametrize("options", [*({"attention": a} for a in ATTENTIONS), *OPTIONS.values()], ids=str)
+def test_gradient_by_finite_differences(options):
+    model = model_of(options, torch.float64)
     parameters = list(model.parameters())
     gradient = torch.autograd.grad(losses(model, BATCH, 0.1).loss, parameters)
     g = torch.Generator().manual_seed(1)
@@ -144,24 +155,67 @@ def test_padding_and_company_change_nothing(options):
     assert alone == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
 
 
-def test_the_last_state_is_that_of_the_last_real_position():
-    """(h, c) handed to the decoder, found again with torch's own packed LSTM."""
-    model = model_of({"attention": "none"}, torch.float64)
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_last_state_is_that_of_the_last_real_position(cell):
+    """What is handed to the decoder, found again with torch's own packed layer."""
+    model = model_of({"attention": "none", "cell": cell}, torch.float64)
     source, lengths, *_ = tensors(BATCH, "cpu")
     state = model.encode(source, lengths).state
     p = export_parameters(model)
-    lstm = torch.nn.LSTM(12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
+    layer = cells.LAYERS[cell](12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         for way, suffix in (("forward", "l0"), ("backward", "l0_reverse")):
-            getattr(lstm, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
-            getattr(lstm, f"weight_hh_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_hh"]))
-            getattr(lstm, f"bias_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.bias"]))
-            getattr(lstm, f"bias_hh_{suffix}").zero_()
+            getattr(layer, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
+            getattr(layer, f"weight_hh_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_hh"]))
+            getattr(layer, f"bias_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.bias"]))
+            getattr(layer, f"bias_hh_{suffix}").zero_()
     x = torch.tensor(p["source.embedding"], dtype=torch.float64)[source]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    _, (h, c) = lstm(packed)
-    torch.testing.assert_close(state[0][0], torch.cat([h[0], h[1]], -1), rtol=0, atol=1e-6)
-    torch.testing.assert_close(state[0][1], torch.cat([c[0], c[1]], -1), rtol=0, atol=1e-6)
+    _, last = layer(packed)
+    last = last if cell == "lstm" else (last,)
+    assert len(state[0]) == len(last) == CELLS[cell].parts
+    for ours, theirs in zip(state[0], last, strict=True):
+        torch.testing.assert_close(ours, torch.cat([theirs[0], theirs[1]], -1), rtol=0, atol=1e-6)
+
+
+def test_every_cell_is_on_both_sides_and_an_option():
+    assert set(cells.LAYERS) == set(CELLS) == set(get_args(CellName))
+    assert all(c.formula and c.source and c.title for c in CELLS.values())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_only_the_forget_gate_starts_open(cell):
+    p = export_parameters(Seq2Seq(dataclasses.replace(SMALL, cell=cell), V, V))
+    for name, size in (("encoder.0.forward.bias", 8), ("encoder.0.backward.bias", 8), ("decoder.0.bias", 16)):
+        expected = np.zeros(CELLS[cell].gates * size)
+        expected[size : 2 * size] = cell == "lstm"
+        if cell == "rnn":
+            expected[:] = 0
+        np.testing.assert_array_equal(p[name], expected)
+
+
+def test_a_reversed_source_is_read_backwards_and_its_weights_lie_in_its_own_order():
+    """As the same weights read a source that was turned around by hand; NumPy as torch."""
+    options = {"attention": "general", "bidirectional": False}
+    plain, turned = model_of(options, torch.float64), model_of(options | {"reverse_source": True}, torch.float64)
+    by_hand = BATCH.source.copy()
+    for row, n in zip(by_hand, BATCH.source_lengths, strict=True):
+        row[: n - 1] = row[: n - 1][::-1].copy()
+    source, lengths, target, _ = tensors(BATCH, "cpu")
+    inputs = shifted(target)
+    found, wanted = turned.encode(source, lengths), plain.encode(torch.tensor(by_hand), lengths)
+    torch.testing.assert_close(found.state, wanted.state, rtol=0, atol=0)
+    weights = turned.attend(turned.decode(inputs, found.state)[0], found)[1]
+    as_read = plain.attend(plain.decode(inputs, wanted.state)[0], wanted)[1]
+    for row, n in enumerate(BATCH.source_lengths):
+        torch.testing.assert_close(weights[row, :, : n - 1].flip(-1), as_read[row, :, : n - 1])
+        torch.testing.assert_close(weights[row, :, n - 1 :], as_read[row, :, n - 1 :])
+    assert not torch.allclose(weights, as_read, atol=1e-3)
+    numpy_weights = NumpyModel(turned.config, export_parameters(turned)).force(
+        BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths
+    )[1]
+    rows = np.arange(inputs.shape[1]) < BATCH.target_lengths[:, None]
+    np.testing.assert_allclose(numpy_weights[rows], weights.detach().numpy()[rows], atol=1e-5)
 
 
 @pytest.mark.parametrize("options", EVERY)

@@ -8,10 +8,12 @@ import pytest
 from jumok.config import ModelConfig
 from jumok.errors import FolderError
 from jumok.runtime import model as module
+from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import check, random_parameters, shapes
 from jumok.scores import ATTENTIONS
 from jumok.text.vocabulary import END, PAD, START
+from jumok.windows import WINDOWS
 
 VS, V = 21, 19  # entries of the vocabularies
 SOURCES = [[7, 4, 9, 20, END], [5, END], [END], [6, 6, 8, END], [4, 5, 6, 7, 8, END]]
@@ -19,7 +21,15 @@ TARGETS = [[4, 5, END], [18, END], [9, 9, 9, 9, END], [END], [17, 3, END]]
 
 
 def config(**changes: object) -> ModelConfig:
-    values = {"attention": "general", "embedding": 5, "hidden": 6, "score_size": 4, "readout_size": 7, "tie": "none"}
+    values = {
+        "attention": "general",
+        "embedding": 5,
+        "hidden": 6,
+        "score_size": 4,
+        "location_length": 4,
+        "readout_size": 7,
+        "tie": "none",
+    }
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -29,7 +39,14 @@ CASES = [
     for r in ("tanh", "linear")
     for l, b in ((1, True), (2, False), (3, True))
 ] + [config(tie=tie, readout_size=5, attention=a) for tie in ("target", "all") for a in ("dot", "none")]
-IDS = [f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}" for c in CASES]
+CASES += [config(cell=cell, layers=l, bidirectional=b) for cell in CELLS if cell != "lstm" for l, b in ((1, True), (2, False))]
+CASES += [config(reverse_source=True, bidirectional=b, attention=a) for b in (True, False) for a in ("concat", "none")]
+CASES += [config(window=w, window_size=D, attention=a) for w in WINDOWS for D in (1, 2) for a in ("dot", "concat")]
+IDS = [
+    f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
+    f"-{c.window}{c.window_size}"
+    for c in CASES
+]
 
 
 def parameters(c: ModelConfig, seed: int = 3, scale: float = 2.5) -> dict[str, np.ndarray]:
@@ -57,46 +74,78 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def lstm(p: dict, name: str, inputs: list, h: np.ndarray, c: np.ndarray) -> tuple[list, np.ndarray, np.ndarray]:
+def one_step(cell: str, w: np.ndarray, u: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """w = W x + b and u = U h, all gates -> h, c (left as it is but by an LSTM), as the papers have them."""
+    if cell == "lstm":
+        i, f, g, o = np.split(w + u, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+    if cell == "gru":
+        (w_r, w_z, w_n), (u_r, u_z, u_n) = np.split(w, 3), np.split(u, 3)
+        r, z = sigmoid(w_r + u_r), sigmoid(w_z + u_z)
+        return (1 - z) * np.tanh(w_n + r * u_n) + z * h, c
+    if cell == "rnn":
+        return np.tanh(w + u), c
+    raise NotImplementedError(f"write cell {cell!r} here as its paper has it")
+
+
+def layer(cell: str, p: dict, name: str, inputs: list, h: np.ndarray, c: np.ndarray) -> tuple[list, np.ndarray, np.ndarray]:
     outputs = []
     for x in inputs:
-        i, f, g, o = np.split(p[f"{name}.w_ih"] @ x + p[f"{name}.w_hh"] @ h + p[f"{name}.bias"], 4)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
+        h, c = one_step(cell, p[f"{name}.w_ih"] @ x + p[f"{name}.bias"], p[f"{name}.w_hh"] @ h, h, c)
         outputs.append(h)
     return outputs, h, c
 
 
-def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray) -> float:
+def one_score(c: ModelConfig, p: dict, h: np.ndarray, m: np.ndarray, s: int) -> float:
     if c.attention == "dot":
         return h @ m
     if c.attention == "general":
         return h @ (p["attention.W_a"] @ m)
+    if c.attention == "location":
+        return p["attention.W_a"][s] @ h if s < c.location_length else -np.inf
     return p["attention.v"] @ np.tanh(p["attention.W_q"] @ h + p["attention.W_m"] @ m)
+
+
+def factor(c: ModelConfig, p: dict, h: np.ndarray, t: int, s: int, n: int) -> float:
+    """What the window multiplies e to the score with, for position s of n at step t."""
+    D = c.window_size
+    if c.window == "local-m":
+        return float(t - D <= s <= t + D or (s == n - 1 and t - D > n - 1))
+    if c.window == "local-p":
+        distance = s - n * sigmoid(p["window.v_p"] @ np.tanh(p["window.W_p"] @ h))
+        return np.exp(-(distance**2) / (2 * (D / 2) ** 2)) if abs(distance) <= D else 0.0
+    assert c.window == "none", f"write window {c.window!r} here as its paper has it"
+    return 1.0
 
 
 def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits [T, V] and weights [T, S] when the decoder reads START and the target but its last token."""
     p = {name: a.astype(np.float64) for name, a in arrays.items()}
+    if c.reverse_source:
+        source = [*source[-2::-1], source[-1]]  # END stays last
     H, layer_inputs, starts = c.hidden, [p.get("source.embedding", p["target.embedding"])[i] for i in source], []
     for l in range(c.layers):
         zero = np.zeros(H // 2 if c.bidirectional else H)
-        memory, h, cell = lstm(p, f"encoder.{l}.forward", layer_inputs, zero, zero)
+        memory, h, cell = layer(c.cell, p, f"encoder.{l}.forward", layer_inputs, zero, zero)
         if c.bidirectional:
-            backward, h2, cell2 = lstm(p, f"encoder.{l}.backward", layer_inputs[::-1], zero, zero)
+            backward, h2, cell2 = layer(c.cell, p, f"encoder.{l}.backward", layer_inputs[::-1], zero, zero)
             memory = [np.concatenate(pair) for pair in zip(memory, backward[::-1], strict=True)]
             h, cell = np.concatenate([h, h2]), np.concatenate([cell, cell2])
         starts.append((h, cell))
         layer_inputs = memory
+    if c.reverse_source:
+        memory = [*memory[-2::-1], memory[-1]]
     queries = [p["target.embedding"][i] for i in [START, *target[:-1]]]
     for l in range(c.layers):
-        queries, _, _ = lstm(p, f"decoder.{l}", queries, *starts[l])
+        queries, _, _ = layer(c.cell, p, f"decoder.{l}", queries, *starts[l])
     output = p["readout.output"] if "readout.output" in p else p["target.embedding"]
     logits, rows = [], []
-    for h in queries:
+    for t, h in enumerate(queries):
         r, read = p["readout.w_h"] @ h if c.readout == "tanh" else 0, h
         if c.attention != "none":
-            e = np.exp([one_score(c, p, h, m) for m in memory])
+            e = np.exp([one_score(c, p, h, m, s) for s, m in enumerate(memory)])
+            e *= [factor(c, p, h, t, s, len(memory)) for s in range(len(memory))]
             rows.append(e / e.sum())
             context = sum(a * m for a, m in zip(rows[-1], memory, strict=True))
             r, read = r + p["readout.w_c"] @ context if c.readout == "tanh" else 0, np.concatenate([context, h])
@@ -159,12 +208,13 @@ def test_pads_are_never_read(c: ModelConfig) -> None:
     np.testing.assert_allclose(results[0], results[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("c", CASES[:7], ids=IDS[:7])
+@pytest.mark.parametrize("c", CASES, ids=IDS)
 def test_batch_mates_and_their_order_do_not_matter(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
-    together = model.step(model.start(*padded(SOURCES)), np.full((len(SOURCES), 1), START))[1]
-    turned = model.step(model.start(*padded(SOURCES[::-1])), np.full((len(SOURCES), 1), START))[1][::-1]
-    alone = [model.step(model.start(*padded([s])), np.array([[START]]))[1][0] for s in SOURCES]
+    own, tokens = sources(c), np.full((len(SOURCES), 1), START)
+    together = model.step(model.start(*padded(own)), tokens)[1]
+    turned = model.step(model.start(*padded(own[::-1])), tokens)[1][::-1]
+    alone = [model.step(model.start(*padded([s])), np.array([[START]]))[1][0] for s in own]
     np.testing.assert_allclose(together, turned, atol=1e-6)
     np.testing.assert_allclose(together, np.array(alone), atol=1e-6)
 
@@ -229,8 +279,9 @@ def test_select_keeps_sentences_and_reorders_beams(c: ModelConfig) -> None:
                 np.testing.assert_allclose(weights[row, k, : len(own[b])], want_weights[2], atol=1e-5)
 
 
-def test_huge_weights_do_not_overflow() -> None:
-    c = config(attention="concat")
+@pytest.mark.parametrize("cell", CELLS)
+def test_huge_weights_do_not_overflow(cell: str) -> None:
+    c = config(attention="concat", cell=cell)
     model = NumpyModel(c, parameters(c, scale=1e4))
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         found, _ = model.force(*padded(SOURCES), *padded(TARGETS))
@@ -271,6 +322,11 @@ def test_shapes_follow_readout_ties_and_layers() -> None:
     assert "readout.output" not in shapes(config(tie="target", readout_size=5), VS, V)
     assert "source.embedding" not in shapes(config(tie="all", readout_size=5), V, V)
     assert shapes(config(layers=2), VS, V)["encoder.1.backward.w_ih"] == (12, 6)
+    assert shapes(config(attention="location"), VS, V)["attention.W_a"] == (4, 6)
+    assert shapes(config(window="local-p"), VS, V)["window.W_p"] == (4, 6)
+    assert not any(name.startswith("window.") for name in shapes(config(window="local-m"), VS, V))
+    assert shapes(config(cell="gru"), VS, V)["decoder.0.w_hh"] == (18, 6)
+    assert shapes(config(cell="rnn"), VS, V)["encoder.0.forward.bias"] == (3,)
 
 
 @pytest.mark.parametrize(

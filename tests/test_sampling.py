@@ -20,7 +20,7 @@ def naive(model, gold):
     for t in range(TARGET.shape[1]):
         read.append(token)
         query, state = model.decode(token[:, None], state)
-        logits = model.logits(model.read(query, model.attend(query, encoded)[0]))[:, 0]
+        logits = model.logits(model.read(query, model.attend(query, encoded, torch.tensor([t]))[0]))[:, 0]
         real = TARGET[:, t] != PAD
         total = total - logits.log_softmax(-1).gather(1, TARGET[:, t : t + 1])[real].sum()
         if t + 1 < TARGET.shape[1]:

@@ -9,11 +9,12 @@ from jumok.config import AttentionName
 from jumok.learn.attention import attend
 
 H, A, B, T, S = 6, 5, 3, 4, 7
+L = 5  # less than S: location has no weights for the last two positions
 
 
 def parameters(name, dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
-    return {k: rng.normal(size=shape).astype(dtype) for k, shape in scores.SCORES[name].shapes(H, A).items()}
+    return {k: rng.normal(size=shape).astype(dtype) for k, shape in scores.SCORES[name].shapes(H, A, L).items()}
 
 
 def inputs(seed=1):
@@ -29,8 +30,8 @@ def numpy_attend(name, p, query, memory, mask):
     return scores.context(weights, memory), weights
 
 
-def by_loops(name, p, h, m):
-    """One score of one query h [H] and one memory row m [H], as the papers write it."""
+def by_loops(name, p, h, m, s):
+    """One score of one query h [H] and one memory row m [H] at position s, as the papers write it."""
     if name == "dot":
         return sum(a * b for a, b in zip(h, m, strict=True))
     if name == "general":
@@ -38,6 +39,8 @@ def by_loops(name, p, h, m):
     if name == "concat":
         W_a, both = np.concatenate([p["W_q"], p["W_m"]], 1), np.concatenate([h, m])
         return sum(p["v"][a] * np.tanh(sum(W_a[a, i] * both[i] for i in range(2 * H))) for a in range(A))
+    if name == "location":
+        return sum(p["W_a"][s, i] * h[i] for i in range(H)) if s < L else -np.inf
     raise NotImplementedError(f"write score {name!r} here as its paper has it")
 
 
@@ -46,6 +49,7 @@ HAND = {
     "dot": ({}, [3.0, 2.0]),
     "general": ({"W_a": [[1.0, 2.0], [0.0, 1.0]]}, [3.0, 14.0]),  # W_a m = [1, 0] and [4, 2]
     "concat": ({"W_q": [[1.0, 0.0]], "W_m": [[-2.0, 1.0]], "v": [2.0]}, [2 * np.tanh(1.0), 2 * np.tanh(5.0)]),
+    "location": ({"W_a": [[1.0, -1.0], [0.0, 2.0]]}, [2.0, 2.0]),
 }
 
 
@@ -69,7 +73,7 @@ def test_equals_the_formula_in_loops(name):
     p, (query, memory, _) = parameters(name), inputs()
     score = scores.SCORES[name]
     found = score.score(np, p, query, score.keys(np, p, memory))
-    expected = [[[by_loops(name, p, query[b, t], memory[b, s]) for s in range(S)] for t in range(T)] for b in range(B)]
+    expected = [[[by_loops(name, p, query[b, t], memory[b, s], s) for s in range(S)] for t in range(T)] for b in range(B)]
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -137,6 +141,17 @@ def test_padding_changes_nothing(name):
     padded, wide = numpy_attend(name, p, query, memory, np.broadcast_to(np.arange(S) < n, (B, S)))
     np.testing.assert_allclose(padded, alone, rtol=1e-12)
     np.testing.assert_allclose(wide[..., :n], weights, rtol=1e-12)
+
+
+@pytest.mark.parametrize("xp", [np, torch], ids=["numpy", "torch"])
+def test_location_gives_nothing_to_positions_it_does_not_know(xp):
+    score, p = scores.SCORES["location"], {k: xp.asarray(v) for k, v in parameters("location").items()}
+    query, memory, mask = (xp.asarray(x) for x in inputs())
+    raw = score.score(xp, p, query, score.keys(xp, p, memory))
+    found = scores.weights(xp, raw, mask)
+    assert (found[:, :, L:] == 0).all() and (found[0, :, :L] > 0).all()
+    short = score.score(xp, p, query, score.keys(xp, p, memory[:, :3]))
+    np.testing.assert_allclose(np.asarray(short), np.asarray(raw[..., :3]), rtol=1e-12)
 
 
 def test_softmax_is_safe_for_large_scores():

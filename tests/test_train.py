@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 import jumok
-from jumok.config import TrainConfig, build
+from jumok.config import ModelConfig, TrainConfig, build
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import loop as loops
 from jumok.learn import recipe, run
@@ -79,10 +79,10 @@ def test_interrupted_and_resumed_equals_uninterrupted(trained, data, tmp_path, m
     out = tmp_path / "model"
     real = loops.Loop.update
 
-    def update(self, batch, rate):
+    def update(self, batch, rate, *gold):
         if rate and self.position.step == 230:
             self.interrupted = True
-        return real(self, batch, rate)
+        return real(self, batch, rate, *gold)
 
     options = {"steps": 400, "evaluate_every": 100, "learning_rate": 1e-2, "attention": "dot", "dropout": 0.2, **TINY} | {
         "dropout": 0.2
@@ -102,9 +102,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(trained, data, tmp_path, m
 def test_interrupted_before_the_first_evaluation_leaves_a_model(data, tmp_path, monkeypatch):
     real = loops.Loop.update
 
-    def update(self, batch, rate):
+    def update(self, batch, rate, *gold):
         self.interrupted = self.interrupted or bool(rate)
-        return real(self, batch, rate)
+        return real(self, batch, rate, *gold)
 
     with monkeypatch.context() as m:
         m.setattr(loops.Loop, "update", update)
@@ -170,11 +170,11 @@ def test_features_reach_the_encoder(tmp_path):
 def test_loss_that_is_not_finite_ends_the_run_and_is_never_kept(data, tmp_path, monkeypatch):
     real = loops.Loop.update
 
-    def update(self, batch, rate):
+    def update(self, batch, rate, *gold):
         if rate and self.position.step == 30:
             with torch.no_grad():
                 self.model.bias.fill_(torch.nan)
-        return real(self, batch, rate)
+        return real(self, batch, rate, *gold)
 
     monkeypatch.setattr(loops.Loop, "update", update)
     with pytest.raises(TrainingError, match="loss is nan"):
@@ -238,6 +238,37 @@ def test_recipe_by_size_of_data():
         recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 100, 9, 9)
     with pytest.raises(ConfigError, match="vocabularies are separate"):
         recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 100, 9, 9)
+
+
+def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
+    recipe.check_lengths(ModelConfig(attention="location", location_length=9), 9)
+    recipe.check_lengths(ModelConfig(location_length=9), 1000)
+    with pytest.raises(ConfigError, match=r"location_length is 5, but a training source has 6 tokens.*--location-length 6"):
+        jumok.train(data, out=tmp_path / "m", steps=2, attention="location", location_length=5, **TINY)
+    assert not (tmp_path / "m").exists()
+
+
+MODELS = {
+    "GRU encoder-decoder": {"cell": "gru"},
+    "RNN encoder-decoder": {"cell": "rnn", "layers": 2},
+    "the source read backwards": {"reverse_source": True, "bidirectional": False},
+    "attention `location`": {"attention": "location", "location_length": 6},
+    "attention `general` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
+    "in a window `local-p` of 10": {"window": "local-p"},
+}
+
+
+@pytest.mark.parametrize(("card", "options"), MODELS.items())
+def test_every_model_option_is_trained_kept_and_used(data, tmp_path, card, options):
+    out = tmp_path / "m"
+    done = jumok.train(data, out=out, steps=3, **TINY, **options)
+    assert np.isfinite(done.history[0]["loss"])
+    assert card in (out / "README.md").read_text()
+    model = jumok.load(out)
+    assert {name: getattr(model.config.model, name) for name in options} == options
+    t = model.translate("abcdefgh")  # longer than any training source
+    assert t.source_tokens == (*"abcdefgh", "</s>") and t.weights.shape == (len(t.tokens), 9)
+    np.testing.assert_allclose(t.weights.sum(1), 1, atol=1e-5)
 
 
 def test_length_limit_lets_every_training_target_through():

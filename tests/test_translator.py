@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +23,16 @@ WORDS = ["attention", "cat", "zebra", "jumok", "a", "quick brown", "why", "cat",
 
 
 def make(
-    path: Path, *, attention: str = "general", limit: tuple[float, float] = (1.0, 4.0), max_tokens: int = 250
+    path: Path,
+    *,
+    attention: str = "general",
+    limit: tuple[float, float] = (1.0, 4.0),
+    max_tokens: int = 250,
+    **options: Any,
 ) -> Translator:
     """A translator of letters into phones with large random weights."""
     text = TextConfig(target_tokenizer="space", joint_vocabulary=False, features_column=3, max_tokens=max_tokens)
-    c = ModelConfig(attention=attention, embedding=8, hidden=12, score_size=6, readout_size=9, tie="none")  # type: ignore[arg-type]
+    c = ModelConfig(attention=attention, embedding=8, hidden=12, score_size=6, readout_size=9, tie="none", **options)  # type: ignore[arg-type]
     features = ("V", "PST")
     codec = build_codec([Pair(w, " ".join(w.replace(" ", "").upper()), features, f"w:{i}") for i, w in enumerate(WORDS)], text)
     arrays = {n: 4 * a for n, a in random_parameters(c, len(codec.source), len(codec.target), 6).items()}
@@ -75,6 +81,27 @@ def test_a_translation_fits_together(model: Translator, beam: int) -> None:
     assert len(seen) > 4  # the outputs differ, so that the tests below can mix them up
 
 
+def test_a_reversed_source_comes_back_in_its_own_order(tmp_path: Path) -> None:
+    """The same weights read "cat" reversed as they read "tac" straight; tokens and weights are those of "cat"."""
+    straight = make(tmp_path / "straight", bidirectional=False)
+    turned = make(tmp_path / "turned", bidirectional=False, reverse_source=True)
+    assert "reversed" in turned.info()["encoder"]
+    for word in WORDS:
+        for found, wanted in (
+            (turned.translate(word), straight.translate(word[::-1])),
+            (turned.translate(word, beam=3, nbest=3), straight.translate(word[::-1], beam=3, nbest=3)),
+            (turned.force(word, "A T"), straight.force(word[::-1], "A T")),
+        ):
+            for a, b in zip((found, *found.alternatives), (wanted, *wanted.alternatives), strict=True):
+                assert a.source_tokens == (*word, "</s>") and a.tokens == b.tokens
+                assert a.log_probability == pytest.approx(b.log_probability, abs=1e-4)
+                assert a.weights is not None and b.weights is not None
+                own = np.concatenate([b.weights[:, -2::-1], b.weights[:, -1:]], axis=1)
+                np.testing.assert_allclose(a.weights, own, atol=1e-5)
+    t = turned.translate("cat", features=["V", "PST"])
+    assert t.source_tokens == ("‹V›", "‹PST›", *"cat", "</s>") and t.weights is not None and t.weights.shape[1] == 6
+
+
 @pytest.mark.parametrize("options", [{}, {"beam": 3, "nbest": 2}])
 @pytest.mark.parametrize("size", [1, 3, 64])
 def test_batches_and_order_change_nothing(model: Translator, size: int, options: dict) -> None:
@@ -83,6 +110,32 @@ def test_batches_and_order_change_nothing(model: Translator, size: int, options:
         together = model.translate([WORDS[i] for i in order], batch_size=size, **options)
         for i, t in zip(order, together, strict=True):
             same(t, alone[i])
+
+
+MODELS = [{"cell": "gru"}, {"cell": "rnn"}, {"reverse_source": True, "bidirectional": False}]
+MODELS += [{"attention": "location", "location_length": 4}, {"window": "local-m", "window_size": 1}, {"window": "local-p"}]
+
+
+@pytest.mark.parametrize("options", MODELS, ids=str)
+def test_batches_change_nothing_with_any_model_option(tmp_path: Path, options: dict) -> None:
+    model = make(tmp_path / "m", **options)
+    for how in ({}, {"beam": 3, "nbest": 2}):
+        alone = [model.translate(word, **how) for word in WORDS]
+        for a, b in zip(model.translate(WORDS, batch_size=4, **how), alone, strict=True):
+            same(a, b)
+    for word, t in zip(WORDS, alone, strict=True):
+        forced = model.force(word, t.text)
+        if t.finished and t.tokens == forced.tokens:  # the search's steps are those of the one pass
+            assert t.log_probability == pytest.approx(forced.log_probability, abs=1e-4)
+            assert t.weights is not None and forced.weights is not None
+            np.testing.assert_allclose(t.weights, forced.weights, atol=1e-5)
+
+
+def test_info_names_cell_order_and_window(tmp_path: Path) -> None:
+    facts = make(tmp_path / "m", cell="gru", window="local-m", window_size=3, reverse_source=True).info()
+    assert facts["encoder"] == "GRU, 1 x 12, both directions, reversed" and facts["decoder"] == "GRU, 1 x 12"
+    assert facts["window"] == "local-m: t - D <= s <= t + D, D = 3"
+    assert make(tmp_path / "plain").info()["window"] == "none"
 
 
 def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,12 +48,22 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
 
 
 def attend(
-    name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor, mask: Tensor, memory: Tensor
+    name: str,
+    p: Mapping[str, Tensor],
+    query: Tensor,
+    keys: Tensor,
+    mask: Tensor,
+    memory: Tensor,
+    prior: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """All queries at once. query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H] -> context [B, T, H], weights [B, T, S]."""
+    """All queries at once.
+
+    query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H], prior [B, T, S] (of a window, see `jumok.windows`)
+    -> context [B, T, H], weights [B, T, S].
+    """
     if name == "concat" and torch.is_grad_enabled():
         raw = _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
     else:
         raw = scores.SCORES[name].score(torch, p, query, keys)
-    weights = scores.weights(torch, raw, mask)
+    weights = scores.weights(torch, raw if prior is None else raw + prior, mask)
     return scores.context(weights, memory), weights

@@ -6,17 +6,20 @@ from typing import Any
 
 import jumok
 from jumok.config import TrainConfig
+from jumok.runtime.cells import CELLS
 
 
 def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> str:
     """Markdown for the folder's README.md; metrics are those of the best evaluation on dev."""
     text, model, learn = run.text, run.model, run.learn
+    window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
+    reading = ", the source read backwards" * model.reverse_source
     best = next((e for e in reversed(history) if e["best"]), None)
     lines = [
         "# A jumok model",
         "",
-        f"Made by jumok {jumok.__version__}: an LSTM encoder-decoder, attention `{model.attention}`, "
-        f"{model.layers} layer{'s' * (model.layers > 1)}, hidden {model.hidden}, embedding {model.embedding}.",
+        f"Made by jumok {jumok.__version__}: {CELLS[model.cell].title} encoder-decoder, attention `{model.attention}`{window}, "
+        f"{model.layers} layer{'s' * (model.layers > 1)}, hidden {model.hidden}, embedding {model.embedding}{reading}.",
         "",
         f"- source: `{text.source_tokenizer}` tokens" + f", Unicode form {text.source_form}" * (text.source_form != "none"),
         f"- target: `{text.target_tokenizer}` tokens" + f", Unicode form {text.target_form}" * (text.target_form != "none"),

@@ -17,11 +17,15 @@ from torch.nn import functional as F
 
 from jumok import scores
 from jumok.config import ModelConfig
+from jumok.learn import cells
 from jumok.learn.attention import attend
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
+from jumok.windows import WINDOWS
 
-State = list[tuple[Tensor, Tensor]]  # (h, c) of each layer, [B, H] each
+START_SPREAD = 0.25  # standard deviation
+
+State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Losses:
 
 
 class Encoder(nn.Module):
-    """LSTM layers in one or both directions over padded batches, without packing.
+    """Recurrent layers in one or both directions over padded batches, without packing.
 
     Each direction runs with its pads *first*: the backward one on the flipped batch, the forward one on a batch moved to
     the right. A pad is an input of zeros, and the bias is the weight of a last input that is 1 on real positions, so that
@@ -55,12 +59,8 @@ class Encoder(nn.Module):
         super().__init__()
         each = hidden // 2 if config.bidirectional else hidden
         sizes = [embedding] + [hidden] * (config.layers - 1)
-        self.forwards = nn.ModuleList(nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes)
-        self.backwards = nn.ModuleList(
-            nn.LSTM(n + 1, each, batch_first=True, bias=False) for n in sizes if config.bidirectional
-        )
-        for lstm in (*self.forwards, *self.backwards):
-            _start_lstm(lstm)
+        self.forwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes)
+        self.backwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes if config.bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor, drop: _Dropout) -> tuple[Tensor, Tensor, State]:
         """x [B, S, E] -> memory [B, S, H] (zeros on pads), mask [B, S], last state of each layer."""
@@ -76,34 +76,32 @@ class Encoder(nn.Module):
         state: State = []
         for layer, forwards in enumerate(self.forwards):
             x = torch.cat([x, torch.ones_like(real, dtype=x.dtype)], -1) * real
-            out, (h, c) = forwards(x.flatten(0, 1).index_select(0, right).view(x.shape))
+            out, last = cells.run(forwards, x.flatten(0, 1).index_select(0, right).view(x.shape))
             out = out.flatten(0, 1).index_select(0, left).view(out.shape)
             if self.backwards:
-                back, (h_back, c_back) = self.backwards[layer](x.flip(1))
+                back, last_back = cells.run(self.backwards[layer], x.flip(1))
                 out = torch.cat([out, back.flip(1)], -1)
-                h, c = torch.cat([h, h_back], -1), torch.cat([c, c_back], -1)
-            state.append((h[0], c[0]))
+                last = tuple(torch.cat(both, -1) for both in zip(last, last_back, strict=True))
+            state.append(last)
             x = drop.by_sentence(out)
         return x, mask, state
 
 
 class Decoder(nn.Module):
-    """LSTM layers over the target; every step of a known target in one call a layer."""
+    """Recurrent layers over the target; every step of a known target in one call a layer."""
 
     def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
         super().__init__()
         sizes = [embedding] + [hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(nn.LSTM(n, hidden, batch_first=True) for n in sizes)
-        for lstm in self.layers:
-            _start_lstm(lstm)
+        self.layers = nn.ModuleList(cells.new_layer(config.cell, n, hidden, pads=False) for n in sizes)
 
     def forward(self, y: Tensor, state: State, drop: _Dropout) -> tuple[Tensor, State]:
         """y [B, T, E], state -> h_t of the top layer [B, T, H], the state after the last step."""
         after: State = []
-        for lstm, (h, c) in zip(self.layers, state, strict=True):
-            y, (h, c) = lstm(y, (h[None], c[None]))
+        for layer, before in zip(self.layers, state, strict=True):
+            y, last = cells.run(layer, y, before)
             y = drop.by_sentence(y)
-            after.append((h[0], c[0]))
+            after.append(last)
         return y, after
 
 
@@ -125,8 +123,9 @@ class _Dropout(nn.Module):
 class Seq2Seq(nn.Module):
     """Encoder, decoder, attention, readout. `config` has all its sizes (see `jumok.learn.recipe.resolve`).
 
-    What the LSTMs read is the embedding times √E, so that a table that is also the output layer, and therefore small, gives
-    inputs of about 1 (as Vaswani et al. 2017, sec. 3.4); after 250 steps on Multi30k dev loss was 4.19 instead of 5.23.
+    Embeddings and output layer start with a spread of START_SPREAD, and the LSTMs read embeddings times 1 / START_SPREAD, so
+    that inputs start at about 1 and logits neither flat nor wild, also where one table is both. Chosen on Multi30k's dev set,
+    loss after 250 steps: 5.23 with 1/√E and no factor, 4.19 with 1/√E and √E, 4.44 with 1 and 1, 3.81 with 1/4 and 4.
     A model folder knows nothing of it: `export_parameters` puts the factor into the first layers' input weights.
     """
 
@@ -134,7 +133,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         assert config.embedding and config.hidden and config.readout_size and config.score_size and config.tie
         E, H, R = config.embedding, config.hidden, config.readout_size
-        self.scale = E**0.5
+        self.scale = 1 / START_SPREAD
         self.config = config
         self.drop = _Dropout(dropout)
         self.target_embedding = nn.Parameter(torch.empty(target_size, E))
@@ -142,27 +141,32 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(config, E, H)
         self.decoder = Decoder(config, E, H)
         attention = config.attention != "none"
-        shapes = scores.SCORES[config.attention].shapes(H, config.score_size) if attention else {}
+        shapes = scores.SCORES[config.attention].shapes(H, config.score_size, config.location_length) if attention else {}
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
+        inside = WINDOWS[config.window].shapes(H, config.score_size) if config.window != "none" else {}
+        self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
         self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
         width = R if tanh else (2 * H if attention else H)
         self.output = None if config.tie != "none" else nn.Parameter(torch.empty(target_size, width))
         self.bias = nn.Parameter(torch.zeros(target_size))
-        for w in (self.source_embedding, self.target_embedding):
+        for w in (self.source_embedding, self.target_embedding, self.output):
             if w is not None:
-                nn.init.normal_(w, std=E**-0.5)
-        for w in (*self.attention.values(), self.W_h, self.W_c, self.output):
+                nn.init.normal_(w, std=START_SPREAD)
+        for w in (*self.attention.values(), *self.window.values(), self.W_h, self.W_c):
             if w is not None:
                 nn.init.uniform_(w, -(w.shape[-1] ** -0.5), w.shape[-1] ** -0.5)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """source int64 [B, S] padded at the end, lengths [B] -> what the decoder needs."""
         table = self.target_embedding if self.source_embedding is None else self.source_embedding
-        x = self.drop.by_sentence(F.embedding(source, table) * self.scale)
+        order = _reversed(source, lengths) if self.config.reverse_source else None
+        x = self.drop.by_sentence(F.embedding(source if order is None else source.gather(1, order), table) * self.scale)
         memory, mask, state = self.encoder(x, lengths, self.drop)
-        state = [(self.drop.by_number(h), self.drop.by_number(c)) for h, c in state]
+        if order is not None:  # from here on, row s is position s of the source again
+            memory = memory.gather(1, order[..., None].expand_as(memory))
+        state = [tuple(self.drop.by_number(part) for part in layer) for layer in state]
         keys = None
         if self.config.attention != "none":
             keys = scores.SCORES[self.config.attention].keys(torch, self.attention, memory)
@@ -172,11 +176,23 @@ class Seq2Seq(nn.Module):
         """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them."""
         return self.decoder(self.drop.by_sentence(F.embedding(inputs, self.target_embedding) * self.scale), state, self.drop)
 
-    def attend(self, queries: Tensor, encoded: Encoded) -> tuple[Tensor | None, Tensor | None]:
-        """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention."""
+    def attend(self, queries: Tensor, encoded: Encoded, steps: Tensor | None = None) -> tuple[Tensor | None, Tensor | None]:
+        """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention.
+
+        `steps`, int [T] or [1], are the numbers of the queries' steps (for a window); left out, they are 0, 1, …, T-1.
+        """
         if encoded.keys is None:
             return None, None
-        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory)
+        prior = self._prior(queries, encoded.mask, steps) if self.config.window != "none" else None
+        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory, prior)
+
+    def _prior(self, queries: Tensor, mask: Tensor, steps: Tensor | None) -> Tensor:
+        """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
+        if steps is None:
+            steps = torch.arange(queries.shape[1], device=queries.device)
+        with torch.autocast(queries.device.type, enabled=False):
+            exact = queries.to(torch.promote_types(queries.dtype, torch.float32))
+            return WINDOWS[self.config.window].prior(torch, self.window, exact, mask, steps, self.config.window_size)
 
     def read(self, queries: Tensor, context: Tensor | None) -> Tensor:
         """queries [..., H] and context [..., H] -> readout [..., R], the output layer's input."""
@@ -228,35 +244,33 @@ def shifted(target: Tensor) -> Tensor:
     return torch.cat([torch.full_like(target[:, :1], START), target[:, :-1]], 1)
 
 
-def _start_lstm(lstm: nn.LSTM) -> None:
-    """Torch's start, but zero biases with 1 for the forget gate (Jozefowicz et al. 2015): early words fade more slowly."""
-    size = lstm.hidden_size
-    with torch.no_grad():
-        if lstm.bias:
-            lstm.bias_ih_l0.zero_()
-            lstm.bias_hh_l0.zero_()
-            lstm.bias_ih_l0[size : 2 * size] = 1
-        else:  # the bias is the last column of the input weights
-            lstm.weight_ih_l0[:, -1] = 0
-            lstm.weight_ih_l0[size : 2 * size, -1] = 1
+def _reversed(source: Tensor, lengths: Tensor) -> Tensor:
+    """The order in which a source is read backwards (Sutskever et al. 2014), [B, S]: its own inverse; see `_encode` in the runtime."""
+    position, last = torch.arange(source.shape[1], device=source.device), lengths[:, None] - 1
+    return torch.where(position < last, last - 1 - position, position)
 
 
-def _factor(model: Seq2Seq, layer: int) -> float:
-    return model.scale if layer == 0 else 1.0
+def _layers(model: Seq2Seq) -> dict[str, nn.Module]:
+    """The recurrent layers under their names in the model folder."""
+    found = {f"encoder.{l}.forward": layer for l, layer in enumerate(model.encoder.forwards)}
+    found |= {f"encoder.{l}.backward": layer for l, layer in enumerate(model.encoder.backwards)}
+    return found | {f"decoder.{l}": layer for l, layer in enumerate(model.decoder.layers)}
+
+
+def _first(model: Seq2Seq) -> list[str]:
+    """The layers that read embeddings: their input weights take the scale along into the folder."""
+    return [name for name in _layers(model) if ".0" in name]
 
 
 def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
     found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
-    for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
-        for l, lstm in enumerate(lstms):
-            found[f"encoder.{l}.{way}.w_ih"] = lstm.weight_ih_l0[:, :-1] * _factor(model, l)
-            found[f"encoder.{l}.{way}.w_hh"] = lstm.weight_hh_l0
-            found[f"encoder.{l}.{way}.bias"] = lstm.weight_ih_l0[:, -1]
-    for l, lstm in enumerate(model.decoder.layers):
-        found[f"decoder.{l}.w_ih"], found[f"decoder.{l}.w_hh"] = lstm.weight_ih_l0 * _factor(model, l), lstm.weight_hh_l0
-        found[f"decoder.{l}.bias"] = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    for name, layer in _layers(model).items():
+        found |= {f"{name}.{array}": w for array, w in cells.arrays(layer).items()}
+    for name in _first(model):
+        found[f"{name}.w_ih"] = found[f"{name}.w_ih"] * model.scale
     found |= {f"attention.{name}": w for name, w in model.attention.items()}
+    found |= {f"window.{name}": w for name, w in model.window.items()}
     found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
     return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
 
@@ -271,20 +285,15 @@ def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> N
     with torch.no_grad():
         put(model.target_embedding, "target.embedding")
         put(model.source_embedding, "source.embedding")
-        for way, lstms in (("forward", model.encoder.forwards), ("backward", model.encoder.backwards)):
-            for l, lstm in enumerate(lstms):
-                put(lstm.weight_ih_l0[:, :-1], f"encoder.{l}.{way}.w_ih")
-                lstm.weight_ih_l0[:, :-1] /= _factor(model, l)
-                put(lstm.weight_hh_l0, f"encoder.{l}.{way}.w_hh")
-                put(lstm.weight_ih_l0[:, -1], f"encoder.{l}.{way}.bias")
-        for l, lstm in enumerate(model.decoder.layers):
-            put(lstm.weight_ih_l0, f"decoder.{l}.w_ih")
-            lstm.weight_ih_l0 /= _factor(model, l)
-            put(lstm.weight_hh_l0, f"decoder.{l}.w_hh")
-            put(lstm.bias_ih_l0, f"decoder.{l}.bias")
-            lstm.bias_hh_l0.zero_()
+        for name, layer in _layers(model).items():
+            values = {k: torch.from_numpy(np.asarray(parameters[f"{name}.{k}"])) for k in ("w_ih", "w_hh", "bias")}
+            if name in _first(model):
+                values["w_ih"] = values["w_ih"] / model.scale
+            cells.put(layer, values)
         for name, w in model.attention.items():
             put(w, f"attention.{name}")
+        for name, w in model.window.items():
+            put(w, f"window.{name}")
         put(model.W_h, "readout.w_h")
         put(model.W_c, "readout.w_c")
         put(model.output, "readout.output")

@@ -83,6 +83,15 @@ def _check_sizes(model: ModelConfig, joint: bool) -> None:
         raise ConfigError("tie is 'all', but the vocabularies are separate; give --joint-vocabulary, or --tie target")
 
 
+def check_lengths(model: ModelConfig, longest: int) -> None:
+    """ConfigError if the location score could not see all of the longest training source, `longest` tokens with `</s>`."""
+    if model.attention == "location" and longest > model.location_length:
+        raise ConfigError(
+            f"location_length is {model.location_length}, but a training source has {longest} tokens, </s> counted, and what "
+            f"lies beyond would never be attended to; give --location-length {longest}, or leave such pairs out with --max-tokens"
+        )
+
+
 def steps(run: TrainConfig, pairs: int, batches: int) -> int:
     """Updates of the whole run by --steps or --epochs, or by default: as many epochs as show 250,000 pairs, at least 10."""
     if run.learn.steps is not None:

@@ -157,6 +157,7 @@ class _Training:
             self.run_config, len(sources), len(codec.source.vocabulary), len(codec.target.vocabulary)
         )
         learn = run.learn
+        recipe.check_lengths(run.model, max(map(len, sources)))
         torch.manual_seed(learn.seed)
         model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), learn.dropout or 0.0)
         self.limit = length_limit(sources, targets)

@@ -59,7 +59,7 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
             query, state = model.decode(inputs[:, t : t + 1], state)
             rows = needed[:, t + 1].nonzero().flatten()
             if len(rows):
-                context, _ = model.attend(query, encoded)
+                context, _ = model.attend(query, encoded, torch.tensor([t], device=query.device))
                 readout = model.read(query[rows, 0], None if context is None else context[rows, 0])
                 inputs[rows, t + 1] = _choose(model, readout, own)
     finally:

@@ -15,11 +15,12 @@ from jumok.learn.model import Encoded, Seq2Seq, State
 
 @dataclass(frozen=True)
 class TorchState:
-    """Encoded sources of B sentences and the decoder state of their K beams ([B·K, H] in each layer)."""
+    """Encoded sources of B sentences, the decoder state of their K beams ([B·K, H] in each layer), and how many steps are done."""
 
     encoded: Encoded
     state: State
     beams: int
+    position: int = 0
 
 
 class TorchSteps:
@@ -39,11 +40,11 @@ class TorchSteps:
         B, K = tokens.shape
         queries, after = self.model.decode(self._tensor(tokens.reshape(B * K, 1)), state.state)
         queries = queries.reshape(B, K, -1)
-        context, weights = self.model.attend(queries, state.encoded)
+        context, weights = self.model.attend(queries, state.encoded, torch.tensor([state.position], device=self.device))
         readout = self.model.read(queries, context)
         logits = self.model.logits(readout).float()
         return (
-            replace(state, state=after),
+            replace(state, state=after, position=state.position + 1),
             logits.cpu().numpy(),
             None if weights is None else weights.float().cpu().numpy(),
         )
@@ -56,10 +57,12 @@ class TorchSteps:
                 encoded.memory[kept],
                 None if encoded.keys is None else encoded.keys[kept],
                 encoded.mask[kept],
-                [(h[kept], c[kept]) for h, c in encoded.state],
+                [tuple(part[kept] for part in layer) for layer in encoded.state],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
-        return TorchState(encoded, [(h[rows], c[rows]) for h, c in state.state], parents.shape[1])
+        return TorchState(
+            encoded, [tuple(part[rows] for part in layer) for layer in state.state], parents.shape[1], state.position
+        )
 
     def _tensor(self, a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(a, dtype=np.int64)).to(self.device)

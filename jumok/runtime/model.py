@@ -1,7 +1,7 @@
 """The trained network in NumPy: encoder, decoder step, attention and readout.
 
 Letters: B sentences, K beams a sentence, N = B·K rows, S source positions, T target positions, D encoder directions (1 or 2),
-H hidden, h = H/D, E embedding, I input of a layer, R inner size of the readout, V target vocabulary.
+H hidden, h = H/D, E embedding, G gates of the cell, R inner size of the readout, V target vocabulary.
 
 Weights lie transposed, [inputs, outputs]: `x @ w` is then as fast as a product gets here, for one row as for many.
 """
@@ -15,8 +15,10 @@ import numpy as np
 
 from jumok import scores
 from jumok.config import ModelConfig
+from jumok.runtime.cells import CELLS, CellState, Layer
 from jumok.runtime.parameters import shapes
 from jumok.text.vocabulary import START
+from jumok.windows import WINDOWS
 
 Array = np.ndarray
 
@@ -30,17 +32,18 @@ class State:
     """Where a search stands: all that a step needs. Arrays are never written to again.
 
     Attributes:
-        hidden, cell: of each decoder layer, [B, K, H].
+        layers: the state of each decoder layer: h, and c of an LSTM, [B, K, H] each.
         keys: [B, S, ·] memory prepared for the score; None without attention.
         values: [B, S, ·] what the weights sum: W_c·memory for the tanh readout, the memory itself for the linear one.
         mask: [B, S], True where the source is real.
+        position: steps done, the same for all: the number t of the next one.
     """
 
-    hidden: tuple[Array, ...]
-    cell: tuple[Array, ...]
+    layers: tuple[CellState, ...]
     keys: Array | None
     values: Array | None
     mask: Array
+    position: int = 0
 
 
 class NumpyModel:
@@ -59,12 +62,16 @@ class NumpyModel:
         sizes = len(p.get("source.embedding", p["target.embedding"])), len(p["target.embedding"])
         assert {name: array.shape for name, array in p.items()} == shapes(model, *sizes)
         directions = ("forward", "backward") if model.bidirectional else ("forward",)
-        self.encoder = [_Layer.of(p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
-        self.decoder = [_Layer.of(p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.cell = CELLS[model.cell]
+        self.encoder = [Layer.of(self.cell, p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
+        self.decoder = [Layer.of(self.cell, p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.reverse = model.reverse_source
         self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])
         self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
         self.score = scores.SCORES.get(model.attention)
         self.score_parameters = {n.removeprefix("attention."): a for n, a in p.items() if n.startswith("attention.")}
+        self.window, self.window_size = WINDOWS.get(model.window), model.window_size
+        self.window_parameters = {n.removeprefix("window."): a for n, a in p.items() if n.startswith("window.")}
         self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
         self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.score else None
         self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
@@ -72,13 +79,13 @@ class NumpyModel:
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
-        memory, hidden, cell = self._encode(source, lengths)
+        memory, last = self._encode(source, lengths)
         keys = values = None
         if self.score:
             keys = self.score.keys(np, self.score_parameters, memory)
             values = memory if self.w_c is None else memory @ self.w_c
         mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
-        return State(tuple(h[:, None] for h in hidden), tuple(c[:, None] for c in cell), keys, values, mask)
+        return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask)
 
     def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, logits [B, K, V] (before softmax), weights [B, K, S] or None.
@@ -86,32 +93,31 @@ class NumpyModel:
         The logits are a fresh array that the caller may write to.
         """
         B, K = tokens.shape
-        x = self.target_rows(tokens.reshape(1, -1))[0]  # the first layer's input, already multiplied: [N, 4H]
-        hidden, cell = [], []
+        x = self.target_rows(tokens.reshape(1, -1))[0]  # the first layer's input, already multiplied: [N, G·H]
+        layers = []
         for l, layer in enumerate(self.decoder):
-            gates = x if l == 0 else x @ layer.w_ih[0] + layer.bias[0]
-            gates += state.hidden[l].reshape(B * K, -1) @ layer.w_hh[0]
-            x, c = _cell(gates, state.cell[l].reshape(B * K, -1))
-            hidden.append(x.reshape(B, K, -1))
-            cell.append(c.reshape(B, K, -1))
-        features, weights = self._attend(state, hidden[-1])
+            if l > 0:
+                x = x @ layer.w_ih[0] + layer.bias[0]
+            reached = self.cell.step(x, tuple(part.reshape(B * K, -1) for part in state.layers[l]), layer.w_hh[0])
+            layers.append(tuple(part.reshape(B, K, -1) for part in reached))
+            x = reached[0]
+        features, weights = self._attend(state, layers[-1][0], np.array([state.position]))
         logits = features @ self.output
         logits += self.output_bias
-        after = State(tuple(hidden), tuple(cell), state.keys, state.values, state.mask)
+        after = State(tuple(layers), state.keys, state.values, state.mask, state.position + 1)
         return after, logits.reshape(B, K, -1), weights
 
     def select(self, state: State, sentences: Array, parents: Array) -> State:
         """The state with only these sentences, int [B'], and of each these beams, int [B', K'] -> state of B' x K'."""
         rows = sentences[:, None]
-        hidden = tuple(h[rows, parents] for h in state.hidden)
-        cell = tuple(c[rows, parents] for c in state.cell)
+        layers = tuple(tuple(part[rows, parents] for part in layer) for layer in state.layers)
         keys, values, mask = state.keys, state.values, state.mask
         if len(sentences) < len(mask) or (sentences != np.arange(len(mask))).any():
             same = values is keys
             keys = None if keys is None else keys[sentences]
             values = keys if same else None if values is None else values[sentences]
             mask = mask[sentences]
-        return State(hidden, cell, keys, values, mask)
+        return State(layers, keys, values, mask, state.position)
 
     def force(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """What the model makes of given targets (forced decoding), in one pass over all steps.
@@ -126,18 +132,16 @@ class NumpyModel:
         """
         (B, T), state = target.shape, self.start(source, lengths)
         before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
-        x = self.target_rows(before.T[:, None])  # [T, 1, B, 4H]
+        x = self.target_rows(before.T[:, None])  # [T, 1, B, G·H]
         for l, layer in enumerate(self.decoder):
-            h, c, outputs = state.hidden[l][:, 0], state.cell[l][:, 0], []
+            reached, outputs = tuple(part[:, 0] for part in state.layers[l]), []
             if l > 0:
                 x = x @ layer.w_ih + layer.bias
             for t in range(T):
-                gates = h @ layer.w_hh[0]
-                gates += x[t, 0]
-                h, c = _cell(gates, c)
-                outputs.append(h)
+                reached = self.cell.step(x[t, 0], reached, layer.w_hh[0])
+                outputs.append(reached[0])
             x = np.stack(outputs)[:, None]  # [T, 1, B, H]
-        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1))
+        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
         real = np.arange(T) < np.asarray(target_lengths)[:, None]
         if weights is not None:
             weights = weights * real[:, :, None]
@@ -153,8 +157,22 @@ class NumpyModel:
         log_probabilities[real] = found
         return log_probabilities, weights
 
-    def _encode(self, source: Array, lengths: Array) -> tuple[Array, list[Array], list[Array]]:
-        """The memory [B, S, H], 0 on pads, and each layer's last hidden and cell state [B, H].
+    def _encode(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
+        """The memory [B, S, H], 0 on pads, and each layer's last state, [B, H] each.
+
+        A reversed source (Sutskever et al. 2014) is read from its last token to its first, features included, and then
+        `</s>`, which so stays what ends every reading. The memory goes back to the source's own order at once, so that
+        nothing that sees its rows, weights first of all, has to know.
+        """
+        if self.reverse:
+            position, end = np.arange(source.shape[1]), np.asarray(lengths)[:, None] - 1
+            backwards = np.where(position < end, end - 1 - position, position)  # its own inverse
+            memory, last = self._read(np.take_along_axis(source, backwards, 1), lengths)
+            return np.take_along_axis(memory, backwards[..., None], 1), last
+        return self._read(source, lengths)
+
+    def _read(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
+        """As `_encode`, in the order the source is given in.
 
         Longest first, so that at step t the sentences longer than t are the first `rows[t]`: only real positions are
         computed. Each direction goes through its own order of the source, the second from every sentence's last position
@@ -170,25 +188,27 @@ class NumpyModel:
         positions[:, 1:] = (lengths - 1 - np.arange(S)[:, None])[:, None]
         sentences = np.arange(B)
         x = self.source_rows(source[order][sentences, positions])
-        memory, hidden, cell = np.empty(0), [], []
+        memory, last = np.empty(0), []
         back = np.empty(B, np.int64)
         back[order] = sentences
         for l, layer in enumerate(self.encoder):
             if l > 0:
                 x = memory[sentences, positions] @ layer.w_ih + layer.bias
-            outputs, h, c = layer.run(x, rows)
+            outputs, reached = layer.run(x, rows)
             # position s of direction d is step positions[s, d] of its own order: going back is the same indexing
             parts = [outputs[positions[:, d], d, sentences] for d in range(D)]
             memory = np.concatenate(parts, axis=-1).swapaxes(0, 1)  # [B, S, H]
-            hidden.append(h.swapaxes(0, 1).reshape(B, -1)[back])
-            cell.append(c.swapaxes(0, 1).reshape(B, -1)[back])
-        return memory[back], hidden, cell
+            last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[back] for part in reached))
+        return memory[back], last
 
-    def _attend(self, state: State, query: Array) -> tuple[Array, Array | None]:
-        """query [B, T, H] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
+    def _attend(self, state: State, query: Array, steps: Array) -> tuple[Array, Array | None]:
+        """query [B, T, H], of steps int [T] or [1] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
         h, weights, context = query.reshape(-1, query.shape[-1]), None, None
         if self.score:
-            weights = scores.weights(np, self.score.score(np, self.score_parameters, query, state.keys), state.mask)
+            raw = self.score.score(np, self.score_parameters, query, state.keys)
+            if self.window:
+                raw = raw + self.window.prior(np, self.window_parameters, query, state.mask, steps, self.window_size)
+            weights = scores.weights(np, raw, state.mask)
             context = scores.context(weights, state.values)
             context = context.reshape(len(h), -1)
         if self.w_h is None:
@@ -199,43 +219,6 @@ class NumpyModel:
         return np.tanh(inner, out=inner), weights
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One LSTM layer, its D directions side by side, as `_cell` wants it: w_ih [D, I, 4h], w_hh [D, h, 4h], bias [D, 1, 4h]."""
-
-    w_ih: Array
-    w_hh: Array
-    bias: Array
-
-    @staticmethod
-    def of(p: Mapping[str, Array], directions: list[str]) -> _Layer:
-        w_ih, w_hh, bias = (
-            np.stack([_gates(np.atleast_2d(p[f"{d}.{name}"].T)) for d in directions]) for name in ("w_ih", "w_hh", "bias")
-        )
-        return _Layer(w_ih, w_hh, bias)
-
-    def run(self, x: Array, rows: list[int]) -> tuple[Array, Array, Array]:
-        """x [S, D, B, 4h]: inputs times w_ih, plus bias; at step t only the first rows[t] sentences are real.
-
-        Returns outputs [S, D, B, h], 0 where not real, and every sentence's last hidden and cell state [D, B, h].
-        """
-        S, D, B, _ = x.shape
-        size = self.w_hh.shape[1]
-        outputs = np.zeros((S, D, B, size), np.float32)
-        hidden, cell = np.zeros((D, B, size), np.float32), np.zeros((D, B, size), np.float32)
-        h, c = hidden, cell
-        for t, n in enumerate(rows):
-            if n < h.shape[1]:
-                hidden[:, : h.shape[1]], cell[:, : h.shape[1]] = h, c
-                h, c = h[:, :n], c[:, :n]
-            gates = h @ self.w_hh
-            gates += x[t, :, :n]
-            h, c = _cell(gates, c)
-            outputs[t, :, :n] = h
-        hidden[:, : h.shape[1]], cell[:, : h.shape[1]] = h, c
-        return outputs, hidden, cell
-
-
 class _Rows:
     """E·W_ihᵀ + b by token, for all directions of a first layer; rows are computed when first met and kept.
 
@@ -243,7 +226,7 @@ class _Rows:
     does not depend on what was asked for before: a product's rounding may depend on its shape.
     """
 
-    def __init__(self, embedding: Array, layer: _Layer) -> None:
+    def __init__(self, embedding: Array, layer: Layer) -> None:
         self.embedding, self.layer = embedding, layer
         D, _, gates = layer.w_ih.shape
         self.table = self.filled = None
@@ -253,7 +236,7 @@ class _Rows:
         self.offsets = len(embedding) * np.arange(D)[:, None]
 
     def __call__(self, ids: Array) -> Array:
-        """ids [..., D, N] -> fresh rows [..., D, N, 4h]."""
+        """ids [..., D, N] -> fresh rows [..., D, N, G·h]."""
         if self.table is None or self.filled is None:
             return self.embedding[ids] @ self.layer.w_ih + self.layer.bias
         blocks = ids // BLOCK
@@ -268,26 +251,3 @@ class _Rows:
 
 def _transposed(w: Array) -> Array:
     return np.ascontiguousarray(w.T)
-
-
-def _gates(w: Array) -> Array:
-    """[·, 4h] in torch's gate order i, f, g, o -> contiguous, in the order i, f, o, g, the first three halved for `_cell`."""
-    i, f, g, o = np.split(w, 4, axis=-1)
-    return np.concatenate([i / 2, f / 2, o / 2, g], axis=-1)
-
-
-def _cell(gates: Array, c: Array) -> tuple[Array, Array]:
-    """The LSTM cell. gates [..., 4h] (overwritten), ordered and halved as by `_gates`; c [..., h] -> h, c.
-
-    One tanh does for all four gates, since σ(x) = tanh(x/2)/2 + 1/2; it cannot overflow.
-    """
-    size = c.shape[-1]
-    np.tanh(gates, out=gates)
-    ifo = gates[..., : 3 * size]
-    ifo *= 0.5
-    ifo += 0.5
-    c = gates[..., size : 2 * size] * c
-    c += gates[..., :size] * gates[..., 3 * size :]
-    h = np.tanh(c)
-    h *= gates[..., 2 * size : 3 * size]
-    return h, c

@@ -1,7 +1,7 @@
 """The arrays of a model: their names and shapes, a check against them, and random ones for tests and benchmarks.
 
 Letters: H hidden, h size of one encoder direction (H/2 where there are two, else H), E embedding, I input of a layer,
-A inner size of the concat score, R inner size of the readout, V entries of a vocabulary.
+A inner size of the concat score and of the local-p window, L positions of the location score, R inner size of the readout, V entries of a vocabulary, G gates of a cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 from jumok.config import ModelConfig
 from jumok.errors import FolderError
+from jumok.runtime.cells import CELLS
 from jumok.scores import SCORES
+from jumok.windows import WINDOWS
 
 Shape = tuple[int, ...]
 
@@ -24,8 +26,8 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         model: with all sizes chosen (no None).
         source_size, target_size: entries of the two vocabularies.
 
-    The gates of an LSTM stand in torch's order i, f, g, o along the first axis. A tied array is listed once, under
-    `target.embedding`.
+    Gates stand in torch's order along the first axis: i, f, g, o of an LSTM; r, z, n of a GRU. A tied array is listed once,
+    under `target.embedding`.
     """
     H, E, A, R = model.hidden, model.embedding, model.score_size, model.readout_size
     assert H is not None and E is not None and A is not None and R is not None and model.tie is not None, model
@@ -34,14 +36,19 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
     if model.tie != "all":
         found["source.embedding"] = (source_size, E)
     directions = ("forward", "backward") if model.bidirectional else ("forward",)
+    gates = CELLS[model.cell].gates
     for layer in range(model.layers):
         I = E if layer == 0 else H
         for direction in directions:
-            found |= _lstm(f"encoder.{layer}.{direction}", I, H // len(directions))
-        found |= _lstm(f"decoder.{layer}", I, H)
+            found |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
+        found |= _layer(f"decoder.{layer}", gates, I, H)
     attends = model.attention != "none"
     if attends:
-        found |= {f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A).items()}
+        found |= {
+            f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A, model.location_length).items()
+        }
+    if model.window != "none":
+        found |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
     if model.readout == "tanh":
         found["readout.w_h"] = (R, H)
         if attends:
@@ -54,8 +61,8 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
     return found
 
 
-def _lstm(name: str, inputs: int, size: int) -> dict[str, Shape]:
-    return {f"{name}.w_ih": (4 * size, inputs), f"{name}.w_hh": (4 * size, size), f"{name}.bias": (4 * size,)}
+def _layer(name: str, gates: int, inputs: int, size: int) -> dict[str, Shape]:
+    return {f"{name}.w_ih": (gates * size, inputs), f"{name}.w_hh": (gates * size, size), f"{name}.bias": (gates * size,)}
 
 
 def check(

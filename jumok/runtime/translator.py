@@ -16,6 +16,7 @@ import numpy as np
 
 from jumok.config import SearchConfig, build
 from jumok.errors import DataError
+from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import Hypothesis, search
@@ -24,6 +25,7 @@ from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec
 from jumok.text.vocabulary import END as END_ID
+from jumok.windows import WINDOWS
 
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
@@ -123,14 +125,16 @@ class Translator:
     def info(self) -> dict[str, Any]:
         """Facts about the model, by name."""
         text, model = self.config.text, self.config.model
-        score = SCORES.get(model.attention)
-        directions = "both directions" if model.bidirectional else "one direction"
+        score, cell = SCORES.get(model.attention), CELLS[model.cell].title
+        directions = ("both directions" if model.bidirectional else "one direction") + ", reversed" * model.reverse_source
         readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
+        window = WINDOWS.get(model.window)
         return {
             "folder": str(self.folder),
             "attention": f"{model.attention}: {score.formula}" if score else "none",
-            "encoder": f"LSTM, {model.layers} x {model.hidden}, {directions}",
-            "decoder": f"LSTM, {model.layers} x {model.hidden}",
+            "window": f"{model.window}: {window.formula}, D = {model.window_size}" if window else "none",
+            "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
+            "decoder": f"{cell}, {model.layers} x {model.hidden}",
             "embedding": model.embedding,
             "readout": readout,
             "tied embeddings": model.tie,

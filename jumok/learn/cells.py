@@ -1,0 +1,75 @@
+"""Recurrent cells in training: torch's fused layers, and the way between their arrays and the model folder's.
+
+A model folder knows one bias a layer. Torch's LSTM and RNN add two, whose sum it is; torch's GRU puts the second one inside
+the reset gate, n = tanh(W x + b + r (U h + b_hn)), which Cho et al. 2014 do not have, nor do we: our GRU has no b_hn. So a
+GRU, and every layer that has to leave pads at zero, is without torch's biases, and its bias is the weight of a last input
+that is always 1 (0 on pads).
+
+Letters: B sentences, T steps, I input, H size of the layer, G gates (LSTM i, f, g, o; GRU r, z, n; RNN one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CellState = tuple[Tensor, ...]  # h, and c where the cell is an LSTM; [B, H] each
+LAYERS: dict[str, Callable[..., Any]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+def new_layer(cell: str, inputs: int, size: int, pads: bool) -> Any:
+    """A layer of `inputs` -> `size`, its bias in the last input column if it will meet `pads` (first) or is a GRU.
+
+    Torch's start, but zero biases with 1 for an LSTM's forget gate (Jozefowicz et al. 2015): early words fade more slowly.
+    """
+    column = pads or cell == "gru"
+    layer = LAYERS[cell](inputs + column, size, batch_first=True, bias=not column)
+    forget = slice(size, 2 * size)
+    with torch.no_grad():
+        if column:
+            layer.weight_ih_l0[:, -1] = 0
+            if cell == "lstm":
+                layer.weight_ih_l0[forget, -1] = 1
+        else:
+            layer.bias_ih_l0.zero_()
+            layer.bias_hh_l0.zero_()
+            if cell == "lstm":
+                layer.bias_ih_l0[forget] = 1
+    return layer
+
+
+def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+    """x [B, T, I] (the column of ones in it, if it has pads), state (zeros) -> h at every step [B, T, H], last state."""
+    if x.shape[-1] < layer.input_size:
+        x = F.pad(x, (0, 1), value=1.0)
+    if state is None:
+        outputs, last = layer(x)
+    else:
+        first = tuple(part[None] for part in state)
+        outputs, last = layer(x, first if len(first) > 1 else first[0])
+    return outputs, tuple(part[0] for part in (last if isinstance(last, tuple) else (last,)))
+
+
+def arrays(layer: Any) -> dict[str, Tensor]:
+    """w_ih [G·H, I], w_hh [G·H, H] and bias [G·H], as a model folder has them."""
+    w_ih, w_hh = layer.weight_ih_l0, layer.weight_hh_l0
+    if layer.bias:
+        return {"w_ih": w_ih, "w_hh": w_hh, "bias": layer.bias_ih_l0 + layer.bias_hh_l0}
+    return {"w_ih": w_ih[:, :-1], "w_hh": w_hh, "bias": w_ih[:, -1]}
+
+
+def put(layer: Any, given: dict[str, Tensor]) -> None:
+    """The way back: `given` as `arrays` gives them, into the layer in place."""
+    with torch.no_grad():
+        layer.weight_hh_l0.copy_(given["w_hh"])
+        if layer.bias:
+            layer.weight_ih_l0.copy_(given["w_ih"])
+            layer.bias_ih_l0.copy_(given["bias"])
+            layer.bias_hh_l0.zero_()
+        else:
+            layer.weight_ih_l0[:, :-1].copy_(given["w_ih"])
+            layer.weight_ih_l0[:, -1].copy_(given["bias"])
