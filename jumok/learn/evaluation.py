@@ -13,6 +13,7 @@ from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
+from jumok.measure.metrics import Unit
 from jumok.runtime.search import search
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
@@ -41,7 +42,7 @@ class Development:
         first = {(p.source, p.features): i for i, p in reversed(list(enumerate(pairs)))}
         self.rows = [first[key] for key in different]
         self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in self.references]
-        unit = "char" if codec.config.target_tokenizer == "char" else "space"
+        unit: Unit = "char" if codec.config.target_tokenizer == "char" else "space"
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # on dev, BLEU only picks; how text is cut does not matter
         self.options = MeasureOptions(unit=unit, tokenize="none" if codec.config.target_tokenizer == "space" else "13a")
 

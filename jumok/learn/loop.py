@@ -85,7 +85,7 @@ class Loop:
             display,
         )
         self.keep, self.save = keep, save
-        self.parameters = list(model.parameters())
+        self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
         )
@@ -216,9 +216,9 @@ class Loop:
                 for name, p in self.model.named_parameters():
                     p.copy_(tensors_[f"model.{name}"])
             self.average.restore({k.removeprefix("average."): t for k, t in tensors_.items() if k.startswith("average.")})
-            for i, p in enumerate(self.parameters):
+            for i, w in enumerate(self.parameters):
                 prefix = f"adam.{i}."
-                self.optimizer.state[p] = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
+                self.optimizer.state[w] = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
             torch.set_rng_state(tensors_["random"])
             self.position = Position(**facts["position"])
         except (KeyError, RuntimeError, TypeError) as e:

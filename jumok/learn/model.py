@@ -169,7 +169,7 @@ class Seq2Seq(nn.Module):
         state = [tuple(self.drop.by_number(part) for part in layer) for layer in state]
         keys = None
         if self.config.attention != "none":
-            keys = scores.SCORES[self.config.attention].keys(torch, self.attention, memory)
+            keys = scores.SCORES[self.config.attention].keys(torch, dict(self.attention.items()), memory)
         return Encoded(memory, keys, mask, state)
 
     def decode(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -184,7 +184,8 @@ class Seq2Seq(nn.Module):
         if encoded.keys is None:
             return None, None
         prior = self._prior(queries, encoded.mask, steps) if self.config.window != "none" else None
-        return attend(self.config.attention, self.attention, queries, encoded.keys, encoded.mask, encoded.memory, prior)
+        p = dict(self.attention.items())
+        return attend(self.config.attention, p, queries, encoded.keys, encoded.mask, encoded.memory, prior)
 
     def _prior(self, queries: Tensor, mask: Tensor, steps: Tensor | None) -> Tensor:
         """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
@@ -192,7 +193,9 @@ class Seq2Seq(nn.Module):
             steps = torch.arange(queries.shape[1], device=queries.device)
         with torch.autocast(queries.device.type, enabled=False):
             exact = queries.to(torch.promote_types(queries.dtype, torch.float32))
-            return WINDOWS[self.config.window].prior(torch, self.window, exact, mask, steps, self.config.window_size)
+            return WINDOWS[self.config.window].prior(
+                torch, dict(self.window.items()), exact, mask, steps, self.config.window_size
+            )
 
     def read(self, queries: Tensor, context: Tensor | None) -> Tensor:
         """queries [..., H] and context [..., H] -> readout [..., R], the output layer's input."""
@@ -266,9 +269,10 @@ def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
     found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
     for name, layer in _layers(model).items():
-        found |= {f"{name}.{array}": w for array, w in cells.arrays(layer).items()}
-    for name in _first(model):
-        found[f"{name}.w_ih"] = found[f"{name}.w_ih"] * model.scale
+        arrays = cells.arrays(layer)
+        if name in _first(model):
+            arrays["w_ih"] = arrays["w_ih"] * model.scale
+        found |= {f"{name}.{array}": w for array, w in arrays.items()}
     found |= {f"attention.{name}": w for name, w in model.attention.items()}
     found |= {f"window.{name}": w for name, w in model.window.items()}
     found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
