@@ -218,7 +218,7 @@ def evaluate(o: Evaluate) -> int:
             part = different[i : i + size]
             found += model.translate(
                 [source for source, _ in part],
-                features=[features for _, features in part] if text.features_column else None,
+                features=[features for _, features in part],
                 beam=o.search.beam,
                 length_penalty=o.search.length_penalty,
                 max_length=o.search.max_length,

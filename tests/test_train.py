@@ -59,7 +59,7 @@ def test_what_is_written(trained):
         value is not None for name, value in config["learn"].items() if name not in ("minutes", "epochs", "batch_tokens")
     )
     history = json.loads((trained.folder / "history.json").read_text())
-    assert [e["step"] for e in history] == [100, 200, 300, 400][: len(history)]
+    assert [e["step"] for e in history] == [100, 200, 300, 400]  # also what came after the best
     assert {"train_loss", "loss", "accuracy", "token-error-rate", "tokens_per_second"} <= history[0].keys()
     assert f"{trained.best:.3f}" in (trained.folder / "README.md").read_text()
 

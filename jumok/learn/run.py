@@ -263,6 +263,8 @@ class _Training:
         else:
             remove_checkpoint(self.out)
         at = loop.position
+        if at.history and at.history[-1]["step"] != at.best_step:  # what came after the best belongs to the run's history
+            self._write(at, None)
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
         return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
@@ -276,10 +278,13 @@ class _Training:
 
     def _keep(self, at: Position) -> None:
         """Writes the model that is in place as the folder's."""
-        parameters = export_parameters(self.loop.model)
+        self._write(at, export_parameters(self.loop.model))
+
+    def _write(self, at: Position, parameters: dict[str, np.ndarray] | None) -> None:
         card = model_card(self.run_config, at.history, self.pairs_used)
         try:
             if not self.written:
+                assert parameters is not None
                 config = FolderConfig(self.run_config.text, self.run_config.model, self.limit, to_dict(self.run_config))
                 write_folder(self.out, config, parameters, self.codec, card, at.history, overwrite=self.overwrite)
                 self.written = True

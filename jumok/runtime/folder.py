@@ -117,9 +117,9 @@ def write_folder(
 
 
 def update_folder(
-    path: str | Path, parameters: Mapping[str, np.ndarray], card: str, history: Sequence[Mapping[str, Any]]
+    path: str | Path, parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Replaces weights, card and history of a model folder, each file whole; settings and codec stay as they are.
+    """Replaces weights (unless None), card and history of a model folder, each file whole; settings and codec stay.
 
     Raises:
         FolderError: no model folder is there.
@@ -193,9 +193,11 @@ def _beside(path: Path, what: str) -> Path:
     return path.absolute().parent / f".{path.absolute().name}.{secrets.token_hex(4)}.{what}"
 
 
-def _files(parameters: Mapping[str, np.ndarray], card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.items()}
-    return {WEIGHTS: save(arrays), CARD: card.encode(), HISTORY: _json([dict(entry) for entry in history])}
+def _files(parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    files = {CARD: card.encode(), HISTORY: _json([dict(entry) for entry in history])}
+    if parameters is not None:
+        files[WEIGHTS] = save({name: np.ascontiguousarray(array) for name, array in parameters.items()})
+    return files
 
 
 def _json(values: Any) -> bytes:
