@@ -127,7 +127,7 @@ class LearnConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     dropout: float | None = None
-    """Share of numbers dropped in training (default: 0.5 under 10,000 training pairs, 0.3 under 60,000, else 0.2)."""
+    """Share of numbers dropped in training (default: 0.3 under 60,000 training pairs, else 0.2)."""
     label_smoothing: float = 0.1
     """Share of the target's probability spread over the vocabulary."""
     average: float = 0.998

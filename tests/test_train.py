@@ -227,7 +227,7 @@ def test_dev_equal_to_train_and_too_little_data(data, tmp_path):
 
 def test_recipe_by_size_of_data():
     chosen = recipe.resolve(TrainConfig(), 3_600, 40, 50)
-    assert (chosen.model.size, chosen.learn.batch_size, chosen.learn.dropout, chosen.model.tie) == ("small", 64, 0.5, "none")
+    assert (chosen.model.size, chosen.learn.batch_size, chosen.learn.dropout, chosen.model.tie) == ("small", 64, 0.3, "none")
     assert chosen.learn.metric == "accuracy"
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 29_000, 7_700, 7_700)
