@@ -154,7 +154,7 @@ class Quickstart:
 
     out: str = "quickstart"
     """Folder for data, model and picture."""
-    minutes: float = 4.0
+    minutes: float = 4.5
     """Training time."""
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, Optional, TypeVar, get_args
+from typing import get_type_hints as _evaluate
 
 from jumok.errors import ConfigError
 
@@ -186,7 +188,7 @@ class SearchConfig:
     """Hypotheses returned for a line (at most --beam)."""
     length_penalty: float = 1.0
     """Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation."""
-    max_length: int | None = None
+    max_length: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
     """Most tokens written for a line. Default: grows with the source, as learned from the training pairs."""
     batch_size: int = 64
     """Lines decoded together."""
@@ -195,10 +197,16 @@ class SearchConfig:
 Config = TypeVar("Config")
 
 
+@functools.cache
+def type_hints(cls: type) -> dict[str, Any]:
+    """The types of a config class's fields; evaluated once, since `translate` checks its options at every call."""
+    return _evaluate(cls)
+
+
 def options(cls: type) -> dict[str, dataclasses.Field]:
     """Every option of a config class and of the classes inside it, flat, by name."""
     found: dict[str, dataclasses.Field] = {}
-    hints: dict[str, Any] = get_type_hints(cls)
+    hints = type_hints(cls)
     for f in dataclasses.fields(cls):
         inner: Any = hints[f.name]
         found |= options(inner) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else {f.name: f}
@@ -226,7 +234,7 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
-    hints = get_type_hints(cls)
+    hints = type_hints(cls)  # type: ignore[arg-type]
     made = {}
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
         if dataclasses.is_dataclass(hints[f.name]):
