@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
+import sys
 from pathlib import Path
 
 from jumok.errors import DataError, MissingExtra
@@ -104,9 +106,6 @@ def run(out: str, minutes: float) -> int:
     for t in translations:
         say(f"   {t.source:<16} {t.text}", markup=False)
     picture = folder / "attention.svg"
-    import os
-    import sys
-
     say(f"[bold]5. Where it looked[/]  rows: phones written; columns: letters read ({picture} has it as a picture)")
     print(to_terminal(translations[0], terminal_color(sys.stdout, os.environ)), flush=True)
     write(translations[0], picture)

@@ -191,12 +191,13 @@ class Loop:
         )
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
-        epoch, skip = divmod(step, len(self.batches))
+        epoch = 0
+        while step >= self.batches.length(epoch):  # epochs of --batch-tokens differ in length
+            step -= self.batches.length(epoch)
+            epoch += 1
         while True:
-            for i, batch in enumerate(self.batches.epoch(epoch)):
-                if i >= skip:
-                    yield batch
-            epoch, skip = epoch + 1, 0
+            yield from self.batches.epoch(epoch, step)
+            epoch, step = epoch + 1, 0
 
     # -- what a checkpoint holds ------------------------------------------------------------------------------------
 
