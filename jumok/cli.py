@@ -154,7 +154,7 @@ class Quickstart:
 
     out: str = "quickstart"
     """Folder for data, model and picture."""
-    minutes: float = 4.5
+    minutes: float = 4.75
     """Training time."""
 
 

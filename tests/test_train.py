@@ -226,18 +226,19 @@ def test_dev_equal_to_train_and_too_little_data(data, tmp_path):
 
 
 def test_recipe_by_size_of_data():
-    chosen = recipe.resolve(TrainConfig(), 3_600, 40, 50)
-    assert (chosen.model.size, chosen.learn.batch_size, chosen.learn.dropout, chosen.model.tie) == ("small", 64, 0.3, "none")
-    assert chosen.learn.metric == "accuracy"
+    chosen = recipe.resolve(TrainConfig(), 40, 50)
+    assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
+    assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
+    assert [recipe.default_dropout(epochs) for epochs in (0.5, 4, 9.9, 10, 30, 1000)] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
-    chosen = recipe.resolve(bpe, 29_000, 7_700, 7_700)
-    assert (chosen.model.size, chosen.learn.dropout, chosen.model.tie, chosen.learn.metric) == ("medium", 0.3, "all", "bleu")
+    chosen = recipe.resolve(bpe, 7_700, 7_700)
+    assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
     assert chosen.model.readout_size == chosen.model.embedding == 256
     assert recipe.steps(chosen, 29_000, 454) == 4540
     with pytest.raises(ConfigError, match="tied embeddings need them equal"):
-        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 100, 9, 9)
+        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 9, 9)
     with pytest.raises(ConfigError, match="vocabularies are separate"):
-        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 100, 9, 9)
+        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 9, 9)
 
 
 def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):

@@ -207,7 +207,7 @@ class Loop:
         tensors_ |= {f"average.{name}": a for name, a in self.average.state().items()}
         for i, p in enumerate(self.parameters):
             tensors_ |= {f"adam.{i}.{name}": value for name, value in self.optimizer.state[p].items()}
-        tensors_["random"] = torch.get_rng_state()
+        tensors_ |= random_states()
         return tensors_, {"position": dataclasses.asdict(self.position)}
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -219,18 +219,34 @@ class Loop:
             self.average.restore({k.removeprefix("average."): t for k, t in tensors_.items() if k.startswith("average.")})
             for i, w in enumerate(self.parameters):
                 prefix = f"adam.{i}."
-                self.optimizer.state[w] = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
-            torch.set_rng_state(tensors_["random"])
+                state = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
+                self.optimizer.state[w] = {k: t.to(w.device) for k, t in state.items()}
+            put_random_states(tensors_)
             self.position = Position(**facts["position"])
         except (KeyError, RuntimeError, TypeError) as e:
             raise TrainingError(f"the checkpoint does not fit this run ({e}); train anew with --overwrite") from None
+
+
+def random_states() -> dict[str, Tensor]:
+    """The states of torch's random number generators, the GPU's too where there is one."""
+    found = {"random": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        found["random.cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+def put_random_states(tensors_: dict[str, Tensor]) -> None:
+    """The way back."""
+    torch.set_rng_state(tensors_["random"])
+    if torch.cuda.is_available() and "random.cuda" in tensors_:
+        torch.cuda.set_rng_state(tensors_["random.cuda"])
 
 
 def snapshot(loop: Loop) -> Callable[[], None]:
     """Notes weights, optimizer and random state; the function returned puts them back (for rehearsals that must not count)."""
     weights = [p.detach().clone() for p in loop.parameters]
     averages = [a.clone() for a in loop.average.weights]
-    random = torch.get_rng_state()
+    random = random_states()
 
     def put_back() -> None:
         with torch.no_grad():
@@ -238,6 +254,6 @@ def snapshot(loop: Loop) -> Callable[[], None]:
             if averages:
                 torch._foreach_copy_(loop.average.weights, averages)
         loop.optimizer.state.clear()
-        torch.set_rng_state(random)
+        put_random_states(random)
 
     return put_back

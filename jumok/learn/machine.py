@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from jumok.config import LearnConfig
+from jumok.errors import ConfigError
 
 WORTH = 1.15  # bfloat16 must be this much faster than float32 to be worth its rounding
 RIGHT = 1e-5  # largest relative error of a float32 product
@@ -23,7 +24,7 @@ RIGHT = 1e-5  # largest relative error of a float32 product
 
 @dataclass(frozen=True)
 class Machine:
-    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device`."""
+    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device` cpu or cuda."""
 
     precision: str
     matmul: str
@@ -31,13 +32,20 @@ class Machine:
     device: str = "cpu"
 
     def __str__(self) -> str:
+        if self.device == "cuda":
+            return f"{self.precision} on {torch.cuda.get_device_name()}"
         library = ", oneDNN products" if self.matmul == "onednn" else ""
-        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on {self.device}"
+        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on the CPU"
 
     def apply(self) -> None:
         """Makes the settings torch's own, for the whole process."""
         torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("medium" if self.matmul == "onednn" else "highest")
+
+    def wait(self) -> None:
+        """Until all work handed to a GPU is done, so that a clock read now tells the truth."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """The context a forward pass runs in."""
@@ -76,7 +84,22 @@ def choose(learn: LearnConfig, step: Callable[[Machine], None], tries: int = 4) 
     return chosen[1]
 
 
+def device(learn: LearnConfig) -> str:
+    """cpu or cuda: what `learn` asks for, if it is there."""
+    there = torch.cuda.is_available()
+    if learn.device == "cuda" and not there:
+        raise ConfigError(
+            f"device is 'cuda', but this PyTorch ({torch.__version__}) sees no GPU; install a CUDA build and a driver, or --device cpu"
+        )
+    return "cuda" if there and learn.device != "cpu" else "cpu"
+
+
 def _candidates(learn: LearnConfig) -> Iterator[Machine]:
+    where = device(learn)
+    if where == "cuda":
+        for precision in ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]:
+            yield Machine(precision, "default", learn.threads or 1, where)
+        return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = [learn.threads] if learn.threads else sorted({1, cores}, reverse=True)
     matmuls = ["onednn", "default"] if learn.matmul == "auto" else [learn.matmul]
@@ -96,4 +119,5 @@ def _product_error() -> float:
 def _timed(step: Callable[[Machine], None], machine: Machine) -> float:
     start = time.perf_counter()
     step(machine)
+    machine.wait()
     return time.perf_counter() - start

@@ -30,16 +30,20 @@ def default_size(source_size: int, target_size: int) -> SizeName:
     return "small" if max(source_size, target_size) < SMALL_VOCABULARY else "medium"
 
 
-def default_dropout(pairs: int) -> float:
-    """The less data, the more dropout. (For 3,600 pairs, 0.5 was worse than 0.3 on dev after two minutes on one core.)"""
-    return 0.3 if pairs < 60_000 else 0.2
+def default_dropout(epochs: float) -> float:
+    """The more often a model sees its data, the more dropout it needs; what it sees a few times, it does not learn by heart.
+
+    Chosen on dev, one seed each: CMUdict (109,000 pairs), 3 epochs: accuracy 64.4 with none, 62.6 with 0.1, 61.8 with 0.2.
+    Multi30k (29,000), 6 epochs: BLEU 36.2 with 0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Three languages of SIGMORPHON
+    2020 (3,600), 46 epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less.
+    """
+    return next(rate for most, rate in ((4, 0.0), (10, 0.1), (30, 0.2), (math.inf, 0.3)) if epochs < most)
 
 
-def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) -> TrainConfig:
-    """The run with nothing left open but its length, which `steps` settles.
+def resolve(run: TrainConfig, source_size: int, target_size: int) -> TrainConfig:
+    """The run with nothing left open but its length, which `steps` settles, and the dropout, which follows from that.
 
     Args:
-        pairs: number of training pairs.
         source_size, target_size: entries of the vocabularies.
     """
     text, model, learn = run.text, run.model, run.learn
@@ -65,7 +69,6 @@ def resolve(run: TrainConfig, pairs: int, source_size: int, target_size: int) ->
         learn,
         batch_size=learn.batch_size or BATCH_SIZE,
         learning_rate=learn.learning_rate or rate,
-        dropout=default_dropout(pairs) if learn.dropout is None else learn.dropout,
         metric=learn.metric or ("accuracy" if fine_grained else "bleu"),
     )
     return dataclasses.replace(run, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)

@@ -31,7 +31,8 @@ from jumok.runtime.folder import FolderConfig, refuse_to_replace, update_folder,
 from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
 
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
-EVALUATION_SHARE = 0.10  # of the training time, at most
+EVALUATION_SHARE = 0.05  # of the training time, at most
+USUAL_DROPOUT = 0.1  # while the machine is measured and the length of the run, which dropout follows from, not yet known
 RESERVE = 0.96  # of the time of --minutes is planned; the rest is for what cannot be foreseen
 
 
@@ -154,12 +155,14 @@ class _Training:
                 raise DataError(f"{self.run_config.pairs}: no training pair is left; raise --max-tokens above {longest}")
             sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
         run = self.run_config = recipe.resolve(
-            self.run_config, len(sources), len(codec.source.vocabulary), len(codec.target.vocabulary)
+            self.run_config, len(codec.source.vocabulary), len(codec.target.vocabulary)
         )
         learn = run.learn
         recipe.check_lengths(run.model, max(map(len, sources)))
         torch.manual_seed(learn.seed)
-        model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), learn.dropout or 0.0)
+        where = machines.device(learn)
+        dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
+        model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), dropout).to(where)
         self.limit = length_limit(sources, targets)
         self.codec = codec
         batches = Batches(
@@ -176,7 +179,7 @@ class _Training:
             f"{len(sources):,} training pairs, {len(dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
             f"{run.model.size}, attention {run.model.attention}, {count / 1e6:.1f} M parameters"
         )
-        machine = machines.Machine("float32", "default", 1)
+        machine = machines.Machine("float32", "default", 1, where)
         self.pairs_used = len(sources)
         return Loop(model, batches, development, learn, machine, self.display, self._keep, self._save)
 
@@ -217,8 +220,11 @@ class _Training:
         else:
             steps = recipe.steps(self.run_config, self.pairs_used, epoch)
         every = min(every, steps)
+        dropout = recipe.default_dropout(steps / epoch) if learn.dropout is None else learn.dropout
+        loop.model.drop.rate = dropout
         learn = dataclasses.replace(
             learn,
+            dropout=dropout,
             steps=steps,
             minutes=None,
             epochs=None,
@@ -230,7 +236,7 @@ class _Training:
         loop.learn = learn
         self.run_config = dataclasses.replace(self.run_config, learn=learn)
         expected = (steps * seconds + steps / every * evaluation) / 60
-        self.display.note(f"{steps:,} steps ({steps / epoch:.1f} epochs), dev every {every:,}: about {expected:.1f} minutes")
+        self.display.note(f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes")
 
     def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any]) -> float:
         """Mean time of a step over batches of all lengths, warmed up; about two seconds' worth, at least 10 steps."""
@@ -242,6 +248,7 @@ class _Training:
             tick = time.perf_counter()
             loop.update(batch, 0.0, share)
             loop.average.update(0)
+            loop.machine.wait()
             seconds, count = seconds + time.perf_counter() - tick, count + 1
         return seconds / count
 

@@ -242,11 +242,23 @@ class _Rows:
         blocks = ids // BLOCK
         if not self.filled[blocks].all():
             for block in np.unique(blocks[~self.filled[blocks]]):
-                tokens = slice(BLOCK * block, BLOCK * (block + 1))
-                self.table[:, tokens] = self.embedding[tokens] @ self.layer.w_ih + self.layer.bias
-                self.filled[block] = True
+                self._fill(block)
         flat = self.table.reshape(-1, self.table.shape[-1])
         return flat.take(ids + self.offsets if len(self.offsets) > 1 else ids, axis=0)
+
+    def row(self, token: int) -> Array:
+        """One token's row of a layer in one direction, [G·h], not to be written to."""
+        if self.table is None or self.filled is None:
+            return (self.embedding[token] @ self.layer.w_ih + self.layer.bias)[0, 0]
+        if not self.filled[token // BLOCK]:
+            self._fill(token // BLOCK)
+        return self.table[0, token]
+
+    def _fill(self, block: int) -> None:
+        assert self.table is not None and self.filled is not None
+        tokens = slice(BLOCK * block, BLOCK * (block + 1))
+        self.table[:, tokens] = self.embedding[tokens] @ self.layer.w_ih + self.layer.bias
+        self.filled[block] = True
 
 
 def _transposed(w: Array) -> Array:

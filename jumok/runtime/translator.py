@@ -20,6 +20,7 @@ from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import Hypothesis, search
+from jumok.runtime.single import greedy
 from jumok.runtime.translation import END, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
@@ -30,6 +31,8 @@ from jumok.windows import WINDOWS
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
 LONGEST = 10  # times the longest training line: beyond that, a source is not read
+
+DEFAULT = SearchConfig()
 
 Features = Sequence[str]
 Many = list[str] | tuple[str, ...]
@@ -81,7 +84,7 @@ class Translator:
             DataError: text or features are not strings, or not as many features as lines.
             ConfigError: an option that cannot be.
         """
-        chosen = build(SearchConfig, options, "translate")
+        chosen = build(SearchConfig, options, "translate") if options else DEFAULT
         if isinstance(text, str):
             return self._translate(*_checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*_checked(text, features), chosen)
@@ -156,6 +159,11 @@ class Translator:
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
         ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
+        if len(run) == options.beam == 1:
+            limit = options.max_length or self._limit(len(ids[0]))
+            written = greedy(self._model, np.array(ids[0]), limit, options.length_penalty)
+            found[run[0]] = self._translation(texts[run[0]], (*tokens[run[0]], END), written)
+            return found
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
             hypotheses = search(self._model, batch.source, batch.source_lengths, options, np.array(limits))
