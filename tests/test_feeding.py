@@ -5,14 +5,16 @@ import gc
 import numpy as np
 import pytest
 import torch
-from test_learn_model import BATCH, FED, losses, model_of
+from test_learn_model import BATCH, losses, model_of
 
 from jumok.config import ModelConfig, TrainConfig, build
 from jumok.errors import ConfigError
 from jumok.learn import cells
 from jumok.learn.evaluation import tensors
-from jumok.learn.model import export_parameters, shifted
+from jumok.learn.export import export_parameters
+from jumok.learn.model import shifted
 from jumok.runtime.cells import CELLS
+from jumok.scores import ATTENTIONS
 
 SOURCE, LENGTHS, TARGET, REAL = tensors(BATCH, "cpu")
 
@@ -63,7 +65,11 @@ def test_only_the_embeddings_half_takes_their_factor_into_the_folder():
     np.testing.assert_array_equal(parameters["decoder.0.w_feed"], w[:, 12:])
 
 
-HALF = [*FED, {"input_feeding": True, "window": "local-p"}, {"input_feeding": True, "layers": 2}]
+HALF = [
+    *({"attention": a, "input_feeding": True} for a in ATTENTIONS if a != "none"),
+    {"input_feeding": True, "window": "local-p"},
+    {"input_feeding": True, "layers": 2},
+]
 
 
 @pytest.mark.parametrize("cell", CELLS)
