@@ -15,7 +15,8 @@ from measure import emit
 from naive import Naive
 
 from jumok.config import SearchConfig
-from jumok.learn.model import Seq2Seq, import_parameters
+from jumok.learn.export import import_parameters
+from jumok.learn.model import Seq2Seq
 from jumok.learn.steps import TorchSteps
 from jumok.runtime import Translator, load
 from jumok.runtime.folder import read_folder

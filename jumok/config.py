@@ -96,6 +96,8 @@ class ModelConfig:
     """D: positions that a window reaches to each side."""
     readout: Literal["tanh", "linear"] = "tanh"
     """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
+    input_feeding: bool = False
+    """The decoder also reads what the tanh readout made of the step before; a training step takes longer."""
     readout_size: int | None = None
     """Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size)."""
     tie: TieName | None = None
@@ -311,6 +313,11 @@ def _check_model(model: ModelConfig, where: str) -> None:
         raise ConfigError(
             f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
             "give --attention dot, general or concat, or --window none"
+        )
+    if model.input_feeding and (model.attention == "none" or model.readout != "tanh"):
+        raise ConfigError(
+            f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; what is fed is "
+            "tanh(W_c [c; h]): give an attention and --readout tanh, or --no-input-feeding"
         )
 
 

@@ -69,7 +69,7 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
 
 def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
-    for name in ("cell", "reverse_source", "location_length", "window", "window_size"):
+    for name in ("cell", "reverse_source", "location_length", "window", "window_size", "input_feeding"):
         del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
     assert read_folder(folder).config == CONFIG
@@ -82,6 +82,18 @@ def test_a_window_around_no_content_score_is_refused(folder: Path, attention: st
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(FolderError, match=f"window is 'local-m' with attention '{attention}'"):
         read_folder(folder)
+
+
+def test_input_feeding_is_read_again_and_refused_where_nothing_can_be_fed(tmp_path: Path) -> None:
+    model = replace(MODEL, input_feeding=True)
+    write_folder(tmp_path / "m", replace(CONFIG, model=model), parameters(1, model), codec(), "", [])
+    found = read_folder(tmp_path / "m")
+    assert found.config.model.input_feeding and found.parameters["decoder.0.w_feed"].shape == (24, 5)
+    values = json.loads((tmp_path / "m" / "config.json").read_text())
+    values["model"]["readout"] = "linear"
+    (tmp_path / "m" / "config.json").write_text(json.dumps(values))
+    with pytest.raises(FolderError, match="input_feeding is on with attention 'dot' and readout 'linear'"):
+        read_folder(tmp_path / "m")
 
 
 def test_config_json_says_format_and_version(folder: Path) -> None:

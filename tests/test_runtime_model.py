@@ -42,9 +42,13 @@ CASES = [
 CASES += [config(cell=cell, layers=l, bidirectional=b) for cell in CELLS if cell != "lstm" for l, b in ((1, True), (2, False))]
 CASES += [config(reverse_source=True, bidirectional=b, attention=a) for b in (True, False) for a in ("concat", "none")]
 CASES += [config(window=w, window_size=D, attention=a) for w in WINDOWS for D in (1, 2) for a in ("dot", "concat")]
+CASES += [config(input_feeding=True, attention=a, layers=l) for a in ATTENTIONS if a != "none" for l in (1, 2)]
+CASES += [config(input_feeding=True, cell=cell) for cell in CELLS if cell != "lstm"]
+CASES += [config(input_feeding=True, window=w, window_size=2) for w in WINDOWS]
+CASES += [config(input_feeding=True, tie="all", readout_size=5, reverse_source=True)]
 IDS = [
     f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
-    f"-{c.window}{c.window_size}"
+    f"-{c.window}{c.window_size}{'-fed' * c.input_feeding}"
     for c in CASES
 ]
 
@@ -136,12 +140,16 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
         layer_inputs = memory
     if c.reverse_source:
         memory = [*memory[-2::-1], memory[-1]]
-    queries = [p["target.embedding"][i] for i in [START, *target[:-1]]]
-    for l in range(c.layers):
-        queries, _, _ = layer(c.cell, p, f"decoder.{l}", queries, *starts[l])
     output = p["readout.output"] if "readout.output" in p else p["target.embedding"]
-    logits, rows = [], []
-    for t, h in enumerate(queries):
+    logits, rows, fed = [], [], np.zeros(c.readout_size)
+    for t, token in enumerate([START, *target[:-1]]):
+        h = p["target.embedding"][token]
+        for l, state in enumerate(starts):
+            w = p[f"decoder.{l}.w_ih"] @ h + p[f"decoder.{l}.bias"]
+            if l == 0 and c.input_feeding:
+                w = w + p["decoder.0.w_feed"] @ fed
+            starts[l] = one_step(c.cell, w, p[f"decoder.{l}.w_hh"] @ state[0], *state)
+            h = starts[l][0]
         r, read = p["readout.w_h"] @ h if c.readout == "tanh" else 0, h
         if c.attention != "none":
             e = np.exp([one_score(c, p, h, m, s) for s, m in enumerate(memory)])
@@ -149,6 +157,7 @@ def reference(c: ModelConfig, arrays: dict, source: list[int], target: list[int]
             rows.append(e / e.sum())
             context = sum(a * m for a, m in zip(rows[-1], memory, strict=True))
             r, read = r + p["readout.w_c"] @ context if c.readout == "tanh" else 0, np.concatenate([context, h])
+        fed = np.tanh(r)
         logits.append(output @ (np.tanh(r) if c.readout == "tanh" else read) + p["readout.bias"])
     return np.array(logits), np.array(rows) if rows else None
 
@@ -325,6 +334,8 @@ def test_shapes_follow_readout_ties_and_layers() -> None:
     assert shapes(config(attention="location"), VS, V)["attention.W_a"] == (4, 6)
     assert shapes(config(window="local-p"), VS, V)["window.W_p"] == (4, 6)
     assert not any(name.startswith("window.") for name in shapes(config(window="local-m"), VS, V))
+    assert shapes(config(input_feeding=True), VS, V)["decoder.0.w_feed"] == (24, 7)
+    assert shapes(config(input_feeding=True, layers=2), VS, V)["decoder.0.w_ih"] == (24, 5)
     assert shapes(config(cell="gru"), VS, V)["decoder.0.w_hh"] == (18, 6)
     assert shapes(config(cell="rnn"), VS, V)["encoder.0.forward.bias"] == (3,)
 

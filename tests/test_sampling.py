@@ -13,14 +13,17 @@ from jumok.text import PAD, START
 SOURCE, LENGTHS, TARGET, REAL = tensors(BATCH, "cpu")
 
 
+MODELS = [{"attention": a} for a in ATTENTIONS] + [{"attention": a, "input_feeding": True} for a in ATTENTIONS if a != "none"]
+
+
 def naive(model, gold):
     """Step by step with gradient: each step reads gold or the token that the step before found likeliest."""
     encoded = model.encode(SOURCE, LENGTHS)
     state, token, total, read = encoded.state, torch.full((len(TARGET),), START), 0.0, []
     for t in range(TARGET.shape[1]):
         read.append(token)
-        query, state = model.decode(token[:, None], state)
-        logits = model.logits(model.read(query, model.attend(query, encoded, torch.tensor([t]))[0]))[:, 0]
+        readout, state, _ = model.advance(token[:, None], state, encoded, t)
+        logits = model.logits(readout)[:, 0]
         real = TARGET[:, t] != PAD
         total = total - logits.log_softmax(-1).gather(1, TARGET[:, t : t + 1])[real].sum()
         if t + 1 < TARGET.shape[1]:
@@ -30,11 +33,11 @@ def naive(model, gold):
     return total, torch.stack(read, 1)
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("options", MODELS, ids=str)
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.75, 1.0])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_two_stages_equal_the_naive_loop(attention, share, dtype, tolerance):
-    model = model_of({"attention": attention}, dtype)
+def test_two_stages_equal_the_naive_loop(options, share, dtype, tolerance):
+    model = model_of(options, dtype)
     torch.manual_seed(3)
     gold = toss(TARGET, share, "token")
     inputs = own_inputs(model, SOURCE, LENGTHS, TARGET, gold, "argmax")

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 import jumok
-from jumok.config import ModelConfig, TrainConfig, build
+from jumok.config import ModelConfig, TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import loop as loops
 from jumok.learn import recipe, run
@@ -256,6 +256,7 @@ MODELS = {
     "attention `location`": {"attention": "location", "location_length": 6},
     "attention `general` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
     "in a window `local-p` of 10": {"window": "local-p"},
+    ", input feeding.": {"input_feeding": True, "layers": 2, "teacher_forcing": "never"},
 }
 
 
@@ -266,7 +267,8 @@ def test_every_model_option_is_trained_kept_and_used(data, tmp_path, card, optio
     assert np.isfinite(done.history[0]["loss"])
     assert card in (out / "README.md").read_text()
     model = jumok.load(out)
-    assert {name: getattr(model.config.model, name) for name in options} == options
+    kept = {**to_dict(model.config.model), **model.config.training["learn"]}
+    assert {name: kept[name] for name in options} == options
     t = model.translate("abcdefgh")  # longer than any training source
     assert t.source_tokens == (*"abcdefgh", "</s>") and t.weights.shape == (len(t.tokens), 9)
     np.testing.assert_allclose(t.weights.sum(1), 1, atol=1e-5)

@@ -114,6 +114,7 @@ def test_batches_and_order_change_nothing(model: Translator, size: int, options:
 
 MODELS = [{"cell": "gru"}, {"cell": "rnn"}, {"reverse_source": True, "bidirectional": False}]
 MODELS += [{"attention": "location", "location_length": 4}, {"window": "local-m", "window_size": 1}, {"window": "local-p"}]
+MODELS += [{"input_feeding": True, "layers": 2}, {"input_feeding": True, "cell": "gru", "window": "local-p"}]
 
 
 @pytest.mark.parametrize("options", MODELS, ids=str)
@@ -135,7 +136,9 @@ def test_info_names_cell_order_and_window(tmp_path: Path) -> None:
     facts = make(tmp_path / "m", cell="gru", window="local-m", window_size=3, reverse_source=True).info()
     assert facts["encoder"] == "GRU, 1 x 12, both directions, reversed" and facts["decoder"] == "GRU, 1 x 12"
     assert facts["window"] == "local-m: t - D <= s <= t + D, D = 3"
-    assert make(tmp_path / "plain").info()["window"] == "none"
+    plain = make(tmp_path / "plain").info()
+    assert plain["window"] == "none" and plain["input feeding"] == "no"
+    assert make(tmp_path / "fed", input_feeding=True).info()["input feeding"] == "yes"
 
 
 def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

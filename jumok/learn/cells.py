@@ -21,6 +21,26 @@ CellState = tuple[Tensor, ...]  # h, and c where the cell is an LSTM; [B, H] eac
 LAYERS: dict[str, Callable[..., Any]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
+def _lstm(x: Tensor, u: Tensor, state: CellState) -> CellState:
+    i, f, g, o = (x + u).chunk(4, -1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def _gru(x: Tensor, u: Tensor, state: CellState) -> CellState:
+    (x_r, x_z, x_n), (u_r, u_z, u_n) = x.chunk(3, -1), u.chunk(3, -1)
+    n = (x_n + (x_r + u_r).sigmoid() * u_n).tanh()
+    return (torch.lerp(n, state[0], (x_z + u_z).sigmoid()),)  # (1 - z) n + z h
+
+
+def _rnn(x: Tensor, u: Tensor, state: CellState) -> CellState:
+    return ((x + u).tanh(),)
+
+
+# one step where nothing can be fused: x = W x + b and u = U h, [B, G·H] each, state -> state
+STEPS: dict[str, Callable[[Tensor, Tensor, CellState], CellState]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+
+
 def new_layer(cell: str, inputs: int, size: int, pads: bool) -> Any:
     """A layer of `inputs` -> `size`, its bias in the last input column if it will meet `pads` (first) or is a GRU.
 

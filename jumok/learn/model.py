@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jumok import scores
 from jumok.config import ModelConfig
-from jumok.learn import cells
+from jumok.learn import cells, feeding
 from jumok.learn.attention import attend
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
@@ -25,7 +24,7 @@ from jumok.windows import WINDOWS
 
 START_SPREAD = 0.25  # standard deviation
 
-State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
+State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R]
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Recurrent layers over the target; every step of a known target in one call a layer."""
 
-    def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
+    def __init__(self, config: ModelConfig, inputs: int, hidden: int) -> None:
         super().__init__()
-        sizes = [embedding] + [hidden] * (config.layers - 1)
+        sizes = [inputs] + [hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(cells.new_layer(config.cell, n, hidden, pads=False) for n in sizes)
 
     def forward(self, y: Tensor, state: State, drop: _Dropout) -> tuple[Tensor, State]:
@@ -114,7 +113,12 @@ class _Dropout(nn.Module):
 
     def by_sentence(self, x: Tensor) -> Tensor:
         """x [B, T, ·], the same mask at every T."""
-        return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.rate) if self.training and self.rate else x
+        mask = self.mask(x, x.shape[2])
+        return x if mask is None else x * mask[:, None]
+
+    def mask(self, x: Tensor, size: int) -> Tensor | None:
+        """[B, size], of x's kind, for its B sentences; None where nothing is dropped."""
+        return F.dropout(x.new_ones(x.shape[0], size), self.rate) if self.training and self.rate else None
 
     def by_number(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.rate, self.training)
@@ -139,7 +143,7 @@ class Seq2Seq(nn.Module):
         self.target_embedding = nn.Parameter(torch.empty(target_size, E))
         self.source_embedding = None if config.tie == "all" else nn.Parameter(torch.empty(source_size, E))
         self.encoder = Encoder(config, E, H)
-        self.decoder = Decoder(config, E, H)
+        self.decoder = Decoder(config, E + R if config.input_feeding else E, H)
         attention = config.attention != "none"
         shapes = scores.SCORES[config.attention].shapes(H, config.score_size, config.location_length) if attention else {}
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
@@ -172,11 +176,35 @@ class Seq2Seq(nn.Module):
         keys = None
         if self.config.attention != "none":
             keys = scores.SCORES[self.config.attention].keys(torch, dict(self.attention.items()), memory)
+        if self.config.input_feeding:
+            state.append((memory.new_zeros(len(memory), self.config.readout_size),))
         return Encoded(memory, keys, mask, state)
 
     def decode(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them."""
-        return self.decoder(self.drop.by_sentence(F.embedding(inputs, self.target_embedding) * self.scale), state, self.drop)
+        """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them.
+
+        With input feeding T must be 1, and the state after it still lacks what is fed next: see `advance`.
+        """
+        x = self._embedded(inputs)
+        if not self.config.input_feeding:
+            return self.decoder(x, state, self.drop)
+        *layers, (fed,) = state
+        return self.decoder(torch.cat([x, fed[:, None]], -1), layers, self.drop)
+
+    def _embedded(self, inputs: Tensor) -> Tensor:
+        """inputs int64 [B, T] -> what the decoder reads of them, [B, T, E]."""
+        return self.drop.by_sentence(F.embedding(inputs, self.target_embedding) * self.scale)
+
+    def advance(self, tokens: Tensor, state: State, encoded: Encoded, step: int) -> tuple[Tensor, State, Tensor | None]:
+        """One step, for evaluation: tokens int64 [B, K] of K beams a sentence, state [B·K, ·], the step's number from 0.
+
+        Returns readout [B, K, R], state, weights [B, K, S] or None.
+        """
+        queries, after = self.decode(tokens.reshape(-1, 1), state)
+        queries = queries.reshape(*tokens.shape, -1)
+        context, weights = self.attend(queries, encoded, torch.tensor([step], device=tokens.device))
+        readout = self.read(queries, context)
+        return readout, [*after, (readout.flatten(0, 1),)] if self.config.input_feeding else after, weights
 
     def attend(self, queries: Tensor, encoded: Encoded, steps: Tensor | None = None) -> tuple[Tensor | None, Tensor | None]:
         """queries [B, T, H] -> context [B, T, H], weights [B, T, S]; None and None without attention.
@@ -185,19 +213,21 @@ class Seq2Seq(nn.Module):
         """
         if encoded.keys is None:
             return None, None
-        prior = self._prior(queries, encoded.mask, steps) if self.config.window != "none" else None
-        p = dict(self.attention.items())
-        return attend(self.config.attention, p, queries, encoded.keys, encoded.mask, encoded.memory, prior)
-
-    def _prior(self, queries: Tensor, mask: Tensor, steps: Tensor | None) -> Tensor:
-        """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
         if steps is None:
             steps = torch.arange(queries.shape[1], device=queries.device)
+        p = {"keys": encoded.keys, "values": encoded.memory, **self.attention, **self.window}
+        return self._attend(p, queries, encoded.mask, steps)
+
+    def _attend(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """As `attend`, of keys, values and the parameters of score and window (whose names all differ) in `p`."""
+        prior = self._prior(p, queries, mask, steps) if self.config.window != "none" else None
+        return attend(self.config.attention, p, queries, p["keys"], mask, p["values"], prior)
+
+    def _prior(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+        """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
         with torch.autocast(queries.device.type, enabled=False):
             exact = queries.to(torch.promote_types(queries.dtype, torch.float32))
-            return WINDOWS[self.config.window].prior(
-                torch, dict(self.window.items()), exact, mask, steps, self.config.window_size
-            )
+            return WINDOWS[self.config.window].prior(torch, p, exact, mask, steps, self.config.window_size)
 
     def read(self, queries: Tensor, context: Tensor | None) -> Tensor:
         """queries [..., H] and context [..., H] -> readout [..., R], the output layer's input."""
@@ -232,12 +262,31 @@ class Seq2Seq(nn.Module):
     def readout(self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """The pass up to the output layer: readout [N, R] and gold ids [N] of the real positions. Arguments as in `loss`."""
         encoded = self.encode(source, lengths)
+        if self.config.input_feeding:
+            readout = self._fed(inputs, encoded).flatten(0, 1).index_select(0, real)
+            return self.drop.by_number(readout), target.flatten().index_select(0, real)
         queries, _ = self.decode(inputs, encoded.state)
         context, _ = self.attend(queries, encoded)
         queries = queries.flatten(0, 1).index_select(0, real)
         if context is not None:
             context = context.flatten(0, 1).index_select(0, real)
         return self.read(queries, context), target.flatten().index_select(0, real)
+
+    def _fed(self, inputs: Tensor, encoded: Encoded) -> Tensor:
+        """All steps of input feeding: inputs int64 [B, T] -> h~_t [B, T, R], nothing dropped of them yet.
+
+        Like every input of a layer, what is fed is dropped with one mask a sentence.
+        """
+        assert self.W_h is not None and self.W_c is not None and encoded.keys is not None
+        x, (R, H) = self._embedded(inputs), self.W_h.shape
+        # W_c (Σ a_s h̄_s) = Σ a_s (W_c h̄_s): W_c is out of the loop
+        p = {"keys": encoded.keys, "values": encoded.memory @ self.W_c.t(), **self.attention, **self.window}
+        masks = [self.drop.mask(x, R), *(self.drop.mask(x, H) for _ in self.decoder.layers)]
+
+        def glimpse(p: Mapping[str, Tensor], queries: Tensor, steps: Tensor, mask: Tensor = encoded.mask) -> Tensor:
+            return self._attend(p, queries, mask, steps)[0]
+
+        return feeding.readouts(self.config.cell, list(self.decoder.layers), x, encoded.state, masks, self.W_h, glimpse, p)
 
     def logits(self, readout: Tensor) -> Tensor:
         """readout [..., R] -> [..., V]"""
@@ -253,54 +302,3 @@ def _reversed(source: Tensor, lengths: Tensor) -> Tensor:
     """The order in which a source is read backwards (Sutskever et al. 2014), [B, S]: its own inverse; see `_encode` in the runtime."""
     position, last = torch.arange(source.shape[1], device=source.device), lengths[:, None] - 1
     return torch.where(position < last, last - 1 - position, position)
-
-
-def _layers(model: Seq2Seq) -> dict[str, nn.Module]:
-    """The recurrent layers under their names in the model folder."""
-    found = {f"encoder.{l}.forward": layer for l, layer in enumerate(model.encoder.forwards)}
-    found |= {f"encoder.{l}.backward": layer for l, layer in enumerate(model.encoder.backwards)}
-    return found | {f"decoder.{l}": layer for l, layer in enumerate(model.decoder.layers)}
-
-
-def _first(model: Seq2Seq) -> list[str]:
-    """The layers that read embeddings: their input weights take the scale along into the folder."""
-    return [name for name in _layers(model) if ".0" in name]
-
-
-def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
-    """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
-    found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
-    for name, layer in _layers(model).items():
-        arrays = cells.arrays(layer)
-        if name in _first(model):
-            arrays["w_ih"] = arrays["w_ih"] * model.scale
-        found |= {f"{name}.{array}": w for array, w in arrays.items()}
-    found |= {f"attention.{name}": w for name, w in model.attention.items()}
-    found |= {f"window.{name}": w for name, w in model.window.items()}
-    found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
-    return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
-
-
-def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> None:
-    """The way back: a model folder's arrays into the model, in place."""
-
-    def put(into: Tensor | None, name: str) -> None:
-        if into is not None:
-            into.copy_(torch.from_numpy(np.asarray(parameters[name])))
-
-    with torch.no_grad():
-        put(model.target_embedding, "target.embedding")
-        put(model.source_embedding, "source.embedding")
-        for name, layer in _layers(model).items():
-            values = {k: torch.from_numpy(np.asarray(parameters[f"{name}.{k}"])) for k in ("w_ih", "w_hh", "bias")}
-            if name in _first(model):
-                values["w_ih"] = values["w_ih"] / model.scale
-            cells.put(layer, values)
-        for name, w in model.attention.items():
-            put(w, f"attention.{name}")
-        for name, w in model.window.items():
-            put(w, f"window.{name}")
-        put(model.W_h, "readout.w_h")
-        put(model.W_c, "readout.w_c")
-        put(model.output, "readout.output")
-        put(model.bias, "readout.bias")

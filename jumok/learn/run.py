@@ -24,8 +24,9 @@ from jumok.learn import recipe
 from jumok.learn.card import model_card
 from jumok.learn.checkpoint import read_checkpoint, remove_checkpoint, write_checkpoint
 from jumok.learn.evaluation import Development
+from jumok.learn.export import export_parameters
 from jumok.learn.loop import Loop, Position, snapshot
-from jumok.learn.model import Seq2Seq, export_parameters
+from jumok.learn.model import Seq2Seq
 from jumok.learn.progress import Display
 from jumok.runtime.folder import FolderConfig, refuse_to_replace, update_folder, write_folder
 from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev

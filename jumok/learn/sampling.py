@@ -56,12 +56,10 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
         encoded = model.encode(source, lengths)
         state = encoded.state
         for t in range(int(steps[-1])):
-            query, state = model.decode(inputs[:, t : t + 1], state)
+            readout, state, _ = model.advance(inputs[:, t : t + 1], state, encoded, t)
             rows = needed[:, t + 1].nonzero().flatten()
             if len(rows):
-                context, _ = model.attend(query, encoded, torch.tensor([t], device=query.device))
-                readout = model.read(query[rows, 0], None if context is None else context[rows, 0])
-                inputs[rows, t + 1] = _choose(model, readout, own)
+                inputs[rows, t + 1] = _choose(model, readout[rows, 0], own)
     finally:
         model.train(was_training)
     return inputs

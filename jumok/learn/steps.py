@@ -37,11 +37,7 @@ class TorchSteps:
 
     @torch.no_grad()
     def step(self, state: TorchState, tokens: np.ndarray) -> tuple[TorchState, np.ndarray, np.ndarray | None]:
-        B, K = tokens.shape
-        queries, after = self.model.decode(self._tensor(tokens.reshape(B * K, 1)), state.state)
-        queries = queries.reshape(B, K, -1)
-        context, weights = self.model.attend(queries, state.encoded, torch.tensor([state.position], device=self.device))
-        readout = self.model.read(queries, context)
+        readout, after, weights = self.model.advance(self._tensor(tokens), state.state, state.encoded, state.position)
         logits = self.model.logits(readout).float()
         return (
             replace(state, state=after, position=state.position + 1),

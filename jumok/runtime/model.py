@@ -37,6 +37,7 @@ class State:
         values: [B, S, ·] what the weights sum: W_c·memory for the tanh readout, the memory itself for the linear one.
         mask: [B, S], True where the source is real.
         position: steps done, the same for all: the number t of the next one.
+        fed: [B, K, R] what the readout's tanh made of the step before; None without input feeding.
     """
 
     layers: tuple[CellState, ...]
@@ -44,6 +45,7 @@ class State:
     values: Array | None
     mask: Array
     position: int = 0
+    fed: Array | None = None
 
 
 class NumpyModel:
@@ -65,6 +67,7 @@ class NumpyModel:
         self.cell = CELLS[model.cell]
         self.encoder = [Layer.of(self.cell, p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
         self.decoder = [Layer.of(self.cell, p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.w_feed = self.cell.arrange(_transposed(p["decoder.0.w_feed"])) if model.input_feeding else None
         self.reverse = model.reverse_source
         self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])
         self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
@@ -85,7 +88,8 @@ class NumpyModel:
             keys = self.score.keys(np, self.score_parameters, memory)
             values = memory if self.w_c is None else memory @ self.w_c
         mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
-        return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask)
+        fed = None if self.w_feed is None or self.w_h is None else np.zeros((len(mask), 1, self.w_h.shape[1]), np.float32)
+        return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask, fed=fed)
 
     def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, logits [B, K, V] (before softmax), weights [B, K, S] or None.
@@ -93,7 +97,17 @@ class NumpyModel:
         The logits are a fresh array that the caller may write to.
         """
         B, K = tokens.shape
-        x = self.target_rows(tokens.reshape(1, -1))[0]  # the first layer's input, already multiplied: [N, G·H]
+        # the first layer's input, already multiplied: [N, G·H]
+        after, features, weights = self._advance(state, self.target_rows(tokens.reshape(1, -1))[0])
+        logits = features @ self.output
+        logits += self.output_bias
+        return after, logits.reshape(B, K, -1), weights
+
+    def _advance(self, state: State, x: Array) -> tuple[State, Array, Array | None]:
+        """`step` up to the output layer: x [N, G·H] as `target_rows` has it -> state, what that layer reads [N, ·], weights."""
+        B, K = state.layers[0][0].shape[:2]
+        if self.w_feed is not None and state.fed is not None:
+            x = x + state.fed.reshape(B * K, -1) @ self.w_feed
         layers = []
         for l, layer in enumerate(self.decoder):
             if l > 0:
@@ -102,10 +116,8 @@ class NumpyModel:
             layers.append(tuple(part.reshape(B, K, -1) for part in reached))
             x = reached[0]
         features, weights = self._attend(state, layers[-1][0], np.array([state.position]))
-        logits = features @ self.output
-        logits += self.output_bias
-        after = State(tuple(layers), state.keys, state.values, state.mask, state.position + 1)
-        return after, logits.reshape(B, K, -1), weights
+        fed = None if state.fed is None else features.reshape(B, K, -1)
+        return State(tuple(layers), state.keys, state.values, state.mask, state.position + 1, fed), features, weights
 
     def select(self, state: State, sentences: Array, parents: Array) -> State:
         """The state with only these sentences, int [B'], and of each these beams, int [B', K'] -> state of B' x K'."""
@@ -117,10 +129,10 @@ class NumpyModel:
             keys = None if keys is None else keys[sentences]
             values = keys if same else None if values is None else values[sentences]
             mask = mask[sentences]
-        return State(layers, keys, values, mask, state.position)
+        return State(layers, keys, values, mask, state.position, None if state.fed is None else state.fed[rows, parents])
 
     def force(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
-        """What the model makes of given targets (forced decoding), in one pass over all steps.
+        """What the model makes of given targets (forced decoding), in one pass over all steps but with input feeding.
 
         Args:
             source, lengths: as in `start`.
@@ -133,15 +145,7 @@ class NumpyModel:
         (B, T), state = target.shape, self.start(source, lengths)
         before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
         x = self.target_rows(before.T[:, None])  # [T, 1, B, G·H]
-        for l, layer in enumerate(self.decoder):
-            reached, outputs = tuple(part[:, 0] for part in state.layers[l]), []
-            if l > 0:
-                x = x @ layer.w_ih + layer.bias
-            for t in range(T):
-                reached = self.cell.step(x[t, 0], reached, layer.w_hh[0])
-                outputs.append(reached[0])
-            x = np.stack(outputs)[:, None]  # [T, 1, B, H]
-        features, weights = self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
+        features, weights = self._each(state, x[:, 0]) if self.w_feed is not None else self._all(state, x)
         real = np.arange(T) < np.asarray(target_lengths)[:, None]
         if weights is not None:
             weights = weights * real[:, :, None]
@@ -156,6 +160,28 @@ class NumpyModel:
         log_probabilities = np.zeros((B, T), np.float32)
         log_probabilities[real] = found
         return log_probabilities, weights
+
+    def _all(self, state: State, x: Array) -> tuple[Array, Array | None]:
+        """Layer after layer: x [T, 1, B, G·H] of known tokens -> what the output layer reads [B·T, ·], weights [B, T, S]."""
+        T = len(x)
+        for l, layer in enumerate(self.decoder):
+            reached, outputs = tuple(part[:, 0] for part in state.layers[l]), []
+            if l > 0:
+                x = x @ layer.w_ih + layer.bias
+            for t in range(T):
+                reached = self.cell.step(x[t, 0], reached, layer.w_hh[0])
+                outputs.append(reached[0])
+            x = np.stack(outputs)[:, None]  # [T, 1, B, H]
+        return self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
+
+    def _each(self, state: State, x: Array) -> tuple[Array, Array]:
+        """Step after step, as input feeding wants it: x [T, B, G·H] and results as in `_all`."""
+        features, weights = [], []
+        for row in x:
+            state, read, looked = self._advance(state, row)
+            features.append(read)
+            weights.append(looked)
+        return np.stack(features, 1).reshape(-1, features[0].shape[1]), np.concatenate(weights, 1)  # type: ignore[arg-type]
 
     def _encode(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
         """The memory [B, S, H], 0 on pads, and each layer's last state, [B, H] each.

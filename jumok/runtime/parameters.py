@@ -42,6 +42,8 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         for direction in directions:
             found |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
         found |= _layer(f"decoder.{layer}", gates, I, H)
+    if model.input_feeding:
+        found["decoder.0.w_feed"] = (gates * H, R)
     attends = model.attention != "none"
     if attends:
         found |= {

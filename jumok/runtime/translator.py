@@ -140,6 +140,7 @@ class Translator:
             "decoder": f"{cell}, {model.layers} x {model.hidden}",
             "embedding": model.embedding,
             "readout": readout,
+            "input feeding": "yes" if model.input_feeding else "no",
             "tied embeddings": model.tie,
             "parameters": self._numbers,
             "source": _side(text.source_tokenizer, text.source_form, len(self._codec.source)),

@@ -1,0 +1,89 @@
+"""What does input feeding cost a training step, beside the fused pass that needs no loop? (Multi30k sizes)
+
+    speed_input_feeding.py [--rounds 4] [--threads 0] [--attentions general] [--cell lstm] [--layers 1]
+                           [--embedding 256] [--hidden 512] [--batch 64] [--length 20] [--vocabulary 8000]
+
+Random data; source and target of about --length tokens. Every entry is a whole training step, in turns in one run.
+"""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from measure import alternate, emit, ratio
+
+from jumok.config import ModelConfig
+from jumok.learn.evaluation import tensors
+from jumok.learn.machine import Machine
+from jumok.learn.model import Seq2Seq, shifted
+from jumok.text import END, PAD, Batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--attentions", default="general")
+    parser.add_argument("--cell", default="lstm", choices=["lstm", "gru", "rnn"])
+    sizes = {"layers": 1, "embedding": 256, "hidden": 512, "batch": 64, "length": 20, "vocabulary": 8000}
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    o = parser.parse_args()
+    Machine("float32", "onednn", o.threads or len(os.sched_getaffinity(0))).apply()
+    asked = {name: getattr(o, name) for name in sizes}
+    for attention in o.attentions.split(","):
+        config = ModelConfig(
+            attention=attention,
+            cell=o.cell,
+            layers=o.layers,
+            embedding=o.embedding,
+            hidden=o.hidden,
+            score_size=o.hidden,
+            readout_size=o.embedding,
+            tie="all",
+        )
+        data = tensors(batch(o.batch, o.length, o.vocabulary), "cpu")
+        names = {
+            "fused pass": training_step(config, o.vocabulary, data),
+            "input feeding": training_step(dataclasses.replace(config, input_feeding=True), o.vocabulary, data),
+        }
+        seconds = alternate(names, o.rounds)
+        cost = ratio(seconds, "input feeding", "fused pass")
+        threads = torch.get_num_threads()
+        emit("speed_input_feeding", attention=attention, cell=o.cell, **asked, threads=threads, cost=cost, seconds=seconds)
+
+
+def training_step(config: ModelConfig, vocabulary: int, data: tuple[torch.Tensor, ...]) -> Callable[[], None]:
+    torch.manual_seed(1)
+    model = Seq2Seq(config, vocabulary, vocabulary, dropout=0.3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    source, lengths, target, real = data
+
+    def step() -> None:
+        loss = model.loss(source, lengths, shifted(target), target, real, 0.1).loss
+        optimizer.zero_grad(set_to_none=True)
+        (loss / len(real)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def batch(rows: int, length: int, vocabulary: int) -> Batch:
+    random = np.random.default_rng(1)
+
+    def side() -> tuple[np.ndarray, np.ndarray]:
+        lengths = np.sort(random.integers(max(1, length - 2), length + 3, rows))
+        ids = random.integers(4, vocabulary, (rows, lengths.max()))
+        ids[np.arange(ids.shape[1]) >= lengths[:, None]] = PAD
+        ids[np.arange(rows), lengths - 1] = END
+        return ids, lengths
+
+    return Batch(*side(), *side(), np.arange(rows))
+
+
+if __name__ == "__main__":
+    main()
