@@ -155,9 +155,7 @@ class _Training:
             if not kept:
                 raise DataError(f"{self.run_config.pairs}: no training pair is left; raise --max-tokens above {longest}")
             sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
-        run = self.run_config = recipe.resolve(
-            self.run_config, len(codec.source.vocabulary), len(codec.target.vocabulary)
-        )
+        run = self.run_config = recipe.resolve(self.run_config, len(codec.source.vocabulary), len(codec.target.vocabulary))
         learn = run.learn
         recipe.check_lengths(run.model, max(map(len, sources)))
         torch.manual_seed(learn.seed)
@@ -237,7 +235,9 @@ class _Training:
         loop.learn = learn
         self.run_config = dataclasses.replace(self.run_config, learn=learn)
         expected = (steps * seconds + steps / every * evaluation) / 60
-        self.display.note(f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes")
+        self.display.note(
+            f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes"
+        )
 
     def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any]) -> float:
         """Mean time of a step over batches of all lengths, warmed up; about two seconds' worth, at least 10 steps."""

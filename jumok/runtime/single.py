@@ -32,9 +32,11 @@ def greedy(model: NumpyModel, source: Array, limit: int, length_penalty: float) 
         everything = np.ones((1, len(source)), bool)
     written: list[int] = []
     attention: list[Array] = []
-    token, total = START, 0.0
+    token, total, features = START, 0.0, np.empty(0)
     while token != END and len(written) < limit:
         x = model.target_rows.row(token)
+        if model.w_feed is not None and written:
+            x = x + features @ model.w_feed
         for l, layer in enumerate(model.decoder):
             if l > 0:
                 x = x @ layer.w_ih[0] + layer.bias[0, 0]
