@@ -11,15 +11,14 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-import numpy as np
 import torch
+from batches import random_batch
 from measure import alternate, emit, ratio
 
 from jumok.config import ModelConfig
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
-from jumok.text import END, PAD, Batch
 
 
 def main() -> None:
@@ -45,7 +44,7 @@ def main() -> None:
             readout_size=o.embedding,
             tie="all",
         )
-        data = tensors(batch(o.batch, o.length, o.vocabulary), "cpu")
+        data = tensors(random_batch(o.batch, o.length, o.vocabulary), "cpu")
         names = {
             "fused pass": training_step(config, o.vocabulary, data),
             "input feeding": training_step(dataclasses.replace(config, input_feeding=True), o.vocabulary, data),
@@ -70,19 +69,6 @@ def training_step(config: ModelConfig, vocabulary: int, data: tuple[torch.Tensor
         optimizer.step()
 
     return step
-
-
-def batch(rows: int, length: int, vocabulary: int) -> Batch:
-    random = np.random.default_rng(1)
-
-    def side() -> tuple[np.ndarray, np.ndarray]:
-        lengths = np.sort(random.integers(max(1, length - 2), length + 3, rows))
-        ids = random.integers(4, vocabulary, (rows, lengths.max()))
-        ids[np.arange(ids.shape[1]) >= lengths[:, None]] = PAD
-        ids[np.arange(rows), lengths - 1] = END
-        return ids, lengths
-
-    return Batch(*side(), *side(), np.arange(rows))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ Random data: 64 sentences, about 15 tokens a side, 8,000-token vocabulary. Every
 import argparse
 import os
 
-import numpy as np
 import torch
+from batches import random_batch
 from measure import alternate, emit, ratio
 
 from jumok.config import ModelConfig
@@ -17,7 +17,7 @@ from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.sampling import own_inputs, toss
-from jumok.text import END, PAD, START, Batch
+from jumok.text import PAD, START
 
 V = 8000
 
@@ -33,7 +33,7 @@ def main() -> None:
     config = ModelConfig(attention=o.attention, embedding=256, hidden=512, score_size=512, readout_size=256, tie="all")
     model = Seq2Seq(config, V, V, dropout=0.3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    source, lengths, target, real = tensors(batch(), "cpu")
+    source, lengths, target, real = tensors(random_batch(64, 15, V), "cpu")
 
     def step(gold_share: float) -> None:
         inputs = shifted(target)
@@ -70,19 +70,6 @@ def main() -> None:
     seconds = alternate(names, o.rounds)
     cost = {name: ratio(seconds, name, "teacher forcing") for name in names if name != "teacher forcing"}
     emit("speed_regimes", attention=o.attention, threads=torch.get_num_threads(), cost=cost, seconds=seconds)
-
-
-def batch() -> Batch:
-    random = np.random.default_rng(1)
-
-    def side() -> tuple[np.ndarray, np.ndarray]:
-        lengths = np.sort(random.integers(13, 18, 64))
-        ids = random.integers(4, V, (64, lengths.max()))
-        ids[np.arange(ids.shape[1]) >= lengths[:, None]] = PAD
-        ids[np.arange(64), lengths - 1] = END
-        return ids, lengths
-
-    return Batch(*side(), *side(), np.arange(64))
 
 
 if __name__ == "__main__":
