@@ -88,7 +88,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Explain:
-    """Show which source positions each output token used: a picture of the attention.
+    """Show which source positions each output token used: a picture of the attention, and its entropy, margin and coverage.
 
     jumok explain model attention --out picture.svg
     """
@@ -101,8 +101,10 @@ class Explain:
     """Features of the source, for a model that has them."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
+    compare: str = ""
+    """Another model folder, whose attention on the same text is shown beside this one's."""
     out: str = ""
-    """File to write: .svg, .html, .png, .pdf, .csv or .json. Default: a heatmap in the terminal."""
+    """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
 
 @dataclass(frozen=True)
@@ -261,19 +263,25 @@ def evaluate(o: Evaluate) -> int:
 
 
 def explain(o: Explain) -> int:
-    from jumok.explain import terminal_color, to_terminal, write
-    from jumok.runtime import load
+    import shutil
 
-    t = load(o.model).translate(o.source, features=o.features or None, beam=o.beam)
+    from jumok.explain import Comparison, compare, comparison_terminal, in_words, terminal_color, to_terminal, write
+    from jumok.runtime import Translation, load
+
+    models = [load(folder) for folder in (o.model, o.compare) if folder]
+    found = [model.translate(o.source, features=o.features or None, beam=o.beam) for model in models]
+    drawn: Translation | Comparison = compare(found[0], found[1], (o.model, o.compare)) if o.compare else found[0]
     if o.out:
-        write(t, o.out)
-        print(f"{t.text}\nwritten to {o.out}")
+        write(drawn, o.out)
+        print("\n".join([*(t.text for t in found), f"written to {o.out}"]))
+        return 0
+    color = terminal_color(sys.stdout, os.environ)
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+    if isinstance(drawn, Comparison):
+        print(comparison_terminal(drawn, color, width))
     else:
-        import shutil
-
-        width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-        print(to_terminal(t, terminal_color(sys.stdout, os.environ), width))
-        print(f"{t.text}   (log-probability {t.log_probability:.3f})")
+        print(to_terminal(drawn, color, width, numbers=True))
+        print(f"{drawn.text}   (log-probability {drawn.log_probability:.3f})\n{in_words(drawn)}")
     return 0
 
 
