@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import tyro
@@ -270,7 +271,10 @@ def explain(o: Explain) -> int:
 
     models = [load(folder) for folder in (o.model, o.compare) if folder]
     found = [model.translate(o.source, features=o.features or None, beam=o.beam) for model in models]
-    drawn: Translation | Comparison = compare(found[0], found[1], (o.model, o.compare)) if o.compare else found[0]
+    drawn: Translation | Comparison = found[0]
+    if o.compare:
+        short = Path(o.model).name, Path(o.compare).name
+        drawn = compare(found[0], found[1], short if all(short) and short[0] != short[1] else (o.model, o.compare))
     if o.out:
         write(drawn, o.out)
         print("\n".join([*(t.text for t in found), f"written to {o.out}"]))

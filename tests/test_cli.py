@@ -155,6 +155,9 @@ def test_explain_shows_entropy_margin_and_coverage(run, model_folder):
 def test_explain_compares_two_models(run, model_folder, tmp_path):
     status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder)
     assert status == 0 and out.split("\n")[1].split()[-1] == "apart" and "is 0.00 apart" in out
+    (tmp_path / "other").symlink_to(model_folder)
+    _, out, _ = run("explain", model_folder, "cat", "--compare", tmp_path / "other")
+    assert out.split("\n")[0].split() == ["model", "other"]  # by their folders' names, where these differ
     for suffix in (".svg", ".html", ".csv", ".json"):
         status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / f"c{suffix}")
         assert status == 0 and out.endswith(f"c{suffix}\n") and (tmp_path / f"c{suffix}").stat().st_size > 100

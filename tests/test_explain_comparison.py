@@ -12,6 +12,7 @@ import pytest
 from explain_samples import blind, planted, small, translations, uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_explain_pictures import Page
 from wcwidth import wcswidth
 
 from jumok.config import ModelConfig, TextConfig
@@ -147,8 +148,21 @@ def test_svg_and_html_are_well_formed_and_hold_all_they_draw(a: Translation, b: 
     root = ET.fromstring(picture)
     assert sum("← " in (t.text or "") for t in root.iter(f"{SVG}title")) == a.weights.size + b.weights.size  # type: ignore[union-attr]
     assert not any({"id", "class", "href"} & set(element.attrib) for element in root.iter())
-    page = comparison_html(compare(a, b, ("<script>", "&")))
-    assert "<script>" not in page and page.count("<svg ") == 1
+    for whole in (True, False):
+        page = Page(comparison_html(compare(a, b, ("<script>", "&")), whole_page=whole))
+        assert page.open == [] and page.tags.count("svg") == 1 and "script" not in page.tags
+        assert len(page.rows) == 3 + whole * (1 + len(rows(compare(a, b))))
+
+
+def test_html_shows_both_step_by_step() -> None:
+    page = Page(comparison_html(two()))
+    assert page.rows[1] == "oneXY</s>-1.500entropy 0.00 bits a step, margin 100 %; every source token was looked at"
+    assert page.rows[4:] == [
+        "Zb 100 %, a 0 %, </s> 0 %0.00",
+        "Xa 100 %, b 0 %, </s> 0 %0.00Xa 50 %, b 25 %, </s> 25 %1.500.50",
+        "Yb 100 %, a 0 %, </s> 0 %0.00",
+        "</s></s> 100 %, a 0 %, b 0 %0.00</s></s> 100 %, a 0 %, b 0 %0.000.00",
+    ]
 
 
 def test_svg_pictures_do_not_overlap() -> None:

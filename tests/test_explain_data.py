@@ -99,7 +99,14 @@ def test_json_is_of_this_form() -> None:
     assert list(data) == keys.split()
     assert data["schema"] == "jumok.translation/1"
     assert data["weights"] == [[0.75, 0.2, 0.05], [0, 0.35, 0.65]]
-    assert data["attention"] == {"entropy_bits": [0.99176, 0.934068], "margin": [0.55, 0.3], "coverage": [0.75, 0.55, 0.7]}
+    assert data["attention"] == {
+        "entropy_bits": [0.99176, 0.934068],
+        "margin": [0.55, 0.3],
+        "coverage": [0.75, 0.55, 0.7],
+        "unseen_share": 0,
+    }
+    looked_past = json.loads(to_json(planted(["a", "b", "c", "</s>"], ["X"], [[0.9, 0.04, 0.06, 0]])))
+    assert looked_past["attention"]["unseen_share"] == 0.5
     assert json.loads(to_json(blind()))["attention"] is None
     assert "\n  [0.75, 0.2, 0.05],\n" in to_json(small())
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from jumok.errors import DataError
 from jumok.explain.alignment import weights_of
-from jumok.explain.spread import coverage, entropy, margin
+from jumok.explain.spread import coverage, entropy, margin, unseen
 from jumok.runtime.translation import Translation
 
 SCHEMA = "jumok.translation/1"
@@ -49,12 +49,14 @@ def _shortest(weight: np.float32) -> str:
     return str(np.float32(weight))
 
 
-def attention_dict(weights: np.ndarray | None) -> dict[str, list[float]] | None:
-    """What weights [T, S] come to, to six digits: entropy_bits and margin of each step [T], coverage of each source position [S]."""
+def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
+    """What weights [T, S] come to, to six digits: entropy_bits and margin of each step [T], coverage of each source position [S],
+    and unseen_share, of the positions that were never looked at."""
     if weights is None:
         return None
     found = {"entropy_bits": entropy(weights), "margin": margin(weights), "coverage": coverage(weights)}
-    return {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
+    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
+    return {**lists, "unseen_share": round(float(unseen(weights).mean()), 6)}
 
 
 def to_dict(translation: Translation) -> dict[str, Any]:
