@@ -14,6 +14,7 @@ from jumok.errors import DataError, JumokError
 from jumok.explain import (
     coverage,
     entropy,
+    entropy_bits,
     from_json,
     hard_links,
     in_words,
@@ -68,7 +69,7 @@ def test_csv_reads_back(t: Translation) -> None:
     assert np.array_equal(np.array([row[1:-2] for row in rows], dtype=np.float32), t.weights)
     assert t.weights is not None
     assert np.array([row[-2:] for row in rows], float) == pytest.approx(
-        np.stack([entropy(t.weights), margin(t.weights)], 1), abs=1e-6
+        np.stack([entropy_bits(t.weights), margin(t.weights)], 1), abs=1e-6
     )
     assert last[0] == "coverage" and np.array(last[1:-2], float) == pytest.approx(coverage(t.weights), abs=1e-6)
 
@@ -168,7 +169,8 @@ def test_hard_links_by_hand() -> None:
 
 def test_entropy_by_hand() -> None:
     weights = np.array([[1, 0, 0, 0], [0.25] * 4, [0.5, 0.5, 0, 0]], dtype=np.float32)
-    assert entropy(weights) == pytest.approx([0, 2, 1])
+    assert entropy(weights) == pytest.approx([0, np.log(4), np.log(2)])
+    assert entropy_bits(weights) == pytest.approx([0, 2, 1])
 
 
 def test_margin_coverage_and_unseen_by_hand() -> None:
@@ -218,4 +220,4 @@ def test_entropy_lies_between_none_and_all(t: Translation) -> None:
     assert t.weights is not None
     found = entropy(t.weights)
     assert found.shape == (len(t.tokens),)
-    assert (found >= -1e-6).all() and (found <= np.log2(len(t.source_tokens)) + 1e-6).all()
+    assert (found >= -1e-6).all() and (found <= np.log(len(t.source_tokens)) + 1e-6).all()

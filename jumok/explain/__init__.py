@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jumok.explain.html import to_html
     from jumok.explain.png import to_png
     from jumok.explain.side_by_side import comparison_html, comparison_svg, comparison_terminal
-    from jumok.explain.spread import coverage, entropy, in_words, margin, total_variation, unseen
+    from jumok.explain.spread import coverage, entropy, entropy_bits, in_words, margin, total_variation, unseen
     from jumok.explain.svg import to_svg
     from jumok.explain.symmetry import COMBINE, grow_diagonal
     from jumok.explain.terminal import terminal_color, to_terminal
@@ -41,6 +41,7 @@ __all__ = [
     "comparison_terminal",
     "coverage",
     "entropy",
+    "entropy_bits",
     "from_json",
     "grow_diagonal",
     "hard_links",
@@ -80,6 +81,7 @@ _MODULES = {
     "comparison_terminal": "side_by_side",
     "coverage": "spread",
     "entropy": "spread",
+    "entropy_bits": "spread",
     "from_json": "data",
     "grow_diagonal": "symmetry",
     "hard_links": "alignment",

@@ -18,7 +18,7 @@ import numpy as np
 
 from jumok.errors import DataError
 from jumok.explain.alignment import weights_of
-from jumok.explain.spread import coverage, entropy, margin, unseen
+from jumok.explain.spread import coverage, entropy_bits, margin, unseen
 from jumok.runtime.translation import Translation
 
 SCHEMA = "jumok.translation/1"
@@ -54,7 +54,7 @@ def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
     and unseen_share, of the positions that were never looked at."""
     if weights is None:
         return None
-    found = {"entropy_bits": entropy(weights), "margin": margin(weights), "coverage": coverage(weights)}
+    found = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
     lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
     return {**lists, "unseen_share": round(float(unseen(weights).mean()), 6)}
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jumok.explain.alignment import weights_of
 from jumok.explain.labels import label
-from jumok.explain.spread import coverage, entropy, in_words, margin
+from jumok.explain.spread import coverage, entropy_bits, in_words, margin
 from jumok.explain.svg import to_svg
 from jumok.runtime.translation import Translation
 
@@ -113,7 +113,7 @@ def _rows(translation: Translation, weights: np.ndarray) -> str:
     return "\n".join(
         f"<tr><td>{t + 1}</td><td>{token_html(token)}</td><td>{looked_at(translation, t)}</td><td>{bits:.2f}</td>"
         f"<td>{100 * share:.0f} %</td></tr>"
-        for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy(weights), margin(weights), strict=True))
+        for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy_bits(weights), margin(weights), strict=True))
     )
 
 

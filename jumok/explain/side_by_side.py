@@ -11,7 +11,7 @@ from jumok.explain import html, svg, terminal
 from jumok.explain.alignment import weights_of
 from jumok.explain.comparison import Comparison, rows, verdict
 from jumok.explain.labels import columns, shorten, visible
-from jumok.explain.spread import entropy, in_words
+from jumok.explain.spread import entropy_bits, in_words
 from jumok.explain.terminal import TerminalColor
 from jumok.runtime.translation import Translation
 
@@ -139,7 +139,7 @@ def _numbers(comparison: Comparison, own: Numbers) -> list[dict[str, list[str]]]
 
 
 def _bits(weights: np.ndarray) -> dict[str, list[str]]:
-    return {"bits": [f"{bits:.2f}" for bits in entropy(weights)]}
+    return {"bits": [f"{bits:.2f}" for bits in entropy_bits(weights)]}
 
 
 def _drawn(translation: Translation, color: TerminalColor, width: int | None, numbers: dict[str, list[str]]) -> list[str]:
@@ -194,7 +194,7 @@ def _row(comparison: Comparison, t: int | None, u: int | None, distance: float |
         elif translation.weights is None:
             cells += f"<td>{html.token_html(translation.tokens[step])}</td><td></td><td></td>"
         else:
-            bits = entropy(translation.weights[step : step + 1])[0]
+            bits = entropy_bits(translation.weights[step : step + 1])[0]
             cells += f"<td>{html.token_html(translation.tokens[step])}</td><td>{html.looked_at(translation, step)}</td>"
             cells += f"<td>{bits:.2f}</td>"
     return f"<tr>{cells}<td>{'' if distance is None else f'{distance:.2f}'}</td></tr>"

@@ -14,9 +14,14 @@ LEAST = 0.05  # a position that no step gave as much was never looked at: its co
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
-    """-Σ_s a_t(s) log₂ a_t(s) for each step: [T] float64 in bits, from 0 (one position) to log₂ S (all alike)."""
+    """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all alike)."""
     a = weights.astype(np.float64)
-    return -(a * np.log2(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
+    return -(a * np.log(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
+
+
+def entropy_bits(weights: np.ndarray) -> np.ndarray:
+    """-Σ_s a_t(s) log₂ a_t(s) for each step: [T] float64, as `entropy` but in bits, which is what is shown: log₂ S at most."""
+    return entropy(weights) / np.log(2)
 
 
 def margin(weights: np.ndarray) -> np.ndarray:
@@ -49,7 +54,7 @@ def in_words(translation: Translation) -> str:
     if not len(weights):
         return "nothing was written"
     left_out = [label(token) for token, out in zip(translation.source_tokens, unseen(weights), strict=True) if out]
-    looked = f"entropy {entropy(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
+    looked = f"entropy {entropy_bits(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
     if not left_out:
         return looked + "every source token was looked at"
     named = " ".join(left_out[:8]) + " …" * (len(left_out) > 8)

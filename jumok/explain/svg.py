@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, hexadecimal, text_on
 from jumok.explain.labels import columns, is_special, label, shorten, visible
-from jumok.explain.spread import coverage, entropy, in_words, margin
+from jumok.explain.spread import coverage, entropy_bits, in_words, margin
 from jumok.runtime.translation import Translation
 
 CELL = 28
@@ -87,7 +87,9 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     side = [shorten(label(token), LONGEST) for token in translation.tokens]
     lay = _layout(head, side, len(numbers))
     summed = [f"coverage {share:.2f}" for share in coverage(weights)]
-    spread = [f"entropy {bits:.2f} bits, margin {m:.2f}" for bits, m in zip(entropy(weights), margin(weights), strict=True)]
+    spread = [
+        f"entropy {bits:.2f} bits, margin {m:.2f}" for bits, m in zip(entropy_bits(weights), margin(weights), strict=True)
+    ]
     parts = [
         frame(lay.width, lay.height),
         *heading(translation, lay.width),

@@ -14,7 +14,7 @@ import numpy as np
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, text_on
 from jumok.explain.labels import clusters, columns, is_rtl, label, shorten
-from jumok.explain.spread import coverage, entropy, margin
+from jumok.explain.spread import coverage, entropy_bits, margin
 from jumok.runtime.translation import Translation
 
 TerminalColor = Literal["truecolor", "plain", "ascii"]
@@ -59,7 +59,7 @@ def to_terminal(
 def numbers_of(weights: np.ndarray) -> dict[str, list[str]]:
     """What stands to the right of a heatmap: under each heading, T texts."""
     return {
-        "bits": [f"{bits:.2f}" for bits in entropy(weights)],
+        "bits": [f"{bits:.2f}" for bits in entropy_bits(weights)],
         "margin": [f"{100 * share:.0f}%" for share in margin(weights)],
     }
 
