@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import tyro
@@ -264,28 +263,9 @@ def evaluate(o: Evaluate) -> int:
 
 
 def explain(o: Explain) -> int:
-    import shutil
+    from jumok.explain.showing import show
 
-    from jumok.explain import Comparison, compare, comparison_terminal, in_words, terminal_color, to_terminal, write
-    from jumok.runtime import Translation, load
-
-    models = [load(folder) for folder in (o.model, o.compare) if folder]
-    found = [model.translate(o.source, features=o.features or None, beam=o.beam) for model in models]
-    drawn: Translation | Comparison = found[0]
-    if o.compare:
-        short = Path(o.model).name, Path(o.compare).name
-        drawn = compare(found[0], found[1], short if all(short) and short[0] != short[1] else (o.model, o.compare))
-    if o.out:
-        write(drawn, o.out)
-        print("\n".join([*(t.text for t in found), f"written to {o.out}"]))
-        return 0
-    color = terminal_color(sys.stdout, os.environ)
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-    if isinstance(drawn, Comparison):
-        print(comparison_terminal(drawn, color, width))
-    else:
-        print(to_terminal(drawn, color, width, numbers=True))
-        print(f"{drawn.text}   (log-probability {drawn.log_probability:.3f})\n{in_words(drawn)}")
+    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out))
     return 0
 
 
