@@ -88,7 +88,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Explain:
-    """Show which source positions each output token used: a picture of the attention.
+    """Show which source positions each output token used: a picture of the attention, and its entropy, margin and coverage.
 
     jumok explain model attention --out picture.svg
     """
@@ -101,8 +101,10 @@ class Explain:
     """Features of the source, for a model that has them."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
+    compare: str = ""
+    """Another model folder, whose attention on the same text is shown beside this one's."""
     out: str = ""
-    """File to write: .svg, .html, .png, .pdf, .csv or .json. Default: a heatmap in the terminal."""
+    """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
 
 @dataclass(frozen=True)
@@ -261,19 +263,9 @@ def evaluate(o: Evaluate) -> int:
 
 
 def explain(o: Explain) -> int:
-    from jumok.explain import terminal_color, to_terminal, write
-    from jumok.runtime import load
+    from jumok.explain.showing import show
 
-    t = load(o.model).translate(o.source, features=o.features or None, beam=o.beam)
-    if o.out:
-        write(t, o.out)
-        print(f"{t.text}\nwritten to {o.out}")
-    else:
-        import shutil
-
-        width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-        print(to_terminal(t, terminal_color(sys.stdout, os.environ), width))
-        print(f"{t.text}   (log-probability {t.log_probability:.3f})")
+    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out))
     return 0
 
 

@@ -145,6 +145,30 @@ def test_explain_draws_and_writes(run, model_folder, tmp_path):
     assert status == 2 and "no attention weights" in err
 
 
+def test_explain_shows_entropy_margin_and_coverage(run, model_folder):
+    _, out, _ = run("explain", model_folder, "cat")
+    head, *_, foot, text, words = out.rstrip("\n").split("\n")
+    assert head.split() == ["c", "a", "t", "</s>", "bits", "margin"] and foot.split()[0] == "sum" and len(foot.split()) == 5
+    assert "log-probability" in text and words.startswith("entropy")
+
+
+def test_explain_compares_two_models(run, model_folder, tmp_path):
+    status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder)
+    assert status == 0 and out.split("\n")[1].split()[-1] == "apart" and "is 0.00 apart" in out
+    (tmp_path / "other").symlink_to(model_folder)
+    _, out, _ = run("explain", model_folder, "cat", "--compare", tmp_path / "other")
+    assert out.split("\n")[0].split() == ["model", "other"]  # by their folders' names, where these differ
+    for suffix in (".svg", ".html", ".csv", ".json"):
+        status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / f"c{suffix}")
+        assert status == 0 and out.endswith(f"c{suffix}\n") and (tmp_path / f"c{suffix}").stat().st_size > 100
+    status, _, err = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / "c.png")
+    assert status == 2 and "one of .svg, .html, .csv, .json was wanted for a comparison" in err
+    status, out, err = run("explain", model_folder, "cat", "--compare", tmp_path / "absent")
+    assert status == 2 and "absent" in err and not out
+    status, _, err = run("explain", model_folder, "  ", "--compare", model_folder)
+    assert status == 2 and "no attention weights" in err
+
+
 def test_info(run, model_folder):
     status, out, _ = run("info", model_folder)
     assert status == 0 and "dot: h_t · h̄_s" in out

@@ -162,7 +162,7 @@ def test_html_is_in_balance_and_lets_no_token_in_as_markup(t: Translation) -> No
         assert page.tags.count("svg") == 1
         assert "script" not in page.tags
         assert page.tags.count("html") == whole
-        assert len(page.rows) == (len(t.tokens) + 1) * whole
+        assert len(page.rows) == (len(t.tokens) + 1 + len(t.source_tokens) + 1) * whole
 
 
 def test_html_escapes() -> None:
@@ -171,10 +171,17 @@ def test_html_escapes() -> None:
     assert "&lt;script&gt;" in page and "&amp;" in page
 
 
-def test_html_table_names_the_top_sources_and_entropy() -> None:
+def test_html_tables_name_the_top_sources_and_the_numbers() -> None:
     page = Page(to_html(small()))
-    assert page.rows[1] == "1Xa 75 %, b 20 %, </s> 5 %0.69"
-    assert page.rows[2] == "2</s></s> 65 %, b 35 %, a 0 %0.65"
+    assert page.rows[1] == "1Xa 75 %, b 20 %, </s> 5 %0.9955 %"
+    assert page.rows[2] == "2</s></s> 65 %, b 35 %, a 0 %0.9330 %"
+    assert page.rows[4:] == ["1a0.7575 %", "2b0.5535 %", "3</s>0.7065 %"]
+
+
+def test_svg_labels_tell_the_numbers_when_pointed_at() -> None:
+    tips = [title.text for title in ET.fromstring(to_svg(small())).iter(f"{SVG}title")][1:]  # the first is the picture's
+    assert tips[:3] == ["a: coverage 0.75", "b: coverage 0.55", "</s>: coverage 0.70"]
+    assert tips[3:5] == ["X: entropy 0.99 bits, margin 0.55", "</s>: entropy 0.93 bits, margin 0.30"]
 
 
 def test_html_keeps_right_to_left_text_apart() -> None:
@@ -258,7 +265,7 @@ def test_half_a_character_is_a_clear_error_in_text_and_fine_in_json(tmp_path: Pa
 def test_csv_file_keeps_its_line_ends(tmp_path: Path) -> None:
     write(planted(["a\r\nb"], ["x"], [[1.0]]), tmp_path / "a.csv")
     rows = list(csv.reader(io.StringIO((tmp_path / "a.csv").read_bytes().decode(), newline="")))
-    assert rows == [["", "a\r\nb"], ["x", "1.0"]]
+    assert [row[:2] for row in rows] == [["", "a\r\nb"], ["x", "1.0"], ["coverage", "1.0"]]
 
 
 def test_without_matplotlib_png_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

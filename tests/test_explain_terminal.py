@@ -36,6 +36,20 @@ def test_ascii_is_what_is_drawn_by_hand() -> None:
     ]
 
 
+def test_numbers_stand_beside_and_below() -> None:
+    assert to_terminal(small(), numbers=True).split("\n") == [
+        "      a   b  </s>  bits margin",
+        "   X ████░░░░░░░░░ 0.99    55%",
+        "</s>     ▒▒▒▒▓▓▓▓▓ 0.93    30%",
+        " sum  .8  .5  .7              ",
+    ]
+
+
+def test_coverage_is_short() -> None:
+    t = planted(["a", "b", "c"], ["X"] * 30, [[0.5, 0.46, 0.04]] * 30)
+    assert to_terminal(t, numbers=True).split("\n")[-1].split() == ["sum", "15", "14", "1.2"]
+
+
 def test_truecolor_has_the_colour_of_each_weight_behind_its_percent() -> None:
     line = to_terminal(small(), "truecolor").split("\n")[1]
     cells = re.findall("\x1b\\[48;2;(\\d+);(\\d+);(\\d+)m\x1b\\[38;2;(\\d+);(\\d+);(\\d+)m([^\x1b]*)", line)
@@ -48,9 +62,9 @@ def test_truecolor_has_the_colour_of_each_weight_behind_its_percent() -> None:
     assert line.rstrip().endswith("\x1b[0m")
 
 
-@given(translations(), st.sampled_from(COLORS), st.one_of(st.none(), st.integers(20, 100)))
-def test_every_line_has_the_same_width_and_stays_within(t, color, width) -> None:
-    drawn = STYLE.sub("", to_terminal(t, color, width))
+@given(translations(), st.sampled_from(COLORS), st.one_of(st.none(), st.integers(20, 100)), st.booleans())
+def test_every_line_has_the_same_width_and_stays_within(t, color, width, numbers) -> None:
+    drawn = STYLE.sub("", to_terminal(t, color, width, numbers))
     assert "\x1b" not in drawn  # a token cannot steer the terminal
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in drawn.replace("\n", ""))
     widths = {wcswidth(line) for line in drawn.split("\n")}

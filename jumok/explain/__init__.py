@@ -1,4 +1,5 @@
-"""What attention did: drawn (terminal, SVG, HTML, PNG, CSV, JSON, all from one `Translation`), and as links of given pairs.
+"""What attention did: drawn (terminal, SVG, HTML, PNG, CSV, JSON, all from one `Translation`, or two compared), in numbers,
+and as links of given pairs.
 
 Names are looked up on first use, so that `jumok translate --json` loads no drawing.
 """
@@ -10,28 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jumok.explain.aligning import Aligned, align, align_both, links_json, pharaoh
-    from jumok.explain.alignment import METHODS, best_path, entropy, hard_links, unit_links
+    from jumok.explain.alignment import METHODS, best_path, hard_links, unit_links
+    from jumok.explain.comparison import Comparison, compare, comparison_csv, comparison_json
     from jumok.explain.data import from_json, to_csv, to_json, to_json_line
-    from jumok.explain.files import WRITERS, write
+    from jumok.explain.files import COMPARISON_WRITERS, WRITERS, write
     from jumok.explain.html import to_html
     from jumok.explain.png import to_png
+    from jumok.explain.side_by_side import comparison_html, comparison_svg, comparison_terminal
+    from jumok.explain.spread import coverage, entropy, entropy_bits, in_words, margin, total_variation, unseen
     from jumok.explain.svg import to_svg
     from jumok.explain.symmetry import COMBINE, grow_diagonal
     from jumok.explain.terminal import terminal_color, to_terminal
 
 __all__ = [
     "COMBINE",
+    "COMPARISON_WRITERS",
     "METHODS",
     "WRITERS",
     "Aligned",
+    "Comparison",
     "align",
     "align_both",
     "best_path",
+    "compare",
+    "comparison_csv",
+    "comparison_html",
+    "comparison_json",
+    "comparison_svg",
+    "comparison_terminal",
+    "coverage",
     "entropy",
+    "entropy_bits",
     "from_json",
     "grow_diagonal",
     "hard_links",
+    "in_words",
     "links_json",
+    "margin",
     "pharaoh",
     "terminal_color",
     "to_csv",
@@ -41,23 +57,37 @@ __all__ = [
     "to_png",
     "to_svg",
     "to_terminal",
+    "total_variation",
     "unit_links",
+    "unseen",
     "write",
 ]
 
 _MODULES = {
     "Aligned": "aligning",
     "COMBINE": "symmetry",
+    "COMPARISON_WRITERS": "files",
+    "Comparison": "comparison",
     "METHODS": "alignment",
     "WRITERS": "files",
     "align": "aligning",
     "align_both": "aligning",
     "best_path": "alignment",
-    "entropy": "alignment",
+    "compare": "comparison",
+    "comparison_csv": "comparison",
+    "comparison_html": "side_by_side",
+    "comparison_json": "comparison",
+    "comparison_svg": "side_by_side",
+    "comparison_terminal": "side_by_side",
+    "coverage": "spread",
+    "entropy": "spread",
+    "entropy_bits": "spread",
     "from_json": "data",
     "grow_diagonal": "symmetry",
     "hard_links": "alignment",
+    "in_words": "spread",
     "links_json": "aligning",
+    "margin": "spread",
     "pharaoh": "aligning",
     "terminal_color": "terminal",
     "to_csv": "data",
@@ -67,7 +97,9 @@ _MODULES = {
     "to_png": "png",
     "to_svg": "svg",
     "to_terminal": "terminal",
+    "total_variation": "spread",
     "unit_links": "alignment",
+    "unseen": "spread",
     "write": "files",
 }
 

@@ -1,4 +1,4 @@
-"""Attention weights as numbers to work with: hard links, a monotone path, and how spread out each step's attention is.
+"""Attention weights as links: the source position of each output token, a monotone path, and words for subwords.
 
 Letters: T output steps, S source positions; weights [T, S], rows sum to 1.
 """
@@ -28,12 +28,6 @@ def weights_of(translation: Translation) -> np.ndarray:
 def hard_links(weights: np.ndarray) -> list[tuple[int, int]]:
     """Each output step j linked to the source position i that it weighed most: [(i, j)], T links, first i among equals."""
     return [(int(i), j) for j, i in enumerate(weights.argmax(axis=1))]
-
-
-def entropy(weights: np.ndarray) -> np.ndarray:
-    """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all alike)."""
-    a = weights.astype(np.float64)
-    return -(a * np.log(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
 
 
 def best_path(weights: np.ndarray) -> np.ndarray:

@@ -1,5 +1,8 @@
 """A translation as data: CSV of the weights, and JSON (schema jumok.translation/1) there and back.
 
+Keys may be added within a version of the schema, never change: readers pass over those they do not know. `attention`, what
+the weights come to, was added so; it is written, and made anew from the weights when read.
+
 Letters: T output steps, S source positions.
 """
 
@@ -15,6 +18,7 @@ import numpy as np
 
 from jumok.errors import DataError
 from jumok.explain.alignment import weights_of
+from jumok.explain.spread import coverage, entropy_bits, margin, unseen
 from jumok.runtime.translation import Translation
 
 SCHEMA = "jumok.translation/1"
@@ -25,14 +29,19 @@ _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 def to_csv(translation: Translation) -> str:
     """RFC 4180 text: a header of an empty cell and S source tokens, then T rows of a token and its S weights.
 
-    Tokens stand as they are; weights with as many digits as float32 needs to be read back the same.
+    After these, by their place, two more columns, entropy (bits) and margin of each step, and one more row, the coverage of
+    each source token. Tokens stand as they are; weights with as many digits as float32 needs to be read back the same.
     Raises JumokError where the translation has no weights.
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["", *translation.source_tokens])
-    for token, row in zip(translation.tokens, weights_of(translation), strict=True):
-        writer.writerow([token, *(_shortest(weight) for weight in row)])
+    weights = weights_of(translation)
+    numbers = attention_dict(weights)
+    assert numbers is not None
+    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin"])
+    for t, token in enumerate(translation.tokens):
+        writer.writerow([token, *map(_shortest, weights[t]), numbers["entropy_bits"][t], numbers["margin"][t]])
+    writer.writerow(["coverage", *numbers["coverage"], "", ""])
     return out.getvalue()
 
 
@@ -40,7 +49,18 @@ def _shortest(weight: np.float32) -> str:
     return str(np.float32(weight))
 
 
-def _to_dict(translation: Translation) -> dict[str, Any]:
+def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
+    """What weights [T, S] come to, to six digits: entropy_bits and margin of each step [T], coverage of each source position [S],
+    and unseen_share, of the positions that were never looked at."""
+    if weights is None:
+        return None
+    found = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
+    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
+    return {**lists, "unseen_share": round(float(unseen(weights).mean()), 6)}
+
+
+def to_dict(translation: Translation) -> dict[str, Any]:
+    """What JSON holds of a translation."""
     weights = translation.weights
     return {
         "source": translation.source,
@@ -48,25 +68,30 @@ def _to_dict(translation: Translation) -> dict[str, Any]:
         "source_tokens": list(translation.source_tokens),
         "tokens": list(translation.tokens),
         "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
+        "attention": attention_dict(weights),
         "log_probability": float(translation.log_probability),
         "score": float(translation.score),
         "finished": translation.finished,
-        "alternatives": [_to_dict(alternative) for alternative in translation.alternatives],
+        "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
     }
 
 
 def to_json_line(translation: Translation) -> str:
     """As `to_json`, on one line and without its newline: one of `jumok translate --json`."""
-    data = {"schema": SCHEMA, **_to_dict(translation)}
+    data = {"schema": SCHEMA, **to_dict(translation)}
     return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def to_json(translation: Translation) -> str:
     """JSON to read and compare: a key a line, a row of weights a line.
 
-    `weights` is null where there are none; alternatives have the same keys, without `schema`.
+    `weights` and `attention` are null where there are none; alternatives have the same keys, without `schema`.
     """
-    data = {"schema": SCHEMA, **_to_dict(translation)}
+    return laid_out({"schema": SCHEMA, **to_dict(translation)})
+
+
+def laid_out(data: dict[str, Any]) -> str:
+    """An object as JSON for the eye: a key a line, and a line for each item of a list of lists or objects."""
     return "{\n" + ",\n".join(f' "{key}": {_laid_out(value)}' for key, value in data.items()) + "\n}\n"
 
 

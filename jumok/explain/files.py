@@ -1,21 +1,26 @@
-"""Writes a translation into a file; the file's suffix chooses the form; the table WRITERS."""
+"""Writes a translation, or two compared, into a file whose suffix chooses the form; the tables WRITERS, COMPARISON_WRITERS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jumok.errors import ConfigError, JumokError
+from jumok.explain.comparison import Comparison, comparison_csv, comparison_json
 from jumok.explain.data import to_csv, to_json
 from jumok.explain.html import to_html
 from jumok.explain.png import to_png
+from jumok.explain.side_by_side import comparison_html, comparison_svg
 from jumok.explain.svg import to_svg
 from jumok.runtime.translation import Translation
 
+Drawn = TypeVar("Drawn", Translation, Comparison)
 
-def _text(draw: Callable[[Translation], str]) -> Callable[[Translation, Path], None]:
-    def write_text(translation: Translation, path: Path) -> None:
-        path.write_text(draw(translation), encoding="utf-8", newline="")  # newline: a CSV brings its own \r\n
+
+def _text(draw: Callable[[Drawn], str]) -> Callable[[Drawn, Path], None]:
+    def write_text(drawn: Drawn, path: Path) -> None:
+        path.write_text(draw(drawn), encoding="utf-8", newline="")  # newline: a CSV brings its own \r\n
 
     return write_text
 
@@ -30,18 +35,28 @@ WRITERS: dict[str, Callable[[Translation, Path], None]] = {
 }
 
 
-def write(translation: Translation, path: str | Path) -> None:
+COMPARISON_WRITERS: dict[str, Callable[[Comparison, Path], None]] = {
+    ".svg": _text(comparison_svg),
+    ".html": _text(comparison_html),
+    ".csv": _text(comparison_csv),
+    ".json": _text(comparison_json),
+}
+
+
+def write(drawn: Translation | Comparison, path: str | Path) -> None:
     """Writes the file, over one that is there.
 
-    Raises ConfigError (a suffix not in WRITERS), MissingExtra (.png, .pdf without matplotlib), JumokError (no weights, or the
-    path cannot be written).
+    Raises ConfigError (a suffix not in WRITERS, or for a comparison not in COMPARISON_WRITERS), MissingExtra (.png, .pdf without
+    matplotlib), JumokError (no weights, or the path cannot be written).
     """
     path = Path(path)
-    writer = WRITERS.get(path.suffix.lower())
+    writers: dict[str, Callable[[Any, Path], None]] = WRITERS if isinstance(drawn, Translation) else COMPARISON_WRITERS
+    writer = writers.get(path.suffix.lower())
     if writer is None:
-        raise ConfigError(f"{path}: the suffix {path.suffix!r} came; one of {', '.join(WRITERS)} was wanted")
+        kind = "" if isinstance(drawn, Translation) else " for a comparison"
+        raise ConfigError(f"{path}: the suffix {path.suffix!r} came; one of {', '.join(writers)} was wanted{kind}")
     try:
-        writer(translation, path)
+        writer(drawn, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise JumokError(f"{path}: cannot be written ({reason}); give a path in a folder that exists and is yours") from error

@@ -1,4 +1,4 @@
-"""A translation as HTML: a page, or the fragment a notebook shows; the SVG and a table of what each token looked at."""
+"""A translation as HTML: a page, or the fragment a notebook shows; the SVG and tables of what looked at what."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from html import escape
 
 import numpy as np
 
-from jumok.explain.alignment import entropy, weights_of
+from jumok.explain.alignment import weights_of
 from jumok.explain.labels import label
+from jumok.explain.spread import coverage, entropy_bits, in_words, margin
 from jumok.explain.svg import to_svg
 from jumok.runtime.translation import Translation
 
@@ -39,33 +40,48 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
             return f"<div><p>{line}</p><p><small>no attention weights to draw</small></p></div>"
         return f"<div><p>{line}</p>{to_svg(translation)}</div>"
     weights = weights_of(translation)
-    title = _text(f"{translation.source} → {translation.text}")
+    return page(
+        f"{translation.source} → {translation.text}",
+        f"""<h1>{_line(translation)}</h1>
+<p><small>log probability {translation.log_probability:.3f} · score {translation.score:.3f}{_ending(translation)}</small></p>
+<p><small>{escaped(in_words(translation))}</small></p>
+<figure>
+{to_svg(translation)}</figure>
+<h2>What each token looked at</h2>
+<table>
+<thead><tr><th>step</th><th>output</th><th>source tokens, most attention first</th><th>entropy (bits)</th><th>margin</th></tr></thead>
+<tbody>
+{_rows(translation, weights)}
+</tbody>
+</table>
+<h2>How much each source token was looked at</h2>
+<table>
+<thead><tr><th>position</th><th>source</th><th>coverage (sum of its weights)</th><th>largest weight</th></tr></thead>
+<tbody>
+{_covered(translation, weights)}
+</tbody>
+</table>
+""",
+    )
+
+
+def page(title: str, body: str) -> str:
+    """A whole page; `title` is escaped here."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · attention</title>
+<title>{escaped(title)} · attention</title>
 <style>{STYLE}</style>
 </head>
 <body>
-<h1>{_line(translation)}</h1>
-<p><small>log probability {translation.log_probability:.3f} · score {translation.score:.3f}{_ending(translation)}</small></p>
-<figure>
-{to_svg(translation)}</figure>
-<h2>What each token looked at</h2>
-<table>
-<thead><tr><th>step</th><th>output</th><th>source tokens, most attention first</th><th>entropy (nats)</th></tr></thead>
-<tbody>
-{_rows(translation, weights)}
-</tbody>
-</table>
-</body>
+{body}</body>
 </html>
 """
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Escaped; control characters and lone surrogates, which HTML forbids, become visible."""
     forbidden = ("Cc", "Cs", "Cn")
     return escape("".join(label(c) if unicodedata.category(c) in forbidden and c not in "\t\n" else c for c in text))
@@ -73,8 +89,8 @@ def _text(text: str) -> str:
 
 def _line(translation: Translation) -> str:
     return (
-        f'<bdi dir="auto">{_text(translation.source)}</bdi> <span class="to">→</span> '
-        f'<bdi dir="auto"><strong>{_text(translation.text)}</strong></bdi>'
+        f'<bdi dir="auto">{escaped(translation.source)}</bdi> <span class="to">→</span> '
+        f'<bdi dir="auto"><strong>{escaped(translation.text)}</strong></bdi>'
     )
 
 
@@ -82,15 +98,27 @@ def _ending(translation: Translation) -> str:
     return "" if translation.finished else " · cut at the length limit"
 
 
-def _token(token: str) -> str:
-    return f'<bdi class="token">{_text(label(token))}</bdi>'
+def token_html(token: str) -> str:
+    return f'<bdi class="token">{escaped(label(token))}</bdi>'
+
+
+def looked_at(translation: Translation, t: int) -> str:
+    """The source tokens that step t weighed most, with percents."""
+    weights = weights_of(translation)[t]
+    best = np.argsort(-weights, kind="stable")[:TOP]
+    return ", ".join(f"{token_html(translation.source_tokens[s])} {100 * weights[s]:.0f} %" for s in best)
 
 
 def _rows(translation: Translation, weights: np.ndarray) -> str:
-    spread = entropy(weights)
-    rows = []
-    for t, token in enumerate(translation.tokens):
-        best = np.argsort(-weights[t], kind="stable")[:TOP]
-        looked = ", ".join(f"{_token(translation.source_tokens[s])} {100 * weights[t, s]:.0f} %" for s in best)
-        rows.append(f"<tr><td>{t + 1}</td><td>{_token(token)}</td><td>{looked}</td><td>{spread[t]:.2f}</td></tr>")
-    return "\n".join(rows)
+    return "\n".join(
+        f"<tr><td>{t + 1}</td><td>{token_html(token)}</td><td>{looked_at(translation, t)}</td><td>{bits:.2f}</td>"
+        f"<td>{100 * share:.0f} %</td></tr>"
+        for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy_bits(weights), margin(weights), strict=True))
+    )
+
+
+def _covered(translation: Translation, weights: np.ndarray) -> str:
+    return "\n".join(
+        f"<tr><td>{s + 1}</td><td>{token_html(token)}</td><td>{share:.2f}</td><td>{100 * weights[:, s].max(initial=0):.0f} %</td></tr>"
+        for s, (token, share) in enumerate(zip(translation.source_tokens, coverage(weights), strict=True))
+    )

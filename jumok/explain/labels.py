@@ -59,6 +59,11 @@ def _joins(c: str) -> bool:
     return c != "" and unicodedata.category(c)[0] in "LMS"
 
 
+def visible(text: str) -> str:
+    """A whole line for the eye: plain blanks stay, the rest as in a label."""
+    return " ".join(label(part) for part in text.split(" ") if part) or "∅"
+
+
 def is_special(token: str) -> bool:
     """Whether the model put the token there, rather than the text: `</s>`, `<unk>`, a feature such as ‹V›."""
     return token in (END, "<s>", "<unk>", "<pad>") or (len(token) > 2 and token[0] == "‹" and token[-1] == "›")

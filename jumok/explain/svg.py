@@ -6,14 +6,15 @@ Letters: T output steps (rows), S source positions (columns).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
 from xml.sax.saxutils import escape
 
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, hexadecimal, text_on
-from jumok.explain.labels import columns, is_special, label, shorten
+from jumok.explain.labels import columns, is_special, label, shorten, visible
+from jumok.explain.spread import coverage, entropy_bits, in_words, margin
 from jumok.runtime.translation import Translation
 
 CELL = 28
@@ -27,7 +28,8 @@ HEADING = 52
 LEGEND_HEIGHT = 46
 LEGEND_WIDTH = 160
 NARROWEST = 320
-PANEL, FRAME, INK, MUTED = "#ffffff", "#d5dfe2", "#10242c", "#5b6f77"
+NUMBER = 46  # width of a column of numbers
+PANEL, FRAME, INK, MUTED, BACK = "#ffffff", "#d5dfe2", "#10242c", "#5b6f77", "#f6f9fa"
 LABEL_FONTS = (
     "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono', "
     "'Noto Sans Mono CJK KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', 'Hiragino Sans', 'Yu Gothic', "
@@ -52,36 +54,84 @@ class Layout:
 def to_svg(translation: Translation) -> str:
     """One `<svg>` element, without an XML declaration, so that it can also stand in HTML.
 
-    A tooltip on each cell names both tokens and the weight; cells of 10 % and more show their percents.
+    A tooltip on each cell names both tokens and the weight; cells of 10 % and more show their percents. Tooltips on the labels
+    tell each step's entropy and margin, and each source token's coverage. Raises JumokError where there are no weights.
+    """
+    lay, parts = panel(translation)
+    return whole(lay.width, lay.height, f"Attention: {translation.source} → {translation.text}", about(translation), parts)
+
+
+def whole(width: float, height: float, title: str, description: str, parts: list[str]) -> str:
+    """A picture of these parts, as one `<svg>` element."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" style="max-width:100%;height:auto">'
+    )
+    return "\n".join([head, f"<title>{safe(title)}</title>", f"<desc>{safe(description)}</desc>", *parts, "</svg>"]) + "\n"
+
+
+def about(translation: Translation) -> str:
+    """The picture for those who cannot see it."""
+    T, S = len(translation.tokens), len(translation.source_tokens)
+    return f"{T} output tokens by {S} source tokens; darker is more attention; {in_words(translation)}."
+
+
+def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None = None) -> tuple[Layout, list[str]]:
+    """The picture in its frame, its corner at (0, 0), and how large it is; `numbers`: T texts under each heading, to the right.
+
     Raises JumokError where the translation has no weights.
     """
     weights = weights_of(translation)
+    numbers = numbers or {}
     head = [shorten(label(token), LONGEST) for token in translation.source_tokens]
     side = [shorten(label(token), LONGEST) for token in translation.tokens]
-    lay = _layout(head, side)
+    lay = _layout(head, side, len(numbers))
+    summed = [f"coverage {share:.2f}" for share in coverage(weights)]
+    spread = [
+        f"entropy {bits:.2f} bits, margin {m:.2f}" for bits, m in zip(entropy_bits(weights), margin(weights), strict=True)
+    ]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {lay.width:.0f} {lay.height:.0f}" '
-        f'width="{lay.width:.0f}" height="{lay.height:.0f}" style="max-width:100%;height:auto">',
-        f"<title>Attention: {_safe(translation.source)} → {_safe(translation.text)}</title>",
-        f"<desc>{len(side)} output tokens by {len(head)} source tokens; darker is more attention.</desc>",
-        f'<rect x="0.5" y="0.5" width="{lay.width - 1:.0f}" height="{lay.height - 1:.0f}" rx="10" '
-        f'fill="{PANEL}" stroke="{FRAME}"/>',
-        *_heading(translation, lay),
+        frame(lay.width, lay.height),
+        *heading(translation, lay.width),
         f'<g font-family="{LABEL_FONTS}" font-size="{FONT}" fill="{INK}" xml:space="preserve">',
-        *_top_labels(translation.source_tokens, head, lay),
-        *_side_labels(translation.tokens, side, lay),
+        *_hinted(translation.source_tokens, summed, _top_labels(translation.source_tokens, head, lay)),
+        *_hinted(translation.tokens, spread, _side_labels(translation.tokens, side, lay)),
         "</g>",
+        *_numbers(numbers, lay),
         f'<g font-family="{TEXT_FONTS}" font-size="10" text-anchor="middle">',
     ]
-    sources = [_safe(label(token)) for token in translation.source_tokens]
+    sources = [safe(label(token)) for token in translation.source_tokens]
     for t, token in enumerate(translation.tokens):
-        target = _safe(label(token))
+        target = safe(label(token))
         for s, weight in enumerate(weights[t].tolist()):
             parts.append(_cell(lay.left + CELL * s, lay.top + CELL * t, weight, f"{target} ← {sources[s]}: {weight:.3f}"))
-    return "\n".join([*parts, "</g>", *_legend(lay), "</svg>"]) + "\n"
+    return lay, [*parts, "</g>", *_legend(lay)]
 
 
-def _safe(text: str) -> str:
+def frame(width: float, height: float) -> str:
+    """The light panel that a picture stands on."""
+    size = f'width="{width - 1:.0f}" height="{height - 1:.0f}"'
+    return f'<rect x="0.5" y="0.5" {size} rx="10" fill="{PANEL}" stroke="{FRAME}"/>'
+
+
+def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -> Iterator[str]:
+    """Each label with a tooltip: the whole token, and its number."""
+    for token, hint, text in zip(tokens, hints, texts, strict=True):
+        yield f"<g><title>{safe(label(token))}: {hint}</title>{text}</g>"
+
+
+def _numbers(numbers: Mapping[str, Sequence[str]], lay: Layout) -> Iterator[str]:
+    """Columns of numbers to the right of the grid."""
+    yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{MUTED}" text-anchor="end">'
+    for k, (name, texts) in enumerate(numbers.items()):
+        x = lay.left + lay.grid_width + NUMBER * (k + 1)
+        yield f'<text x="{x:g}" y="{lay.top - 8:g}">{safe(name)}</text>'
+        for t, text in enumerate(texts):
+            yield f'<text x="{x:g}" y="{lay.top + CELL * (t + 0.5) + 4:g}">{safe(text)}</text>'
+    yield "</g>"
+
+
+def safe(text: str) -> str:
     """Escaped for XML, in attributes as well; what XML 1.0 forbids even escaped is replaced."""
     allowed = (
         c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "\ufffd" for c in text
@@ -89,12 +139,12 @@ def _safe(text: str) -> str:
     return escape("".join(allowed), {'"': "&quot;"})
 
 
-def _layout(head: list[str], side: list[str]) -> Layout:
+def _layout(head: list[str], side: list[str], numbers: int) -> Layout:
     """Labels of up to 4 columns lie over their cells; if one is longer, all but the shortest are turned."""
     turned = max(map(columns, head)) > 4
     left = MARGIN + ADVANCE * max(map(columns, side)) + 10
     top: float = HEADING + FONT + 16
-    right = left + CELL * len(head)
+    right = left + CELL * len(head) + NUMBER * numbers
     reach = right
     if turned:
         top = HEADING + FONT + 8 + ADVANCE * max(map(columns, head)) * sin(radians(ANGLE))
@@ -110,21 +160,16 @@ def _layout(head: list[str], side: list[str]) -> Layout:
     )
 
 
-def _heading(translation: Translation, lay: Layout) -> Iterator[str]:
+def heading(translation: Translation, width: float) -> Iterator[str]:
     """Source and text over the picture, cut to its width; each kept apart, so that Hebrew does not turn the line around."""
-    room = int((lay.width - 2 * MARGIN) / 8.5) - 3
-    text = shorten(_visible(translation.text), max(room // 2, room - columns(_visible(translation.source))))
-    source = shorten(_visible(translation.source), room - columns(text))
+    room = int((width - 2 * MARGIN) / 8.5) - 3
+    text = shorten(visible(translation.text), max(room // 2, room - columns(visible(translation.source))))
+    source = shorten(visible(translation.source), room - columns(text))
     yield (
         f'<text x="{MARGIN}" y="{MARGIN + 14}" font-family="{TEXT_FONTS}" font-size="15" font-weight="600" fill="{INK}">'
-        f'<tspan unicode-bidi="isolate">{_safe(source)}</tspan> <tspan fill="{MUTED}" font-weight="400">→</tspan> '
-        f'<tspan unicode-bidi="isolate">{_safe(text)}</tspan></text>'
+        f'<tspan unicode-bidi="isolate">{safe(source)}</tspan> <tspan fill="{MUTED}" font-weight="400">→</tspan> '
+        f'<tspan unicode-bidi="isolate">{safe(text)}</tspan></text>'
     )
-
-
-def _visible(text: str) -> str:
-    """A whole line for the eye: plain blanks stay, the rest as in a label."""
-    return " ".join(label(part) for part in text.split(" ") if part) or "∅"
 
 
 def _muted(token: str) -> str:
@@ -136,16 +181,16 @@ def _top_labels(tokens: tuple[str, ...], labels: list[str], lay: Layout) -> Iter
     for s, (token, text) in enumerate(zip(tokens, labels, strict=True)):
         x = lay.left + CELL * (s + 0.5)
         if lay.turned and columns(text) > 2:
-            yield f'<text transform="translate({x + 4:g} {y + 2:g}) rotate(-{ANGLE})"{_muted(token)}>{_safe(text)}</text>'
+            yield f'<text transform="translate({x + 4:g} {y + 2:g}) rotate(-{ANGLE})"{_muted(token)}>{safe(text)}</text>'
         else:
             small = ' font-size="10"' if columns(text) > 3 else ""
-            yield f'<text x="{x:g}" y="{y:g}" text-anchor="middle"{small}{_muted(token)}>{_safe(text)}</text>'
+            yield f'<text x="{x:g}" y="{y:g}" text-anchor="middle"{small}{_muted(token)}>{safe(text)}</text>'
 
 
 def _side_labels(tokens: tuple[str, ...], labels: list[str], lay: Layout) -> Iterator[str]:
     for t, (token, text) in enumerate(zip(tokens, labels, strict=True)):
         y = lay.top + CELL * (t + 0.5) + 0.35 * FONT
-        yield f'<text x="{lay.left - 10:g}" y="{y:g}" text-anchor="end"{_muted(token)}>{_safe(text)}</text>'
+        yield f'<text x="{lay.left - 10:g}" y="{y:g}" text-anchor="end"{_muted(token)}>{safe(text)}</text>'
 
 
 def _cell(x: float, y: float, weight: float, tooltip: str) -> str:

@@ -6,6 +6,7 @@ Letters: T output steps (rows), S source positions (columns).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TextIO
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, text_on
 from jumok.explain.labels import clusters, columns, is_rtl, label, shorten
+from jumok.explain.spread import coverage, entropy_bits, margin
 from jumok.runtime.translation import Translation
 
 TerminalColor = Literal["truecolor", "plain", "ascii"]
@@ -20,6 +22,7 @@ TerminalColor = Literal["truecolor", "plain", "ascii"]
 LONGEST = 16  # columns of a label at most
 TALLEST = 10  # lines of a vertical label at most
 CELL = 3
+FOOT = "sum"
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.05, "░"), (0.0, " "))
 RESET = "\x1b[0m"
 LEFT_TO_RIGHT = "\u200e"  # no width; keeps terminals that turn Hebrew and Arabic around from turning the columns around
@@ -38,7 +41,9 @@ def terminal_color(stream: TextIO, environ: Mapping[str, str]) -> TerminalColor:
     return "truecolor" if claims else "plain"
 
 
-def to_terminal(translation: Translation, color: TerminalColor = "plain", width: int | None = None) -> str:
+def to_terminal(
+    translation: Translation, color: TerminalColor = "plain", width: int | None = None, numbers: bool = False
+) -> str:
     """The heatmap as lines of one display width, joined by newlines.
 
     Args:
@@ -46,34 +51,80 @@ def to_terminal(translation: Translation, color: TerminalColor = "plain", width:
         color: "truecolor": background colours with percents; "plain": shades ░▒▓█ from 5, 25, 50 and 75 %; "ascii": tenths.
         width: columns to stay within (down to about 20). Labels are set upright where lying they would not fit, and
             what still does not fit goes on below in further blocks. None: no limit.
+        numbers: entropy (bits) and margin (percent) of each step to the right, and below, as `sum`, each source token's coverage.
     """
+    return "\n".join(draw(translation, color, width, numbers_of(weights_of(translation)) if numbers else None))
+
+
+def numbers_of(weights: np.ndarray) -> dict[str, list[str]]:
+    """What stands to the right of a heatmap: under each heading, T texts."""
+    return {
+        "bits": [f"{bits:.2f}" for bits in entropy_bits(weights)],
+        "margin": [f"{100 * share:.0f}%" for share in margin(weights)],
+    }
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of the picture: heading from top to bottom, width, a text of this width for each step, and the foot."""
+
+    head: list[str]
+    width: int
+    cells: list[str]
+    foot: str
+
+
+def draw(
+    translation: Translation,
+    color: TerminalColor = "plain",
+    width: int | None = None,
+    numbers: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """As `to_terminal`, in lines; `numbers` are columns of T texts with their headings, and bring the row of coverage along."""
     weights = weights_of(translation)
     longest = LONGEST if width is None else min(LONGEST, max(4, width // 3))
     head, side = (
         [_label(token, longest, color) for token in tokens] for tokens in (translation.source_tokens, translation.tokens)
     )
-    gutter = max(map(columns, side)) + 1
+    foot = "" if numbers is None else FOOT
+    gutter = max(columns(text) for text in (*side, foot)) + 1
     room = np.inf if width is None else max(width - gutter, 1)
-    widths = [max(CELL, columns(text) + 1) for text in head]
+    narrowest = CELL if numbers is None else CELL + 1  # room for a coverage of 1.2 and a blank
+    widths = [max(narrowest, columns(text) + 1) for text in head]
+    beside = {name: max(len(text) for text in (name, *texts)) + 1 for name, texts in (numbers or {}).items()}
     stacks = [[text] for text in head]
-    if sum(widths) > room and max(widths) > CELL:
+    if sum(widths) + sum(beside.values()) > room and max(widths) > narrowest:
         stacks = [_upright(text, "~" if color == "ascii" else "…") for text in head]
-        widths = [max(CELL, *map(columns, stack)) for stack in stacks]
+        widths = [max(narrowest, *map(columns, stack)) for stack in stacks]
+    plain = RESET if color == "truecolor" else ""
+    drawn = [
+        _Column(stack, n, [_cell(float(a), n, color) for a in weights[:, s]], "" if numbers is None else _centre(summed, n))
+        for s, (stack, n, summed) in enumerate(zip(stacks, widths, map(_short, coverage(weights)), strict=True))
+    ]
+    for name, texts in (numbers or {}).items():
+        drawn.append(_Column([f"{name:>{beside[name]}}"], beside[name], [plain + f"{t:>{beside[name]}}" for t in texts], ""))
+    blocks = [_block(block, side, gutter, foot, plain) for block in _blocks(drawn, room)]
+    whole = max(size for _, size in blocks)
     lines: list[str] = []
-    lengths: list[int] = []
-    for block in _blocks(widths, room):
-        drawn = [" " * gutter + line for line in _head([stacks[s] for s in block], [widths[s] for s in block])]
-        for t, text in enumerate(side):
-            cells = "".join(_cell(float(weights[t, s]), widths[s], color) for s in block)
-            mark = LEFT_TO_RIGHT if is_rtl(text) else ""
-            drawn.append(
-                " " * (gutter - 1 - columns(text)) + text + mark + " " + cells + (RESET if color == "truecolor" else "")
-            )
-        if lines:
-            drawn.insert(0, " " * (gutter + sum(widths[s] for s in block)))
-        lines += drawn
-        lengths += [gutter + sum(widths[s] for s in block)] * len(drawn)
-    return "\n".join(line + " " * (max(lengths) - length) for line, length in zip(lines, lengths, strict=True))
+    for block, size in blocks:
+        lines += [""] * bool(lines) + [line + " " * (whole - size) for line in block]
+    return [line or " " * whole for line in lines]
+
+
+def _block(block: Sequence[_Column], side: Sequence[str], gutter: int, foot: str, plain: str) -> tuple[list[str], int]:
+    """The lines of some columns beside the output tokens, and how wide they are."""
+    lines = [" " * gutter + line for line in _head([c.head for c in block], [c.width for c in block])]
+    for t, text in enumerate(side):
+        mark = LEFT_TO_RIGHT if is_rtl(text) else ""
+        lines.append(" " * (gutter - 1 - columns(text)) + text + mark + " " + "".join(c.cells[t] for c in block) + plain)
+    if any(c.foot for c in block):
+        lines.append(f"{foot:>{gutter - 1}} " + "".join(f"{c.foot:{c.width}}" for c in block))
+    return lines, gutter + sum(c.width for c in block)
+
+
+def _short(share: float) -> str:
+    """A coverage in at most three columns: .8, 1.2, 12."""
+    return f"{share:.1f}".removeprefix("0") if share < 9.95 else f"{share:.0f}"
 
 
 def _label(token: str, longest: int, color: TerminalColor) -> str:
@@ -84,16 +135,16 @@ def _label(token: str, longest: int, color: TerminalColor) -> str:
     return shorten(text, longest)
 
 
-def _blocks(widths: Sequence[int], room: float) -> list[list[int]]:
-    """Source positions in runs that each fit into the room; a run holds at least one."""
-    blocks: list[list[int]] = [[]]
+def _blocks(drawn: Sequence[_Column], room: float) -> list[list[_Column]]:
+    """The columns in runs that each fit into the room; a run holds at least one."""
+    blocks: list[list[_Column]] = [[]]
     used = 0
-    for s, width in enumerate(widths):
-        if blocks[-1] and used + width > room:
+    for column in drawn:
+        if blocks[-1] and used + column.width > room:
             blocks.append([])
             used = 0
-        blocks[-1].append(s)
-        used += width
+        blocks[-1].append(column)
+        used += column.width
     return blocks
 
 

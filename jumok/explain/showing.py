@@ -1,0 +1,43 @@
+"""One line put through a model, or through two, and what to print of their attention: the work of `jumok explain`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jumok.explain.comparison import compare
+from jumok.explain.files import write
+from jumok.explain.side_by_side import comparison_terminal
+from jumok.explain.spread import in_words
+from jumok.explain.terminal import terminal_color, to_terminal
+from jumok.runtime import load
+
+
+def show(model: str, source: str, features: Sequence[str] = (), beam: int = 1, other: str = "", out: str = "") -> str:
+    """The picture as standard output can show it, with the numbers; or, with `out`, the outputs and that the file is written.
+
+    Args:
+        model, other: model folders; `other` may be "", for none beside the first.
+        source, features, beam: as for `Translator.translate`.
+    """
+    found = [load(folder).translate(source, features=features or None, beam=beam) for folder in (model, other) if folder]
+    drawn = compare(found[0], found[1], _names(model, other)) if other else None
+    if out:
+        write(drawn or found[0], out)
+        return "\n".join([*(t.text for t in found), f"written to {out}"])
+    color = terminal_color(sys.stdout, os.environ)
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+    if drawn:
+        return comparison_terminal(drawn, color, width)
+    (t,) = found
+    picture = to_terminal(t, color, width, numbers=True)
+    return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+    """The folders' own names, where these tell them apart."""
+    one, two = Path(first).name, Path(second).name
+    return (one, two) if one and two and one != two else (first, second)

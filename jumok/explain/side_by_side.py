@@ -1,0 +1,200 @@
+"""A comparison drawn: two heatmaps side by side (in a narrow terminal, one above the other), as text, SVG and HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from jumok.explain import html, svg, terminal
+from jumok.explain.alignment import weights_of
+from jumok.explain.comparison import Comparison, rows, verdict
+from jumok.explain.labels import columns, shorten, visible
+from jumok.explain.spread import entropy_bits, in_words
+from jumok.explain.terminal import TerminalColor
+from jumok.runtime.translation import Translation
+
+GAP = 4  # columns between two pictures in a terminal
+SPACE = 16  # pixels between two pictures
+TEXT_WIDTH = 6.2  # pixels of a column of small text, at most
+LINE = 18
+WORDS = 40  # columns of the words that stand for a picture
+
+Numbers = Callable[[np.ndarray], dict[str, list[str]]]  # weights [T, S] -> under each heading T texts
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
+
+
+def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", width: int | None = None) -> str:
+    """Both pictures with their names, then a line or two on each, and how far apart they are.
+
+    Side by side where `width` (None: no limit) has room for both, else one above the other. The column `apart` of the second
+    is the total variation from the step of the first that wrote the same token. Raises JumokError where neither has weights.
+    """
+    _some_weights(comparison)
+    numbers = _numbers(comparison, terminal.numbers_of)
+    wide = [_drawn(t, color, None, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+    names = [_readable(name, color) for name in comparison.names]
+    sizes = [max(columns(_STYLE.sub("", line)) for line in lines) for lines in wide]
+    if width is None or sum(sizes) + GAP <= width:
+        shown = [shorten(name, size) for name, size in zip(names, sizes, strict=True)]
+        wide = [[name + " " * (size - columns(name)), *lines] for name, size, lines in zip(shown, sizes, wide, strict=True)]
+        height = max(map(len, wide))
+        left, right = ([*lines, *[" " * size] * (height - len(lines))] for lines, size in zip(wide, sizes, strict=True))
+        lines = [a + " " * GAP + b for a, b in zip(left, right, strict=True)]
+    else:
+        narrow = [_drawn(t, color, width, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+        lines = [shorten(names[0], width), *narrow[0], "", shorten(names[1], width), *narrow[1]]
+    for name, translation in zip(names, comparison.translations, strict=True):
+        lines += ["", f"{name}: {_readable(translation.text, color)}   (log-probability {translation.log_probability:.3f})"]
+        lines.append("  " + _readable(in_words(translation), color))
+    return "\n".join([*lines, "", _readable(verdict(comparison), color)])
+
+
+def comparison_svg(comparison: Comparison) -> str:
+    """One `<svg>` element: the two pictures side by side under their names, words below. As `to_svg` in all else.
+
+    Raises JumokError where neither has weights.
+    """
+    _some_weights(comparison)
+    parts: list[str] = []
+    across = highest = 0.0
+    for name, translation, own in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
+        width, height, inside = _panel(translation, own)
+        title = shorten(visible(name), int(width / 9))
+        parts += [f'<g transform="translate({across:.0f} 0)">', _text(title, 4, 20, size=14, ink=svg.INK)]
+        parts += [f'<g transform="translate(0 {SPACE + LINE})">', *inside, "</g>", "</g>"]
+        across += width + SPACE
+        highest = max(highest, SPACE + LINE + height)
+    width = across - SPACE
+    lines = _wrapped(verdict(comparison), int(width / TEXT_WIDTH))
+    parts += [_text(line, 4, highest + LINE * (k + 1)) for k, line in enumerate(lines)]
+    height = highest + LINE * len(lines) + SPACE / 2
+    first, second = comparison.translations
+    return svg.whole(
+        width,
+        height,
+        f"Attention of {comparison.names[0]} and {comparison.names[1]}: {first.source} → {first.text}; {second.text}",
+        f"Two pictures side by side. {verdict(comparison)}.",
+        [f'<rect width="{width:.0f}" height="{height:.0f}" rx="10" fill="{svg.BACK}"/>', *parts],
+    )
+
+
+def comparison_html(comparison: Comparison, whole_page: bool = True) -> str:
+    """HTML that needs nothing from elsewhere: the picture, and both outputs step by step; or, for a notebook, the picture."""
+    if all(translation.weights is None for translation in comparison.translations):
+        picture = ""
+        if whole_page:
+            _some_weights(comparison)
+    else:
+        picture = f"<figure>\n{comparison_svg(comparison)}</figure>\n"
+    outputs = "\n".join(
+        f'<tr><td>{html.escaped(name)}</td><td><bdi dir="auto">{html.escaped(t.text)}</bdi></td>'
+        f"<td>{t.log_probability:.3f}</td><td>{html.escaped(in_words(t))}</td></tr>"
+        for name, t in zip(comparison.names, comparison.translations, strict=True)
+    )
+    body = f"""<table>
+<thead><tr><th>model</th><th>output</th><th>log probability</th><th>attention</th></tr></thead>
+<tbody>
+{outputs}
+</tbody>
+</table>
+{picture}<p>{html.escaped(verdict(comparison))}</p>
+"""
+    if not whole_page:
+        return f"<div>{body}</div>"
+    source = comparison.translations[0].source
+    steps = "\n".join(_row(comparison, *row) for row in rows(comparison))
+    heads = "".join(f"<th>{html.escaped(name)}</th><th>looked at</th><th>bits</th>" for name in comparison.names)
+    return html.page(
+        f"{comparison.names[0]} and {comparison.names[1]} on {source}",
+        f"""<h1><bdi dir="auto">{html.escaped(source)}</bdi></h1>
+{body}<h2>Step by step</h2>
+<table>
+<thead><tr>{heads}<th>apart</th></tr></thead>
+<tbody>
+{steps}
+</tbody>
+</table>
+<p><small>bits: entropy of the step's weights · apart: total variation, 0 alike, 1 nothing in common</small></p>
+""",
+    )
+
+
+def _some_weights(comparison: Comparison) -> None:
+    """Raises JumokError where there is nothing to draw."""
+    if all(translation.weights is None for translation in comparison.translations):
+        weights_of(comparison.translations[0])
+
+
+def _numbers(comparison: Comparison, own: Numbers) -> list[dict[str, list[str]]]:
+    """What stands to the right of each picture; of the second also how far each agreeing step is from the first's."""
+    found: list[dict[str, list[str]]] = [{} if t.weights is None else own(t.weights) for t in comparison.translations]
+    if comparison.distance is not None:
+        apart = [""] * len(comparison.translations[1].tokens)
+        for (_, u), distance in zip(comparison.agree, comparison.distance, strict=True):
+            apart[u] = f"{distance:.2f}"
+        found[1]["apart"] = apart
+    return found
+
+
+def _bits(weights: np.ndarray) -> dict[str, list[str]]:
+    return {"bits": [f"{bits:.2f}" for bits in entropy_bits(weights)]}
+
+
+def _drawn(translation: Translation, color: TerminalColor, width: int | None, numbers: dict[str, list[str]]) -> list[str]:
+    """The heatmap in lines of one width; without weights, words of why there is none."""
+    if translation.weights is not None:
+        return terminal.draw(translation, color, width, numbers)
+    lines = _wrapped(in_words(translation), min(width or WORDS, WORDS))
+    size = max(map(columns, lines))
+    return [line + " " * (size - columns(line)) for line in lines]
+
+
+def _readable(text: str, color: TerminalColor) -> str:
+    return visible(text).encode("ascii", "backslashreplace").decode("ascii") if color == "ascii" else visible(text)
+
+
+def _panel(translation: Translation, numbers: dict[str, list[str]]) -> tuple[float, float, list[str]]:
+    """Width, height and parts of one picture; without weights, words in a frame."""
+    if translation.weights is not None:
+        lay, parts = svg.panel(translation, numbers)
+        return lay.width, lay.height, parts
+    width = svg.NARROWEST
+    lines = _wrapped(in_words(translation), int((width - 2 * svg.MARGIN) / TEXT_WIDTH))
+    height = svg.HEADING + LINE * len(lines) + svg.MARGIN
+    words = [_text(line, svg.MARGIN, svg.HEADING + LINE * (k + 1)) for k, line in enumerate(lines)]
+    return width, height, [svg.frame(width, height), *svg.heading(translation, width), *words]
+
+
+def _text(text: str, x: float, y: float, size: int = 12, ink: str = svg.MUTED) -> str:
+    return (
+        f'<text x="{x:g}" y="{y:g}" font-family="{svg.TEXT_FONTS}" font-size="{size}" fill="{ink}">'
+        f'<tspan unicode-bidi="isolate">{svg.safe(text)}</tspan></text>'
+    )
+
+
+def _wrapped(text: str, limit: int) -> list[str]:
+    """The text in lines of at most `limit` columns, broken at blanks; a longer word is cut."""
+    lines = [""]
+    for word in text.split(" "):
+        word = shorten(word, limit)
+        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > limit:
+            lines.append(word)
+        else:
+            lines[-1] += " " * bool(lines[-1]) + word
+    return lines
+
+
+def _row(comparison: Comparison, t: int | None, u: int | None, distance: float | None) -> str:
+    cells = ""
+    for translation, step in zip(comparison.translations, (t, u), strict=True):
+        if step is None:
+            cells += "<td></td><td></td><td></td>"
+        elif translation.weights is None:
+            cells += f"<td>{html.token_html(translation.tokens[step])}</td><td></td><td></td>"
+        else:
+            bits = entropy_bits(translation.weights[step : step + 1])[0]
+            cells += f"<td>{html.token_html(translation.tokens[step])}</td><td>{html.looked_at(translation, step)}</td>"
+            cells += f"<td>{bits:.2f}</td>"
+    return f"<tr>{cells}<td>{'' if distance is None else f'{distance:.2f}'}</td></tr>"

@@ -1,0 +1,73 @@
+"""How attention is spread, in numbers and words: entropy and margin of each step, coverage of each source position, distance of two.
+
+Letters: T output steps, S source positions; weights [T, S], rows sum to 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jumok.explain.labels import label
+from jumok.runtime.translation import Translation
+
+LEAST = 0.05  # a position that no step gave as much was never looked at: its column stays blank in the terminal's picture
+
+
+def entropy(weights: np.ndarray) -> np.ndarray:
+    """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all alike)."""
+    a = weights.astype(np.float64)
+    return -(a * np.log(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
+
+
+def entropy_bits(weights: np.ndarray) -> np.ndarray:
+    """-Σ_s a_t(s) log₂ a_t(s) for each step: [T] float64, as `entropy` but in bits, which is what is shown: log₂ S at most."""
+    return entropy(weights) / np.log(2)
+
+
+def margin(weights: np.ndarray) -> np.ndarray:
+    """Largest less second largest weight of each step: [T] float64, from 0 (two are first) to 1; S ≥ 1, and alone is 1."""
+    a = np.sort(weights.astype(np.float64), axis=1)
+    return a[:, -1] - a[:, -2] if a.shape[1] > 1 else a[:, -1]
+
+
+def coverage(weights: np.ndarray) -> np.ndarray:
+    """Σ_t a_t(s) for each source position: [S] float64, T in all; 1 is the attention of one whole step (Tu et al. 2016)."""
+    return weights.sum(axis=0, dtype=np.float64)
+
+
+def unseen(weights: np.ndarray, least: float = LEAST) -> np.ndarray:
+    """Where no step gave a source position a weight of `least`: bool [S]; its mean is the share never looked at."""
+    return weights.max(axis=0, initial=0.0) < least
+
+
+def total_variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """½ Σ_s |a_t(s) - b_t(s)| of each row of two of one shape, [T, S]: [T] float64, from 0 (alike) to 1 (nothing in common)."""
+    assert a.shape == b.shape, (a.shape, b.shape)
+    return 0.5 * np.abs(a.astype(np.float64) - b.astype(np.float64)).sum(axis=1)
+
+
+def in_words(translation: Translation) -> str:
+    """What the numbers say of one translation's attention, in words."""
+    weights = translation.weights
+    if weights is None:
+        return missing(translation)
+    if not len(weights):
+        return "nothing was written"
+    left_out = [label(token) for token, out in zip(translation.source_tokens, unseen(weights), strict=True) if out]
+    looked = f"entropy {entropy_bits(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
+    if not left_out:
+        return looked + "every source token was looked at"
+    named = " ".join(left_out[:8]) + " …" * (len(left_out) > 8)
+    share = 100 * len(left_out) / len(translation.source_tokens)
+    return (
+        looked + f"never looked at: {len(left_out)} of {len(translation.source_tokens)} source tokens ({share:.0f} %): {named}"
+    )
+
+
+def missing(translation: Translation) -> str:
+    """Why there is no picture, in words."""
+    if len(translation.source_tokens) == 0:
+        return "no attention: an empty source is not read"
+    if not len(translation.tokens):
+        return "no attention: the source is too long to be read"
+    return "no attention: the model was trained with attention none, its decoder saw the source through its first state alone"
