@@ -43,7 +43,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from jumok.text import Pair, build_codec
 
     text = TextConfig(target_tokenizer="space", joint_vocabulary=False)
-    model = ModelConfig(size="small", embedding=6, hidden=8, score_size=8, readout_size=8, tie="none")
+    model = ModelConfig(attention="general", size="small", embedding=6, hidden=8, score_size=8, readout_size=8, tie="none")
     words = ("attention", "cat", "jumok", "zebra", "quick", "why")
     codec = build_codec([Pair(w, " ".join(w.upper()), (), f"words:{i}") for i, w in enumerate(words, 1)], text)
     parameters = random_parameters(model, len(codec.source.vocabulary), len(codec.target.vocabulary), seed=1)

@@ -171,7 +171,7 @@ def test_explain_compares_two_models(run, model_folder, tmp_path):
 
 def test_info(run, model_folder):
     status, out, _ = run("info", model_folder)
-    assert status == 0 and "dot: h_t · h̄_s" in out
+    assert status == 0 and "general: h_t · W_a h̄_s" in out
     assert json.loads(run("info", model_folder, "--json")[1])["parameters"] > 0
 
 
