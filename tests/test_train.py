@@ -254,7 +254,7 @@ MODELS = {
     "RNN encoder-decoder": {"cell": "rnn", "layers": 2},
     "the source read backwards": {"reverse_source": True, "bidirectional": False},
     "attention `location`": {"attention": "location", "location_length": 6},
-    "attention `general` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
+    "attention `dot` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
     "in a window `local-p` of 10": {"window": "local-p"},
     ", input feeding.": {"input_feeding": True, "layers": 2, "teacher_forcing": "never"},
 }
