@@ -12,12 +12,14 @@ _HOMES = {
     "load": "jumok.runtime",
     "Translation": "jumok.runtime",
     "Translator": "jumok.runtime",
+    "study": "jumok.study",
     "train": "jumok.learn",
     "JumokError": "jumok.errors",
 }
-__all__ = ["JumokError", "Translation", "Translator", "__version__", "load", "train"]
+__all__ = ["JumokError", "Translation", "Translator", "__version__", "load", "study", "train"]
 
 if TYPE_CHECKING:
+    from jumok import study
     from jumok.errors import JumokError
     from jumok.learn import train
     from jumok.runtime import Translation, Translator, load
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'jumok' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return home if _HOMES[name] == f"jumok.{name}" else getattr(home, name)  # the package `study` is itself the function
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
 from jumok import config
-from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig
+from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
 from jumok.console import Bar, opened
 from jumok.errors import ConfigError, DataError, JumokError
 
@@ -145,6 +145,24 @@ class Info:
     """Model folder."""
     json: bool = False
     """JSON instead of lines."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Train and compare: what does attention repair, what does teacher forcing cost? A table, figures and a page in --out.
+
+    jumok study bottleneck --out bottleneck --jobs 2
+    """
+
+    name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful"]]
+    """bottleneck: quality by source length without and with attention. gradients: how much of the loss reaches the first
+    token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth?"""
+    pairs: Positional[str] = ""
+    """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
+    plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)
+    text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
+    model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
+    learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
 
 
 @dataclass(frozen=True)
@@ -317,6 +335,12 @@ def info(o: Info) -> int:
     return 0
 
 
+def study(o: Study) -> int:
+    from jumok.study.command import run
+
+    return run(o.name, o.pairs, o.plan, TrainConfig(text=o.text, model=o.model, learn=o.learn))
+
+
 def quickstart(o: Quickstart) -> int:
     from jumok.quickstart import run
 
@@ -329,6 +353,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "evaluate": (Evaluate, evaluate),
     "explain": (Explain, explain),
     "align": (Align, align),
+    "study": (Study, study),
     "info": (Info, info),
     "quickstart": (Quickstart, quickstart),
 }
@@ -369,7 +394,7 @@ def _run(arguments: list[str]) -> int:
         )
     kind, command = COMMANDS[name]
     rest = arguments[1:]
-    default = _from_config_file(rest) if kind is Train else None
+    default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
     given: dict[str, Any] = {} if default is None else {"default": default}
     return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
 
@@ -395,6 +420,14 @@ def _from_config_file(arguments: list[str]) -> Train | None:
         return None
     run = config.build(TrainConfig, config.from_toml(path), path)
     return Train(run.pairs, run.dev, run.out, text=run.text, model=run.model, learn=run.learn)
+
+
+def _of_the_study(arguments: list[str]) -> Study | None:
+    """The defaults that a study has for its trainings, so that --help shows them and the command line goes over them."""
+    from jumok.study.command import defaults
+
+    run = defaults(arguments[0] if arguments else "")
+    return None if run is None else Study(arguments[0], text=run.text, model=run.model, learn=run.learn)  # type: ignore[arg-type]
 
 
 def _one_line(text: str) -> str:

@@ -199,6 +199,30 @@ class SearchConfig:
     """Lines decoded together."""
 
 
+@dataclass(frozen=True)
+class StudyConfig:
+    """What a study is done with, beside the options of its trainings."""
+
+    dev: str = ""
+    """Development pairs. Without: 1 in 20 of PAIRS, at most 2,000."""
+    test: str = ""
+    """Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000."""
+    out: str = ""
+    """Folder to write. The same command again does only the runs that are missing there."""
+    seeds: int = 3
+    """Runs of each variant, with seeds from --seed on. Fewer than 3 say little of chance."""
+    jobs: int = 1
+    """Runs side by side, each with its share of the cores."""
+    minutes_per_run: float | None = None
+    """Equal time instead of equal steps: wall-clock minutes of each training."""
+    train_max_length: int | None = None
+    """Leave longer sources (characters for char, else words) out of training and dev, so that the test has lengths beyond."""
+    variants: tuple[str, ...] = ()
+    """Only these of the study's variants. Default: all."""
+    model: str = ""
+    """faithful only: a trained model folder to look at, instead of training."""
+
+
 Config = TypeVar("Config")
 
 
@@ -281,10 +305,11 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "1 or more",
         lambda v: v >= 1,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
-        "location_length window_size steps batch_size batch_tokens pool evaluate_every beam nbest max_length",
+        "location_length window_size steps batch_size batch_tokens pool evaluate_every beam nbest max_length "
+        "seeds jobs train_max_length",
     ),
     ("0 or more", lambda v: v >= 0, "features_column weight_decay length_penalty patience switch_patience threads seed"),
-    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip"),
+    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip minutes_per_run"),
     ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
     ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),
 )

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    observe: Callable[[int, Seq2Seq], None] | None = None,
     **options: Any,
 ) -> Trained:
     """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
@@ -76,6 +77,8 @@ def train(
         resume: go on from the checkpoint in `out`, with the configuration written there.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
+        observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
+            it must leave the model as it is.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
 
     Raises:
@@ -88,14 +91,22 @@ def train(
         options = flat | options
     files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
     run = build(TrainConfig, options | files, "jumok.train")
-    return _Training(run, Display(quiet), start, resume, overwrite).run()
+    return _Training(run, Display(quiet), start, resume, overwrite, observe).run()
 
 
 class _Training:
     """The run in its order; methods are its chapters."""
 
-    def __init__(self, run: TrainConfig, display: Display, start: float, resume: bool, overwrite: bool) -> None:
-        self.display, self.start = display, start
+    def __init__(
+        self,
+        run: TrainConfig,
+        display: Display,
+        start: float,
+        resume: bool,
+        overwrite: bool,
+        observe: Callable[[int, Seq2Seq], None] | None,
+    ) -> None:
+        self.display, self.start, self.observe = display, start, observe
         if not run.out:
             raise ConfigError("out is missing; name the model folder to write")
         self.out = Path(run.out)
@@ -180,7 +191,7 @@ class _Training:
         )
         machine = machines.Machine("float32", "default", 1, where)
         self.pairs_used = len(sources)
-        return Loop(model, batches, development, learn, machine, self.display, self._keep, self._save)
+        return Loop(model, batches, development, learn, machine, self.display, self._keep, self._evaluated)
 
     def _settle_length(self, loop: Loop) -> None:
         """Measures the machine; then --steps, --epochs or --minutes become a number of steps, and evaluations find their place."""
@@ -260,6 +271,8 @@ class _Training:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
+        elif self.observe is not None:
+            self.observe(0, loop.model)
         with _signals(loop) as caught:
             self.display.start(self.run_config.learn.steps, loop.position.step)
             try:
@@ -300,6 +313,11 @@ class _Training:
                 update_folder(self.out, parameters, card, at.history)
         except OSError as e:
             raise TrainingError(f"{self.out}: the model could not be written: {e.strerror or e}") from e
+
+    def _evaluated(self, at: Position) -> None:
+        self._save(at)
+        if self.observe is not None:
+            self.observe(at.step, self.loop.model)
 
     def _save(self, at: Position) -> None:
         tensors, facts = self.loop.state()

@@ -1,0 +1,134 @@
+"""What most runs do: train a model, let it write the test set, and keep outputs and figures, so that reports need no model.
+
+Letters: N different test sources.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jumok.config import TextConfig, TrainConfig, build
+from jumok.measure import Measured, MeasureOptions, measure, merge_references
+from jumok.runtime import Translator, load
+from jumok.study.data import length_of
+from jumok.study.plan import Interrupted, Task, read_json, write_whole
+from jumok.text import Pair, read_pairs
+
+OUTPUTS = "outputs.json"
+SECOND = {"accuracy": "token-error-rate", "token-error-rate": "accuracy", "bleu": "chrf", "chrf": "bleu", "loss": "accuracy"}
+TITLES = {
+    "accuracy": "accuracy (%)",
+    "token-error-rate": "token error rate (%)",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "loss": "loss",
+}
+UNITS = {"accuracy": "points of accuracy", "token-error-rate": "points of token error rate", "bleu": "BLEU", "chrf": "chrF"}
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The test split: N different sources with their features, references (all targets of a source) and lengths."""
+
+    pairs: list[Pair]
+    sources: list[str]
+    features: list[tuple[str, ...]]
+    references: list[list[str]]
+    lengths: np.ndarray
+    options: MeasureOptions
+
+
+@functools.lru_cache(maxsize=4)
+def _test_set(path: Path, text: TextConfig) -> TestSet:
+    pairs = read_pairs(str(path), text, warn=lambda _: None)
+    different, references = merge_references(pairs)
+    sources = [source for source, _ in different]
+    lengths = np.array([length_of(s, text.source_tokenizer) for s in sources])
+    spaced = text.target_tokenizer == "space"
+    options = MeasureOptions("char" if text.target_tokenizer == "char" else "space", "none" if spaced else "13a")
+    return TestSet(pairs, sources, [features for _, features in different], references, lengths, options)
+
+
+def test_set(data: Path, options: dict[str, Any]) -> TestSet:
+    """The test split of a study's data folder, as models with these options read it."""
+    return _test_set(data / "test.jsonl", build(TrainConfig, options, "study").text)
+
+
+test_set.__test__ = False  # type: ignore[attr-defined]  # for pytest: its name is no wish
+TestSet.__test__ = False  # type: ignore[attr-defined]
+
+
+def train(task: Task, **more: Any) -> dict[str, Any]:
+    """Trains the run's model into `model` in its folder; what is to be kept of it. Raises Interrupted on Ctrl-C or SIGTERM."""
+    from jumok.learn import train
+
+    files = {"pairs": task.data / "train.jsonl", "dev": task.data / "dev.jsonl", "out": task.folder / "model"}
+    options = {k: v for k, v in task.options.items() if k not in files}
+    trained = train(**{name: str(path) for name, path in files.items()}, overwrite=True, quiet=True, **options, **more)
+    if trained.interrupted:
+        raise Interrupted(trained.interrupted)
+    learn, model = trained.config.learn, trained.config.model
+    return {
+        "metric": learn.metric,
+        "steps": learn.steps,
+        "best_step": trained.best_step,
+        "dev": trained.best,
+        "training_seconds": trained.history[-1]["seconds"],
+        "hidden": model.hidden,
+        "dropout": learn.dropout,
+        "parameters": load(trained.folder).info()["parameters"],
+        "history": [_plain(entry) for entry in trained.history],
+    }
+
+
+def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in entry.items() if not isinstance(v, float) or math.isfinite(v)}
+
+
+def write_test(task: Task, beams: tuple[int, ...] = (1,)) -> dict[str, Any]:
+    """Test outputs of the trained model, greedy and with beams; each metric of each, and the outputs in `outputs.json`.
+
+    Returns:
+        {"greedy": {metric: value}, "beam 5": …} for the run's two metrics.
+    """
+    model = load(task.folder / "model")
+    test = test_set(task.data, task.options)
+    written: dict[str, list[str]] = {}
+    for beam in beams:
+        found = model.translate(test.sources, features=test.features, beam=beam)
+        written["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in found]
+    write_whole(task.folder / OUTPUTS, _outputs_json(written))
+    metric = model.config.training["learn"]["metric"]
+    names = [name for name in (metric, SECOND[metric]) if name != "loss"]
+    return {
+        search: {name: measure(name, outputs, test.references, test.options).value for name in names}
+        for search, outputs in written.items()
+    }
+
+
+def _outputs_json(written: dict[str, list[str]]) -> str:
+    import json
+
+    return json.dumps(written, ensure_ascii=False, indent=0) + "\n"
+
+
+def forced_loss(model: Translator, test: TestSet) -> float:
+    """Negative log-likelihood of the test targets a token, in nats, `</s>` counted: the loss under teacher forcing."""
+    forced = model.force([p.source for p in test.pairs], [p.target for p in test.pairs], [p.features for p in test.pairs])
+    return -sum(t.log_probability for t in forced) / sum(len(t.tokens) for t in forced)
+
+
+def outputs_of(folder: Path, search: str = "greedy") -> list[str]:
+    """What a finished run wrote for the test set."""
+    return read_json(folder / OUTPUTS)[search]
+
+
+def measured_on(rows: np.ndarray, name: str, outputs: list[str], test: TestSet) -> Measured:
+    """One metric on some of the test sources."""
+    return measure(name, [outputs[i] for i in rows], [test.references[i] for i in rows], test.options)
