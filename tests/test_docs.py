@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from jumok.config import SearchConfig, TrainConfig, options
+from jumok.config import SearchConfig, StudyConfig, TrainConfig, options
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "studies").glob("*.md"))
 IDS = [str(p.relative_to(ROOT)) for p in PAGES]
 
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
@@ -81,7 +81,7 @@ def test_command_reference_is_up_to_date() -> None:
     make = runpy.run_path(str(ROOT / "docs" / "make_commands.py"))
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert page == make["filled"](page), "run .venv/bin/python docs/make_commands.py"
-    for name in (*options(TrainConfig), *options(SearchConfig)):
+    for name in (*options(TrainConfig), *options(SearchConfig), *options(StudyConfig)):
         row = "PAIRS" if name == "pairs" else name.replace("_", "-")
         assert f"| `{row}` |" in page, f"docs/commands.md has no table row for {name}"
 
@@ -93,9 +93,18 @@ def test_every_option_has_a_meaning() -> None:
     assert "| `max-length` | whole number | – | Most tokens" in page
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "explain", "align", "info", "quickstart"])
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart"])
 def test_every_command_has_its_section(command: str) -> None:
     assert command in anchors(ROOT / "docs/commands.md")
+
+
+def test_every_study_has_its_page() -> None:
+    from jumok.study.studies import STUDIES
+
+    assert {p.stem for p in (ROOT / "docs" / "studies").glob("*.md")} == set(STUDIES)
+    for name in STUDIES:
+        page = ROOT / "docs" / "studies" / f"{name}.md"
+        assert f"jumok study {name}" in page.read_text(encoding="utf-8") and "a-real-run" in anchors(page)
 
 
 def test_make_targets_in_the_docs_exist() -> None:

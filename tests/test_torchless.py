@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "translate", "evaluate", "explain", "align", "info", "quickstart")
+COMMANDS = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart")
 
 # Run before jumok: any import of torch fails as it does where torch is not installed.
 BLOCK = """
@@ -117,6 +117,20 @@ def test_train_without_torch_names_the_extra(pairs: Path, tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "pip install 'jumok[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_study_without_torch_names_the_extra_and_leaves_nothing(tmp_path: Path) -> None:
+    done = jumok(BLOCK, "study", "bottleneck", "--out", tmp_path / "study")
+    assert done.returncode == 2
+    assert "pip install 'jumok[train]'" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "study").exists()
+    assert jumok(BLOCK, "study", "gradients", "--help").returncode == 0
+
+
+def test_faithful_looks_at_a_model_without_torch(model_folder: Path, pairs: Path, tmp_path: Path) -> None:
+    done = jumok(BLOCK, "study", "faithful", "--model", model_folder, "--test", pairs, "--out", tmp_path / "study")
+    assert done.returncode == 0, done.stderr
+    assert "Kendall" in done.stdout and (tmp_path / "study" / "report.html").exists()
 
 
 def test_translate_starts_light(model_folder: Path) -> None:

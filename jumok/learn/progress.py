@@ -13,6 +13,7 @@ class Display:
     def __init__(self, quiet: bool = False) -> None:
         from rich.console import Console
 
+        self.quiet = quiet
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar: Any = None
         self.header: list[str] = []

@@ -208,11 +208,13 @@ class _Training:
 
         loop.machine = machines.choose(learn, step)
         self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
-        seconds = self._step_seconds(loop, rehearsal)
-        loop.model.eval()
-        tick = time.perf_counter()
-        loop.dev.rehearse(loop.model, loop.machine)
-        evaluation = time.perf_counter() - tick
+        seconds = evaluation = 0.0
+        if learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet:  # else nothing hangs on them
+            seconds = self._step_seconds(loop, rehearsal)
+            loop.model.eval()
+            tick = time.perf_counter()
+            loop.dev.rehearse(loop.model, loop.machine)
+            evaluation = time.perf_counter() - tick
         put_back()
         if self.checkpoint is not None:
             return

@@ -65,8 +65,11 @@ def report(outcome: Outcome) -> Report:
             for variant, found in by_seed.items()
             for b, values in zip(quarters, found, strict=True)
         ]
-    by_seed = _by_bucket(outcome, quarters, metric, test)
-    findings = _findings(outcome, by_seed, quarters, metric, test)
+    findings = [
+        finding
+        for name in (metric, SECOND[metric])
+        for finding in _findings(outcome, _by_bucket(outcome, quarters, name, test), quarters, name, test)
+    ]
     head = [
         Text(
             f"Each point is the mean over seeds, with its 95 % t-interval. The test set is cut into quarters by source length, in "
@@ -155,12 +158,7 @@ def _findings(
         found.append(compared(REVERSED, NONE, gap, unit, "in the longest quarter", higher))
     for name, values in by_seed.items():
         for k in beyond:
-            fall = difference(values[k], values[within[-1]])
-            change = "falls" if (fall.mean < 0) == higher else "does not fall"
-            found.append(
-                f"Beyond the lengths seen in training ({parts[k].label}), {name} {change}: {plus_minus(fall)} {unit} against its "
-                "own longest quarter."
-            )
+            found.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
     return found
 
 
@@ -173,6 +171,15 @@ def _widening(gap: Interval, unit: str, higher: bool) -> str:
     return text + (": it grows with length." if (gap.mean > 0) == higher else ": it shrinks with length.")
 
 
+def _beyond(name: str, change: Interval, label: str, unit: str, higher: bool) -> str:
+    text = f"Beyond the lengths seen in training ({label}), {name} is {plus_minus(change)} {unit} away from its own longest quarter"
+    if change.half is None:
+        return text + " (one seed)."
+    if not change.clear:
+        return text + ": no clear change."
+    return text + (": it falls." if (change.mean < 0) == higher else ": it does not fall.")
+
+
 def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) -> str:
     """How far the choice of test sentences alone moves the lead, where the metric is a ratio of sums."""
     sums: list[np.ndarray] = []
@@ -182,7 +189,10 @@ def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) ->
             return ""
         sums.append(sum(c for c in counts if c is not None))  # type: ignore[arg-type]
     low, high = bootstrap_difference(sums[0], sums[1])
-    return f" The choice of test sentences alone (paired bootstrap) leaves it between {number(low)} and {number(high)}."
+    return (
+        f" As far as the choice of test sentences goes (paired bootstrap), {ATTENTION} less {NONE} is between {number(low)} and "
+        f"{number(high)}."
+    )
 
 
 STUDY = Study(

@@ -89,12 +89,12 @@ def _made(
     test: tuple[int, int],
     source: Callable[[random.Random, int], str] | None = None,
 ) -> Splits:
-    """`count` training pairs with different sources, 300 dev, 600 test, none of them in another split; always the same."""
+    """`count` training pairs with different sources, 200 dev, 600 test, none of them in another split; always the same."""
     rng = random.Random(2015)
     make = source or (lambda rng, length: "".join(rng.choices(LETTERS, k=length)))
     seen: set[str] = set()
     splits: Splits = {}
-    for name, size, lengths in (("test", 600, test), ("dev", 300, train), ("train", count, train)):
+    for name, size, lengths in (("test", 600, test), ("dev", 200, train), ("train", count, train)):
         found: list[tuple[str, str]] = []
         for _ in range(20 * size):
             s = make(rng, rng.randint(*lengths))

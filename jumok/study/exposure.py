@@ -40,9 +40,7 @@ def variants(setting: Setting) -> list[Variant]:
 
 def work(task: Task) -> dict[str, Any]:
     """Trains under one regime, looking at dev often; then the test set, free running and under teacher forcing."""
-    steps, every = task.options.get("steps"), task.options.get("evaluate_every")
-    options = task.options if steps is None or every else {**task.options, "evaluate_every": max(1, steps // LOOKS)}
-    found = train(Task(task.folder, task.data, options, task.settings))
+    found = train(task, LOOKS)
     found["test"] = write_test(task)["greedy"]
     found["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
     first = next(iter(found["test"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -205,7 +206,7 @@ def _by_weight(outcome: Outcome) -> Table:
             steps = sum(m["steps_by_weight"][k] for m in outcome.of(v.name).values())
             cells.append(f"{plus_minus(t_interval(values), 2)} ({steps:,} steps)" if values else "–")
         rows.append([v.name, *cells])
-    return Table(["model", *(f"{a:g} to {b:g}" for a, b in zip(EDGES, EDGES[1:], strict=False))], rows)
+    return Table(["model", *(f"{a:g} to {b:g}" for a, b in pairwise(EDGES))], rows)
 
 
 def _findings(outcome: Outcome) -> list[str]:

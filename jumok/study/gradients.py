@@ -20,7 +20,7 @@ from jumok.text import END, PAD, build_codec, read_pairs
 LENGTHS = (10, 20, 40, 80)
 SENTENCES = 32
 POINTS = 4  # measurements during training, beside the one before it
-CELLS = {"rnn": "plain RNN", "lstm": "LSTM", "gru": "GRU"}
+CELLS = {"rnn": "a plain RNN", "lstm": "an LSTM", "gru": "a GRU"}
 
 
 def variants(setting: Setting) -> list[Variant]:
@@ -28,8 +28,12 @@ def variants(setting: Setting) -> list[Variant]:
     found = []
     for cell, title in CELLS.items():
         none = {"cell": cell, "attention": "none", "window": "none"}
-        found.append(Variant(cell, none, f"{title} without attention"))
-        found.append(Variant(f"{cell}-attention", none | {"attention": "general"}, f"{title} with attention (general)"))
+        found.append(Variant(cell, none, f"{title.split(maxsplit=1)[1]} without attention"))
+        found.append(
+            Variant(
+                f"{cell}-attention", none | {"attention": "general"}, f"{title.split(maxsplit=1)[1]} with attention (general)"
+            )
+        )
     return found
 
 
@@ -72,9 +76,7 @@ def work(task: Task) -> dict[str, Any]:
             entry["lengths"][str(length)] = {"norms": norms[::-1].tolist(), "first_to_last": float(norms[0] / norms[-1])}
         seen.append(entry)
 
-    steps, every = task.options.get("steps"), task.options.get("evaluate_every")
-    options = task.options if steps is None or every else {**task.options, "evaluate_every": math.ceil(steps / POINTS)}
-    found = train(Task(task.folder, task.data, options, task.settings), observe=observe)
+    found = train(task, POINTS, observe=observe)
     found["gradients"] = seen
     ratio = seen[-1]["lengths"][str(LENGTHS[-1])]["first_to_last"]
     found["headline"] = (
@@ -196,7 +198,7 @@ def _findings(outcome: Outcome) -> list[str]:
             a, b = logs(outcome, attending, length, at), logs(outcome, plain, length, at)
             x, y, gap = t_interval(list(b.values())), t_interval(list(a.values())), difference(a, b)
             text = (
-                f"{when}, the first of {length} tokens gets {10**x.mean:.1e} of the last token's gradient in a {title} without "
+                f"{when}, the first of {length} tokens gets {10**x.mean:.1e} of the last token's gradient in {title} without "
                 f"attention, and {10**y.mean:.1e} with it: "
             )
             if gap.half is None:
@@ -209,14 +211,17 @@ def _findings(outcome: Outcome) -> list[str]:
     if "lstm" in names and "rnn" in names:
         for when, at in (("before training", 0), ("after training", -1)):
             gap = difference(logs(outcome, "lstm", length, at), logs(outcome, "rnn", length, at))
-            if gap.clear:
+            text = f"Without attention, {when}, the gradient of the first of {length} tokens is"
+            if gap.half is None:
+                found.append(f"{text} {number(gap.mean)} powers of ten larger in the LSTM than in the plain RNN (one seed).")
+            elif gap.clear:
+                word = "larger" if gap.mean > 0 else "smaller"
                 found.append(
-                    f"Without attention, {when}, the LSTM passes {'more' if gap.mean > 0 else 'less'} than the plain RNN to the first of "
-                    f"{length} tokens, by {number(abs(gap.mean))} ± {number(gap.half or 0)} powers of ten."
+                    f"{text} {word} in the LSTM than in the plain RNN by {number(abs(gap.mean))} ± {number(gap.half)} powers of ten."
                 )
             else:
                 found.append(
-                    f"Without attention, {when}, LSTM and plain RNN do not clearly differ there ({plus_minus(gap)} powers of ten)."
+                    f"{text} not clearly another one in the LSTM than in the plain RNN ({plus_minus(gap)} powers of ten)."
                 )
     return found
 

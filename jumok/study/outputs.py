@@ -21,6 +21,7 @@ from jumok.study.plan import Interrupted, Task, read_json, write_whole
 from jumok.text import Pair, read_pairs
 
 OUTPUTS = "outputs.json"
+LOOKS = 10
 SECOND = {"accuracy": "token-error-rate", "token-error-rate": "accuracy", "bleu": "chrf", "chrf": "bleu", "loss": "accuracy"}
 TITLES = {
     "accuracy": "accuracy (%)",
@@ -64,12 +65,17 @@ test_set.__test__ = False  # type: ignore[attr-defined]  # for pytest: its name 
 TestSet.__test__ = False  # type: ignore[attr-defined]
 
 
-def train(task: Task, **more: Any) -> dict[str, Any]:
-    """Trains the run's model into `model` in its folder; what is to be kept of it. Raises Interrupted on Ctrl-C or SIGTERM."""
+def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
+    """Trains the run's model into `model` in its folder; what is to be kept of it. Raises Interrupted on Ctrl-C or SIGTERM.
+
+    Where --steps is given and --evaluate-every is not, there are `looks` evaluations: as many for all, whatever the machine.
+    """
     from jumok.learn import train
 
     files = {"pairs": task.data / "train.jsonl", "dev": task.data / "dev.jsonl", "out": task.folder / "model"}
     options = {k: v for k, v in task.options.items() if k not in files}
+    if options.get("steps") and not options.get("evaluate_every"):
+        options["evaluate_every"] = math.ceil(options["steps"] / looks)
     trained = train(**{name: str(path) for name, path in files.items()}, overwrite=True, quiet=True, **options, **more)
     if trained.interrupted:
         raise Interrupted(trained.interrupted)

@@ -147,7 +147,7 @@ def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str,
                 verdict
             ]
             sentence = compared(ahead, behind, gap, UNITS[metric], "", higher, 2)
-            found.append((f"{where}, {ahead} over {behind}: {word.replace('**', '')}. {sentence}", verdict))
+            found.append((f"{where}, {ahead} over {behind}: {word}. {sentence}", verdict))
     return found
 
 
@@ -173,7 +173,7 @@ def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str
     verdicts = [v for _, v in _beside(values, metric)]
     if verdicts:
         found.append(
-            f"Of {len(verdicts)} orders that Luong et al. found, {verdicts.count('same')} are clearly the same here, "
+            f"Of the orders that Luong et al. found ({len(verdicts)} of them), {verdicts.count('same')} are clearly the same here, "
             f"{verdicts.count('other')} clearly the other way round, and {verdicts.count('open')} open at this number of seeds."
         )
     return found

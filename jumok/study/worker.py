@@ -37,7 +37,7 @@ def _end_with_the_parent() -> None:
     """The study holds the other end of standard input; when it is gone, however that came, this run has nobody to tell."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # not sys.stdin, whose lock would stop the interpreter from ending
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
