@@ -79,11 +79,12 @@ def test_own_data_and_the_python_face(tmp_path):
 
 
 def test_help_of_a_study_shows_its_own_defaults(capsys):
-    for name, shown in (("bottleneck", "--bidirectional, --no-bidirectional"), ("exposure", "--teacher-forcing")):
+    for name, one_direction in (("bottleneck", True), ("exposure", False)):
         with pytest.raises(SystemExit) as e:
             call("study", name, "--help")
         out = capsys.readouterr().out
-        assert e.value.code == 0 and shown in out and "--seeds" in out and "--minutes-per-run" in out
+        assert e.value.code == 0 and "--seeds" in out and "--minutes-per-run" in out
+        assert ("--no-bidirectional" not in out) == one_direction  # the flag that goes the other way than the default
 
 
 def outcome(results, variants):
@@ -108,11 +109,7 @@ def test_exposure_says_what_the_numbers_say():
     found = " ".join(exposure.report(outcome(runs, ["always", "two-phase", "linear", "never"])).findings)
     assert "linear is ahead of always by 10.00 ± 0.00" in found
     assert "always is ahead of two-phase by 5.00 ± 0.00" in found  # the contrary finding too
-    assert (
-        "No clear difference between never and always" not in found
-        and "always is ahead of never" not in found
-        or "never" in found
-    )
+    assert "No clear difference between never and always on the test set, free running: -12.20" in found
     assert (
         "smaller with linear than with always, by 3.00" in found and "larger with two-phase than with always, by 5.00" in found
     )

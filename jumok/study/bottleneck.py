@@ -70,7 +70,7 @@ def report(outcome: Outcome) -> Report:
         for name in (metric, SECOND[metric])
         for finding in _findings(outcome, _by_bucket(outcome, quarters, name, test), quarters, name, test)
     ]
-    head = [
+    head: list[Block] = [
         Text(
             f"Each point is the mean over seeds, with its 95 % t-interval. The test set is cut into quarters by source length, in "
             f"{setting.data['unit']}; the longest source in training has {longest}. `none` and `none-reversed` have larger "

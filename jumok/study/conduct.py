@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
+import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 import jumok
 from jumok import config
 from jumok.config import StudyConfig, TrainConfig, build
-from jumok.errors import ConfigError
+from jumok.errors import ConfigError, MissingExtra
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
@@ -122,8 +122,8 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
         raise ConfigError(
             f"study: model is given; the study {study.name} trains its own, only faithful can look at a given one"
         )
-    if not asked.model:
-        importlib.import_module("jumok.learn")  # before anything is written: is what training needs installed?
+    if not asked.model and not _installed("torch"):  # said before anything is written
+        raise MissingExtra("training", "train", "torch")
     folder = Path(asked.out)
     _claim(folder, study)
     options = training_options(study, not pairs and not asked.model, asked, given)
@@ -141,6 +141,13 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if signal:
         say(f"stopped: {done} of {len(runs)} runs are finished and stay; the same command goes on with the others")
     return studied
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _claim(folder: Path, study: Study) -> None:

@@ -248,6 +248,10 @@ def _findings(outcome: Outcome) -> list[str]:
             found.append(
                 f"The weights of {first} are the more faithful ones, by {number(abs(gap.mean), 2)} ± {number(gap.half or 0, 2)} in τ over {second}."
             )
+        elif gap.half is None:
+            found.append(
+                f"One seed says nothing of whether one direction or both are the more faithful ({number(gap.mean, 2)} in τ)."
+            )
         else:
             found.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
     return found

@@ -72,11 +72,11 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     """
     from jumok.learn import train
 
-    files = {"pairs": task.data / "train.jsonl", "dev": task.data / "dev.jsonl", "out": task.folder / "model"}
-    options = {k: v for k, v in task.options.items() if k not in files}
+    options = dict(task.options)
     if options.get("steps") and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(options["steps"] / looks)
-    trained = train(**{name: str(path) for name, path in files.items()}, overwrite=True, quiet=True, **options, **more)
+    pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"
+    trained = train(pairs, dev, out, overwrite=True, quiet=True, **options, **more)
     if trained.interrupted:
         raise Interrupted(trained.interrupted)
     learn, model = trained.config.learn, trained.config.model
