@@ -6,8 +6,9 @@ import torch
 
 from jumok.config import ModelConfig
 from jumok.learn import cells
+from jumok.learn.export import export_parameters
 from jumok.learn.gradients import forget_openness, source_gradients
-from jumok.learn.model import Seq2Seq, export_parameters, shifted
+from jumok.learn.model import Seq2Seq, shifted
 from jumok.text.vocabulary import END
 
 VOCABULARY = 12

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import jumok
-from jumok.config import TextConfig
+from jumok.config import StudyConfig, TextConfig, TrainConfig
 from jumok.errors import ConfigError, DataError, TrainingError
-from jumok.study import bottleneck, data, engine, studies
+from jumok.study import bottleneck, command, data, engine, studies
 from jumok.study.plan import Interrupted, Setting, Study, Variant, finished, plan_runs, write_whole
 from jumok.study.report import Report
 
@@ -69,6 +69,18 @@ def test_a_stopped_study_does_only_what_is_missing(toy, tmp_path):
     assert len(calls) == 4
     jumok.study("toy", out=tmp_path / "s", seeds=3, variants=["y"], quiet=True)  # more of the same
     assert calls[4:] == ["y-3"]
+
+
+def test_the_command_says_how_to_go_on(toy, tmp_path, capsys, monkeypatch):
+    _, trouble = toy
+    monkeypatch.setattr(command, "defaults", lambda _: TrainConfig())
+    trouble["y-1"] = KeyboardInterrupt()
+    asked = StudyConfig(out=str(tmp_path / "s"), seeds=1)
+    assert command.run("toy", "", asked, TrainConfig()) == 130
+    out, err = capsys.readouterr()
+    assert "1 of 2 runs are finished and stay; the same command goes on" in err and "- 1 results" in out
+    trouble.clear()
+    assert command.run("toy", "", asked, TrainConfig()) == 0
 
 
 def test_a_failed_run_keeps_the_others_and_is_done_again(toy, tmp_path):

@@ -9,7 +9,7 @@ from jumok.config import ModelConfig
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import random_parameters
 from jumok.study import faithful
-from jumok.study.probing import Probe, distance, distributions, probe, softmax
+from jumok.study.probing import Probe, distance, probe, softmax, steps
 from jumok.text.vocabulary import END
 
 SOURCE, OUTPUT = [4, 5, 6, 7, 4, END], [8, 9, 5, END]
@@ -17,12 +17,18 @@ V = 12
 
 
 def made(change=lambda p: None, **options):
-    sizes = {"embedding": 6, "hidden": 8, "score_size": 8, "readout_size": 8, "tie": "none"}
+    sizes = {"embedding": 6, "hidden": 8, "score_size": 8, "readout_size": 8, "tie": "none", "attention": "general"}
     config = ModelConfig(**{**sizes, **options})
     parameters = random_parameters(config, V, V, seed=5)
     parameters = {name: 4 * a for name, a in parameters.items()}  # so that something depends on the source
     change(parameters)
     return NumpyModel(config, parameters), parameters
+
+
+def distributions(model, source, output):
+    """[N, T, V], weights [N, T, S], states"""
+    p, weights, states = zip(*steps(model, source, output), strict=True)
+    return np.stack(p, axis=1), np.stack(weights, axis=1), states
 
 
 def test_distance_worked_by_hand():
@@ -32,7 +38,8 @@ def test_distance_worked_by_hand():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"attention": "dot"}, {"attention": "concat", "readout": "linear"}, {"window": "local-p"}]
+    "options",
+    [{}, {"attention": "dot"}, {"attention": "concat", "readout": "linear"}, {"window": "local-p"}, {"input_feeding": True}],
 )
 def test_distributions_are_those_of_forced_decoding(options):
     model, _ = made(**options)

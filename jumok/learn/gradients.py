@@ -38,9 +38,9 @@ def source_gradients(model: Seq2Seq, source: np.ndarray, target: np.ndarray) -> 
 
     handle = exact.encoder.register_forward_pre_hook(cut)
     try:
-        gold = torch.from_numpy(np.ascontiguousarray(target, dtype=np.int64))
+        gold = _ids(target, exact)
         real = (gold.flatten() != PAD).nonzero().flatten()
-        ids, lengths = _tensors(source)
+        ids, lengths = _tensors(source, exact)
         losses = exact.loss(ids, lengths, shifted(gold), gold, real)
         (gradient,) = torch.autograd.grad(losses.loss, inputs)
     finally:
@@ -48,7 +48,7 @@ def source_gradients(model: Seq2Seq, source: np.ndarray, target: np.ndarray) -> 
     norms = gradient.norm(dim=-1)
     if model.config.reverse_source:  # `</s>` stays last, as it is read
         norms = torch.cat([norms[:, :-1].flip(1), norms[:, -1:]], 1)
-    return norms.numpy()
+    return norms.cpu().numpy()
 
 
 @torch.no_grad()
@@ -61,7 +61,7 @@ def forget_openness(model: Seq2Seq, source: np.ndarray) -> float | None:
         return None
     exact = copy.deepcopy(model).double().eval()
     layer = exact.encoder.forwards[0]
-    ids, _ = _tensors(source)
+    ids, _ = _tensors(source, exact)
     if exact.config.reverse_source:
         ids = torch.cat([ids[:, :-1].flip(1), ids[:, -1:]], 1)
     table = exact.target_embedding if exact.source_embedding is None else exact.source_embedding
@@ -75,7 +75,11 @@ def forget_openness(model: Seq2Seq, source: np.ndarray) -> float | None:
     return float(gate.sigmoid().mean())
 
 
-def _tensors(source: np.ndarray) -> tuple[Tensor, Tensor]:
+def _tensors(source: np.ndarray, model: Seq2Seq) -> tuple[Tensor, Tensor]:
     assert (source != PAD).all(), "sources of one length, without padding"
-    ids = torch.from_numpy(np.ascontiguousarray(source, dtype=np.int64))
-    return ids, torch.full((len(ids),), ids.shape[1])
+    ids = _ids(source, model)
+    return ids, torch.full((len(ids),), ids.shape[1], device=ids.device)
+
+
+def _ids(ids: np.ndarray, model: Seq2Seq) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(ids, dtype=np.int64)).to(model.bias.device)

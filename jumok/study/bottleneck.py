@@ -25,7 +25,7 @@ def variants(setting: Setting) -> list[Variant]:
     score = setting.options.get("attention", "general")
     score = "general" if score == "none" else score
     wanted = sizes.parameters(setting, sizes.resolved(setting, {"attention": score, "reverse_source": False}))
-    plain = {"attention": "none", "window": "none", "reverse_source": False}
+    plain = {"attention": "none", "window": "none", "reverse_source": False, "input_feeding": False}
     hidden = sizes.matched_hidden(setting, plain, wanted)
     plain |= {"hidden": hidden}
     return [
@@ -136,6 +136,8 @@ def _findings(
 ) -> list[str]:
     within = [k for k, p in enumerate(parts) if not p.beyond]
     beyond = [k for k, p in enumerate(parts) if p.beyond]
+    if not within:
+        return ["Every test source is longer than all in training, so there are no quarters to compare."]
     higher = metric != "token-error-rate"
     unit = UNITS[metric]
     found = []

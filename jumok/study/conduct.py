@@ -23,6 +23,7 @@ from jumok.study.studies import STUDIES
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
+EQUAL_TIME_DROPOUT = 0.2  # by default dropout follows from the epochs, and those from the time a step takes: from the variant
 # the same on every run: a study compares models, not what a probe found fastest at that moment
 EVERYWHERE = {"precision": "float32", "matmul": "default"}
 
@@ -105,6 +106,7 @@ def training_options(study: Study, own_data: bool, asked: StudyConfig, given: di
     defaults = {**EVERYWHERE, **study.defaults, **(study.own_defaults if own_data else {})}
     if asked.minutes_per_run is not None:
         given["minutes"] = asked.minutes_per_run
+        given.setdefault("dropout", EQUAL_TIME_DROPOUT)
     if any(length in given for length in LENGTHS):
         defaults = {k: v for k, v in defaults.items() if k not in LENGTHS}
     found = {**defaults, **given}

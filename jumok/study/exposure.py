@@ -13,7 +13,7 @@ from jumok.study.data import harmony
 from jumok.study.outputs import TITLES, UNITS, forced_loss, test_set, train, write_test
 from jumok.study.plan import Outcome, Setting, Study, Task, Variant
 from jumok.study.report import Block, Figure, Heading, Report, Table, Text
-from jumok.study.statistics import difference, t_interval
+from jumok.study.statistics import Interval, difference, t_interval
 from jumok.study.wording import compared, number, plus_minus
 
 LOOKS = 20  # evaluations along training, where the number of steps is given
@@ -155,6 +155,7 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
     if best is not None and len(mixed) > 1:
         found.append("Which mixture is the better one was chosen by the same test figures, so its lead is a little too good.")
     gaps = {n: {seed: _end(m, "gap") for seed, m in outcome.of(n).items()} for n in names}
+    found.append(_bias(t_interval(list(gaps["always"].values()))))
     for name in names:
         if name != "always":
             less = difference(gaps["always"], gaps[name])
@@ -176,6 +177,19 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
                 f"The teacher-forced loss is {word} with {name} than with always, by {number(abs(rise.mean), 3)} nats a token."
             )
     return found
+
+
+def _bias(gap: Interval) -> str:
+    """Whether there is exposure bias at all."""
+    if gap.half is None:
+        return f"Under always, errors on dev are {number(gap.mean, 2)} points more when the model runs free than when it reads gold (one seed)."
+    if not gap.clear:
+        return f"Under always, there is no clear gap between free running and reading gold on dev: {plus_minus(gap, 2)} points of errors."
+    word = "more" if gap.mean > 0 else "fewer"
+    size = Interval(abs(gap.mean), gap.half, gap.n)
+    return (
+        f"Under always, errors on dev are {plus_minus(size, 2)} points {word} when the model runs free than when it reads gold."
+    )
 
 
 def _sign(higher: bool) -> int:

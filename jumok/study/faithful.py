@@ -39,8 +39,8 @@ def variants(setting: Setting) -> list[Variant]:
     if score == "none":
         raise ConfigError("study: attention is 'none'; there are no weights to look at; give --attention general")
     return [
-        Variant("one-direction", {"bidirectional": False}, f"{score}, encoder in one direction"),
-        Variant("both-directions", {"bidirectional": True}, f"{score}, encoder in both directions"),
+        Variant("one-direction", {"attention": score, "bidirectional": False}, f"{score}, encoder in one direction"),
+        Variant("both-directions", {"attention": score, "bidirectional": True}, f"{score}, encoder in both directions"),
     ]
 
 

@@ -27,7 +27,7 @@ def variants(setting: Setting) -> list[Variant]:
     """Three cells, each without and with attention."""
     found = []
     for cell, title in CELLS.items():
-        none = {"cell": cell, "attention": "none", "window": "none"}
+        none = {"cell": cell, "attention": "none", "window": "none", "input_feeding": False}
         found.append(Variant(cell, none, f"{title.split(maxsplit=1)[1]} without attention"))
         found.append(
             Variant(

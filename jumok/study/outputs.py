@@ -68,13 +68,19 @@ TestSet.__test__ = False  # type: ignore[attr-defined]
 def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     """Trains the run's model into `model` in its folder; what is to be kept of it. Raises Interrupted on Ctrl-C or SIGTERM.
 
-    Where --steps is given and --evaluate-every is not, there are `looks` evaluations: as many for all, whatever the machine.
+    Where --steps or --epochs is given and --evaluate-every is not, there are about `looks` evaluations: as many for all, whatever
+    the machine.
     """
     from jumok.learn import train
+    from jumok.learn.recipe import BATCH_SIZE
 
     options = dict(task.options)
-    if options.get("steps") and not options.get("evaluate_every"):
-        options["evaluate_every"] = math.ceil(options["steps"] / looks)
+    steps = options.get("steps")
+    if options.get("epochs") and not options.get("batch_tokens"):
+        pairs = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
+        steps = options["epochs"] * pairs / (options.get("batch_size") or BATCH_SIZE)
+    if steps and not options.get("evaluate_every"):
+        options["evaluate_every"] = math.ceil(steps / looks)
     pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"
     trained = train(pairs, dev, out, overwrite=True, quiet=True, **options, **more)
     if trained.interrupted:

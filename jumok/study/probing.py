@@ -6,6 +6,7 @@ Jain & Wallace 2019 (leave-one-out, permuted attention); Wiegreffe & Pinter 2019
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,27 +43,21 @@ class Probe:
         return found
 
 
-def distributions(
-    model: NumpyModel, source: np.ndarray, output: list[int]
-) -> tuple[np.ndarray, np.ndarray | None, list[State]]:
-    """p(y_t) at each step of a given output, for each of N sources of one length.
+def steps(model: NumpyModel, source: np.ndarray, output: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray | None, State]]:
+    """The steps in which N sources of one length are made to write a given output, one at a time.
 
     Args:
-        source: int [N, S], no padding. output: T ids, what the decoder is made to write.
+        source: int [N, S], no padding. output: T ids.
 
-    Returns:
-        [N, T, V] float64, weights [N, T, S] or None, and the state before each step.
+    Yields:
+        p(y_t) [N, V] float64, weights [N, S] or None, and the state before the step; T times.
     """
     N = len(source)
     state = model.start(source, np.full(N, source.shape[1]))
-    found, weights, states = [], [], []
     for token in [START, *output[:-1]]:
-        states.append(state)
-        state, logits, seen = model.step(state, np.full((N, 1), token))
-        found.append(softmax(logits[:, 0]))
-        weights.append(None if seen is None else seen[:, 0])
-    shown = None if weights[0] is None else np.stack([w for w in weights if w is not None], axis=1)
-    return np.stack(found, axis=1), shown, states
+        after, logits, weights = model.step(state, np.full((N, 1), token))
+        yield softmax(logits[:, 0]), None if weights is None else weights[:, 0], state
+        state = after
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -80,15 +75,16 @@ def distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 def probe(model: NumpyModel, source: list[int], output: list[int], permutations: int, rng: np.random.Generator) -> Probe:
     """Disturbs one sentence in every way; `output` is what the model wrote for `source`, END last in both; S ≥ 3."""
     S = len(source)
-    ids = np.array([source])
-    base, weights, states = distributions(model, ids, output)
-    assert weights is not None and S >= 3
+    assert S >= 3
     without = np.array([source[:s] + source[s + 1 :] for s in range(S - 1)])
-    changed, _, _ = distributions(model, without, output)
-    permuted = np.empty(len(output))
-    for t, token in enumerate([START, *output[:-1]]):
-        permuted[t] = np.median(distance(base[0, t], _permuted(model, states[t], token, permutations, rng)))
-    return Probe(weights[0], distance(base, changed).T, permuted, entropy(weights[0]))
+    weights, left_out, permuted = [], [], []
+    both = zip(steps(model, np.array([source]), output), steps(model, without, output), [START, *output[:-1]], strict=True)
+    for (base, seen, state), (changed, _, _), token in both:
+        assert seen is not None
+        weights.append(seen[0])
+        left_out.append(distance(base, changed))
+        permuted.append(np.median(distance(base, _permuted(model, state, token, permutations, rng))))
+    return Probe(np.stack(weights), np.stack(left_out), np.array(permuted), entropy(np.stack(weights)))
 
 
 def _permuted(model: NumpyModel, state: State, token: int, permutations: int, rng: np.random.Generator) -> np.ndarray:

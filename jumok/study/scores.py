@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jumok.config import TrainConfig
-from jumok.config import options as all_options
 from jumok.runtime import load
 from jumok.study import sizes
 from jumok.study.charts import Bar, bar_chart
@@ -34,12 +32,12 @@ LUONG = (
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Each a small change of general or of none. Input feeding is there once training has the option."""
-    plain: dict[str, Any] = {"attention": "none", "window": "none", "reverse_source": False}
-    with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False}
+    """Each a small change of general or of none."""
+    with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False, "input_feeding": False}
+    plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
-    found = [
+    return [
         Variant("none", plain, "no attention"),
         Variant("none-reversed", reversed_, "no attention, the source read backwards"),
         Variant("none-reversed-no-dropout", reversed_ | {"dropout": 0.0}, "the same without dropout"),
@@ -51,10 +49,8 @@ def variants(setting: Setting) -> list[Variant]:
         Variant("local-p", with_ | {"window": "local-p"}, "general in a window around a predicted position"),
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
+        Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),
     ]
-    if "input_feeding" in all_options(TrainConfig):
-        found.append(Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"))
-    return found
 
 
 def work(task: Task) -> dict[str, Any]:
@@ -192,7 +188,7 @@ STUDY = Study(
         "Attention is worth more than reversing and dropout; content scores beat location, a local window with predicted positions "
         "beats global attention, and input feeding adds to both (Luong, Pham & Manning 2015, Tables 1 and 4)."
     ),
-    defaults={"bidirectional": False},
+    defaults={"bidirectional": False, "dropout": 0.2},
     own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3},
     own_data=turned_words,
     variants=variants,

@@ -14,17 +14,17 @@ from jumok.text import build_codec, read_pairs
 
 
 @functools.lru_cache(maxsize=2)
-def _facts(path: Path, text: TextConfig) -> tuple[int, int, int, int]:
+def _facts(path: Path, text: TextConfig) -> tuple[int, int, int]:
     pairs = read_pairs(str(path), text, warn=lambda _: None)
     codec = build_codec(pairs, text)
     sources, _ = codec.encode_pairs(pairs)
     kept = [len(s) for s in sources if len(s) <= text.max_tokens + 1]
-    return len(pairs), len(codec.source.vocabulary), len(codec.target.vocabulary), max(kept, default=1)
+    return len(codec.source.vocabulary), len(codec.target.vocabulary), max(kept, default=1)
 
 
 def longest_source(setting: Setting) -> int:
     """Tokens of the longest training source, `</s>` counted."""
-    return _facts(setting.folder / "data" / "train.jsonl", _config(setting.options).text)[3]
+    return _facts(setting.folder / "data" / "train.jsonl", _config(setting.options).text)[2]
 
 
 def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
@@ -32,14 +32,14 @@ def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
     from jumok.learn.recipe import resolve
 
     run = _config({**setting.options, **options})
-    pairs, source, target, _ = _facts(setting.folder / "data" / "train.jsonl", run.text)
-    return resolve(run, pairs, source, target).model
+    source, target, _ = _facts(setting.folder / "data" / "train.jsonl", run.text)
+    return resolve(run, source, target).model
 
 
 def parameters(setting: Setting, model: ModelConfig) -> int:
     """Numbers in all arrays of a model."""
     text = _config(setting.options).text
-    _, source, target, _ = _facts(setting.folder / "data" / "train.jsonl", text)
+    source, target, _ = _facts(setting.folder / "data" / "train.jsonl", text)
     found = shapes(model, source, target)
     return sum(_product(shape) for shape in found.values())
 
