@@ -86,6 +86,16 @@ def test_help_of_a_study_shows_its_own_defaults(capsys):
         assert ("--no-bidirectional" not in out) == one_direction  # the flag that goes the other way than the default
 
 
+def test_an_option_that_is_the_usual_one_of_train_is_still_heard(files, tmp_path, capsys):
+    """--attention dot is what train does anyway; the study's own default is another, and must not win."""
+    command = ("study", "faithful", files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv", *TINY)
+    for more, score in (((), "general"), (("--attention", "dot"), "dot"), (("--attention", "concat"), "concat")):
+        out = tmp_path / score
+        assert call(*command, *more, "--out", out, "--seeds", "1", "--variants", "one-direction") == 0
+        model = json.loads((out / "runs" / "one-direction-1" / "model" / "config.json").read_text())["model"]
+        assert (model["attention"], model["bidirectional"]) == (score, False)
+
+
 def outcome(results, variants):
     return Outcome(Setting(None, {}, {}, {}), [Variant(v, {}, v) for v in variants], results)
 

@@ -211,7 +211,7 @@ def test_own_data_has_the_structure_it_says():
 def test_bottleneck_gives_all_the_same_number_of_parameters(tmp_path):
     splits = data.read_splits(str(write_tsv(tmp_path / "p.tsv", 200)), "", "", TextConfig(), lambda _: None)
     about = data.prepare(tmp_path / "data", "x", splits, TextConfig(), None)
-    options = {"hidden": 48, "embedding": 24, "readout_size": 32, "bidirectional": False}
+    options = {"hidden": 48, "embedding": 24, "readout_size": 32, "bidirectional": False, "attention": "general"}
     setting = Setting(tmp_path, options, about, {})
     from jumok.study import sizes
 

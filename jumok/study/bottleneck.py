@@ -22,7 +22,7 @@ BEYOND = 3  # and beyond it
 
 def variants(setting: Setting) -> list[Variant]:
     """Three models of about the same number of parameters: without attention, the states are larger instead."""
-    score = setting.options.get("attention", "general")
+    score = setting.options["attention"]
     score = "general" if score == "none" else score
     wanted = sizes.parameters(setting, sizes.resolved(setting, {"attention": score, "reverse_source": False}))
     plain = {"attention": "none", "window": "none", "reverse_source": False, "input_feeding": False}
@@ -205,7 +205,7 @@ STUDY = Study(
         "it does not (Cho et al. 2014; Bahdanau, Cho & Bengio 2015, fig. 2). Reading the source backwards helps the plain one "
         "(Sutskever, Vinyals & Le 2014, sec. 3.3)."
     ),
-    defaults={"bidirectional": False},
+    defaults={"attention": "general", "bidirectional": False},
     own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.0, "steps": 1500, "learning_rate": 5e-3},
     own_data=substitution,
     variants=variants,

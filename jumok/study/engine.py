@@ -32,7 +32,7 @@ def carry_out(runs: list[Run], data: Path, jobs: int, say: Callable[[str], None]
         ConfigError: a result there is of other options or data. TrainingError: a run failed; the others are kept.
     """
     left = deque(run for run in runs if finished(run) is None)
-    progress = _Progress(len(runs), len(runs) - len(left), min(jobs, max(1, len(left))), say)
+    progress = _Progress(len(runs), len(runs) - len(left), say)
     if 0 < len(left) < len(runs):
         say(f"{len(runs) - len(left)} of {len(runs)} runs are finished already; the others follow")
     try:
@@ -57,8 +57,8 @@ def cores() -> int:
 class _Progress:
     """A line for each finished run, with the time that the rest will take."""
 
-    def __init__(self, total: int, finished: int, jobs: int, say: Callable[[str], None]) -> None:
-        self.total, self.finished, self.jobs, self.say = total, finished, jobs, say
+    def __init__(self, total: int, finished: int, say: Callable[[str], None]) -> None:
+        self.total, self.finished, self.say = total, finished, say
         self.start, self.own = time.perf_counter(), 0
 
     def done(self, run: Run, result: dict[str, Any]) -> None:

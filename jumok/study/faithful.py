@@ -35,7 +35,7 @@ def variants(setting: Setting) -> list[Variant]:
     """The given model; or two trained here: with the encoder in one direction, and in both, whose memory knows its neighbours."""
     if setting.settings.get("model"):
         return [Variant(MODEL, {}, f"the model {setting.settings['model']}")]
-    score = setting.options.get("attention", "general")
+    score = setting.options["attention"]
     if score == "none":
         raise ConfigError("study: attention is 'none'; there are no weights to look at; give --attention general")
     return [
@@ -265,7 +265,7 @@ STUDY = Study(
         "other weights often give the same output (Jain & Wallace 2019; the other side: Wiegreffe & Pinter 2019). In translation, "
         "weights play the part of an alignment (Bahdanau, Cho & Bengio 2015)."
     ),
-    defaults={},
+    defaults={"attention": "general"},
     own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.0, "steps": 600, "learning_rate": 5e-3},
     own_data=turned_words,
     variants=variants,
