@@ -224,6 +224,24 @@ def test_equals_go_to_the_lower_token() -> None:
         assert [h.tokens for h in found] == [(3, 3, 3 + i) for i in range(beam)]
 
 
+def test_as_many_poor_endings_as_beams_do_not_end_the_search_while_a_better_hypothesis_goes_on() -> None:
+    A, X, Y = 4, 5, 6
+
+    def logits(first: int, prefix: tuple[int, ...]) -> np.ndarray:
+        p = np.full(7, 1e-6)
+        if prefix in ((), (A,)):  # END is among the best two, but a poor end
+            p[[A, END, X, Y]] = 0.8, 0.1, 0.06, 0.04
+        elif prefix == (A, A):
+            p[[A, END]] = 0.98, 0.02
+        else:
+            p[[END, A]] = (0.98, 0.02) if prefix == (A, A, A) else (0.02, 0.98)
+        return np.log(p / p.sum())
+
+    (found,) = search(Planted(logits), np.array([[4, END]]), np.array([2]), SearchConfig(beam=2, nbest=2), np.array([9]))
+    assert found[0].tokens == (A, A, A, END)
+    assert found[0].log_probability == pytest.approx(np.log(0.8 * 0.8 * 0.98 * 0.98), abs=1e-4)
+
+
 def test_at_the_limit_what_is_cut_only_fills_up_behind_what_ended() -> None:
     def logits(first: int, prefix: tuple[int, ...]) -> np.ndarray:
         return np.array([0, 0, 1.0 if prefix == () else -20, 2, 1.5])

@@ -34,6 +34,7 @@ from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs,
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
 EVALUATION_SHARE = 0.05  # of the training time, at most
 USUAL_DROPOUT = 0.1  # while the machine is measured and the length of the run, which dropout follows from, not yet known
+CALIBRATION_SHARE = 0.03  # of the time of --minutes: a machine that others share is slow or fast for seconds at a time
 RESERVE = 0.96  # of the time of --minutes is planned; the rest is for what cannot be foreseen
 
 
@@ -210,7 +211,7 @@ class _Training:
         self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
         seconds = evaluation = 0.0
         if learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet:  # else nothing hangs on them
-            seconds = self._step_seconds(loop, rehearsal)
+            seconds = self._step_seconds(loop, rehearsal, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
             loop.model.eval()
             tick = time.perf_counter()
             loop.dev.rehearse(loop.model, loop.machine)
@@ -252,10 +253,10 @@ class _Training:
             f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes"
         )
 
-    def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any]) -> float:
-        """Mean time of a step over batches of all lengths, warmed up; about two seconds' worth, at least 10 steps."""
+    def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any], budget: float) -> float:
+        """Mean time of a step over batches of all lengths, warmed up; `budget` seconds' worth, at least 10 steps."""
         seconds, count, learn = 0.0, 0, loop.learn
-        while count < 10 or (seconds < 2.0 and count < 200):
+        while count < 10 or (seconds < budget and count < 1000):
             batch = next(rehearsal)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)

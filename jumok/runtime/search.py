@@ -80,8 +80,9 @@ class _Tip:
 def search(model: Steps, source: Array, lengths: Array, options: SearchConfig, limits: Array) -> list[list[Hypothesis]]:
     """The best outputs for each sentence, by beam search.
 
-    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence
-    is done with `beam` finished hypotheses, or when none that goes on can still enter its n-best list, or at its limit.
+    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence is
+    done when none that goes on can still enter its n-best list; or, with `beam` finished hypotheses, when none that goes on has
+    so far a better score than the n-best list's last (it could only get one by words likelier than all before); or at its limit.
     Between equals the lower token id wins. Pads and the start token are never written.
 
     Args:
@@ -167,6 +168,7 @@ def _beam(model: Steps, source: Array, lengths: Array, options: SearchConfig, li
         bound = totals.max(1) / limits[alive].astype(float) ** penalty
         at_limit = limits[alive] <= length
         full = np.array([len(finished[sentence]) >= beam for sentence in alive])
+        full &= floor[alive] >= totals.max(1) / length**penalty
         done = at_limit | full | (floor[alive] >= bound)
         for row in np.flatnonzero(at_limit).tolist():
             cut[alive[row]] = [
