@@ -13,7 +13,7 @@ from jumok.config import SearchConfig, StudyConfig, TrainConfig, options
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
-PAGES += sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "studies").glob("*.md"))
+PAGES += sorted((ROOT / "docs").glob("**/*.md"))
 IDS = [str(p.relative_to(ROOT)) for p in PAGES]
 
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
