@@ -39,9 +39,14 @@ class Average:
             self.model.train(training)
             self._swap()
 
+    @torch.no_grad()
     def _swap(self) -> None:
-        for p, a in zip(self.model.parameters(), list(self.weights), strict=bool(self.rate)):
-            p.data, a.data = a.data, p.data
+        """By value: a GPU's LSTM wants its weights where they are, side by side in one piece of memory."""
+        if self.rate:
+            weights = list(self.model.parameters())
+            before = [p.detach().clone() for p in weights]
+            torch._foreach_copy_(weights, self.weights)
+            torch._foreach_copy_(self.weights, before)
 
     def state(self) -> dict[str, Tensor]:
         """The averages by name, for a checkpoint."""
