@@ -18,7 +18,8 @@ from jumok.errors import TrainingError
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.model import Losses, Seq2Seq, shifted
+from jumok.learn.parallel import ALONE
 from jumok.learn.progress import Display
 from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
@@ -85,6 +86,7 @@ class Loop:
             display,
         )
         self.keep, self.save = keep, save
+        self.team = ALONE
         self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
@@ -95,19 +97,25 @@ class Loop:
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens."""
+        tokens, nll = int(batch.target_lengths.sum()), self.model.bias.new_zeros(())
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in self.team.parts(batch, self.learn.accumulate):
+            losses = self._losses(part, gold_share)
+            (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
+            nll = nll + losses.nll.detach()
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        return nll, tokens
+
+    def _losses(self, batch: Batch, gold_share: float) -> Losses:
         source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
             inputs = shifted(target)
             if gold_share < 1:
                 gold = toss(target, gold_share, self.learn.coin)
                 inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
-            losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses.loss / losses.tokens).backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
-        return losses.nll.detach(), losses.tokens
+            return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
