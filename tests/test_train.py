@@ -177,7 +177,7 @@ def test_loss_that_is_not_finite_ends_the_run_and_is_never_kept(data, tmp_path, 
         return real(self, batch, rate, *gold)
 
     monkeypatch.setattr(loops.Loop, "update", update)
-    with pytest.raises(TrainingError, match="loss is nan"):
+    with pytest.raises(TrainingError, match="step 40: .*10th in a row"):
         jumok.train(data, out=tmp_path / "m", steps=200, evaluate_every=20, **TINY)
     if (tmp_path / "m").exists():
         assert np.isfinite(load_file(tmp_path / "m" / "model.safetensors")["readout.bias"]).all()
@@ -192,7 +192,7 @@ def test_places_that_cannot_be_written_are_refused_at_once(trained, data, tmp_pa
         jumok.train(data, out=tmp_path / "mine", overwrite=True, **TINY)
     assert (tmp_path / "mine" / "thesis.tex").exists()
     with pytest.raises(TrainingError, match="no checkpoint"):
-        jumok.train(data, out=tmp_path / "nowhere", resume=True, quiet=True)
+        jumok.train(out=tmp_path / "nowhere", resume=True, quiet=True)
 
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):
