@@ -13,6 +13,7 @@ from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import ALONE, Team
+from jumok.learn.progress import Display
 from jumok.text import Batches
 from jumok.text.vocabulary import END
 
@@ -33,7 +34,7 @@ def new_loop(learn=LEARN, model=MODEL):
     """A loop in float64, with the same weights every time; nothing evaluated, nothing written."""
     torch.manual_seed(1)
     made = Seq2Seq(model, VOCABULARY, VOCABULARY).double()
-    return Loop(made, batches(), None, learn, Machine("float32", "default", 1), None, None, None)
+    return Loop(made, batches(), None, learn, Machine("float32", "default", 1), Display(quiet=True), *[None] * 4)
 
 
 def losses(loop, steps=STEPS):
