@@ -368,7 +368,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except JumokError as e:
-        _say(f"jumok: {e}")
+        if not e.told:
+            _say(f"jumok: {e}")
         return e.exit_code
     except KeyboardInterrupt:
         return 130

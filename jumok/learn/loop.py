@@ -102,7 +102,7 @@ class Loop:
         )
         self.average = Average(model, learn.average)
         self.position, self.sums = Position(), Sums()
-        self.interrupted = False
+        self.interrupted = self.stopped = False  # told to stop; has stopped, because a process of the team was told to
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
@@ -110,11 +110,13 @@ class Loop:
         Where the gradient is not finite, nothing changes and the loss returned is 0.
         """
         tokens, nll = int(batch.target_lengths.sum()), self.model.bias.new_zeros(())
+        self.team.seed(self.learn.seed, self.position.step)
         self.optimizer.zero_grad(set_to_none=True)
         for part in self.team.parts(batch, self.learn.accumulate):
             losses = self._losses(part, gold_share)
             (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
             nll = nll + losses.nll.detach()
+        nll = self.team.sum_up(self.parameters, nll)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
         self.guard.step(self.optimizer, norm)
@@ -138,7 +140,7 @@ class Loop:
         look, saved = (start, self.sums.tokens), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self.interrupted and not self._out_of_patience():
+        while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
             tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
             batch = next(stream)
@@ -169,6 +171,10 @@ class Loop:
         self._settle()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    def _told_to_stop(self) -> bool:
+        self.stopped = self.team.any(self.interrupted)
+        return self.stopped
 
     def _out_of_patience(self) -> bool:
         return 0 < self.learn.patience <= self.position.stale
