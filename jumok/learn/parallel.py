@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import itertools
 import json
 import os
@@ -265,8 +266,7 @@ def _checksum(items: Iterable[Any]) -> int:
 def _meet() -> Team:
     rank, size, local = (int(os.environ.get(name, 1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     try:
-        store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
-        store = dist.PrefixStore(f"jumok {next(_meetings)}", store)
+        store = dist.PrefixStore(f"jumok {next(_meetings)}", _notes())
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as e:
         raise TrainingError(
@@ -274,6 +274,13 @@ def _meet() -> Team:
             f"({os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}): {e}"
         ) from None
     return Team(rank, size, local, store)
+
+
+@functools.cache
+def _notes() -> dist.Store:
+    """Where the processes leave notes for each other; kept to the end, for without torchrun it lives in process 0."""
+    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+    return store
 
 
 def _take_gpu(team: Team) -> None:
