@@ -36,7 +36,7 @@ class Train:
     config: str = ""
     """TOML file with any of these options by name; what stands on the command line goes over it."""
     resume: bool = False
-    """Go on from the checkpoint in --out."""
+    """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
     """Replace what is at --out."""
     quiet: bool = False

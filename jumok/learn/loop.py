@@ -17,6 +17,7 @@ from jumok.config import LearnConfig
 from jumok.errors import TrainingError
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
+from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.progress import Display
@@ -35,6 +36,7 @@ class Position:
         seconds: training time so far, earlier sittings included.
         best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
         switched: the step at which patience sent a two-phase run into its second phase.
+        bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
         history: one entry an evaluation.
     """
 
@@ -44,6 +46,7 @@ class Position:
     best_step: int = 0
     stale: int = 0
     switched: int | None = None
+    bad_in_a_row: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -53,6 +56,7 @@ class Sums:
 
     loss: Tensor | float = 0.0
     tokens: int = 0
+    skipped: int = 0
     seconds: float = 0.0
 
 
@@ -62,7 +66,10 @@ class Loop:
     Args:
         model, batches, dev, learn: what is trained, on what, judged by what, how (all of `learn` settled, `steps` too).
         keep: called with the position when a new best model is in place (average swapped in).
-        save: called with the position after each evaluation, to write a checkpoint.
+        save: called with the position after each evaluation and, by --save-minutes and --save-every, between them, to write
+            a checkpoint.
+        evaluated: called with the position after an evaluation, when all is saved.
+        describe: says in words which batch one is, for what is told of a bad one.
     """
 
     def __init__(
@@ -75,6 +82,8 @@ class Loop:
         display: Display,
         keep: Callable[[Position], None],
         save: Callable[[Position], None],
+        evaluated: Callable[[Position], None],
+        describe: Callable[[Batch], str],
     ) -> None:
         self.model, self.batches, self.dev, self.learn, self.machine, self.display = (
             model,
@@ -84,17 +93,21 @@ class Loop:
             machine,
             display,
         )
-        self.keep, self.save = keep, save
+        self.keep, self.save, self.evaluated = keep, save, evaluated
+        self.guard = Guard(learn, describe, display.note)
         self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
         )
         self.average = Average(model, learn.average)
-        self.position = Position()
+        self.position, self.sums = Position(), Sums()
         self.interrupted = False
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
-        """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens."""
+        """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
+
+        Where the gradient is not finite, nothing changes and the loss returned is 0.
+        """
         source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
             inputs = shifted(target)
@@ -104,41 +117,65 @@ class Loop:
             losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         (losses.loss / losses.tokens).backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
-        return losses.nll.detach(), losses.tokens
+        self.guard.step(self.optimizer, norm)
+        return self.guard.only_good(losses.nll.detach()), losses.tokens
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
         steps, every = self.learn.steps, self.learn.evaluate_every
         assert steps is not None and every is not None
-        at, sums, stream = self.position, Sums(), self._batches_from(self.position.step)
+        at, stream = self.position, self._batches_from(self.position.step)
         start, before = time.perf_counter(), at.seconds
-        look = start, 0
+        look, saved = (start, self.sums.tokens), start
+        read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self.interrupted:
-            tick = time.perf_counter()
+        while at.step < steps and not self.interrupted and not self._out_of_patience():
+            tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
-            loss, tokens = self.update(next(stream), rate, self._gold_share(at.step))
+            batch = next(stream)
+            loss, tokens = self.update(batch, rate, self._gold_share(at.step))
             self.average.update(at.step)
             at.step += 1
+            self.guard.saw(at.step, batch, tokens)
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
             sums.seconds += time.perf_counter() - tick
-            if at.step % LOOK == 0:
-                mean = self._finite(float(sums.loss) / sums.tokens, at.step)
-                now = time.perf_counter()
-                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), mean)
-                look = now, sums.tokens
             at.seconds = before + time.perf_counter() - start
-            if at.step % every == 0 or at.step == steps:
+            evaluate = at.step % every == 0 or at.step == steps
+            save = evaluate or self._save_is_due(saved)
+            if save or at.step % read_every == 0:
+                self._settle()
+            if at.step % LOOK == 0:
+                now = time.perf_counter()
+                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), float(sums.loss) / max(1, sums.tokens))
+                look = now, sums.tokens
+            if evaluate:
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
+                self.sums, look = Sums(), (time.perf_counter(), 0)
+            if save:
                 self.save(at)
-                sums, look = Sums(), (time.perf_counter(), 0)
-                if self.learn.patience and at.stale >= self.learn.patience:
-                    self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
-                    return
+                saved = time.perf_counter()
+            if evaluate:
+                self.evaluated(at)
+        self._settle()
+        if self._out_of_patience():
+            self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.learn.patience <= self.position.stale
+
+    def _save_is_due(self, saved: float) -> bool:
+        """Whether a checkpoint is to be written between two evaluations; `saved` is when the last one was."""
+        by_steps = self.learn.save_every and self.position.step % self.learn.save_every == 0
+        by_time = self.learn.save_minutes and time.perf_counter() - saved >= 60 * self.learn.save_minutes
+        return bool(by_steps or by_time)
+
+    def _settle(self) -> None:
+        """Finds out which batches since the last time were bad, takes them out of the sums, and stops a run that has too many."""
+        skipped, tokens = self.guard.settle(self.position)
+        self.sums.skipped, self.sums.tokens = self.sums.skipped + skipped, self.sums.tokens - tokens
 
     def _gold_share(self, step: int) -> float:
         learn = self.learn
@@ -155,7 +192,7 @@ class Loop:
 
     def _evaluate(self, sums: Sums, rate: float) -> None:
         at = self.position
-        train_loss = self._finite(float(sums.loss) / max(1, sums.tokens), at.step)
+        train_loss = float(sums.loss) / max(1, sums.tokens)
         with self.average.in_place():
             metrics = self.dev.evaluate(self.model, self.machine)
             value = metrics[self.dev.metric]
@@ -168,6 +205,7 @@ class Loop:
                 "gold_share": self._gold_share(at.step - 1),
                 "tokens_per_second": sums.tokens / max(sums.seconds, 1e-9),
                 "train_loss": train_loss,
+                "skipped": sums.skipped,
                 "metrics": list(metrics),
                 **metrics,
                 "best": best,
@@ -181,14 +219,6 @@ class Loop:
             if best:
                 at.best, at.best_step = value, at.step
                 self.keep(at)
-
-    def _finite(self, loss: float, step: int) -> float:
-        if math.isfinite(loss):
-            return loss
-        raise TrainingError(
-            f"step {step}: the loss is {loss}; the weights have run away. The best model so far is kept; "
-            f"try a lower --learning-rate than {self._highest:g}"
-        )
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
         epoch = 0
@@ -207,8 +237,10 @@ class Loop:
         tensors_ |= {f"average.{name}": a for name, a in self.average.state().items()}
         for i, p in enumerate(self.parameters):
             tensors_ |= {f"adam.{i}.{name}": value for name, value in self.optimizer.state[p].items()}
-        tensors_ |= random_states()
-        return tensors_, {"position": dataclasses.asdict(self.position)}
+        sums = {name: value for name, value in vars(self.sums).items() if name != "loss"}
+        if isinstance(self.sums.loss, Tensor):  # else nothing was summed up yet
+            tensors_["sums.loss"] = self.sums.loss
+        return tensors_ | random_states(), {"position": dataclasses.asdict(self.position), "sums": sums}
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Raises TrainingError where the checkpoint is of another model."""
@@ -220,9 +252,11 @@ class Loop:
             for i, w in enumerate(self.parameters):
                 prefix = f"adam.{i}."
                 state = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
-                self.optimizer.state[w] = {k: t.to(w.device) for k, t in state.items()}
+                self.optimizer.state[w] = {k: t.to(w.device, copy=True) for k, t in state.items()}
             put_random_states(tensors_)
-            self.position = Position(**facts["position"])
+            self.position, self.sums = Position(**facts["position"]), Sums(**facts["sums"])
+            if "sums.loss" in tensors_:
+                self.sums.loss = tensors_["sums.loss"].to(self.machine.device, copy=True)
         except (KeyError, RuntimeError, TypeError) as e:
             raise TrainingError(f"the checkpoint does not fit this run ({e}); train anew with --overwrite") from None
 

@@ -5,6 +5,7 @@ Letters: B pairs in a batch, S longest source of the batch, T longest target; N 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -95,6 +96,10 @@ class Batches:
         if self._batch_size is not None:
             return -(-len(self._sources.lengths) // self._batch_size)
         return len(self.plan(epoch))
+
+    def fingerprint(self) -> int:
+        """A number that changes when pairs come, go, change their lengths or their order (CRC-32 of all lengths)."""
+        return zlib.crc32(self._targets.lengths.tobytes(), zlib.crc32(self._sources.lengths.tobytes()))
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The epoch's batches in order, each as its rows; a pure function of the data's lengths, seed and epoch."""
