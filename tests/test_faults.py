@@ -99,6 +99,25 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones(tmp_path: Path,
     assert step_of(tmp_path) == 2
 
 
+def test_all_is_on_the_disk_before_its_name_is(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with faulty() as system:
+        write_checkpoint(path, *facts(1), make=True)
+    assert system.names[:3] == ["mkdir", "open", "fsync"]  # the new folder's name
+    assert system.names[3:] == ["create", "write", "write", "write", "flush", "fsync", "replace", "open", "fsync"]
+    with faulty() as system:
+        write(path, 1, overwrite=True, carry=CHECKPOINTS)
+    before = system.names[: system.names.index("swap")]
+    files = len(list(path.iterdir())) - 1
+    assert before.count("create") == files and before.count("fsync") == files + 1  # and the folder they are in
+    assert system.names[len(before) :][:3] == ["swap", "open", "fsync"]
+    with faulty() as system:
+        update_folder(path, parameters(2), "", [])
+    written, renamed = system.names[: system.names.index("replace")], system.names[system.names.index("replace") :]
+    assert written == ["create", "write", "flush", "fsync"] * 3
+    assert renamed == ["replace"] * 3 + ["open", "fsync"]
+
+
 def test_death_at_any_call_leaves_a_checkpoint(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, *facts(1))
     step, steps = 1, set()
