@@ -116,7 +116,7 @@ def test_checkpoints_by_time(data: Path, tmp_path: Path, monkeypatch: Any) -> No
         with monkeypatch.context() as m:
             die_at(m, 2)
             with pytest.raises(Death):
-                jumok.train(data, out=out, steps=4, save_minutes=minutes, **TINY)
+                jumok.train(data, out=out, steps=4, evaluate_every=4, save_minutes=minutes, **TINY)
         assert has_checkpoint(out) == there
     facts = jumok.train(out=tmp_path / "1e-06", resume=True, quiet=True)
     assert facts.history[-1]["step"] == 4

@@ -57,7 +57,7 @@ def finished(out: Path) -> tuple[TrainConfig, list[dict[str, Any]]] | None:
     try:
         training = json.loads((out / CONFIG).read_text(encoding="utf-8"))["training"]
         history = json.loads((out / HISTORY).read_text(encoding="utf-8"))
-        return build(TrainConfig, training, str(out / CONFIG)), list(history)
+        return (build(TrainConfig, training, str(out / CONFIG)), list(history)) if history else None
     except (OSError, ValueError, KeyError, TypeError, JumokError):
         return None
 
