@@ -55,7 +55,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "input feeding, GRU, patience": {"input_feeding": True, "cell": "gru", "patience": 2, "steps": 600, "learning_rate": 1e-4},
     "over an older model": {"overwrite": True},
 }
-WARM = ("jumok.learn.run", "rapidfuzz.distance", "rich.console", "rich.progress", "safetensors.torch")
+WARM = ("jumok.learn.run", "rapidfuzz.distance", "rich.console", "rich.progress", "safetensors.torch", "torch._dynamo")
 CALLS = ("open", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "link")  # of the module os
 KINDS = ("time", "call", "file")
 WALL_CLOCK = ("seconds", "tokens_per_second")
