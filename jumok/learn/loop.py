@@ -104,10 +104,14 @@ class Loop:
             losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         (losses.loss / losses.tokens).backward()
+        self._descend(rate)
+        return losses.nll.detach(), losses.tokens
+
+    def _descend(self, rate: float) -> None:
+        """Clipping and Adam."""
         torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
-        return losses.nll.detach(), losses.tokens
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
@@ -115,7 +119,7 @@ class Loop:
         assert steps is not None and every is not None
         at, sums, stream = self.position, Sums(), self._batches_from(self.position.step)
         start, before = time.perf_counter(), at.seconds
-        look = start, 0
+        look = start, 0, 0.0
         self.model.train()
         while at.step < steps and not self.interrupted:
             tick = time.perf_counter()
@@ -126,16 +130,16 @@ class Loop:
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
             sums.seconds += time.perf_counter() - tick
             if at.step % LOOK == 0:
-                mean = self._finite(float(sums.loss) / sums.tokens, at.step)
-                now = time.perf_counter()
-                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), mean)
-                look = now, sums.tokens
+                total, now = self._finite(float(sums.loss), at.step), time.perf_counter()
+                seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
+                self.display.advance(at.step, tokens / seconds, loss_since / tokens, rate, self._gold_share(at.step - 1))
+                look = now, sums.tokens, total
             at.seconds = before + time.perf_counter() - start
             if at.step % every == 0 or at.step == steps:
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
                 self.save(at)
-                sums, look = Sums(), (time.perf_counter(), 0)
+                sums, look = Sums(), (time.perf_counter(), 0, 0.0)
                 if self.learn.patience and at.stale >= self.learn.patience:
                     self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
                     return

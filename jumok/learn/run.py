@@ -20,13 +20,15 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import machine as machines
-from jumok.learn import recipe
+from jumok.learn import recipe, verdict
+from jumok.learn.board import Board
 from jumok.learn.card import model_card
 from jumok.learn.checkpoint import read_checkpoint, remove_checkpoint, write_checkpoint
 from jumok.learn.evaluation import Development
 from jumok.learn.export import export_parameters
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
+from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.runtime.folder import FolderConfig, refuse_to_replace, update_folder, write_folder
 from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
@@ -67,6 +69,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    profile: bool = False,
+    tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
     **options: Any,
 ) -> Trained:
@@ -78,6 +82,8 @@ def train(
         resume: go on from the checkpoint in `out`, with the configuration written there.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
+        profile: say in the end where the time went, and write it to `profile.json` in `out`.
+        tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
             it must leave the model as it is.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
@@ -92,7 +98,8 @@ def train(
         options = flat | options
     files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
     run = build(TrainConfig, options | files, "jumok.train")
-    return _Training(run, Display(quiet), start, resume, overwrite, observe).run()
+    display = Display(quiet, Board(tensorboard) if str(tensorboard) else None)
+    return _Training(run, display, start, resume, overwrite, profile, observe).run()
 
 
 class _Training:
@@ -105,9 +112,10 @@ class _Training:
         start: float,
         resume: bool,
         overwrite: bool,
+        profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
     ) -> None:
-        self.display, self.start, self.observe = display, start, observe
+        self.display, self.start, self.profile, self.observe = display, start, profile, observe
         if not run.out:
             raise ConfigError("out is missing; name the model folder to write")
         self.out = Path(run.out)
@@ -276,10 +284,12 @@ class _Training:
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
         elif self.observe is not None:
             self.observe(0, loop.model)
+        watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
-            self.display.start(self.run_config.learn.steps, loop.position.step)
             try:
-                loop.run()
+                self.display.start(self.run_config.learn.steps, loop.position.step)
+                with watch as profiler:
+                    loop.run()
             finally:
                 self.display.stop()
         if loop.interrupted:
@@ -291,7 +301,14 @@ class _Training:
             self._write(at, None)
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
+        if profiler is not None:
+            self._tell(profiler.profile())
         return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
+
+    def _tell(self, profile: Profile) -> None:
+        for line in verdict.lines(profile):
+            self.display.note(line)
+        verdict.write(self.out, profile)
 
     def _stop_early(self, loop: Loop) -> None:
         if loop.position.best is None:  # nothing was evaluated yet: keep what there is
