@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_named(data, tmp_path, writers, monke
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(sys.modules["torch.utils.tensorboard"], "SummaryWriter", refuse)
-    with pytest.raises(TrainingError, match="runs: cannot be written to .*--tensorboard another folder"):
+    with pytest.raises(TrainingError, match=r"runs: cannot be written to .*--tensorboard another folder"):
         jumok.train(data, out=tmp_path / "m", tensorboard=tmp_path / "runs", steps=2, **TINY)
 
 
