@@ -1,9 +1,10 @@
-"""What does --profile see in training at Multi30k's sizes, what does looking cost, and how long does training wait for its batches?
+"""What does --profile see in training at Multi30k's sizes, what does looking cost, and how long does a batch take to prepare?
 
     speed_profile.py [--sizes multi30k] [--device cpu] [--precision float32] [--matmul onednn] [--threads 0] [--steps 20] [--rounds 3]
 
 Random pairs, as many and as long as Multi30k's; the loop, its batches and its model are those of `jumok train`. Runs with and
-without a profiler go in turns; so short a run is looked into at every step, a long one only at every tenth.
+without a profiler go in turns; so short a run is looked into at every step, a long one only at every tenth. A batch's share of a step is what a thread that
+prepares batches ahead could win at most: it is measured over a whole epoch, whose plan is made before its first batch.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def main() -> None:
     learn = LearnConfig(
         steps=o.steps, evaluate_every=o.steps, batch_size=rows, learning_rate=1e-4, dropout=0.1, threads=machine.threads
     )
-    batches = Batches(sentences(length, V, 1), sentences(length, V, 2), batch_size=rows, seed=1)
+    batches = Batches(*pairs(length, V), batch_size=rows, seed=1)
     seen: list[Profiler] = []
 
     def loop() -> Loop:
@@ -76,6 +77,10 @@ def main() -> None:
 
     functions: dict[str, Callable[[], None]] = {"profiled": watched, "plain": lambda: loop().run()}
     seconds = alternate(functions, o.rounds)
+    tick = time.perf_counter()
+    for _ in batches.epoch(1):
+        pass
+    prepared = (time.perf_counter() - tick) / batches.length(1)
     profile = seen[-1].profile()
     print("\n".join(verdict.lines(profile)))
     found = verdict.as_dict(profile)
@@ -83,16 +88,23 @@ def main() -> None:
         "speed_profile",
         sizes=o.sizes,
         cost_of_looking=ratio(seconds, "profiled", "plain"),
-        waiting_share=next(s["seconds"] for s in found["sections"] if s["name"] == "waiting for batches") / profile.training,
+        step_ms=1e3 * profile.training / profile.steps,
+        batch_ms=1e3 * prepared,
+        batch_share_of_step=prepared * profile.steps / profile.training,
         profile=found,
     )
 
 
-def sentences(length: int, vocabulary: int, seed: int) -> list[list[int]]:
-    """PAIRS sides of about `length` tokens, spread as in Multi30k (a standard deviation of 4 at 13), END last."""
-    random = np.random.default_rng(seed)
-    lengths = np.clip(np.rint(random.normal(length, length / 3.5, PAIRS)), 3, 3 * length).astype(int)
-    return [[*random.integers(4, vocabulary, n - 1).tolist(), END] for n in lengths]
+def pairs(length: int, vocabulary: int) -> list[list[list[int]]]:
+    """Two sides of PAIRS pairs of about `length` tokens, END last: spread by two sevenths, and the sides of a pair by half of that."""
+    random = np.random.default_rng(1)
+    usual, spread = np.full(PAIRS, float(length)), length / 3.5
+    usual += random.normal(0, spread * 0.87, PAIRS)
+    sides = []
+    for _ in range(2):
+        lengths = np.clip(np.rint(usual + random.normal(0, spread * 0.5, PAIRS)), 3, 3 * length).astype(int)
+        sides.append([[*random.integers(4, vocabulary, n - 1).tolist(), END] for n in lengths])
+    return sides
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ class Profiler:
         self._stand_before(loop, "update", self._updated)
         self._stand_before(loop.average, "update", self._averaged)
         for owner, call, name in ((loop.dev, "evaluate", DEV), (loop, "keep", KEEP), (loop, "save", SAVE)):
-            self._stand_before(owner, call, lambda real, name=name: self._chapter(real, name))
+            self._stand_before(owner, call, self._chapter, name)
         self.run.to(STEPS)
         return self
 
@@ -153,10 +153,10 @@ class Profiler:
 
     # -- between the loop and what it calls -------------------------------------------------------------------------
 
-    def _stand_before(self, owner: Any, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        """Puts `around` the owner's method in its place, on this one object."""
+    def _stand_before(self, owner: Any, name: str, around: Callable[..., Callable[..., Any]], *more: Any) -> None:
+        """Puts `around(method, *more)` in the place of the owner's method, on this one object."""
         real, own = getattr(owner, name), name in vars(owner)
-        setattr(owner, name, around(real))
+        setattr(owner, name, around(real, *more))
         self.undo.append((lambda: setattr(owner, name, real)) if own else (lambda: delattr(owner, name)))
 
     def _step_aside(self, left: int) -> None:
@@ -205,8 +205,8 @@ class Profiler:
             self.sampled += 1
             clock = self.step = Clock(OWN if gold_share < 1 else MOVE, self.loop.machine.wait)
             left = len(self.undo)
-            self._stand_before(self.loop, "_descend", lambda real: _inside(real, clock, CLIP, REST))
-            self._stand_before(self.loop.model, "loss", lambda real: self._fused(real, clock))
+            self._stand_before(self.loop, "_descend", _inside, clock, CLIP, REST)
+            self._stand_before(self.loop.model, "loss", self._fused, clock)
             try:
                 return real(batch, rate, gold_share)
             finally:
@@ -220,7 +220,7 @@ class Profiler:
         def loss(*given: Any) -> Any:
             left = len(self.undo)
             for name, (part, outputs) in PARTS.items():
-                self._stand_before(self.loop.model, name, lambda real, p=part, o=outputs: _timed(real, clock, p, o))
+                self._stand_before(self.loop.model, name, _timed, clock, part, outputs)
             clock.to(OUTPUT)
             try:
                 return real(*given)
