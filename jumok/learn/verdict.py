@@ -9,7 +9,21 @@ from typing import Any
 
 from jumok.errors import TrainingError
 from jumok.learn.floor import Rates
-from jumok.learn.profile import CLIP, DEV, FED, KEEP, OWN, SAVE, WAIT, Profile
+from jumok.learn.profile import (
+    ATTENTION,
+    CLIP,
+    DECODER,
+    DEV,
+    ENCODER,
+    FED,
+    KEEP,
+    OUTPUT,
+    OWN,
+    SAVE,
+    WAIT,
+    Profile,
+    backward,
+)
 
 NAME = "profile.json"
 GOOD = 0.6  # of the limit: from here on nothing is amiss
@@ -17,8 +31,20 @@ DEV_SHARE = 0.15  # of the time in the loop
 WRITING_SHARE = WAITING_SHARE = 0.05
 PADS = 0.15
 ALONE = 0.3
-OWN_SHARE = 0.2
 SECOND_THREAD = 1.3
+
+_STEPWISE = "its products go from step to step and are narrower than the large one that the limit is measured with"
+_SMALL = "its products are small, and what is not a product (softmax, tanh, dropout) is not in the limit"
+WHY = {  # a part far from its limit
+    ENCODER: _STEPWISE,
+    DECODER: _STEPWISE,
+    FED: "--input-feeding goes step by step, in small products",
+    OWN: "free running goes step by step to find the decoder's own words: the price of --teacher-forcing other than always",
+    ATTENTION: _SMALL,
+    OUTPUT: "the softmax over the vocabulary is no product, and moves every logit through memory",
+    CLIP: "updates of many small arrays",
+}
+WHY |= {backward(part): why for part, why in WHY.items()}
 
 
 def lines(profile: Profile) -> list[str]:
@@ -39,7 +65,7 @@ def lines(profile: Profile) -> list[str]:
         f"{2 * p.multiply_adds / 1e12:,.2f} T operations of products take {p.rates.products(p.multiply_adds):,.1f} s at {_gigas(p.rates.operations)} GFLOP/s, "
         f"clipping and Adam {p.limits.get(CLIP, 0.0):,.1f} s at {_gigas(p.rates.bytes)} GB/s",
         f"padding: {source:.1%} of the source positions, {target:.1%} of the target positions",
-        f"dev evaluation: {p.evaluations:,} times, {_dev_share(p):.1%} of the time after the first step",
+        f"dev evaluations: {p.evaluations:,}, {_dev_share(p):.1%} of the time from the first step on",
     ]
     return found + [f"- {reason}" for reason in reasons(p)]
 
@@ -66,7 +92,8 @@ def _below_the_limit(p: Profile) -> list[str]:
     found = []
     if gaps:
         widest = max(gaps, key=lambda name: gaps[name])
-        found.append(f"furthest from the limit: {widest}, {p.seconds[widest]:,.1f} s instead of {p.limits[widest]:,.1f}")
+        far = f"furthest from the limit: {widest}, {p.seconds[widest]:,.1f} s instead of {p.limits[widest]:,.1f}"
+        found.append(f"{far} ({WHY[widest]})")
     if p.alone is not None and p.alone > ALONE:
         found.append(
             f"one pair alone takes {p.alone:.0%} of the time of a whole batch, so most of a step's time does not depend on the batch: "
@@ -76,12 +103,6 @@ def _below_the_limit(p: Profile) -> list[str]:
     pads = 1 - (n.source + n.target) / max(1, n.source_places + n.target_places)
     if pads > PADS:
         found.append(f"{pads:.0%} of all positions are padding, computed for nothing: raise --pool, or lower --batch-size")
-    if p.seconds.get(OWN, 0.0) > OWN_SHARE * p.training:
-        found.append(
-            "free running goes step by step to find the decoder's own words: the price of --teacher-forcing other than always"
-        )
-    if FED in p.seconds:
-        found.append("--input-feeding goes step by step, in products that are small")
     if p.model.attention == "concat":
         found.append("most of what attention concat does is tanh, which the limit does not count; dot and general do without")
     if p.one_thread is not None and p.rates.operations < SECOND_THREAD * p.one_thread.operations:
