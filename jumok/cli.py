@@ -41,6 +41,10 @@ class Train:
     """Replace what is at --out."""
     quiet: bool = False
     """Show nothing but errors."""
+    profile: bool = False
+    """Say in the end where the time went and what share of the machine's limit was reached; also as profile.json in --out."""
+    tensorboard: str = ""
+    """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
     learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
@@ -182,7 +186,14 @@ def train(o: Train) -> int:
     from jumok.learn import train
 
     run = TrainConfig(o.pairs, o.dev, o.out, o.text, o.model, o.learn)
-    done = train(config=config.check(run, "command line"), resume=o.resume, overwrite=o.overwrite, quiet=o.quiet)
+    done = train(
+        config=config.check(run, "command line"),
+        resume=o.resume,
+        overwrite=o.overwrite,
+        quiet=o.quiet,
+        profile=o.profile,
+        tensorboard=o.tensorboard,
+    )
     return 128 + done.interrupted if done.interrupted else 0
 
 

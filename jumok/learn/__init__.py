@@ -17,6 +17,6 @@ try:
 except ModuleNotFoundError as e:
     raise MissingExtra("training", "train", "torch") from e
 
-from jumok.learn.run import Trained, train
+from jumok.learn.run import Trained, train  # noqa: E402 - after the settings above
 
 __all__ = ["Trained", "train"]

@@ -19,12 +19,14 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError
 from jumok.learn import machine as machines
-from jumok.learn import recipe
+from jumok.learn import recipe, verdict
 from jumok.learn.beginning import begin, finished
+from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.evaluation import Development
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
+from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.store import Store, stored_codec
 from jumok.text import Batch, Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
@@ -65,6 +67,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    profile: bool = False,
+    tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
     **options: Any,
 ) -> Trained:
@@ -77,6 +81,8 @@ def train(
             training is finished, do nothing. So the same call can be repeated until the run is done.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
+        profile: say in the end where the time went, and write it to `profile.json` in `out`.
+        tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
             it must leave the model as it is.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
@@ -90,13 +96,14 @@ def train(
         flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
         options = flat | options
     files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
-    run, display = build(TrainConfig, options | files, "jumok.train"), Display(quiet)
+    run = build(TrainConfig, options | files, "jumok.train")
+    display = Display(quiet, Board(tensorboard) if str(tensorboard) else None)
     if not run.out:
         raise ConfigError("out is missing; name the model folder to write")
     if resume and not overwrite and (done := finished(Path(run.out))):
         display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
         return _trained(Path(run.out), *done)
-    return _Training(run, display, start, resume, overwrite, observe).run()
+    return _Training(run, display, start, resume, overwrite, profile, observe).run()
 
 
 def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
@@ -116,9 +123,10 @@ class _Training:
         start: float,
         resume: bool,
         overwrite: bool,
+        profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
     ) -> None:
-        self.display, self.start, self.observe = display, start, observe
+        self.display, self.start, self.profile, self.observe = display, start, profile, observe
         self.out = Path(run.out)
         self.checkpoint = begin(run, resume, overwrite, display.note)
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
@@ -298,10 +306,12 @@ class _Training:
             self.store.clear()
             if self.observe is not None:
                 self.observe(0, loop.model)
+        watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
-            self.display.start(self.run_config.learn.steps, loop.position.step)
             try:
-                loop.run()
+                self.display.start(self.run_config.learn.steps, loop.position.step)
+                with watch as profiler:
+                    loop.run()
             finally:
                 self.display.stop()
         at = loop.position
@@ -312,7 +322,14 @@ class _Training:
             self._forget_checkpoint()
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
+        if profiler is not None:
+            self._tell(profiler.profile())
         return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
+
+    def _tell(self, profile: Profile) -> None:
+        for line in verdict.lines(profile):
+            self.display.note(line)
+        verdict.write(self.out, profile)
 
     def _stop_early(self, loop: Loop) -> None:
         if loop.position.best is None:  # nothing was evaluated yet: keep what there is
