@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from jumok.config import TrainConfig, build
+from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint
 from jumok.runtime import disk
@@ -43,6 +43,12 @@ def begin(
         )
     disk.sweep(out, CHANGING)
     return checkpoint
+
+
+def begun(run: TrainConfig, note: Callable[[str], None]) -> bool:
+    """Whether the checkpoint at --out is of a run with these same options: what torchrun restarts, it means to go on."""
+    found = read_checkpoint(Path(run.out), lambda text: note(f"warning: {text}"))
+    return found is not None and found[1].get("asked") == to_dict(run)
 
 
 def facts_without_model(facts: dict[str, Any], out: Path) -> bool:

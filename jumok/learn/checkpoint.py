@@ -12,10 +12,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from jumok.errors import JumokError, TrainingError
@@ -27,6 +28,14 @@ FORMAT = 2
 _NO_SUM = b"0" * 64
 _SUM = re.compile(rb'"sha256":\s*"([0-9a-f]{64})"')  # inside the JSON string of the facts every quotation mark is escaped
 _PIECE = 2**20  # bytes read at a time
+_KINDS = {
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 ADVICE = {
     errno.ENOSPC: "free some disk space",
@@ -60,19 +69,20 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
     Raises:
         TrainingError: the disk is full, the folder is read-only or gone; what was there stays as it was.
     """
-    from safetensors.torch import save
-
     newest, before = folder / NEWEST, folder / BEFORE
     metadata = {"jumok": json.dumps({"format": FORMAT, **facts}), "sha256": _NO_SUM.decode()}
-    data = memoryview(save({k: t.contiguous() for k, t in tensors.items()}, metadata))
-    place = _place(bytes(data[: 8 + int.from_bytes(data[:8], "little")]))
+    header, arrays = _in_pieces(tensors, metadata)
+    place = _place(header)
     assert place is not None
-    digest = hashlib.sha256(data).hexdigest().encode()
+    digest = hashlib.sha256(header)
+    for array in arrays:
+        digest.update(array)
+    pieces = header[: place[0]], digest.hexdigest().encode(), header[place[1] :], *arrays
     with writing(newest, "checkpoint"):
         if make and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             disk.flush(folder.absolute().parent)
-        new = disk.write_beside(newest, data[: place[0]], digest, data[place[1] :])
+        new = disk.write_beside(newest, *pieces)
         moved = False
         try:
             if newest.exists():
@@ -85,6 +95,20 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
             if moved:
                 os.replace(before, newest)
             disk.discard(new)
+
+
+def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple[bytes, list[memoryview]]:
+    """A safetensors file as its header and its arrays where they lie: the library's own `save` would build a copy of it all."""
+    table: dict[str, Any] = {"__metadata__": metadata}
+    arrays, end = [], 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):  # so all are aligned
+        array = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        place = [end, end := end + len(array)]
+        table[name] = {"dtype": _KINDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}
+        arrays.append(array)
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, arrays
 
 
 def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
