@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -104,7 +105,8 @@ def test_all_is_on_the_disk_before_its_name_is(tmp_path: Path) -> None:
     with faulty() as system:
         write_checkpoint(path, *facts(1), make=True)
     assert system.names[:3] == ["mkdir", "open", "fsync"]  # the new folder's name
-    assert system.names[3:12] == ["create", "write", "write", "write", "flush", "fsync", "replace", "open", "fsync"]
+    once = [name for name, _ in itertools.groupby(system.names[3:])]  # one write for each array
+    assert once[:7] == ["create", "write", "flush", "fsync", "replace", "open", "fsync"]
     with faulty() as system:
         write(path, 1, overwrite=True, carry=CHECKPOINTS)
     before = system.names[: system.names.index("swap")]

@@ -77,7 +77,7 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
     digest = hashlib.sha256(header)
     for array in arrays:
         digest.update(array)
-    pieces = header[: place[0]], digest.hexdigest().encode(), header[place[1] :], *arrays
+    pieces: tuple[bytes | memoryview, ...] = header[: place[0]], digest.hexdigest().encode(), header[place[1] :], *arrays
     with writing(newest, "checkpoint"):
         if make and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple
     table: dict[str, Any] = {"__metadata__": metadata}
     arrays, end = [], 0
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):  # so all are aligned
-        array = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        array = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         place = [end, end := end + len(array)]
         table[name] = {"dtype": _KINDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}
         arrays.append(array)
