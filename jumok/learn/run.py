@@ -293,6 +293,7 @@ class _Training:
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
+            tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
         else:
             self.store.clear()
@@ -358,7 +359,7 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
 
     def stop(number: int, _: Any) -> None:
         if caught:
-            raise KeyboardInterrupt  # the second time means it
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)  # the second time means it
         caught.append(number)
         loop.interrupted = True
 
