@@ -46,7 +46,7 @@ WANTED = {  # (ours, peer): the ratio of target tokens a second to reach
 PACKAGE = {"opennmt": "OpenNMT-py", "joeynmt": "joeynmt", "yoyodyne": "yoyodyne"}
 # OpenNMT-py's batches (2x256, 512, Luong's general, readout 512): its sizes for all of Multi30k
 TRANSLATION = "--embedding 256 --hidden 512 --readout-size 512 --attention general --batch-size 64 --dropout 0.2 --tie none"
-TRANSLATION += " --joint-vocabulary --source-tokenizer space --target-tokenizer space"
+TRANSLATION += " --joint-vocabulary True --source-tokenizer space --target-tokenizer space"
 # yoyodyne's score is concat; its encoder has 512 each way, its decoder 512, which together are as many numbers as hidden 776
 LETTERS = "--embedding 128 --attention concat --batch-size 32 --dropout 0.2 --target-tokenizer space"
 LETTERS_SIZES = {"": "--hidden 512 --readout-size 512", ", as large": "--hidden 776 --readout-size 776"}
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--language", default="gre")
     parser.add_argument("--steps", type=int, default=60, help="of Jumok on Multi30k")
-    parser.add_argument("--g2p-steps", type=int, default=100, help="of Jumok beside yoyodyne")
+    parser.add_argument("--g2p-steps", type=int, default=113, help="of Jumok beside yoyodyne (113 = once through the data)")
     parser.add_argument("--opennmt-options", default="--input-feed 0 --steps 40 --report-every 5")
     parser.add_argument("--joeynmt-options", default="--no-input-feeding --steps 24 --log-every 4")
     parser.add_argument("--tutorial-options", default="--batch 64 --steps 9 --warm 2")
