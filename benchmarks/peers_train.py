@@ -32,8 +32,8 @@ from jumok.runtime.folder import read_folder
 ROOT = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "val", "test_2016_flickr")
 WANTED = {  # (ours, peer): the ratio of target tokens a second to reach
-    ("jumok float32", "opennmt-py"): 2.0,
-    ("jumok bfloat16", "opennmt-py"): 3.3,
+    ("jumok float32", "opennmt"): 2.0,
+    ("jumok bfloat16", "opennmt"): 3.3,
     ("jumok float32", "joeynmt"): 5.0,
     ("jumok bfloat16", "joeynmt"): 8.0,
     ("jumok float32", "tutorial"): 13.0,
@@ -41,24 +41,38 @@ WANTED = {  # (ours, peer): the ratio of target tokens a second to reach
     ("jumok g2p float32", "yoyodyne float32"): 8.0,
     ("jumok g2p bfloat16", "yoyodyne bfloat16"): 8.0,
     ("jumok g2p float32, as large", "yoyodyne float32"): None,
-    ("jumok g2p bfloat16, as large", "yoyodyne bfloat16"): None,
 }
 PACKAGE = {"opennmt": "OpenNMT-py", "joeynmt": "joeynmt", "yoyodyne": "yoyodyne"}
-# OpenNMT-py's batches (2x256, 512, Luong's general, readout 512): its sizes for all of Multi30k
+# Encoder 2x256, decoder 512, Luong's general score, readout 512, no tables shared: OpenNMT-py's model
 TRANSLATION = "--embedding 256 --hidden 512 --readout-size 512 --attention general --batch-size 64 --dropout 0.2 --tie none"
 TRANSLATION += " --joint-vocabulary True --source-tokenizer space --target-tokenizer space"
 # yoyodyne's score is concat; its encoder has 512 each way, its decoder 512, which together are as many numbers as hidden 776
 LETTERS = "--embedding 128 --attention concat --batch-size 32 --dropout 0.2 --target-tokenizer space"
-LETTERS_SIZES = {"": "--hidden 512 --readout-size 512", ", as large": "--hidden 776 --readout-size 776"}
+SMALLER, AS_LARGE = "--hidden 512 --readout-size 512", "--hidden 776 --readout-size 776"
+LETTERS_SIZES = {"float32": {"": SMALLER, ", as large": AS_LARGE}, "bfloat16": {"": SMALLER}}
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the comparison: how it is run, and how its figures are read from what it printed and its peak memory in MiB."""
+    """One side of the comparison: how it is run, and how its figures are read once it has run."""
 
     name: str
     command: list[str]
-    figures: Callable[[str, float], dict[str, Any]]
+    figures: Callable[["Ran"], dict[str, Any]]
+
+    @property
+    def log(self) -> str:
+        """Name of the file for what it says."""
+        return self.name.replace(" ", "-").replace(",", "") + ".log"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A process that has ended: what it printed, the peak memory in MiB of it or a child of its, their CPU time by wall time."""
+
+    output: str
+    peak_mib: float
+    cpu_share: float
 
 
 class Failed(Exception):
@@ -76,10 +90,10 @@ def main() -> None:
     parser.add_argument("--language", default="gre")
     parser.add_argument("--steps", type=int, default=60, help="of Jumok on Multi30k")
     parser.add_argument("--g2p-steps", type=int, default=113, help="of Jumok beside yoyodyne (113 = once through the data)")
-    parser.add_argument("--opennmt-options", default="--input-feed 0 --steps 40 --report-every 5")
-    parser.add_argument("--joeynmt-options", default="--no-input-feeding --steps 24 --log-every 4")
-    parser.add_argument("--tutorial-options", default="--batch 64 --steps 9 --warm 2")
-    parser.add_argument("--yoyodyne-options", default="--max-steps 40")
+    parser.add_argument("--opennmt-options", default="--input-feed 0 --steps 30 --report-every 3")
+    parser.add_argument("--joeynmt-options", default="--no-input-feeding --steps 20 --log-every 4")
+    parser.add_argument("--tutorial-options", default="--batch 64 --steps 7 --warm 2")
+    parser.add_argument("--yoyodyne-options", default="--max-steps 32")
     o = parser.parse_args()
     for name in ("peers", "data", "g2p", "work"):
         setattr(o, name, getattr(o, name).resolve())
@@ -146,7 +160,7 @@ def sides(o: argparse.Namespace, m30k: Path) -> list[Side]:
     if o.opennmt:
         words = ["--encoder", "brnn", *shlex.split(o.opennmt_options)]
         command = peer("opennmt_py.py", o.opennmt.absolute(), m30k, o.work / "opennmt", *words)
-        found.append(Side("opennmt-py", command, opennmt(o.work / "opennmt" / "train.log")))
+        found.append(Side("opennmt", command, opennmt(o.work / "opennmt" / "train.log")))
     if o.joeynmt:
         words = [m30k, o.work / "joeynmt", *shlex.split(o.joeynmt_options)]
         found.append(Side("joeynmt", peer("joeynmt_rnn.py", o.joeynmt.absolute(), *words), printed))
@@ -154,7 +168,7 @@ def sides(o: argparse.Namespace, m30k: Path) -> list[Side]:
     if o.yoyodyne:
         pairs, few = str(o.g2p / f"{o.language}_train.tsv"), f"{o.work}/few.{o.language}_dev.tsv"
         for kind, name in (("float32", "32-true"), ("bfloat16", "bf16-mixed")):
-            for note, size in LETTERS_SIZES.items():
+            for note, size in LETTERS_SIZES[kind].items():
                 found.append(ours(o.work, f"jumok g2p {kind}{note}", pairs, few, kind, o.g2p_steps, f"{LETTERS} {size}"))
             words = ["--lang", o.language, "--precision", name, *shlex.split(o.yoyodyne_options)]
             command = peer("yoyodyne_g2p.py", o.yoyodyne.absolute(), o.g2p, o.work / "yoyodyne", *words)
@@ -169,7 +183,7 @@ def ours(work: Path, name: str, pairs: str, dev: str, precision: str, steps: int
     command += ["--threads", "1", "--device", "cpu", "--precision", precision]
     command += ["--steps", str(steps), "--evaluate-every", str(steps), *options.split()]
 
-    def figures(_: str, peak_mib: float) -> dict[str, Any]:
+    def figures(ran: Ran) -> dict[str, Any]:
         kept = read_folder(folder)
         (entry,) = json.loads((folder / "history.json").read_text(encoding="utf-8"))
         learn = kept.config.training["learn"]
@@ -179,16 +193,16 @@ def ours(work: Path, name: str, pairs: str, dev: str, precision: str, steps: int
             "target_tokens_per_sentence": entry["tokens_per_second"] * entry["seconds"] / sentences,
             "steps": entry["step"],
             "parameters": sum(p.size for p in kept.parameters.values()),
-            "peak_memory_mib": peak_mib,
+            "peak_memory_mib": ran.peak_mib,
             "is": f"{learn['precision']}, {learn['matmul']} products, {options}",
         }
 
     return Side(name, command, figures)
 
 
-def printed(output: str, _: float) -> dict[str, Any]:
+def printed(ran: Ran) -> dict[str, Any]:
     """The figures of a peer's script from the JSON line it prints; it measures its child's memory itself."""
-    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
     if not lines:
         raise Failed("no line of figures was printed")
     line = lines[0]
@@ -203,28 +217,28 @@ def printed(output: str, _: float) -> dict[str, Any]:
     }
 
 
-def opennmt(log: Path) -> Callable[[str, float], dict[str, Any]]:
+def opennmt(log: Path) -> Callable[[Ran], dict[str, Any]]:
     """As `printed`, the rate from its log: the script goes by a clock of whole seconds, too coarse for a short run.
 
     Each report has its own tokens a step and tokens a second, so that all tokens over all seconds is the harmonic mean of the
     rates, weighted by tokens. The first three reports are left out, as the script does.
     """
 
-    def figures(output: str, peak_mib: float) -> dict[str, Any]:
+    def figures(ran: Ran) -> dict[str, Any]:
         reports = re.findall(r"bsz:\s*\d+/\s*(\d+)/.*?/\s*(\d+) tok/s", log.read_text(encoding="utf-8"))[3:]
         if not reports:
             raise Failed(f"{log} has fewer than four reports")
         tokens, rates = ([float(x) for x in column] for column in zip(*reports, strict=True))
-        return printed(output, peak_mib) | {"target_tokens_per_second": statistics.harmonic_mean(rates, tokens)}
+        return printed(ran) | {"target_tokens_per_second": statistics.harmonic_mean(rates, tokens)}
 
     return figures
 
 
-def run(command: list[str], log: Path) -> tuple[str, float]:
-    """What a child on one thread prints, and its peak memory in MiB (of itself and the children it waited for)."""
+def run(command: list[str], log: Path) -> Ran:
+    """Runs a child on one thread to its end; Failed if that is not a good one."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     environment = os.environ | threads | {"TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": "1"}
-    output = log.with_suffix(".out")
+    output, start = log.with_suffix(".out"), time.perf_counter()
     with open(log, "wb") as said, open(output, "wb") as wrote:
         child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=wrote, stderr=said, stdin=subprocess.DEVNULL)
         _, status, usage = os.wait4(child.pid, 0)
@@ -233,7 +247,8 @@ def run(command: list[str], log: Path) -> tuple[str, float]:
     if child.returncode:
         end = (text + log.read_text(encoding="utf-8", errors="replace")).strip().splitlines()[-3:]
         raise Failed(f"exit status {child.returncode}: {' | '.join(end)[-400:]}")
-    return text, usage.ru_maxrss / 1024
+    share = (usage.ru_utime + usage.ru_stime) / (time.perf_counter() - start)
+    return Ran(text, usage.ru_maxrss / 1024, share)
 
 
 def in_turns(sides: list[Side], rounds: int, work: Path, left_out: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
@@ -245,7 +260,8 @@ def in_turns(sides: list[Side], rounds: int, work: Path, left_out: dict[str, str
                 continue
             start = time.perf_counter()
             try:
-                row = side.figures(*run(side.command, work / f"{side.name.replace(' ', '-').replace(',', '')}.log"))
+                ran = run(side.command, work / side.log)
+                row = side.figures(ran) | {"cpu_share": ran.cpu_share}
             except Failed as e:
                 if side.name.startswith("jumok"):
                     raise
@@ -255,7 +271,8 @@ def in_turns(sides: list[Side], rounds: int, work: Path, left_out: dict[str, str
             seconds = time.perf_counter() - start
             found[side.name].append(row | {"seconds": seconds})
             rate = row["target_tokens_per_second"]
-            print(f"round {number}: {side.name}: {rate:,.0f} tokens/s, {seconds:.0f} s in all", file=sys.stderr, flush=True)
+            told = f"{rate:,.0f} tokens/s, {seconds:.0f} s in all, {ran.cpu_share:.0%} of the core"
+            print(f"round {number}: {side.name}: {told}", file=sys.stderr, flush=True)
     return {name: rows for name, rows in found.items() if rows}
 
 
@@ -269,6 +286,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "target_tokens_per_sentence": round(rows[0]["target_tokens_per_sentence"], 2),
         "parameters": rows[0]["parameters"],
         "peak_memory_mib": round(max(row["peak_memory_mib"] for row in rows)),
+        "cpu_share": [round(row["cpu_share"], 2) for row in rows],
         "seconds_in_all": [round(row["seconds"]) for row in rows],
         "is": rows[0]["is"],
     }
