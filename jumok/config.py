@@ -156,7 +156,7 @@ class LearnConfig:
     metric: MetricName | None = None
     """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
     evaluate_every: int | None = None
-    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a tenth of the time)."""
+    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
     """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
     save_minutes: float = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -89,6 +90,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones(tmp_path: Path,
 
     for system in at_every_call(fail, lasting, work):
         done = system.names[: system.at - 1].count("replace") == 2
+        assert (tmp_path / CHECKPOINTS[0]).exists() or lasting  # renamed back, if it could be
         assert step_of(tmp_path) == (3 if done else 2) and (done or system.raised)
         for name in (*CHECKPOINTS, *(f".{name}.new" for name in CHANGING)):
             (tmp_path / name).unlink(missing_ok=True)
@@ -97,6 +99,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones(tmp_path: Path,
     assert step_of(tmp_path) == 3
     (tmp_path / CHECKPOINTS[0]).unlink()
     assert step_of(tmp_path) == 2
+
+
+def test_all_is_on_the_disk_before_its_name_is(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with faulty() as system:
+        write_checkpoint(path, *facts(1), make=True)
+    assert system.names[:3] == ["mkdir", "open", "fsync"]  # the new folder's name
+    once = [name for name, _ in itertools.groupby(system.names[3:])]  # one write for each array
+    assert once[:7] == ["create", "write", "flush", "fsync", "replace", "open", "fsync"]
+    with faulty() as system:
+        write(path, 1, overwrite=True, carry=CHECKPOINTS)
+    before = system.names[: system.names.index("swap")]
+    files = len(list(path.iterdir())) - 1
+    assert before.count("create") == files and before.count("fsync") == files + 1  # and the folder they are in
+    assert system.names[len(before) :][:3] == ["swap", "open", "fsync"]
+    with faulty() as system:
+        update_folder(path, parameters(2), "", [])
+    written, renamed = system.names[: system.names.index("replace")], system.names[system.names.index("replace") :]
+    assert written == ["create", "write", "flush", "fsync"] * 3
+    assert renamed[:5] == ["replace"] * 3 + ["open", "fsync"]
 
 
 def test_death_at_any_call_leaves_a_checkpoint(tmp_path: Path) -> None:

@@ -117,9 +117,7 @@ class Loop:
             (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
             nll = nll + losses.nll.detach()
         nll = self.team.sum_up(self.parameters, nll)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.guard.step(self.optimizer, norm)
+        self._descend(rate)
         return self.guard.only_good(nll), tokens
 
     def _losses(self, batch: Batch, gold_share: float) -> Losses:
@@ -131,13 +129,19 @@ class Loop:
                 inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
             return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
+    def _descend(self, rate: float) -> None:
+        """Clipping and Adam."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.guard.step(self.optimizer, norm)
+
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
         steps, every = self.learn.steps, self.learn.evaluate_every
         assert steps is not None and every is not None
         at, stream = self.position, self._batches_from(self.position.step)
         start, before = time.perf_counter(), at.seconds
-        look, saved = (start, self.sums.tokens), start
+        look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
         while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
@@ -156,13 +160,15 @@ class Loop:
             if save or at.step % read_every == 0:
                 self._settle()
             if at.step % LOOK == 0:
-                now = time.perf_counter()
-                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), float(sums.loss) / max(1, sums.tokens))
-                look = now, sums.tokens
+                now, total = time.perf_counter(), float(sums.loss)
+                seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
+                share = self._gold_share(at.step - 1)
+                self.display.advance(at.step, tokens / seconds, loss_since / max(1, tokens), rate, share)
+                look = now, sums.tokens, total
             if evaluate:
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
-                self.sums, look = Sums(), (time.perf_counter(), 0)
+                self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
             if save:
                 self.save(at)
                 saved = time.perf_counter()

@@ -19,13 +19,15 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError
 from jumok.learn import machine as machines
-from jumok.learn import recipe
+from jumok.learn import recipe, verdict
 from jumok.learn.beginning import begin, begun, finished
+from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.evaluation import Development
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
+from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.store import Store, stored_codec
 from jumok.text import Batch, Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
@@ -66,6 +68,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    profile: bool = False,
+    tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
     **options: Any,
 ) -> Trained:
@@ -78,6 +82,8 @@ def train(
             training is finished, do nothing. So the same call can be repeated until the run is done.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
+        profile: say in the end where the time went, and write it to `profile.json` in `out`.
+        tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
             it must leave the model as it is. Of many processes, only the lead's.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
@@ -95,7 +101,7 @@ def train(
     if not run.out:
         raise ConfigError("out is missing; name the model folder to write")
     with joined(run.learn) as team:
-        display = Display(quiet or not team.lead)
+        display = Display(quiet or not team.lead, Board(tensorboard) if str(tensorboard) and team.lead else None)
         # the lead's options hold for all; where the data is, each may say itself
         run = dataclasses.replace(build(TrainConfig, team.agree(to_dict(run)), "jumok.train"), pairs=run.pairs, dev=run.dev)
         resume = team.agree(resume or (team.lead and team.restarted and begun(run, display.note)))
@@ -104,7 +110,7 @@ def train(
             if done := team.agree(over and [to_dict(over[0]), over[1]]):
                 display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
                 return _trained(Path(run.out), build(TrainConfig, done[0], run.out), done[1])
-        return _Training(run, display, start, resume, overwrite, observe, team).run()
+        return _Training(run, display, start, resume, overwrite, profile, observe, team).run()
 
 
 def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
@@ -124,10 +130,12 @@ class _Training:
         start: float,
         resume: bool,
         overwrite: bool,
+        profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
         team: Team,
     ) -> None:
         self.display, self.start, self.observe, self.team = display, start, observe, team
+        self.profile = profile and team.lead
         self.out, asked = Path(run.out), run
         self.checkpoint = team.ship(begin(run, resume, overwrite, display.note) if team.lead else None)
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
@@ -313,15 +321,18 @@ class _Training:
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
+            tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
         elif lead:
             self.store.clear()
             if self.observe is not None:
                 self.observe(0, loop.model)
+        watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
-            self.display.start(self.run_config.learn.steps, loop.position.step)
             try:
-                loop.run()
+                self.display.start(self.run_config.learn.steps, loop.position.step)
+                with watch as profiler:
+                    loop.run()
             finally:
                 self.display.stop()
         at = loop.position
@@ -333,8 +344,15 @@ class _Training:
             self._forget_checkpoint()
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
+        if profiler is not None:
+            self._tell(profiler.profile())
         interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # by a signal to this process or another
         return Trained(self.out, self.run_config, at.history, at.best, at.best_step, interrupted)
+
+    def _tell(self, profile: Profile) -> None:
+        for line in verdict.lines(profile):
+            self.display.note(line)
+        verdict.write(self.out, profile)
 
     def _stop_early(self, loop: Loop) -> None:
         if loop.position.best is None:  # nothing was evaluated yet: keep what there is
@@ -381,8 +399,8 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        if caught and loop.team.size == 1:
-            raise KeyboardInterrupt  # the second time means it; torchrun says some things twice
+        if caught and loop.team.size == 1:  # the second time means it; but torchrun says some things twice
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         caught.append(number)
         loop.interrupted = True
 
