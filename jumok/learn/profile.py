@@ -30,7 +30,7 @@ SETUP, STEPS, DEV, KEEP, SAVE = "before the first step", "training steps", "dev 
 WAIT, MOVE, OWN = "waiting for batches", "batches to tensors", "own words, step by step"
 ENCODER, DECODER, ATTENTION, OUTPUT = "encoder and keys", "decoder", "attention and readout", "output layer and loss"
 FED = "decoder and attention, step by step"  # with input feeding they are one
-CLIP, AVERAGE, REST = "clipping and Adam", "moving average", "rest of the steps"
+SUM, CLIP, AVERAGE, REST = "adding up over processes", "clipping and Adam", "moving average", "rest of the steps"
 AFTER_STEPS = (DEV, KEEP, SAVE)
 
 
@@ -79,10 +79,10 @@ class Profile:
         limits: seconds that the sections with products or Adam in them take at least (see `jumok.learn.floor`).
         steps: of this sitting; sampled: those that were looked into, from which the parts of a step are known.
         evaluations: on dev.
-        tokens: of all batches.
+        tokens: of all batches, or of this process's shares of them.
         multiply_adds: of all steps, forward and backward.
         rates: what the machine reaches at best; one_thread: with a single thread, where there are more.
-        alone: forward and backward pass of one pair, as a share of those of a whole batch; None if batches have only one.
+        alone: forward and backward pass of one pair, as a share of those of all pairs computed together; None if it is only one.
     """
 
     machine: str
@@ -193,18 +193,22 @@ class Profiler:
 
     def _updated(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def update(batch: Batch, rate: float, gold_share: float = 1.0) -> Any:
-            n = tokens_of(batch)
-            self.tokens += n
-            if gold_share < 1:
-                self.own += n
-            if self.largest is None or len(batch.rows) > len(self.largest.rows):
-                self.largest = batch
+            for part in self.loop.team.parts(batch, self.loop.learn.accumulate):
+                n = tokens_of(part)
+                self.tokens += n
+                if gold_share < 1:
+                    self.own += n
+                if self.largest is None or len(part.rows) > len(self.largest.rows):
+                    self.largest = part
             self.steps += 1
             if self.steps % self.every:
                 return real(batch, rate, gold_share)
             self.sampled += 1
-            clock = self.step = Clock(OWN if gold_share < 1 else MOVE, self.loop.machine.wait)
+            clock = self.step = Clock(REST, self.loop.machine.wait)
             left = len(self.undo)
+            self._stand_before(self.loop, "_losses", _inside, clock, OWN if gold_share < 1 else MOVE)
+            if self.loop.team.size > 1:
+                self._stand_before(self.loop.team, "sum_up", _inside, clock, SUM)
             self._stand_before(self.loop, "_descend", _inside, clock, CLIP, REST)
             self._stand_before(self.loop.model, "loss", self._fused, clock)
             try:
@@ -319,18 +323,19 @@ PARTS: dict[str, tuple[str, Callable[[Any], Sequence[Tensor | None]]]] = {
     "_fed": (FED, lambda found: [found]),
 }
 _BOTH_WAYS = (ENCODER, DECODER, ATTENTION, FED, OUTPUT)
-ORDER = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH_WAYS)), CLIP, AVERAGE, REST)
+ORDER = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH_WAYS)), SUM, CLIP, AVERAGE, REST)
 
 
 def _given(encoded: Encoded) -> list[Tensor | None]:
     return [encoded.memory, encoded.keys, *(part for layer in encoded.state for part in layer)]
 
 
-def _inside(real: Callable[..., Any], clock: Clock, name: str, after: str) -> Callable[..., Any]:
+def _inside(real: Callable[..., Any], clock: Clock, name: str, after: str = "") -> Callable[..., Any]:
     def call(*given: Any) -> Any:
         clock.to(name)
         found = real(*given)
-        clock.to(after)
+        if after:
+            clock.to(after)
         return found
 
     return call
