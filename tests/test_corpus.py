@@ -223,7 +223,11 @@ def test_blocks_of_parallel_files_too(tmp_path_factory, a: bytes, b: bytes, size
     for path, content in zip(paths, (a, b), strict=True):
         path.write_bytes(content)
     both = ",".join(map(str, paths))
-    assert read_in_blocks(both, TextConfig(), size) == read_whole(both, TextConfig())
+    found, want = read_in_blocks(both, TextConfig(), size), read_whole(both, TextConfig())
+    if "parallel files need the same number" in want[2]:  # what would be told of a line without its other is not told
+        assert found[2] == want[2] and set(found[1]) <= set(want[1])
+    else:
+        assert found == want
 
 
 @given(raw.map(b"".join), st.integers(0, 2))
@@ -233,7 +237,7 @@ def test_ordinary_blocks_equal_the_reader(content: bytes, before: int) -> None:
     if fast is not None:
         assert columns(fast) == columns(slow)
     else:
-        assert slow.warnings or slow.reasons or slow.error or b"\r" in content
+        assert slow.notices or slow.reasons or slow.error or b"\r" in content
 
 
 def columns(found: Columns) -> dict:

@@ -43,8 +43,8 @@ class Columns:
     Attributes:
         features: None where no pair has any.
         lines: the pairs' line numbers.
-        warnings: byte order mark, CRLF.
-        left_out: where and why of the first lines left out; reasons: how many of all, by reason.
+        notices: in their order, (where, why) of the first lines left out, and ("", what) of byte order mark and CRLF.
+        reasons: how many lines were left out in all, by reason.
         error: what ends reading, if anything does; the columns have what stood before it.
     """
 
@@ -52,19 +52,13 @@ class Columns:
     targets: list[str] = field(default_factory=list)
     features: list[tuple[str, ...]] | None = None
     lines: Sequence[int] = ()
-    warnings: list[str] = field(default_factory=list)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[tuple[str, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     error: str = ""
 
     def told(self) -> dict[str, Any]:
         """All but the pairs, as JSON values."""
-        return {
-            "warnings": self.warnings,
-            "left_out": self.left_out,
-            "reasons": dict(self.reasons),
-            "error": self.error,
-        }
+        return {"notices": self.notices, "reasons": dict(self.reasons), "error": self.error}
 
 
 def cut(files: Sequence[str], size: int) -> Iterator[Block]:
@@ -124,7 +118,11 @@ def read_block(raw: Sequence[bytes], before: int, files: Sequence[str], text: Te
 
 def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns:
     found = Columns()
-    readers = [lines_of(part, source_name(file), before, found.warnings.append) for part, file in zip(raw, files, strict=True)]
+
+    def warn(text: str) -> None:
+        found.notices.append(("", text))
+
+    readers = [lines_of(part, source_name(file), before, warn) for part, file in zip(raw, files, strict=True)]
     features: list[tuple[str, ...]] = []
     lines: list[int] = []
     for entry in entries(readers, files, text):
@@ -135,8 +133,8 @@ def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text:
             lines.append(int(entry.where.rpartition(":")[2]))
         elif isinstance(entry, Empty):
             found.reasons[entry.reason] += 1
-            if len(found.left_out) < TOLD_ONE_BY_ONE:
-                found.left_out.append((entry.where, entry.reason))
+            if found.reasons.total() <= TOLD_ONE_BY_ONE:
+                found.notices.append((entry.where, entry.reason))
         else:
             found.error = str(entry)
             break
@@ -191,16 +189,22 @@ class Telling:
 
     def add(self, facts: dict[str, Any]) -> None:
         """DataError where the block has a line that ends reading."""
-        for warning in facts["warnings"]:
-            if warning.endswith(CRLF):
-                name = warning.removesuffix(CRLF).rpartition(":")[0].rpartition(":")[0]
-                if name in self._once:
-                    continue
-                self._once.add(name)
-            self.warn(warning)
-        self.left_out.add_many(facts["left_out"], facts["reasons"])
+        for where, what in facts["notices"]:
+            if where:
+                self.left_out.add(where, what)
+            else:
+                self._warn(what)
+        self.left_out.count_more(Counter(facts["reasons"]) - Counter(what for where, what in facts["notices"] if where))
         if facts["error"]:
             raise DataError(facts["error"])
+
+    def _warn(self, text: str) -> None:
+        if text.endswith(CRLF):
+            name = text.removesuffix(CRLF).rpartition(":")[0].rpartition(":")[0]
+            if name in self._once:
+                return
+            self._once.add(name)
+        self.warn(text)
 
     def finish(self, pairs: int) -> None:
         """DataError where there was no pair."""

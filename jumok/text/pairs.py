@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -139,11 +139,9 @@ class LeftOut:
         if self.count <= TOLD_ONE_BY_ONE:
             self.warn(f"{where}: {reason}; left out")
 
-    def add_many(self, first: Sequence[tuple[str, str]], reasons: Mapping[str, int]) -> None:
-        """What was left out of a part of the file: where and why of the first few, and how many of all for each reason."""
-        for where, reason in first:
-            self.add(where, reason)
-        self.reasons += Counter(reasons) - Counter(reason for _, reason in first)
+    def count_more(self, reasons: Counter[str]) -> None:
+        """Lines that are only counted, by reason."""
+        self.reasons += reasons
 
     def sum_up(self, files: Sequence[str], pairs: int) -> None:
         """After the last line; `pairs` are those that were not left out.
