@@ -9,11 +9,14 @@ Needs about 80 bytes a pair on the disk, in a temporary folder or in FOLDER.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -49,12 +52,23 @@ def memory() -> dict[str, float]:
     return found
 
 
+def watch_helpers(peaks: list[float]) -> None:
+    """Appends the peak MB of the process that reads pairs and has the most, now and then, as long as this process lives."""
+    while True:
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                if int(lines["PPid"]) == os.getpid() and KINDS["peak"] in lines:
+                    peaks.append(int(lines[KINDS["peak"]].split()[0]) * 1024 / 1e6)
+        time.sleep(0.1)
+
+
 def child(o: argparse.Namespace) -> None:
     """One training; prints what was seen, as JSON."""
-    import resource
-
     import jumok
 
+    peaks = [0.0]
+    threading.Thread(target=watch_helpers, args=(peaks,), daemon=True).start()
     seen: dict[str, object] = {"imported": memory()}
 
     def observe(step: int, _: object) -> None:
@@ -76,7 +90,7 @@ def child(o: argparse.Namespace) -> None:
         observe=observe,
         **options,
     )
-    seen["largest_helper_peak_mb"] = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)
+    seen["largest_helper_peak_mb"] = round(max(peaks))
     print(json.dumps(seen))
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from jumok.config import TextConfig
 from jumok.errors import DataError
 from jumok.text.lines import BOM, CRLF, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
@@ -143,41 +145,59 @@ def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text:
 
 
 def _ordinary(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns | None:
-    """The columns of a block whose every line is a pair and nothing else; None where there is anything to tell."""
-    if is_json(files[0]) and len(files) == 1:
+    """The columns of a block whose every line is a pair and no less or more; None where it has to be read line by line."""
+    if len(files) == 1 and is_json(files[0]):
         return None
     sides = [_ordinary_lines(part, before) for part in raw]
     if None in sides:
         return None
-    features = None
-    if len(sides) == 2:
-        sources, targets = sides
+    columns: list[list[str]] | None
+    places: Sequence[int]
+    if len(files) == 2:
+        columns, places = [side[:-1].split("\n") for side in sides if side], (0, 1, -1)
     else:
-        rows: list[list[str]] = [line.split("\t") for line in sides[0] or ()]
-        try:
-            sources, targets = ([row[c - 1] for row in rows] for c in (text.source_column, text.target_column))
-            if text.features_column:
-                cells = [row[text.features_column - 1] for row in rows]
-                features = [features_in(cell, text.features_separator) for cell in cells] if any(cells) else None
-        except IndexError:
-            return None
-    assert sources is not None and targets is not None
+        columns, places = _table(raw[0], sides[0] or ""), [c - 1 for c in _places(text)]
+    if columns is None or len(columns) <= max(places):
+        return None
+    sources, targets = (columns[place] for place in places[:2])
     if not (all(map(str.strip, sources)) and all(map(str.strip, targets))):
         return None
-    features = features if features and any(features) else None
+    features = None
+    if places[2] >= 0 and any(columns[places[2]]):
+        found = [features_in(cell, text.features_separator) for cell in columns[places[2]]]
+        features = found if any(found) else None
     return Columns(sources, targets, features, range(before + 1, before + 1 + len(sources)))
 
 
-def _ordinary_lines(raw: bytes, before: int) -> list[str] | None:
+def _places(text: TextConfig) -> tuple[int, int, int]:
+    return text.source_column, text.target_column, text.features_column
+
+
+def _ordinary_lines(raw: bytes, before: int) -> str | None:
+    """The text, with a line feed at its end; None where there is anything to tell of a line."""
     if b"\r\n" in raw or raw.endswith(b"\r") or b"\0" in raw or (before == 0 and raw.startswith(BOM)):
         return None
+    raw = raw if raw.endswith(b"\n") else raw + b"\n"
+    ends = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord("\n"))
+    if np.diff(ends, prepend=-1).max() > MOST_CHARACTERS:  # bytes, of which there are as many or more
+        return None
     try:
-        lines = raw.decode("utf-8").split("\n")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if not lines[-1]:
-        lines.pop()
-    return lines if max(map(len, lines), default=0) <= MOST_CHARACTERS else None
+
+
+def _table(raw: bytes, text: str) -> list[list[str]] | None:
+    """The columns of text (`raw` are its bytes), if all its lines have as many."""
+    bytes_ = np.frombuffer(raw if raw.endswith(b"\n") else raw + b"\n", np.uint8)
+    marks = bytes_[(bytes_ == ord("\t")) | (bytes_ == ord("\n"))]
+    width = int(np.argmax(marks == ord("\n"))) + 1
+    ends = np.zeros(width, bool)
+    ends[-1] = True
+    if len(marks) % width or ((marks.reshape(-1, width) == ord("\n")) != ends).any():
+        return None
+    cells = text[:-1].replace("\n", "\t").split("\t")
+    return [cells[column::width] for column in range(width)]
 
 
 class Telling:

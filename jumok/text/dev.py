@@ -94,7 +94,7 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int 
 
 def source_hash(source: str, seed: int) -> bytes:
     """SHA-256 of a source with the seed."""
-    return hashlib.sha256(f"{seed}\t{source}".encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(b"%d\t%b" % (seed, source.encode("utf-8", "surrogatepass"))).digest()
 
 
 def set_aside(first: Sequence[tuple[str, int]], total: int, file: str, share: float = SHARE, most: int = MOST) -> set[str]:

@@ -214,7 +214,12 @@ class _Making:
             telling.add(facts)
             survey.add(facts)
 
-        settings = {"files": self.files, "text": corpus.text_settings(self.wanted.text), "seed": seed}
+        settings = {
+            "files": self.files,
+            "text": corpus.text_settings(self.wanted.text),
+            "seed": seed,
+            "looked_at": survey.looked_at,
+        }
         try:
             header = lambda: {"every": survey.every, "below": survey.below}  # noqa: E731
             self._each_block("survey", settings, "looking at the pairs", take, header)

@@ -21,7 +21,7 @@ class Surveying:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.files, self.seed = settings["files"], settings["seed"]
+        self.files, self.seed, self.looked_at = settings["files"], settings["seed"], settings["looked_at"]
         self.text = build(TextConfig, settings["text"], "survey")
 
     def __call__(self, header: dict[str, Any], raw: Sequence[bytes]) -> dict[str, Any]:
@@ -29,10 +29,10 @@ class Surveying:
         columns = read_block(raw, header["before"], self.files, self.text)
         every, first = header["every"], []
         if self.seed is not None:
-            for source, n in Counter(columns.sources).items():
-                found = source_hash(source, self.seed).hex()
-                if found <= header["below"]:
-                    first.append((found, source, n))
+            below, seen = bytes.fromhex(header["below"]), Counter(columns.sources)
+            hashes = ((source_hash(source, self.seed), source) for source in seen)
+            lowest = sorted(each for each in hashes if each[0] <= below)[: self.looked_at]
+            first = [(found.hex(), source, seen[source]) for found, source in lowest]
         rows = zip(columns.lines, columns.sources, columns.targets, strict=True)
         sample = [row for row in rows if row[0] % every == 0] if every else []
         return columns.told() | {"pairs": len(columns.sources), "sample": sample, "first": first}
@@ -50,7 +50,7 @@ class Survey:
     def __init__(self, sample: bool, most: int = SAMPLE, looked_at: int = LOOKED_AT) -> None:
         self.pairs, self.most, self.looked_at = 0, most, looked_at
         self.every = 1 if sample else 0
-        self.below = "g"  # no hexadecimal digit, and higher than all
+        self.below = "ff" * 32
         self._sample: list[tuple[int, str, str]] = []
         self._first: dict[str, tuple[str, int]] = {}
 

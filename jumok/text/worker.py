@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ def main(work: str) -> None:
     if first is None:
         return
     do = WORKS[work](first[0])
+    gc.disable()  # it would look through a block's million strings again and again, and what is made here has no cycles
     with contextlib.suppress(BrokenPipeError):
         while task := receive(sys.stdin.buffer):
             answers.write(json.dumps(do(*task)).encode() + b"\n")
