@@ -15,7 +15,7 @@ from jumok.text import TOKENIZERS, Pair, read_pairs, split_dev, train_tokenizer
 from jumok.text.blocks import Columns, Telling, _line_by_line, _ordinary, cut, read_block
 from jumok.text.codec import feature_tokens
 from jumok.text.crew import Crew
-from jumok.text.dev import set_aside, source_hash
+from jumok.text.dev import hashed, set_aside
 from jumok.text.pairs import files_of
 from jumok.text.shards import Shard, encode
 from jumok.text.survey import Survey, Surveying
@@ -184,7 +184,7 @@ def test_survey_finds_the_sources_that_split_dev_holds() -> None:
         block = "".join(f"{p.source}\t{p.target}\n" for p in pairs[start : start + 90]).encode()
         survey.add(surveying({"before": start, "every": survey.every, "below": survey.below}, [block]))
     counts = {source: sum(p.source == source for p in pairs) for source in {p.source for p in pairs}}
-    lowest = sorted(counts, key=lambda source: source_hash(source, 1))[:50]
+    lowest = [source for _, source in sorted(hashed(counts, 1))[:50]]
     assert survey.first() == [(source, counts[source]) for source in lowest]
     assert survey.below < "8" and survey.pairs == 900
     assert set_aside(survey.first(), 900, "") == {p.source for p in split_dev(pairs, 1)[1]}

@@ -87,14 +87,17 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int 
         DataError: fewer than two different sources.
     """
     sizes = Counter(p.source for p in pairs)
-    first = nsmallest(LOOKED_AT, sizes, lambda source: source_hash(source, seed))
-    held = set_aside([(source, sizes[source]) for source in first], len(pairs), _file(pairs[0]) if pairs else "", share, most)
+    first = nsmallest(LOOKED_AT, hashed(sizes, seed))
+    held = set_aside(
+        [(source, sizes[source]) for _, source in first], len(pairs), _file(pairs[0]) if pairs else "", share, most
+    )
     return [p for p in pairs if p.source not in held], [p for p in pairs if p.source in held]
 
 
-def source_hash(source: str, seed: int) -> bytes:
-    """SHA-256 of a source with the seed."""
-    return hashlib.sha256(b"%d\t%b" % (seed, source.encode("utf-8", "surrogatepass"))).digest()
+def hashed(sources: Iterable[str], seed: int) -> list[tuple[bytes, str]]:
+    """Each source behind its SHA-256 with the seed."""
+    begin = b"%d\t" % seed
+    return [(hashlib.sha256(begin + source.encode("utf-8", "surrogatepass")).digest(), source) for source in sources]
 
 
 def set_aside(first: Sequence[tuple[str, int]], total: int, file: str, share: float = SHARE, most: int = MOST) -> set[str]:

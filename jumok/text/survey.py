@@ -8,7 +8,7 @@ from typing import Any
 
 from jumok.config import TextConfig, build
 from jumok.text.blocks import read_block
-from jumok.text.dev import LOOKED_AT, source_hash
+from jumok.text.dev import LOOKED_AT, hashed
 
 SAMPLE = 500_000  # pairs that bpe learns from, at most; spread evenly over the lines
 
@@ -30,8 +30,7 @@ class Surveying:
         every, first = header["every"], []
         if self.seed is not None:
             below, seen = bytes.fromhex(header["below"]), Counter(columns.sources)
-            hashes = ((source_hash(source, self.seed), source) for source in seen)
-            lowest = sorted(each for each in hashes if each[0] <= below)[: self.looked_at]
+            lowest = sorted(each for each in hashed(seen, self.seed) if each[0] <= below)[: self.looked_at]
             first = [(found.hex(), source, seen[source]) for found, source in lowest]
         rows = zip(columns.lines, columns.sources, columns.targets, strict=True)
         sample = [row for row in rows if row[0] % every == 0] if every else []
