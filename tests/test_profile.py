@@ -53,6 +53,7 @@ def test_multiply_adds_by_hand(options, encoder, decoder, attention, output):
     assert found == {"encoder": encoder, "decoder": decoder, "attention": attention, "output": output}
 
 
+@pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off
 @pytest.mark.parametrize("options", [{"attention": "dot"}, {"attention": "general", "layers": 2}, {"attention": "none"}])
 def test_multiply_adds_are_those_that_torch_counts(options):
     """Without pads. Beside the formula's, torch counts the encoder's last input column, which holds the bias."""
