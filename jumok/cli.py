@@ -36,7 +36,7 @@ class Train:
     config: str = ""
     """TOML file with any of these options by name; what stands on the command line goes over it."""
     resume: bool = False
-    """Go on from the checkpoint in --out."""
+    """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
     """Replace what is at --out."""
     quiet: bool = False
@@ -379,7 +379,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except JumokError as e:
-        _say(f"jumok: {e}")
+        if not e.told:
+            _say(f"jumok: {e}")
         return e.exit_code
     except KeyboardInterrupt:
         return 130
@@ -411,12 +412,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [
-        f"jumok {jumok.__version__}: sequence-to-sequence models with attention",
-        "",
-        "usage: jumok COMMAND …   (jumok COMMAND --help)",
-        "",
-    ]
+    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
+    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
     for name, (kind, _) in COMMANDS.items():
         first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]

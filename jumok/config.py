@@ -34,6 +34,7 @@ DecayName = Literal["cosine", "linear", "constant"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 MatmulName = Literal["auto", "default", "onednn"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+BadLossName = Literal["skip", "stop"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class LearnConfig:
     """Pairs in a batch (default 64)."""
     batch_tokens: int | None = None
     """Batches by target tokens instead of pairs."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, one after the other: the same step, in less memory."""
     pool: int = 64
     """Batches sorted by length together; pools are shuffled anew each epoch."""
     learning_rate: float | None = None
@@ -156,6 +159,13 @@ class LearnConfig:
     """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
     """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
+    save_minutes: float = 5.0
+    """A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at evaluations."""
+    save_every: int = 0
+    """Steps after which one is written, too; 0 = none but those."""
+    on_bad_loss: BadLossName = "skip"
+    """A batch whose loss or gradient is not finite: skip = it is named and left out, and the tenth in a row ends the run; stop
+    = the first one ends it."""
     seed: int = 1
     """Seed of weights, order and dropout."""
     precision: PrecisionName = "auto"
@@ -305,10 +315,14 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "1 or more",
         lambda v: v >= 1,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
-        "location_length window_size steps batch_size batch_tokens pool evaluate_every beam nbest max_length "
+        "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
         "seeds jobs train_max_length",
     ),
-    ("0 or more", lambda v: v >= 0, "features_column weight_decay length_penalty patience switch_patience threads seed"),
+    (
+        "0 or more",
+        lambda v: v >= 0,
+        "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
+    ),
     ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip minutes_per_run"),
     ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
     ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),

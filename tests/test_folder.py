@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 import jumok
 from jumok.config import ModelConfig, TextConfig
 from jumok.errors import FolderError
-from jumok.runtime import folder as module
+from jumok.runtime import disk
 from jumok.runtime.folder import FolderConfig, read_folder, update_folder, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Codec, Pair, build_codec
@@ -170,7 +170,8 @@ def test_a_full_disk_leaves_the_old_folder(folder: Path, monkeypatch: pytest.Mon
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_flush", full)
+    monkeypatch.setattr(disk, "flush", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write(folder, 2, overwrite=True)
     with pytest.raises(OSError, match="No space left"):
@@ -188,6 +189,7 @@ def test_a_failed_rename_puts_the_old_folder_back(folder: Path, monkeypatch: pyt
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", failing)
+    monkeypatch.setattr(disk, "_swap", lambda a, b: False)
     with pytest.raises(OSError, match="Input/output"):
         write(folder, 2, overwrite=True)
     np.testing.assert_array_equal(read_folder(folder).parameters["readout.bias"], parameters(1)["readout.bias"])

@@ -19,6 +19,7 @@ from jumok.errors import ConfigError, DataError, FolderError, TrainingError
 from jumok.learn import loop as loops
 from jumok.learn import recipe, run
 from jumok.learn.average import Average
+from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.machine import Machine, choose
 
 TINY = {"hidden": 32, "embedding": 16, "readout_size": 32, "batch_size": 32, "threads": 1, "dropout": 0.0, "quiet": True}
@@ -128,6 +129,8 @@ def test_signals_end_training_with_a_model(data, tmp_path, number):
     assert process.returncode == 128 + number
     assert "--resume" in said and "Traceback" not in said
     jumok.load(out).translate("abc")
+    found = read_checkpoint(out, pytest.fail)
+    assert found is not None and f"stopped at step {found[1]['position']['step']:,};" in said  # nothing of it is lost
 
 
 def test_minutes_become_steps_that_fit(data, tmp_path):
@@ -177,7 +180,7 @@ def test_loss_that_is_not_finite_ends_the_run_and_is_never_kept(data, tmp_path, 
         return real(self, batch, rate, *gold)
 
     monkeypatch.setattr(loops.Loop, "update", update)
-    with pytest.raises(TrainingError, match="loss is nan"):
+    with pytest.raises(TrainingError, match=r"step 40: .*10th in a row"):
         jumok.train(data, out=tmp_path / "m", steps=200, evaluate_every=20, **TINY)
     if (tmp_path / "m").exists():
         assert np.isfinite(load_file(tmp_path / "m" / "model.safetensors")["readout.bias"]).all()
@@ -192,7 +195,7 @@ def test_places_that_cannot_be_written_are_refused_at_once(trained, data, tmp_pa
         jumok.train(data, out=tmp_path / "mine", overwrite=True, **TINY)
     assert (tmp_path / "mine" / "thesis.tex").exists()
     with pytest.raises(TrainingError, match="no checkpoint"):
-        jumok.train(data, out=tmp_path / "nowhere", resume=True, quiet=True)
+        jumok.train(out=tmp_path / "nowhere", resume=True, quiet=True)
 
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):

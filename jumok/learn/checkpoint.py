@@ -1,69 +1,205 @@
-"""A checkpoint: everything training needs to go on, in one safetensors file, there whole or not at all.
+"""A checkpoint: everything training needs to go on, in one safetensors file, there whole or not at all; and the one before.
 
-Arrays are tensors; numbers, history and the run's configuration are one JSON string in the file's metadata. No pickle.
+Arrays are tensors; numbers, history and the run's configuration are one JSON string in the file's metadata. No pickle. Beside
+it in the metadata stands a SHA-256 of the whole file (taken with zeros in its own place), so that no flipped bit is trained on.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import json
 import os
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from jumok.errors import TrainingError
+from jumok.errors import JumokError, TrainingError
+from jumok.runtime import disk
+from jumok.runtime.folder import CHECKPOINTS
 
-NAME = "checkpoint.safetensors"
-FORMAT = 1
+NEWEST, BEFORE = CHECKPOINTS
+FORMAT = 2
+_NO_SUM = b"0" * 64
+_SUM = re.compile(rb'"sha256":\s*"([0-9a-f]{64})"')  # inside the JSON string of the facts every quotation mark is escaped
+_PIECE = 2**20  # bytes read at a time
+_KINDS = {
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+ADVICE = {
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EROFS: "the disk is read-only; make it writable",
+    errno.EACCES: "make the folder writable",
+    errno.EPERM: "make the folder writable",
+    errno.ENOENT: "the folder was moved or deleted while training; put it back",
+    errno.ENOTDIR: "the folder was moved or deleted while training; put it back",
+}
 
 
-def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Writes beside the old checkpoint, flushes, renames over it.
+def cannot_write(path: Path, what: str, error: Exception) -> TrainingError:
+    """The one line for a disk that fails while training: what could not be written, why, what to do."""
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    advice = ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
+    return TrainingError(
+        f"{path}: the {what} could not be written ({reason}); what was there before is whole: "
+        f"{advice or 'mend that'}, then go on with --resume"
+    )
+
+
+def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], make: bool = False) -> None:
+    """Writes beside the old checkpoint, flushes, and renames: the old one becomes the one before.
+
+    Args:
+        folder: the model folder, with a model in it or not yet.
+        facts: JSON values.
+        make: the folder may be made; else one that is gone is an error.
 
     Raises:
-        TrainingError: the disk is full, the folder is read-only or gone; the old checkpoint stays as it was.
+        TrainingError: the disk is full, the folder is read-only or gone; what was there stays as it was.
     """
-    from safetensors.torch import save
+    newest, before = folder / NEWEST, folder / BEFORE
+    metadata = {"jumok": json.dumps({"format": FORMAT, **facts}), "sha256": _NO_SUM.decode()}
+    header, arrays = _in_pieces(tensors, metadata)
+    place = _place(header)
+    assert place is not None
+    digest = hashlib.sha256(header)
+    for array in arrays:
+        digest.update(array)
+    pieces: tuple[bytes | memoryview, ...] = header[: place[0]], digest.hexdigest().encode(), header[place[1] :], *arrays
+    with writing(newest, "checkpoint"):
+        if make and not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            disk.flush(folder.absolute().parent)
+        new = disk.write_beside(newest, *pieces)
+        moved = False
+        try:
+            if newest.exists():
+                os.replace(newest, before)
+                moved = True
+            os.replace(new, newest)
+            moved = False
+            disk.flush(folder)
+        finally:
+            if moved:
+                os.replace(before, newest)
+            disk.discard(new)
 
-    new = folder / f".{NAME}.new"
-    try:
-        data = save({k: t.contiguous() for k, t in tensors.items()}, {"jumok": json.dumps({"format": FORMAT, **facts})})
-        with open(new, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(new, folder / NAME)
-    except OSError as e:
-        raise TrainingError(
-            f"{folder / NAME}: the checkpoint could not be written: {e.strerror or e}; the last one is whole"
-        ) from e
+
+def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple[bytes, list[memoryview]]:
+    """A safetensors file as its header and its arrays where they lie: the library's own `save` would build a copy of it all."""
+    table: dict[str, Any] = {"__metadata__": metadata}
+    arrays, end = [], 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):  # so all are aligned
+        array = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        place = [end, end := end + len(array)]
+        table[name] = {"dtype": _KINDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}
+        arrays.append(array)
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, arrays
 
 
-def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and facts of the folder's checkpoint.
+def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and facts of the newest good checkpoint in `folder`; None where there is none at all.
+
+    `warn` is told where the newest is damaged or missing and the one before is taken. The damaged one is then deleted, so that
+    the next checkpoint does not push the good one out.
 
     Raises:
-        TrainingError: there is none, or it is damaged.
+        TrainingError: all that is there is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    wrong = []
+    for path in (folder / NEWEST, folder / BEFORE):
+        try:
+            found = _read(path)
+        except FileNotFoundError:
+            continue
+        except TrainingError as e:
+            wrong.append(str(e))
+            continue
+        if path.name == BEFORE:
+            warn("; ".join(wrong) or f"{folder / NEWEST} is missing")
+            warn(f"going on from the checkpoint before it, {path}")
+            disk.discard(folder / NEWEST)
+        return found
+    if wrong:
+        raise TrainingError(f"{'; '.join(wrong)}; train anew with --overwrite")
+    return None
 
-    path = folder / NAME
-    if not path.is_file():
-        raise TrainingError(f"{path}: there is no checkpoint to resume from; train without --resume")
-    try:
-        with safe_open(path, "pt") as f:
-            facts = json.loads((f.metadata() or {})["jumok"])
-            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is no dict
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as e:
-        raise TrainingError(f"{path}: the checkpoint is damaged ({e}); train anew with --overwrite") from None
-    if facts.get("format") != FORMAT:
-        raise TrainingError(
-            f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite"
-        )
-    return tensors, facts
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is one, good or damaged."""
+    return any((folder / name).is_file() for name in CHECKPOINTS)
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """A finished run needs none."""
-    (folder / NAME).unlink(missing_ok=True)
+    """A finished run needs none. The older one goes first: what is left by a kill in between is the end of the run.
+
+    Raises:
+        OSError: the disk does not let it.
+    """
+    for name in (BEFORE, NEWEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _place(header: bytes) -> tuple[int, int] | None:
+    """Where in the file the checksum stands."""
+    found = _SUM.search(header)
+    return found.span(1) if found else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with open(path, "rb") as f:
+            size = f.read(8)
+            length = int.from_bytes(size, "little")
+            if len(size) < 8 or length > os.fstat(f.fileno()).st_size:
+                raise _damaged(path, "it is cut off")
+            header = size + f.read(length)
+            place = _place(header)
+            if place is None:
+                raise _damaged(path, "it has no checksum")
+            sums = hashlib.sha256(header[: place[0]] + _NO_SUM + header[place[1] :])
+            while piece := f.read(_PIECE):
+                sums.update(piece)
+        if sums.hexdigest().encode() != header[slice(*place)]:
+            raise _damaged(path, "its checksum does not fit")
+        with safe_open(path, "pt") as f:
+            facts = json.loads((f.metadata() or {})["jumok"])
+            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is no dict
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError, KeyError, ValueError) as e:
+        raise _damaged(path, str(e)) from None
+    if facts.get("format") != FORMAT:
+        raise TrainingError(f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}")
+    return tensors, facts
+
+
+def _damaged(path: Path, why: str) -> TrainingError:
+    return TrainingError(f"{path}: the checkpoint is damaged ({why})")
+
+
+@contextlib.contextmanager
+def writing(path: Path, what: str) -> Iterator[None]:
+    """Turns what a failing disk or a vanished folder raises inside into one `TrainingError`."""
+    try:
+        yield
+    except TrainingError:
+        raise
+    except (OSError, JumokError) as e:
+        raise cannot_write(path, what, e) from e

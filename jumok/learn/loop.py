@@ -17,8 +17,10 @@ from jumok.config import LearnConfig
 from jumok.errors import TrainingError
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
+from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.model import Losses, Seq2Seq, shifted
+from jumok.learn.parallel import ALONE
 from jumok.learn.progress import Display
 from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
@@ -35,6 +37,7 @@ class Position:
         seconds: training time so far, earlier sittings included.
         best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
         switched: the step at which patience sent a two-phase run into its second phase.
+        bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
         history: one entry an evaluation.
     """
 
@@ -44,6 +47,7 @@ class Position:
     best_step: int = 0
     stale: int = 0
     switched: int | None = None
+    bad_in_a_row: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -53,6 +57,7 @@ class Sums:
 
     loss: Tensor | float = 0.0
     tokens: int = 0
+    skipped: int = 0
     seconds: float = 0.0
 
 
@@ -62,7 +67,10 @@ class Loop:
     Args:
         model, batches, dev, learn: what is trained, on what, judged by what, how (all of `learn` settled, `steps` too).
         keep: called with the position when a new best model is in place (average swapped in).
-        save: called with the position after each evaluation, to write a checkpoint.
+        save: called with the position after each evaluation and, by --save-minutes and --save-every, between them, to write
+            a checkpoint.
+        evaluated: called with the position after an evaluation, when all is saved.
+        describe: says in words which batch one is, for what is told of a bad one.
     """
 
     def __init__(
@@ -75,6 +83,8 @@ class Loop:
         display: Display,
         keep: Callable[[Position], None],
         save: Callable[[Position], None],
+        evaluated: Callable[[Position], None],
+        describe: Callable[[Batch], str],
     ) -> None:
         self.model, self.batches, self.dev, self.learn, self.machine, self.display = (
             model,
@@ -84,65 +94,107 @@ class Loop:
             machine,
             display,
         )
-        self.keep, self.save = keep, save
+        self.keep, self.save, self.evaluated = keep, save, evaluated
+        self.team, self.guard = ALONE, Guard(learn, describe, display.note)
         self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
         )
         self.average = Average(model, learn.average)
-        self.position = Position()
-        self.interrupted = False
+        self.position, self.sums = Position(), Sums()
+        self.interrupted = self.stopped = False  # told to stop; has stopped, because a process of the team was told to
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
-        """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens."""
+        """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
+
+        Where the gradient is not finite, nothing changes and the loss returned is 0.
+        """
+        tokens, nll = int(batch.target_lengths.sum()), self.model.bias.new_zeros(())
+        self.team.seed(self.learn.seed, self.position.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in self.team.parts(batch, self.learn.accumulate):
+            losses = self._losses(part, gold_share)
+            (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
+            nll = nll + losses.nll.detach()
+        nll = self.team.sum_up(self.parameters, nll)
+        self._descend(rate)
+        return self.guard.only_good(nll), tokens
+
+    def _losses(self, batch: Batch, gold_share: float) -> Losses:
         source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
             inputs = shifted(target)
             if gold_share < 1:
                 gold = toss(target, gold_share, self.learn.coin)
                 inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
-            losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses.loss / losses.tokens).backward()
-        self._descend(rate)
-        return losses.nll.detach(), losses.tokens
+            return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
     def _descend(self, rate: float) -> None:
         """Clipping and Adam."""
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
+        self.guard.step(self.optimizer, norm)
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
         steps, every = self.learn.steps, self.learn.evaluate_every
         assert steps is not None and every is not None
-        at, sums, stream = self.position, Sums(), self._batches_from(self.position.step)
+        at, stream = self.position, self._batches_from(self.position.step)
         start, before = time.perf_counter(), at.seconds
-        look = start, 0, 0.0
+        look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
+        read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self.interrupted:
-            tick = time.perf_counter()
+        while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
+            tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
-            loss, tokens = self.update(next(stream), rate, self._gold_share(at.step))
+            batch = next(stream)
+            loss, tokens = self.update(batch, rate, self._gold_share(at.step))
             self.average.update(at.step)
             at.step += 1
+            self.guard.saw(at.step, batch, tokens)
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
             sums.seconds += time.perf_counter() - tick
-            if at.step % LOOK == 0:
-                total, now = self._finite(float(sums.loss), at.step), time.perf_counter()
-                seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
-                self.display.advance(at.step, tokens / seconds, loss_since / tokens, rate, self._gold_share(at.step - 1))
-                look = now, sums.tokens, total
             at.seconds = before + time.perf_counter() - start
-            if at.step % every == 0 or at.step == steps:
+            evaluate = at.step % every == 0 or at.step == steps
+            save = evaluate or self._save_is_due(saved)
+            if save or at.step % read_every == 0:
+                self._settle()
+            if at.step % LOOK == 0:
+                now, total = time.perf_counter(), float(sums.loss)
+                seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
+                share = self._gold_share(at.step - 1)
+                self.display.advance(at.step, tokens / seconds, loss_since / max(1, tokens), rate, share)
+                look = now, sums.tokens, total
+            if evaluate:
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
+                self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
+            if save:
                 self.save(at)
-                sums, look = Sums(), (time.perf_counter(), 0, 0.0)
-                if self.learn.patience and at.stale >= self.learn.patience:
-                    self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
-                    return
+                saved = time.perf_counter()
+            if evaluate:
+                self.evaluated(at)
+        self._settle()
+        if self._out_of_patience():
+            self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    def _told_to_stop(self) -> bool:
+        self.stopped = self.team.any(self.interrupted)
+        return self.stopped
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.learn.patience <= self.position.stale
+
+    def _save_is_due(self, saved: float) -> bool:
+        """Whether a checkpoint is to be written between two evaluations; `saved` is when the last one was."""
+        by_steps = self.learn.save_every and self.position.step % self.learn.save_every == 0
+        by_time = self.learn.save_minutes and time.perf_counter() - saved >= 60 * self.learn.save_minutes
+        return bool(by_steps or by_time)
+
+    def _settle(self) -> None:
+        """Finds out which batches since the last time were bad, takes them out of the sums, and stops a run that has too many."""
+        skipped, tokens = self.guard.settle(self.position)
+        self.sums.skipped, self.sums.tokens = self.sums.skipped + skipped, self.sums.tokens - tokens
 
     def _gold_share(self, step: int) -> float:
         learn = self.learn
@@ -159,7 +211,7 @@ class Loop:
 
     def _evaluate(self, sums: Sums, rate: float) -> None:
         at = self.position
-        train_loss = self._finite(float(sums.loss) / max(1, sums.tokens), at.step)
+        train_loss = float(sums.loss) / max(1, sums.tokens)
         with self.average.in_place():
             metrics = self.dev.evaluate(self.model, self.machine)
             value = metrics[self.dev.metric]
@@ -172,6 +224,7 @@ class Loop:
                 "gold_share": self._gold_share(at.step - 1),
                 "tokens_per_second": sums.tokens / max(sums.seconds, 1e-9),
                 "train_loss": train_loss,
+                "skipped": sums.skipped,
                 "metrics": list(metrics),
                 **metrics,
                 "best": best,
@@ -185,14 +238,6 @@ class Loop:
             if best:
                 at.best, at.best_step = value, at.step
                 self.keep(at)
-
-    def _finite(self, loss: float, step: int) -> float:
-        if math.isfinite(loss):
-            return loss
-        raise TrainingError(
-            f"step {step}: the loss is {loss}; the weights have run away. The best model so far is kept; "
-            f"try a lower --learning-rate than {self._highest:g}"
-        )
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
         epoch = 0
@@ -211,8 +256,10 @@ class Loop:
         tensors_ |= {f"average.{name}": a for name, a in self.average.state().items()}
         for i, p in enumerate(self.parameters):
             tensors_ |= {f"adam.{i}.{name}": value for name, value in self.optimizer.state[p].items()}
-        tensors_ |= random_states()
-        return tensors_, {"position": dataclasses.asdict(self.position)}
+        sums = {name: value for name, value in vars(self.sums).items() if name != "loss"}
+        if isinstance(self.sums.loss, Tensor):  # else nothing was summed up yet
+            tensors_["sums.loss"] = self.sums.loss
+        return tensors_ | random_states(), {"position": dataclasses.asdict(self.position), "sums": sums}
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Raises TrainingError where the checkpoint is of another model."""
@@ -224,9 +271,11 @@ class Loop:
             for i, w in enumerate(self.parameters):
                 prefix = f"adam.{i}."
                 state = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
-                self.optimizer.state[w] = {k: t.to(w.device) for k, t in state.items()}
+                self.optimizer.state[w] = {k: t.to(w.device, copy=True) for k, t in state.items()}
             put_random_states(tensors_)
-            self.position = Position(**facts["position"])
+            self.position, self.sums = Position(**facts["position"]), Sums(**facts["sums"])
+            if "sums.loss" in tensors_:
+                self.sums.loss = tensors_["sums.loss"].to(self.machine.device, copy=True)
         except (KeyError, RuntimeError, TypeError) as e:
             raise TrainingError(f"the checkpoint does not fit this run ({e}); train anew with --overwrite") from None
 

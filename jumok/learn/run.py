@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
 import signal
 import time
@@ -18,20 +17,20 @@ import torch
 
 from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
-from jumok.errors import ConfigError, DataError, FolderError, TrainingError
+from jumok.errors import ConfigError, DataError
 from jumok.learn import machine as machines
 from jumok.learn import recipe, verdict
+from jumok.learn.beginning import begin, begun, finished
 from jumok.learn.board import Board
-from jumok.learn.card import model_card
-from jumok.learn.checkpoint import read_checkpoint, remove_checkpoint, write_checkpoint
+from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.evaluation import Development
-from jumok.learn.export import export_parameters
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
+from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
-from jumok.runtime.folder import FolderConfig, refuse_to_replace, update_folder, write_folder
-from jumok.text import Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
+from jumok.learn.store import Store, stored_codec
+from jumok.text import Batch, Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
 
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
 EVALUATION_SHARE = 0.05  # of the training time, at most
@@ -79,13 +78,14 @@ def train(
     Args:
         pairs, dev, out: files and folder, as in `TrainConfig`.
         config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
-        resume: go on from the checkpoint in `out`, with the configuration written there.
+        resume: go on from the checkpoint in `out`, with the configuration written there; where there is none yet, begin; where
+            training is finished, do nothing. So the same call can be repeated until the run is done.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
         profile: say in the end where the time went, and write it to `profile.json` in `out`.
         tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
-            it must leave the model as it is.
+            it must leave the model as it is. Of many processes, only the lead's.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
 
     Raises:
@@ -98,8 +98,26 @@ def train(
         options = flat | options
     files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
     run = build(TrainConfig, options | files, "jumok.train")
-    display = Display(quiet, Board(tensorboard) if str(tensorboard) else None)
-    return _Training(run, display, start, resume, overwrite, profile, observe).run()
+    if not run.out:
+        raise ConfigError("out is missing; name the model folder to write")
+    with joined(run.learn) as team:
+        display = Display(quiet or not team.lead, Board(tensorboard) if str(tensorboard) and team.lead else None)
+        # the lead's options hold for all; where the data is, each may say itself
+        run = dataclasses.replace(build(TrainConfig, team.agree(to_dict(run)), "jumok.train"), pairs=run.pairs, dev=run.dev)
+        resume = team.agree(resume or (team.lead and team.restarted and begun(run, display.note)))
+        if resume and not overwrite:
+            over = finished(Path(run.out)) if team.lead else None
+            if done := team.agree(over and [to_dict(over[0]), over[1]]):
+                display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
+                return _trained(Path(run.out), build(TrainConfig, done[0], run.out), done[1])
+        return _Training(run, display, start, resume, overwrite, profile, observe, team).run()
+
+
+def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
+    """What a training left behind that was over before."""
+    best = next((entry for entry in reversed(history) if entry["best"]), None)
+    value = best[config.learn.metric] if best and config.learn.metric else None
+    return Trained(out, config, history, value, best["step"] if best else 0)
 
 
 class _Training:
@@ -114,27 +132,27 @@ class _Training:
         overwrite: bool,
         profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
+        team: Team,
     ) -> None:
-        self.display, self.start, self.profile, self.observe = display, start, profile, observe
-        if not run.out:
-            raise ConfigError("out is missing; name the model folder to write")
-        self.out = Path(run.out)
-        self.checkpoint: tuple[dict[str, Any], dict[str, Any]] | None = None
-        if resume:
-            tensors, facts = read_checkpoint(self.out)
-            self.checkpoint = tensors, facts
-            stored = build(TrainConfig, facts["config"], str(self.out))
+        self.display, self.start, self.observe, self.team = display, start, observe, team
+        self.profile = profile and team.lead
+        self.out, asked = Path(run.out), run
+        self.checkpoint = team.ship(begin(run, resume, overwrite, display.note) if team.lead else None)
+        self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
+        if self.checkpoint is not None:
+            stored = build(TrainConfig, self.facts["config"], str(self.out))
             run = dataclasses.replace(stored, pairs=run.pairs or stored.pairs, dev=run.dev or stored.dev, out=run.out)
-        else:
-            _check_place(self.out, overwrite)
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
-        self.run_config, self.overwrite = run, overwrite
-        self.written = resume  # whether the folder is this run's own
+        if team.size > 1 and "-" in (run.pairs, run.dev):
+            raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
+        self.run_config = run
+        self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts, asked)
 
     def run(self) -> Trained:
         train_pairs, dev_pairs = self._read()
         codec = self._codec(train_pairs)
+        check_data(self.team, train_pairs, dev_pairs, codec)
         loop = self._loop(train_pairs, dev_pairs, codec)
         self._settle_length(loop)
         return self._train(loop)
@@ -161,7 +179,7 @@ class _Training:
 
     def _codec(self, pairs: list[Pair]) -> Codec:
         if self.checkpoint is not None:
-            return Codec.load(self.out, self.run_config.text)
+            return stored_codec(self.checkpoint[0], self.run_config, self.out)
         return build_codec(pairs, self.run_config.text)
 
     def _loop(self, pairs: list[Pair], dev: list[Pair], codec: Codec) -> Loop:
@@ -192,7 +210,7 @@ class _Training:
             pool=learn.pool,
             seed=learn.seed,
         )
-        development = Development(dev, codec, self.limit, learn.metric or "accuracy")
+        development = Development(dev, codec, self.limit, learn.metric or "accuracy", self.team)
         count = sum(p.numel() for p in model.parameters())
         self.display.note(
             f"{len(sources):,} training pairs, {len(dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
@@ -200,7 +218,16 @@ class _Training:
         )
         machine = machines.Machine("float32", "default", 1, where)
         self.pairs_used = len(sources)
-        return Loop(model, batches, development, learn, machine, self.display, self._keep, self._evaluated)
+        if self.checkpoint is not None and self.facts["data"] != batches.fingerprint():
+            self._warn("the training pairs are not those that the checkpoint was made with; the run goes on, but on others")
+
+        def describe(batch: Batch) -> str:
+            chosen = [pairs[kept[i]] for i in batch.rows.tolist()]
+            more = f", … ({len(chosen)} pairs)" if len(chosen) > 3 else ""
+            return f"{', '.join(p.where for p in chosen[:3])}{more}, first source {chosen[0].source[:80]!r}"
+
+        callbacks = self._keep, self._save, self._evaluated, describe
+        return Loop(model, batches, development, learn, machine, self.display, *callbacks)
 
     def _settle_length(self, loop: Loop) -> None:
         """Measures the machine; then --steps, --epochs or --minutes become a number of steps, and evaluations find their place."""
@@ -215,25 +242,37 @@ class _Training:
             for batch in first[: 1 if machine.precision == "bfloat16" else 3]:
                 loop.update(batch, 0.0)
 
-        loop.machine = machines.choose(learn, step)
+        loop.team = self.team.apart()
+        chosen = machines.choose(learn, step, sharers=self.team.local)
+        loop.machine = machines.Machine(**self.team.agree(dataclasses.asdict(chosen) | {"processes": self.team.size}))
+        loop.machine.apply()
+        loop.team = self.team
         self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
+        if self.checkpoint is not None:
+            put_back()
+            if self.facts["machine"] != str(loop.machine):
+                self._warn(
+                    f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
+                )
+            return
         seconds = evaluation = 0.0
-        if learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet:  # else nothing hangs on them
+        wanted = (
+            learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet
+        )  # else nothing hangs on them
+        if self.team.agree(wanted):
             seconds = self._step_seconds(loop, rehearsal, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
             loop.model.eval()
             tick = time.perf_counter()
             loop.dev.rehearse(loop.model, loop.machine)
             evaluation = time.perf_counter() - tick
         put_back()
-        if self.checkpoint is not None:
-            return
+        seconds, evaluation, spent = self.team.agree([seconds, evaluation, time.perf_counter() - self.start])
         every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
         if learn.minutes is not None:
-            left = RESERVE * learn.minutes * 60 - (time.perf_counter() - self.start)
+            left = RESERVE * learn.minutes * 60 - spent
             # each step carries its share of the evaluations; one more evaluation ends the run
             steps = int((left - evaluation) / (seconds + evaluation / every))
             if steps < 1:
-                spent = time.perf_counter() - self.start
                 raise ConfigError(
                     f"minutes is {learn.minutes:g}, but reading and measuring took {spent / 60:.1f} and an evaluation takes "
                     f"{evaluation / 60:.1f}; nothing is left for training; give more"
@@ -264,7 +303,7 @@ class _Training:
     def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any], budget: float) -> float:
         """Mean time of a step over batches of all lengths, warmed up; `budget` seconds' worth, at least 10 steps."""
         seconds, count, learn = 0.0, 0, loop.learn
-        while count < 10 or (seconds < budget and count < 1000):
+        while self.team.agree(count < 10 or (seconds < budget and count < 1000)):
             batch = next(rehearsal)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)
@@ -276,14 +315,17 @@ class _Training:
         return seconds / count
 
     def _train(self, loop: Loop) -> Trained:
-        self.loop = loop
+        self.loop, lead = loop, self.team.lead
         assert self.run_config.learn.steps is not None
+        self.team.spread([*loop.parameters, *loop.average.weights])
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
-        elif self.observe is not None:
-            self.observe(0, loop.model)
+        elif lead:
+            self.store.clear()
+            if self.observe is not None:
+                self.observe(0, loop.model)
         watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
             try:
@@ -292,18 +334,19 @@ class _Training:
                     loop.run()
             finally:
                 self.display.stop()
-        if loop.interrupted:
-            self._stop_early(loop)
-        else:
-            remove_checkpoint(self.out)
         at = loop.position
-        if at.history and at.history[-1]["step"] != at.best_step:  # what came after the best belongs to the run's history
-            self._write(at, None)
+        if loop.stopped:
+            self._stop_early(loop)
+        if lead:
+            self.store.finish(loop, self.run_config, self.pairs_used)
+        if lead and not loop.stopped:
+            self._forget_checkpoint()
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
         if profiler is not None:
             self._tell(profiler.profile())
-        return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
+        interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # by a signal to this process or another
+        return Trained(self.out, self.run_config, at.history, at.best, at.best_step, interrupted)
 
     def _tell(self, profile: Profile) -> None:
         for line in verdict.lines(profile):
@@ -317,44 +360,24 @@ class _Training:
         self._save(loop.position)
         self.display.note(f"stopped at step {loop.position.step:,}; the best model so far is in {self.out}; --resume goes on")
 
+    def _forget_checkpoint(self) -> None:
+        try:
+            remove_checkpoint(self.out)
+        except OSError as e:
+            self._warn(f"{self.out}: the checkpoint could not be deleted ({e.strerror or e}); training is finished, delete it")
+
     def _keep(self, at: Position) -> None:
         """Writes the model that is in place as the folder's."""
-        self._write(at, export_parameters(self.loop.model))
-
-    def _write(self, at: Position, parameters: dict[str, np.ndarray] | None) -> None:
-        card = model_card(self.run_config, at.history, self.pairs_used)
-        try:
-            if not self.written:
-                assert parameters is not None
-                config = FolderConfig(self.run_config.text, self.run_config.model, self.limit, to_dict(self.run_config))
-                write_folder(self.out, config, parameters, self.codec, card, at.history, overwrite=self.overwrite)
-                self.written = True
-            else:
-                update_folder(self.out, parameters, card, at.history)
-        except OSError as e:
-            raise TrainingError(f"{self.out}: the model could not be written: {e.strerror or e}") from e
+        if self.team.lead:
+            self.store.keep(self.loop, self.run_config, self.codec, self.limit, self.pairs_used)
 
     def _evaluated(self, at: Position) -> None:
-        self._save(at)
-        if self.observe is not None:
+        if self.observe is not None and self.team.lead:
             self.observe(at.step, self.loop.model)
 
     def _save(self, at: Position) -> None:
-        tensors, facts = self.loop.state()
-        write_checkpoint(self.out, tensors, facts | {"config": to_dict(self.run_config)})
-
-
-def _check_place(out: Path, overwrite: bool) -> None:
-    """Says at once what would otherwise be found out after an epoch: that the model folder cannot be written."""
-    try:
-        refuse_to_replace(out, overwrite)
-    except FolderError as e:
-        raise FolderError(f"{e} (--resume goes on with an interrupted run, --overwrite replaces a model)") from None
-    parent = out.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise FolderError(f"{out}: {parent} is not a folder that can be written to; give another --out")
+        if self.team.lead:
+            self.store.save(self.loop, self.run_config, self.codec)
 
 
 def length_limit(sources: list[list[int]], targets: list[list[int]]) -> tuple[float, float]:
@@ -375,8 +398,8 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt  # the second time means it
+        if caught and loop.team.size == 1:
+            raise KeyboardInterrupt  # the second time means it; torchrun says some things twice
         caught.append(number)
         loop.interrupted = True
 

@@ -5,6 +5,7 @@
     source.json …       tokenizers and vocabularies, see `jumok.text.codec`
     README.md           the model card
     history.json        each evaluation of the training
+    checkpoint.safetensors, checkpoint.before.safetensors    of a training that is not finished, see `jumok.learn.checkpoint`
 
 Numbers, strings and arrays only: no pickle, no code, no import path. A folder from a stranger is safe to read.
 """
@@ -14,8 +15,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,14 @@ from safetensors.numpy import load_file, save
 import jumok
 from jumok.config import Config, ModelConfig, TextConfig, build, to_dict
 from jumok.errors import ConfigError, FolderError
+from jumok.runtime import disk
 from jumok.runtime.parameters import check
 from jumok.text.codec import Codec
 
 FORMAT = 1  # grows when an older jumok could not read the folder any more
 CONFIG, WEIGHTS, CARD, HISTORY = "config.json", "model.safetensors", "README.md", "history.json"
+CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.before.safetensors")  # the newest, and the one before
+CHANGING = (WEIGHTS, CARD, HISTORY, *CHECKPOINTS)  # files that a training replaces
 SIZES = ("embedding", "hidden", "score_size", "readout_size", "tie")
 
 
@@ -71,14 +73,15 @@ def write_folder(
     card: str,
     history: Sequence[Mapping[str, Any]],
     overwrite: bool = False,
+    carry: Sequence[str] = (),
 ) -> None:
     """Writes a model folder under a temporary name beside `path`, flushes it, and renames it.
 
     Args:
         card: text of README.md.
         history: the training's evaluations, oldest first; JSON values.
-        overwrite: replace the model folder that is there, with all that is in it. The old one is renamed away just before
-            and deleted just after.
+        overwrite: replace the model folder or the unfinished training that is there, with all that is in it.
+        carry: names of files in the replaced folder that stay, where they are there: the training's own checkpoints.
 
     Raises:
         FolderError: there is something at `path` already: a model folder, without `overwrite`; anything else, always
@@ -90,7 +93,7 @@ def write_folder(
         path = path.resolve()  # what it points to is replaced, not the link
     check(parameters, config.model, len(codec.source), len(codec.target), str(path))
     refuse_to_replace(path, overwrite)
-    new, old = _beside(path, "new"), _beside(path, "old")
+    new = disk.beside(path, "new")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         new.mkdir()
@@ -99,21 +102,15 @@ def write_folder(
             (new / name).write_bytes(data)
         (new / CONFIG).write_bytes(_json(_config_to_dict(config)))
         for file in new.iterdir():
-            _flush(file)
-        _flush(new)
+            disk.flush(file)
+        for name in carry:
+            if (path / name).exists():
+                disk.link(path / name, new / name)
+        disk.flush(new)
         refuse_to_replace(path, overwrite)  # whatever came there while we wrote
-        if path.exists():
-            os.rename(path, old)
-        try:
-            os.rename(new, path)
-        except BaseException:
-            if old.exists():
-                os.rename(old, path)
-            raise
-        _flush(path.parent)
+        disk.put_folder(new, path)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+        disk.discard(new)
 
 
 def update_folder(
@@ -121,21 +118,24 @@ def update_folder(
 ) -> None:
     """Replaces weights (unless None), card and history of a model folder, each file whole; settings and codec stay.
 
+    All are on the disk under hidden names before the first is renamed: a disk that is full changes nothing.
+
     Raises:
         FolderError: no model folder is there.
         OSError: the disk is full or not writable; no file is left half written.
     """
     path = Path(path)
     _config_from_dict(path)
-    for name, data in _files(parameters, card, history).items():
-        new = _beside(path / name, "new")
-        try:
-            new.write_bytes(data)
-            _flush(new)
-            os.replace(new, path / name)
-        finally:
-            new.unlink(missing_ok=True)
-    _flush(path)
+    new: dict[str, Path] = {}
+    try:
+        for name, data in _files(parameters, card, history).items():
+            new[name] = disk.write_beside(path / name, data)
+        for name in sorted(new, key=lambda name: name != WEIGHTS):  # the weights first: a card never promises what is not there
+            os.replace(new[name], path / name)
+        disk.flush(path)
+    finally:
+        for file in new.values():
+            disk.discard(file)
 
 
 def read_folder(path: str | Path) -> Folder:
@@ -176,8 +176,13 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not (path / CONFIG).is_file():
-        if path.is_dir() and not any(path.iterdir()):
+        names = {file.name for file in path.iterdir()} - {f".{name}.new" for name in CHANGING} if path.is_dir() else {""}
+        if not names or (overwrite and names <= set(CHECKPOINTS)):
             return
+        if names <= set(CHECKPOINTS):
+            raise FolderError(
+                f"{path}: an unfinished training is there; name another folder, or say that it is to be overwritten"
+            )
         raise FolderError(
             f"{path}: something that is not a model folder is there, and stays; name another folder, or move it away"
         )
@@ -186,11 +191,6 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
     values = _read_json(path / CONFIG)
     if not isinstance(values, dict) or not {"format", "text", "model"} <= values.keys():
         raise FolderError(f"{path}: a folder with a {CONFIG} that is not jumok's is there, and stays; name another folder")
-
-
-def _beside(path: Path, what: str) -> Path:
-    """A new name beside `path`, hidden, so that a rename stays on one disk."""
-    return path.absolute().parent / f".{path.absolute().name}.{secrets.token_hex(4)}.{what}"
 
 
 def _files(parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -202,17 +202,6 @@ def _files(parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequ
 
 def _json(values: Any) -> bytes:
     return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk: a file, or a folder's list of names (which Windows does by itself)."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
@@ -230,8 +219,16 @@ def _config_from_dict(path: Path) -> FolderConfig:
     """The config of the model folder at `path`, read and checked."""
     where = path / CONFIG
     if not path.exists():
+        if old := disk.left_behind(path):
+            raise FolderError(
+                f"{path}: its replacement was cut off; what was here is {old}: rename it back, or --resume the training"
+            )
         raise FolderError(f"{path}: there is no such folder; wanted a model folder, as `jumok train --out` writes it")
     if not where.is_file():
+        if any((path / name).is_file() for name in CHECKPOINTS):
+            raise FolderError(
+                f"{path}: no model yet: a training was interrupted before its first one; --resume goes on with it"
+            )
         raise FolderError(f"{path}: not a model folder: it has no {CONFIG}; wanted what `jumok train --out` writes")
     values = _read_json(where)
     if not isinstance(values, dict) or type(values.get("format")) is not int:

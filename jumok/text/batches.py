@@ -5,6 +5,7 @@ Letters: B pairs in a batch, S longest source of the batch, T longest target; N 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -31,6 +32,16 @@ class Batch:
     target: np.ndarray
     target_lengths: np.ndarray
     rows: np.ndarray
+
+    def part(self, number: int, of: int) -> Batch:
+        """Every `of`-th pair from `number` on, padded no further than these need; none where the batch has too few.
+
+        The parts of a batch are disjoint, together they are the batch, and neighbours in length are dealt out to all of them.
+        """
+        chosen = slice(number, None, of)
+        lengths, target_lengths = self.source_lengths[chosen], self.target_lengths[chosen]
+        source = self.source[chosen, : lengths.max(initial=0)]
+        return Batch(source, lengths, self.target[chosen, : target_lengths.max(initial=0)], target_lengths, self.rows[chosen])
 
 
 class _Rows:
@@ -95,6 +106,10 @@ class Batches:
         if self._batch_size is not None:
             return -(-len(self._sources.lengths) // self._batch_size)
         return len(self.plan(epoch))
+
+    def fingerprint(self) -> int:
+        """A number that changes when pairs come, go, change their lengths or their order (CRC-32 of all lengths)."""
+        return zlib.crc32(self._targets.lengths.tobytes(), zlib.crc32(self._sources.lengths.tobytes()))
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The epoch's batches in order, each as its rows; a pure function of the data's lengths, seed and epoch."""

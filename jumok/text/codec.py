@@ -81,23 +81,36 @@ class Codec:
         tokens = self.target.vocabulary.tokens(kept)
         return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: {"source": …, "target": …}, what `save` writes to two files."""
+        target = {"same_as": "source"} if self.joint else _side_to_dict(self.target)
+        return {"source": _side_to_dict(self.source), "target": target}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], config: TextConfig, where: str | Path) -> Codec:
+        """The codec of these JSON values. FolderError, naming the file in the folder `where`, for what is not as `config` says."""
+        path = Path(where) / TARGET_FILE
+        given = values["source"], str(Path(where) / SOURCE_FILE)
+        source = _side_from_dict(*given, config.source_tokenizer, config.source_form)
+        target = values["target"]
+        if "same_as" not in target:
+            return cls(source, _side_from_dict(target, str(path), config.target_tokenizer, config.target_form), config)
+        if target["same_as"] != "source":
+            raise FolderError(f'{path}: same as {target["same_as"]!r}; only "source" can be; the file is damaged')
+        _check_settings(source, str(path), config.target_tokenizer, config.target_form)
+        return cls(source, source, config)
+
     def save(self, folder: str | Path) -> None:
         """Write source.json and target.json; the folder is there already."""
-        _write(Path(folder) / SOURCE_FILE, _side_to_dict(self.source))
-        _write(Path(folder) / TARGET_FILE, {"same_as": "source"} if self.joint else _side_to_dict(self.target))
+        values = self.to_dict()
+        _write(Path(folder) / SOURCE_FILE, values["source"])
+        _write(Path(folder) / TARGET_FILE, values["target"])
 
     @classmethod
     def load(cls, folder: str | Path, config: TextConfig) -> Codec:
         """The codec that `save` wrote. FolderError, naming the file, for one missing, damaged, or not as `config` says."""
-        path = Path(folder) / TARGET_FILE
-        source = _load_side(Path(folder) / SOURCE_FILE, config.source_tokenizer, config.source_form)
-        values = _read(path)
-        if "same_as" not in values:
-            return cls(source, _side_from_dict(values, str(path), config.target_tokenizer, config.target_form), config)
-        if values["same_as"] != "source":
-            raise FolderError(f'{path}: same as {values["same_as"]!r}; only "source" can be; the file is damaged')
-        _check_settings(source, str(path), config.target_tokenizer, config.target_form)
-        return cls(source, source, config)
+        files = {"source": Path(folder) / SOURCE_FILE, "target": Path(folder) / TARGET_FILE}
+        return cls.from_dict({side: _read(file) for side, file in files.items()}, config, folder)
 
 
 def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
@@ -162,10 +175,6 @@ def _check_settings(side: Side, where: str, tokenizer: str, form: str) -> None:
     have = (side.tokenizer.name, side.tokenizer.form)
     if have != (tokenizer, form):
         raise FolderError(f"{where}: tokenizer and form are {have}, the model's settings say {(tokenizer, form)}; a wrong file")
-
-
-def _load_side(path: Path, tokenizer: str, form: str) -> Side:
-    return _side_from_dict(_read(path), str(path), tokenizer, form)
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

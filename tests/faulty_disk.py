@@ -1,0 +1,119 @@
+"""A disk that fails at the n-th call, for tests of what is written: every call of `os` and of files opened for writing counts.
+
+`Death` stands for SIGKILL and a power cut: once it has come, nothing reaches the disk any more, no cleaning up either.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jumok.runtime import disk
+
+CALLS = ("open", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "link")
+
+
+class Death(BaseException):
+    """What a killed process is, to the code that it happens to."""
+
+
+class Faulty:
+    """Counts calls, and raises at the chosen one.
+
+    Args:
+        at: the number of the call that fails, from 1 on; 0 = none.
+        error: makes what is raised.
+        lasting: all calls after it fail, too.
+        only: count these calls alone.
+    """
+
+    def __init__(self, at: int, error: Callable[[], BaseException], lasting: bool, only: tuple[str, ...]) -> None:
+        self.at, self.error, self.lasting, self.only = at, error, lasting, only
+        self.count, self.names = 0, list[str]()
+        self.raised = False  # for whoever tries things with it
+
+    def call(self, name: str) -> None:
+        if self.only and name not in self.only:
+            if self.lasting and self.failed:
+                raise self.error()
+            return
+        self.count += 1
+        self.names.append(name)
+        if self.at and (self.count == self.at or (self.lasting and self.count > self.at)):
+            raise self.error()
+
+    @property
+    def failed(self) -> bool:
+        return 0 < self.at <= self.count
+
+
+class _File:
+    """A file opened for writing, whose every write counts."""
+
+    def __init__(self, file: Any, faulty: Faulty) -> None:
+        self._file, self._faulty = file, faulty
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: Any) -> int:
+        self._faulty.call("write")
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._faulty.call("flush")
+        self._file.flush()
+
+    def __enter__(self) -> _File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+@contextmanager
+def faulty(
+    at: int = 0,
+    error: Callable[[], BaseException] = Death,
+    lasting: bool = True,
+    swaps: bool = True,
+    only: tuple[str, ...] = (),
+) -> Iterator[Faulty]:
+    """The disk fails inside; `swaps`: it can swap two names in one step."""
+    found = Faulty(at, error, lasting, only)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **options: Any) -> Any:
+                found.call(name)
+                return real(*arguments, **options)
+
+            return call
+
+        for name in CALLS:
+            patch.setattr(os, name, counted(name, getattr(os, name)))
+        really_open, really_swap = builtins.open, disk._swap
+
+        def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            if not set(mode) & set("wax+"):
+                return really_open(file, mode, *arguments, **options)
+            found.call("create")
+            return _File(really_open(file, mode, *arguments, **options), found)
+
+        def swap(a: Path, b: Path) -> bool:
+            if not swaps:
+                return False
+            found.call("swap")
+            return really_swap(a, b)
+
+        patch.setattr(builtins, "open", opened)
+        patch.setattr(io, "open", opened)
+        patch.setattr(disk, "_swap", swap)
+        yield found
