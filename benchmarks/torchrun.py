@@ -28,7 +28,7 @@ SMALL = (
         "default",
     ),
     *("--precision", "float32", "--device", "cpu", "--learning-rate", "1e-2", "--dropout", "0.2", "--average", "0.9"),
-    *("--steps", "600", "--evaluate-every", "100", "--save-every", "25"),
+    *("--steps", "1000", "--evaluate-every", "100", "--save-every", "25"),
 )
 WALL_CLOCK = ("seconds", "tokens_per_second")
 

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from safetensors.numpy import load_file
 import jumok
 from jumok.config import LearnConfig, check
 from jumok.errors import ConfigError
-from jumok.learn.parallel import ALONE, Team
+from jumok.learn.parallel import ALONE, Team, _greeted
 
 SCRIPT = Path(__file__).parent / "one_of_many.py"
 
@@ -65,6 +67,22 @@ def test_accumulation_is_the_step_of_the_whole_batch(accumulate, model):
 def test_accumulate_must_be_a_number_of_parts():
     with pytest.raises(ConfigError, match="accumulate is 0; it must be 1 or more"):
         check(LearnConfig(accumulate=0))
+
+
+def test_a_new_attempt_does_not_read_the_notes_of_the_one_before():
+    store = torch.distributed.HashStore()
+    for attempt, late in enumerate((0, 1, 2, 0)):
+
+        def greet(rank, attempt=attempt, late=late):
+            time.sleep(0.1 * (rank == late))
+            mine = _greeted(store, rank, 3)
+            if rank == 0:
+                mine.set("said", f"in attempt {attempt}")
+            return mine.get("said").decode()
+
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(greet, range(3))) == [f"in attempt {attempt}"] * 3
+        store.set("word of 1", "of one who came and died before it was answered")
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,13 @@ ADVICE = {
 }
 
 
+class _Damaged(TrainingError):
+    """A checkpoint whose content is not what was written; the one before may be good."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: the checkpoint is damaged ({why})")
+
+
 def cannot_write(path: Path, what: str, error: Exception) -> TrainingError:
     """The one line for a disk that fails while training: what could not be written, why, what to do."""
     reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
@@ -118,7 +125,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
     the next checkpoint does not push the good one out.
 
     Raises:
-        TrainingError: all that is there is damaged.
+        TrainingError: all that is there is damaged, or one cannot be read for a reason that may pass.
     """
     wrong = []
     for path in (folder / NEWEST, folder / BEFORE):
@@ -126,7 +133,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
             found = _read(path)
         except FileNotFoundError:
             continue
-        except TrainingError as e:
+        except _Damaged as e:
             wrong.append(str(e))
             continue
         if path.name == BEFORE:
@@ -168,30 +175,34 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             size = f.read(8)
             length = int.from_bytes(size, "little")
             if len(size) < 8 or length > os.fstat(f.fileno()).st_size:
-                raise _damaged(path, "it is cut off")
+                raise _Damaged(path, "it is cut off")
             header = size + f.read(length)
             place = _place(header)
             if place is None:
-                raise _damaged(path, "it has no checksum")
+                raise _Damaged(path, "it has no checksum")
             sums = hashlib.sha256(header[: place[0]] + _NO_SUM + header[place[1] :])
             while piece := f.read(_PIECE):
                 sums.update(piece)
         if sums.hexdigest().encode() != header[slice(*place)]:
-            raise _damaged(path, "its checksum does not fit")
+            raise _Damaged(path, "its checksum does not fit")
         with safe_open(path, "pt") as f:
             facts = json.loads((f.metadata() or {})["jumok"])
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is no dict
     except FileNotFoundError:
         raise
-    except (SafetensorError, OSError, KeyError, ValueError) as e:
-        raise _damaged(path, str(e)) from None
+    except OSError as e:
+        if e.errno == errno.EIO:  # the disk itself has lost it
+            raise _Damaged(path, str(e.strerror)) from None
+        raise TrainingError(
+            f"{path}: the checkpoint cannot be read ({e.strerror or e}); mend that, then go on with --resume"
+        ) from None
+    except (SafetensorError, KeyError, ValueError) as e:
+        raise _Damaged(path, str(e)) from None
     if facts.get("format") != FORMAT:
-        raise TrainingError(f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}")
+        raise TrainingError(
+            f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite"
+        )
     return tensors, facts
-
-
-def _damaged(path: Path, why: str) -> TrainingError:
-    return TrainingError(f"{path}: the checkpoint is damaged ({why})")
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ import itertools
 import json
 import os
 import platform
+import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -279,8 +281,45 @@ def _meet() -> Team:
 @functools.cache
 def _notes() -> dist.Store:
     """Where the processes leave notes for each other; kept to the end, for without torchrun it lives in process 0."""
-    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
-    return store
+    return _greeted(*next(dist.rendezvous("env://", timeout=PATIENCE)))  # type: ignore[attr-defined]
+
+
+def _greeted(store: dist.Store, rank: int, size: int) -> dist.Store:
+    """A part of the store that belongs to these processes alone.
+
+    torchrun keeps its notes when it starts the processes anew, and its hosts do not count their attempts alike
+    (pytorch/pytorch#135712). So who reads may find what a process wrote that is dead. Hence a greeting: every process leaves a
+    word of its own, made up for the purpose, and the lead answers each with that word and the name of this attempt, under
+    which all else is kept, until each has used the name.
+    """
+    end, own = time.monotonic() + PATIENCE.total_seconds(), uuid.uuid4().hex
+    if rank == 0:
+        waiting = set(range(1, size))
+        while waiting:
+            for other in list(waiting):
+                if _note(store, f"name heard by {other}") == own:
+                    waiting.remove(other)
+                elif word := _note(store, f"word of {other}"):
+                    store.set(f"answer to {other}", f"{word} {own}")
+            _pause(end, f"process {min(waiting, default=0)} is not there")
+        return dist.PrefixStore(own, store)
+    store.set(f"word of {rank}", own)
+    while True:
+        word, _, name = _note(store, f"answer to {rank}").partition(" ")
+        if word == own:
+            store.set(f"name heard by {rank}", name)
+            return dist.PrefixStore(name, store)
+        _pause(end, "process 0 does not answer")
+
+
+def _note(store: dist.Store, name: str) -> str:
+    return store.get(name).decode() if store.check([name]) else ""
+
+
+def _pause(end: float, problem: str) -> None:
+    if time.monotonic() > end:
+        raise RuntimeError(problem)
+    time.sleep(0.02)
 
 
 def _take_gpu(team: Team) -> None:

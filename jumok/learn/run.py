@@ -321,6 +321,7 @@ class _Training:
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
+            tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
         elif lead:
             self.store.clear()
@@ -398,8 +399,8 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        if caught and loop.team.size == 1:
-            raise KeyboardInterrupt  # the second time means it; torchrun says some things twice
+        if caught and loop.team.size == 1:  # the second time means it; but torchrun says some things twice
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         caught.append(number)
         loop.interrupted = True
 
