@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import time
 import uuid
 import zlib
@@ -266,16 +267,16 @@ def _checksum(items: Iterable[Any]) -> int:
 
 
 def _meet() -> Team:
-    rank, size, local = (int(os.environ.get(name, 1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    rank, size, local = (int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     try:
         store = dist.PrefixStore(f"jumok {next(_meetings)}", _notes())
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as e:
         raise TrainingError(
             f"process {rank} of {size} on {platform.node()} did not find the others "
-            f"({os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}): {e}"
+            f"({os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}): {_first_sentence(e)}"
         ) from None
-    return Team(rank, size, local, store)
+    return Team(rank, size, local or 1, store)
 
 
 @functools.cache
@@ -345,4 +346,9 @@ def _exchange(call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     try:
         return call(*arguments, **more)
     except RuntimeError as e:
-        raise Lost(str(e)) from None
+        raise Lost(_first_sentence(e)) from None
+
+
+def _first_sentence(e: Exception) -> str:
+    """Of what gloo says: without the place in its code, and without advice to its own programmers."""
+    return re.sub(r"\[/[^]]*\] ", "", str(e)).split(". ")[0].split("\n")[0]
