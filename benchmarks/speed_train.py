@@ -10,7 +10,6 @@ large copy. The loop is what tutorials teach: a packed encoder, then step by ste
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -20,9 +19,10 @@ from torch import Tensor, nn
 
 from jumok.config import ModelConfig
 from jumok.learn.evaluation import tensors
+from jumok.learn.floor import PASSES, multiply_adds, rates, tokens_of
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
-from jumok.text import PAD, START
+from jumok.text import PAD, START, Batch
 
 # embedding, hidden, readout, layers, vocabulary, length, rows, tied
 SIZES = {
@@ -57,7 +57,8 @@ def main() -> None:
         tie="all" if tied else "none",
     )
     torch.manual_seed(1)
-    data = tensors(random_batch(rows, length, V), o.device)
+    batch = random_batch(rows, length, V)
+    data = tensors(batch, o.device)
     tokens = len(data[3])
     model = Seq2Seq(config, V, V, dropout=0.2).to(o.device)
     steps = {"jumok": repeated(fused(model, data, machine), machine)}
@@ -65,7 +66,7 @@ def main() -> None:
         steps["tutorial loop"] = repeated(loop(Tutorial(config, V).to(o.device), data, machine), machine)
     seconds = alternate(steps, o.rounds)
     step_seconds = {name: statistics.median(s) / STEPS for name, s in seconds.items()}
-    low = floor(model, config, data, V, machine)
+    low = floor(model, config, batch, V, machine)
     emit(
         "speed_train",
         sizes=o.sizes,
@@ -167,54 +168,11 @@ def loop(model: Tutorial, data: tuple[Tensor, ...], machine: Machine) -> Callabl
     return step
 
 
-def floor(model: Seq2Seq, config: ModelConfig, data: tuple[Tensor, ...], V: int, machine: Machine) -> float:
-    """Seconds that a step takes at least: three times (forward, two gradients) its multiply-adds at peak, and Adam's traffic."""
-    E, H, R, layers = config.embedding, config.hidden, config.readout_size, config.layers
-    assert E and H and R
-    source_tokens, target_tokens = int(data[1].sum()), len(data[3])
-    sentences = len(data[1])
-    h = H // 2
-    encoder = source_tokens * sum(2 * 4 * h * ((E if l == 0 else H) + h) for l in range(layers))
-    decoder = target_tokens * sum(4 * H * ((E if l == 0 else H) + H) for l in range(layers))
-    readout = target_tokens * (R * H * (1 if config.attention == "none" else 2) + R * V)
-    S = source_tokens / sentences
-    attention = {
-        "none": 0.0,
-        "dot": target_tokens * S * 2 * H,
-        "general": target_tokens * S * 2 * H + source_tokens * H * H,
-        "concat": target_tokens * S * 2 * H + (source_tokens + target_tokens) * H * H,
-    }[config.attention]
-    flops = 2 * 3 * (encoder + decoder + readout + attention)
-    bytes_moved = (
-        sum(p.numel() for p in model.parameters()) * 4 * (7 + 1)
-    )  # Adam reads 4 and writes 3 of a size; clipping reads 1
-    return flops / product_rate(machine) + bytes_moved / copy_rate(machine)
-
-
-def product_rate(machine: Machine) -> float:
-    """Operations a second of a large product in the machine's format."""
-    n = 8192 if machine.device == "cuda" else 1536
-    kind = torch.bfloat16 if machine.precision == "bfloat16" else torch.float32
-    a, b = (torch.randn(n, n, device=machine.device).to(kind) for _ in range(2))
-    return 2 * n**3 / best(lambda: a @ b, machine)
-
-
-def copy_rate(machine: Machine) -> float:
-    """Bytes a second, read and written, of a copy that fits no cache."""
-    a = torch.ones(2**28 if machine.device == "cuda" else 2**25, device=machine.device)
-    b = torch.empty_like(a)
-    return 2 * a.numel() * 4 / best(lambda: b.copy_(a), machine)
-
-
-def best(function: Callable[[], object], machine: Machine, tries: int = 6) -> float:
-    seconds = []
-    for _ in range(tries):
-        machine.wait()
-        tick = time.perf_counter()
-        function()
-        machine.wait()
-        seconds.append(time.perf_counter() - tick)
-    return min(seconds[1:])
+def floor(model: Seq2Seq, config: ModelConfig, batch: Batch, V: int, machine: Machine) -> float:
+    """Seconds that a step takes at least (see `jumok.learn.floor`)."""
+    measured, work = rates(machine), multiply_adds(config, V, tokens_of(batch))
+    parameters = sum(p.numel() for p in model.parameters())
+    return measured.products(PASSES * sum(work.values())) + measured.updates(parameters, 1)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ class Train:
     """Replace what is at --out."""
     quiet: bool = False
     """Show nothing but errors."""
+    profile: bool = False
+    """Say in the end where the time went and what share of the machine's limit was reached; also as profile.json in --out."""
+    tensorboard: str = ""
+    """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
     learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
@@ -185,7 +189,14 @@ def train(o: Train) -> int:
     from jumok.learn import train
 
     run = TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn)
-    done = train(config=config.check(run, "command line"), resume=o.resume, overwrite=o.overwrite, quiet=o.quiet)
+    done = train(
+        config=config.check(run, "command line"),
+        resume=o.resume,
+        overwrite=o.overwrite,
+        quiet=o.quiet,
+        profile=o.profile,
+        tensorboard=o.tensorboard,
+    )
     return 128 + done.interrupted if done.interrupted else 0
 
 
@@ -371,7 +382,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except JumokError as e:
-        _say(f"jumok: {e}")
+        if not e.told:
+            _say(f"jumok: {e}")
         return e.exit_code
     except KeyboardInterrupt:
         return 130
@@ -403,12 +415,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [
-        f"jumok {jumok.__version__}: sequence-to-sequence models with attention",
-        "",
-        "usage: jumok COMMAND …   (jumok COMMAND --help)",
-        "",
-    ]
+    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
+    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
     for name, (kind, _) in COMMANDS.items():
         first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]

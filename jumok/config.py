@@ -120,6 +120,8 @@ class LearnConfig:
     """Pairs in a batch (default 64)."""
     batch_tokens: int | None = None
     """Batches by target tokens instead of pairs."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, one after the other: the same step, in less memory."""
     pool: int = 64
     """Batches sorted by length together; pools are shuffled anew each epoch."""
     learning_rate: float | None = None
@@ -154,7 +156,7 @@ class LearnConfig:
     metric: MetricName | None = None
     """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
     evaluate_every: int | None = None
-    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a tenth of the time)."""
+    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
     """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
     save_minutes: float = 5.0
@@ -316,7 +318,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "1 or more",
         lambda v: v >= 1,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
-        "location_length window_size steps batch_size batch_tokens pool evaluate_every beam nbest max_length "
+        "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
         "seeds jobs train_max_length",
     ),
     (

@@ -9,6 +9,7 @@ class JumokError(Exception):
     """Base of all errors that a user can cause and mend."""
 
     exit_code = 2
+    told = False  # already, by another process of the same run
 
 
 class ConfigError(JumokError):

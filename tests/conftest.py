@@ -1,7 +1,7 @@
-"""What all tests share: where the real data lies, a small thread pool, and a hypothesis profile for a busy machine."""
+"""What all tests share: where the real data lies, a small thread pool, no waiting for the disk, and a hypothesis profile for a busy machine."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,14 @@ settings.register_profile("jumok", deadline=None)  # a deadline in milliseconds 
 settings.load_profile("jumok")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Flushing files onto a disk that others use, too, takes longer than all else in a test; that it is done is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ class Faulty:
     def __init__(self, at: int, error: Callable[[], BaseException], lasting: bool, only: tuple[str, ...]) -> None:
         self.at, self.error, self.lasting, self.only = at, error, lasting, only
         self.count, self.names = 0, list[str]()
+        self.raised = False  # for whoever tries things with it
 
     def call(self, name: str) -> None:
         if self.only and name not in self.only:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from jumok.errors import TrainingError
+from jumok.learn import checkpoint
 from jumok.learn.checkpoint import BEFORE, NEWEST, has_checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 
 TENSORS = {
@@ -127,3 +130,32 @@ def test_a_stranger_s_safetensors_file_is_no_checkpoint(folder: Path) -> None:
     save_file({"w": torch.zeros(1)}, folder / NEWEST)
     _, facts, said = read(folder)
     assert facts["step"] == 1 and "no checksum" in said[0]
+
+
+@pytest.mark.parametrize(("code", "passes"), [(errno.EACCES, True), (errno.ESTALE, True), (errno.EIO, False)])
+def test_what_may_be_read_later_is_not_thrown_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, passes: bool
+) -> None:
+    """A disk that has lost the file's content is another thing than one that does not answer."""
+
+    def unreadable(path: Path, mode: str) -> object:
+        if path.name == NEWEST:
+            raise OSError(code, os.strerror(code))
+        return open(path, mode)
+
+    with monkeypatch.context() as m:
+        m.setattr(checkpoint, "open", unreadable, raising=False)
+        if passes:
+            with pytest.raises(
+                TrainingError, match=rf"{NEWEST}: the checkpoint cannot be read \({os.strerror(code)}\).*--resume"
+            ):
+                read(folder)
+        else:
+            assert read(folder)[1]["step"] == 1
+    assert (folder / NEWEST).exists() == passes and read(folder)[1]["step"] == (2 if passes else 1)
+
+
+def test_another_format_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    with pytest.raises(TrainingError, match=r"checkpoint format 2; this jumok reads 3; train anew with --overwrite"):
+        read(folder)

@@ -87,7 +87,7 @@ def seen(guard: Guard, flags: list[int], first: int = 1) -> None:
 
 def test_many_steps_are_read_at_once_as_on_a_gpu() -> None:
     told: list[str] = []
-    guard, at = Guard(LearnConfig(), lambda b: "these lines", told.append), loops.Position()
+    guard, at = Guard(LearnConfig(learning_rate=0.5), lambda b: "these lines", told.append), loops.Position()
     seen(guard, [0, 1, 0, 1, 1])
     assert guard.settle(at) == (3, 15) and at.bad_in_a_row == 2
     assert [line.split(":")[1] for line in told] == [" step 2", " step 4", " step 5"] and "these lines" in told[0]

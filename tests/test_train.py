@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,6 +132,18 @@ def test_signals_end_training_with_a_model(data, tmp_path, number):
     jumok.load(out).translate("abc")
     found = read_checkpoint(out, pytest.fail)
     assert found is not None and f"stopped at step {found[1]['position']['step']:,};" in said  # nothing of it is lost
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_the_second_signal_ends_at_once(number, raised):
+    loop = SimpleNamespace(interrupted=False)
+    with run._signals(loop) as caught:
+        signal.raise_signal(number)
+        assert loop.interrupted and caught == [number]
+        with pytest.raises(raised) as ended:
+            signal.raise_signal(number)
+    assert raised is KeyboardInterrupt or ended.value.code == 143
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
 
 
 def test_minutes_become_steps_that_fit(data, tmp_path):

@@ -43,7 +43,7 @@ class Average:
     def _swap(self) -> None:
         """By value: a GPU's LSTM wants its weights where they are, side by side in one piece of memory."""
         if self.rate:
-            weights = list(self.model.parameters())
+            weights: list[Tensor] = list(self.model.parameters())
             before = [p.detach().clone() for p in weights]
             torch._foreach_copy_(weights, self.weights)
             torch._foreach_copy_(self.weights, before)

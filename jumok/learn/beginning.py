@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from jumok.config import TrainConfig, build
+from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint
 from jumok.runtime import disk
@@ -45,6 +45,12 @@ def begin(
     return checkpoint
 
 
+def begun(run: TrainConfig, note: Callable[[str], None]) -> bool:
+    """Whether the checkpoint at --out is of a run with these same options: what torchrun restarts, it means to go on."""
+    found = read_checkpoint(Path(run.out), lambda text: note(f"warning: {text}"))
+    return found is not None and found[1].get("asked") == to_dict(run)
+
+
 def facts_without_model(facts: dict[str, Any], out: Path) -> bool:
     """Whether a checkpoint's run had written a model to `out` which is not there any more."""
     return bool(facts["written"]) and not (out / CONFIG).is_file()
@@ -57,7 +63,7 @@ def finished(out: Path) -> tuple[TrainConfig, list[dict[str, Any]]] | None:
     try:
         training = json.loads((out / CONFIG).read_text(encoding="utf-8"))["training"]
         history = json.loads((out / HISTORY).read_text(encoding="utf-8"))
-        return build(TrainConfig, training, str(out / CONFIG)), list(history)
+        return (build(TrainConfig, training, str(out / CONFIG)), list(history)) if history else None
     except (OSError, ValueError, KeyError, TypeError, JumokError):
         return None
 

@@ -12,10 +12,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from jumok.errors import JumokError, TrainingError
@@ -27,6 +28,14 @@ FORMAT = 2
 _NO_SUM = b"0" * 64
 _SUM = re.compile(rb'"sha256":\s*"([0-9a-f]{64})"')  # inside the JSON string of the facts every quotation mark is escaped
 _PIECE = 2**20  # bytes read at a time
+_KINDS = {
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 ADVICE = {
     errno.ENOSPC: "free some disk space",
@@ -37,6 +46,13 @@ ADVICE = {
     errno.ENOENT: "the folder was moved or deleted while training; put it back",
     errno.ENOTDIR: "the folder was moved or deleted while training; put it back",
 }
+
+
+class _Damaged(TrainingError):
+    """A checkpoint whose content is not what was written; the one before may be good."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: the checkpoint is damaged ({why})")
 
 
 def cannot_write(path: Path, what: str, error: Exception) -> TrainingError:
@@ -60,19 +76,20 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
     Raises:
         TrainingError: the disk is full, the folder is read-only or gone; what was there stays as it was.
     """
-    from safetensors.torch import save
-
     newest, before = folder / NEWEST, folder / BEFORE
     metadata = {"jumok": json.dumps({"format": FORMAT, **facts}), "sha256": _NO_SUM.decode()}
-    data = memoryview(save({k: t.contiguous() for k, t in tensors.items()}, metadata))
-    place = _place(bytes(data[: 8 + int.from_bytes(data[:8], "little")]))
+    header, arrays = _in_pieces(tensors, metadata)
+    place = _place(header)
     assert place is not None
-    digest = hashlib.sha256(data).hexdigest().encode()
+    digest = hashlib.sha256(header)
+    for array in arrays:
+        digest.update(array)
+    pieces: tuple[bytes | memoryview, ...] = header[: place[0]], digest.hexdigest().encode(), header[place[1] :], *arrays
     with writing(newest, "checkpoint"):
         if make and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             disk.flush(folder.absolute().parent)
-        new = disk.write_beside(newest, data[: place[0]], digest, data[place[1] :])
+        new = disk.write_beside(newest, *pieces)
         moved = False
         try:
             if newest.exists():
@@ -87,6 +104,20 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
             disk.discard(new)
 
 
+def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple[bytes, list[memoryview]]:
+    """A safetensors file as its header and its arrays where they lie: the library's own `save` would build a copy of it all."""
+    table: dict[str, Any] = {"__metadata__": metadata}
+    arrays, end = [], 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):  # so all are aligned
+        array = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        place = [end, end := end + len(array)]
+        table[name] = {"dtype": _KINDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}
+        arrays.append(array)
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, arrays
+
+
 def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors and facts of the newest good checkpoint in `folder`; None where there is none at all.
 
@@ -94,7 +125,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
     the next checkpoint does not push the good one out.
 
     Raises:
-        TrainingError: all that is there is damaged.
+        TrainingError: all that is there is damaged, or one cannot be read for a reason that may pass.
     """
     wrong = []
     for path in (folder / NEWEST, folder / BEFORE):
@@ -102,7 +133,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
             found = _read(path)
         except FileNotFoundError:
             continue
-        except TrainingError as e:
+        except _Damaged as e:
             wrong.append(str(e))
             continue
         if path.name == BEFORE:
@@ -144,30 +175,34 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             size = f.read(8)
             length = int.from_bytes(size, "little")
             if len(size) < 8 or length > os.fstat(f.fileno()).st_size:
-                raise _damaged(path, "it is cut off")
+                raise _Damaged(path, "it is cut off")
             header = size + f.read(length)
             place = _place(header)
             if place is None:
-                raise _damaged(path, "it has no checksum")
+                raise _Damaged(path, "it has no checksum")
             sums = hashlib.sha256(header[: place[0]] + _NO_SUM + header[place[1] :])
             while piece := f.read(_PIECE):
                 sums.update(piece)
         if sums.hexdigest().encode() != header[slice(*place)]:
-            raise _damaged(path, "its checksum does not fit")
+            raise _Damaged(path, "its checksum does not fit")
         with safe_open(path, "pt") as f:
             facts = json.loads((f.metadata() or {})["jumok"])
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is no dict
     except FileNotFoundError:
         raise
-    except (SafetensorError, OSError, KeyError, ValueError) as e:
-        raise _damaged(path, str(e)) from None
+    except OSError as e:
+        if e.errno == errno.EIO:  # the disk itself has lost it
+            raise _Damaged(path, str(e.strerror)) from None
+        raise TrainingError(
+            f"{path}: the checkpoint cannot be read ({e.strerror or e}); mend that, then go on with --resume"
+        ) from None
+    except (SafetensorError, KeyError, ValueError) as e:
+        raise _Damaged(path, str(e)) from None
     if facts.get("format") != FORMAT:
-        raise TrainingError(f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}")
+        raise TrainingError(
+            f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite"
+        )
     return tensors, facts
-
-
-def _damaged(path: Path, why: str) -> TrainingError:
-    return TrainingError(f"{path}: the checkpoint is damaged ({why})")
 
 
 @contextlib.contextmanager

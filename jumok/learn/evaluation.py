@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ import torch
 from jumok.config import SearchConfig
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
 from jumok.measure.metrics import Unit
@@ -18,6 +20,7 @@ from jumok.runtime.search import search
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
 BATCH = 128
+PIECE = 512  # positions whose logits [·, V] are looked at together: 16 MB for a vocabulary of 8,000
 
 
 def tensors(batch: Batch, device: str) -> tuple[torch.Tensor, ...]:
@@ -33,10 +36,13 @@ class Development:
     Args:
         pairs: dev pairs; targets of the same source are alternatives, any of which is right.
         limit: (ratio, constant): at most ratio · source tokens + constant tokens are written for a line.
+        team: the processes that share the work.
     """
 
-    def __init__(self, pairs: Sequence[Pair], codec: Codec, limit: tuple[float, float], metric: str) -> None:
-        self.codec, self.limit, self.metric = codec, limit, metric
+    def __init__(
+        self, pairs: Sequence[Pair], codec: Codec, limit: tuple[float, float], metric: str, team: Team = ALONE
+    ) -> None:
+        self.codec, self.limit, self.metric, self.team = codec, limit, metric, team
         self.sources, self.targets = codec.encode_pairs(pairs)
         different, self.references = merge_references(pairs)
         first = {(p.source, p.features): i for i, p in reversed(list(enumerate(pairs)))}
@@ -50,25 +56,28 @@ class Development:
         """Under teacher forcing: negative log-likelihood a gold token, in nats, and percent of gold tokens not the likeliest."""
         total, wrong, tokens = 0.0, 0, 0
         with torch.no_grad(), machine.autocast():
-            for batch in in_length_order(self.sources, self.targets, BATCH):
+            for batch in self.team.mine(in_length_order(self.sources, self.targets, BATCH)):
                 source, lengths, target, real = tensors(batch, machine.device)
                 readout, gold = model.readout(source, lengths, shifted(target), target, real)
-                logits = model.logits(readout).float()
-                total += float(torch.nn.functional.cross_entropy(logits, gold, reduction="sum"))
-                wrong += int((logits.argmax(-1) != gold).sum())
+                for piece, ids in zip(readout.split(PIECE), gold.split(PIECE), strict=True):
+                    logits = model.logits(piece).float()
+                    total += float(torch.nn.functional.cross_entropy(logits, ids, reduction="sum"))
+                    wrong += int((logits.argmax(-1) != ids).sum())
                 tokens += len(gold)
+        total, wrong, tokens = map(sum, zip(*self.team.gather([total, wrong, tokens]), strict=True))
         return total / tokens, 100 * wrong / tokens
 
     def outputs(self, model: Seq2Seq, limits: np.ndarray | None = None) -> list[list[int]]:
         """Ids of the greedy output for every different source, in their order, without the end token."""
         sources = [self.sources[i] for i in self.rows]
-        written: list[list[int]] = [[] for _ in sources]
-        for batch in in_length_order(sources, None, BATCH):
+        found = []
+        for batch in self.team.mine(in_length_order(sources, None, BATCH)):
             limit = np.ceil(self.limit[0] * batch.source_lengths + self.limit[1]) if limits is None else limits[batch.rows]
-            found = search(TorchSteps(model), batch.source, batch.source_lengths, SearchConfig(), limit.astype(np.int64))
-            for row, hypotheses in zip(batch.rows, found, strict=True):
-                written[row] = [token for token in hypotheses[0].tokens if token != END]
-        return written
+            best = search(TorchSteps(model), batch.source, batch.source_lengths, SearchConfig(), limit.astype(np.int64))
+            for row, hypotheses in zip(batch.rows.tolist(), best, strict=True):
+                found.append([row, [int(token) for token in hypotheses[0].tokens if token != END]])
+        everybody = dict(itertools.chain(*self.team.gather(found)))
+        return [everybody[row] for row in range(len(sources))]
 
     def evaluate(self, model: Seq2Seq, machine: Machine) -> dict[str, float]:
         """Loss under teacher forcing; free-running metrics: accuracy, token error rate, and the one that picks; and their gap.
@@ -78,6 +87,9 @@ class Development:
         """
         written = self.outputs(model)
         loss, forced_errors = self.forced(model, machine)
+        return self.team.agree(self._measured(written, loss, forced_errors) if self.team.lead else None)
+
+    def _measured(self, written: list[list[int]], loss: float, forced_errors: float) -> dict[str, float]:
         hypotheses = [self.codec.decode_target(ids) for ids in written]
         found = {"loss": loss}
         for name in dict.fromkeys(("accuracy", "token-error-rate", self.metric)):

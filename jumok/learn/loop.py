@@ -19,7 +19,8 @@ from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.model import Losses, Seq2Seq, shifted
+from jumok.learn.parallel import ALONE
 from jumok.learn.progress import Display
 from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
@@ -94,33 +95,45 @@ class Loop:
             display,
         )
         self.keep, self.save, self.evaluated = keep, save, evaluated
-        self.guard = Guard(learn, describe, display.note)
+        self.team, self.guard = ALONE, Guard(learn, describe, display.note)
         self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
         )
         self.average = Average(model, learn.average)
         self.position, self.sums = Position(), Sums()
-        self.interrupted = False
+        self.interrupted = self.stopped = False  # told to stop; has stopped, because a process of the team was told to
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
 
         Where the gradient is not finite, nothing changes and the loss returned is 0.
         """
+        tokens, nll = int(batch.target_lengths.sum()), self.model.bias.new_zeros(())
+        self.team.seed(self.learn.seed, self.position.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in self.team.parts(batch, self.learn.accumulate):
+            losses = self._losses(part, gold_share)
+            (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
+            nll = nll + losses.nll.detach()
+        nll = self.team.sum_up(self.parameters, nll)
+        self._descend(rate)
+        return self.guard.only_good(nll), tokens
+
+    def _losses(self, batch: Batch, gold_share: float) -> Losses:
         source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
             inputs = shifted(target)
             if gold_share < 1:
                 gold = toss(target, gold_share, self.learn.coin)
                 inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
-            losses = self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses.loss / losses.tokens).backward()
+            return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
+
+    def _descend(self, rate: float) -> None:
+        """Clipping and Adam."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
         self.guard.step(self.optimizer, norm)
-        return self.guard.only_good(losses.nll.detach()), losses.tokens
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
@@ -128,10 +141,10 @@ class Loop:
         assert steps is not None and every is not None
         at, stream = self.position, self._batches_from(self.position.step)
         start, before = time.perf_counter(), at.seconds
-        look, saved = (start, self.sums.tokens), start
+        look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self.interrupted and not self._out_of_patience():
+        while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
             tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
             batch = next(stream)
@@ -147,13 +160,15 @@ class Loop:
             if save or at.step % read_every == 0:
                 self._settle()
             if at.step % LOOK == 0:
-                now = time.perf_counter()
-                self.display.advance(at.step, (sums.tokens - look[1]) / (now - look[0]), float(sums.loss) / max(1, sums.tokens))
-                look = now, sums.tokens
+                now, total = time.perf_counter(), float(sums.loss)
+                seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
+                share = self._gold_share(at.step - 1)
+                self.display.advance(at.step, tokens / seconds, loss_since / max(1, tokens), rate, share)
+                look = now, sums.tokens, total
             if evaluate:
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
-                self.sums, look = Sums(), (time.perf_counter(), 0)
+                self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
             if save:
                 self.save(at)
                 saved = time.perf_counter()
@@ -162,6 +177,10 @@ class Loop:
         self._settle()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    def _told_to_stop(self) -> bool:
+        self.stopped = self.team.any(self.interrupted)
+        return self.stopped
 
     def _out_of_patience(self) -> bool:
         return 0 < self.learn.patience <= self.position.stale

@@ -24,18 +24,21 @@ RIGHT = 1e-5  # largest relative error of a float32 product
 
 @dataclass(frozen=True)
 class Machine:
-    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device` cpu or cuda."""
+    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device` cpu or cuda; each of
+    `processes` so."""
 
     precision: str
     matmul: str
     threads: int
     device: str = "cpu"
+    processes: int = 1
 
     def __str__(self) -> str:
+        each = f", each of {self.processes} processes" if self.processes > 1 else ""
         if self.device == "cuda":
-            return f"{self.precision} on {torch.cuda.get_device_name()}"
+            return f"{self.precision} on {torch.cuda.get_device_name()}{each}"
         library = ", oneDNN products" if self.matmul == "onednn" else ""
-        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on the CPU"
+        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on the CPU{each}"
 
     def apply(self) -> None:
         """Makes the settings torch's own, for the whole process."""
@@ -54,16 +57,17 @@ class Machine:
         return contextlib.nullcontext()
 
 
-def choose(learn: LearnConfig, step: Callable[[Machine], None], tries: int = 4) -> Machine:
+def choose(learn: LearnConfig, step: Callable[[Machine], None], tries: int = 4, sharers: int = 1) -> Machine:
     """The fastest of the settings that `learn` leaves open.
 
     Args:
         learn: its precision, matmul and threads; what is not `auto` (0 for threads) is taken as it is.
         step: runs one training step under the settings it is given (already applied), changing nothing that lasts.
         tries: steps timed under each setting; the fastest counts, since a machine is only ever slowed down.
+        sharers: processes that share this host's cores.
     """
     best: dict[str, tuple[float, Machine]] = {}
-    candidates = list(_candidates(learn))
+    candidates = list(_candidates(learn, sharers))
     if len(candidates) == 1:
         candidates[0].apply()
         return candidates[0]
@@ -94,14 +98,14 @@ def device(learn: LearnConfig) -> str:
     return "cuda" if there and learn.device != "cpu" else "cpu"
 
 
-def _candidates(learn: LearnConfig) -> Iterator[Machine]:
+def _candidates(learn: LearnConfig, sharers: int) -> Iterator[Machine]:
     where = device(learn)
     if where == "cuda":
         for precision in ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]:
             yield Machine(precision, "default", learn.threads or 1, where)
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = [learn.threads] if learn.threads else sorted({1, cores}, reverse=True)
+    threads = [learn.threads] if learn.threads else sorted({1, max(1, cores // sharers)}, reverse=True)
     matmuls = ["onednn", "default"] if learn.matmul == "auto" else [learn.matmul]
     precisions = ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]
     for precision, matmul, n in itertools.product(precisions, matmuls, threads):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from jumok.learn.board import Board
+
 TITLES = {"token-error-rate": "TER"}
 
 
 class Display:
-    """A bar and a table on standard error; just lines where that is no terminal, nothing when `quiet`."""
+    """A bar and a table on standard error; just lines where that is no terminal, nothing when `quiet`; and curves on a `board`."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, board: Board | None = None) -> None:
         from rich.console import Console
 
-        self.quiet = quiet
+        self.quiet, self.board = quiet, board
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar: Any = None
         self.header: list[str] = []
@@ -27,7 +29,9 @@ class Display:
         self.note(f"warning: {text}")
 
     def start(self, steps: int, done: int = 0) -> None:
-        """Shows the bar (on a terminal)."""
+        """Shows the bar (on a terminal), and opens the board."""
+        if self.board is not None:
+            self.board.open(done)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         self.bar = Progress(
@@ -45,13 +49,17 @@ class Display:
         self.task = self.bar.add_task("training", total=steps, completed=done, rate="…", loss="…")
         self.bar.start()
 
-    def advance(self, step: int, rate: float | None = None, loss: float | None = None) -> None:
-        """Moves the bar; rate in target tokens a second, loss in nats a token."""
-        fields = {"rate": f"{rate:,.0f}", "loss": f"{loss:.3f}"} if rate is not None else {}
-        self.bar.update(self.task, completed=step, **fields)
+    def advance(self, step: int, rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
+        """Moves the bar; rate in target tokens a second, loss in nats a token, both since the last look."""
+        self.bar.update(self.task, completed=step, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
+        if self.board is not None:
+            numbers = {"loss": loss, "learning_rate": learning_rate, "gold_share": gold_share, "tokens_per_second": rate}
+            self.board.look(step, numbers)
 
     def row(self, entry: dict[str, Any], best: bool) -> None:
         """One evaluation; the first one prints the table's head."""
+        if self.board is not None:
+            self.board.evaluation(entry)
         metrics = {name: entry[name] for name in entry["metrics"]}
         cells = {
             "step": f"{entry['step']:,}",
@@ -70,7 +78,9 @@ class Display:
         self.note(line + ("  ← best" if best else ""))
 
     def stop(self) -> None:
-        """Takes the bar away."""
+        """Takes the bar away, and closes the board."""
+        if self.board is not None:
+            self.board.close()
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -18,13 +18,16 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
-from jumok.learn import recipe
-from jumok.learn.beginning import begin, finished
+from jumok.learn import recipe, verdict
+from jumok.learn.beginning import begin, begun, finished
+from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read
 from jumok.learn.evaluation import Development
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
+from jumok.learn.parallel import Team, check_data, joined
+from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.store import Store, stored_codec
 from jumok.text import Batch, Batches, Rows
@@ -65,6 +68,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    profile: bool = False,
+    tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
     **options: Any,
 ) -> Trained:
@@ -77,8 +82,10 @@ def train(
             training is finished, do nothing. So the same call can be repeated until the run is done.
         overwrite: replace a model folder that is already at `out`.
         quiet: show nothing.
+        profile: say in the end where the time went, and write it to `profile.json` in `out`.
+        tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
-            it must leave the model as it is.
+            it must leave the model as it is. Of many processes, only the lead's.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
 
     Raises:
@@ -90,13 +97,20 @@ def train(
         flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
         options = flat | options
     files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
-    run, display = build(TrainConfig, options | files, "jumok.train"), Display(quiet)
+    run = build(TrainConfig, options | files, "jumok.train")
     if not run.out:
         raise ConfigError("out is missing; name the model folder to write")
-    if resume and not overwrite and (done := finished(Path(run.out))):
-        display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
-        return _trained(Path(run.out), *done)
-    return _Training(run, display, start, resume, overwrite, observe).run()
+    with joined(run.learn) as team:
+        display = Display(quiet or not team.lead, Board(tensorboard) if str(tensorboard) and team.lead else None)
+        # the lead's options hold for all; where the data is, each may say itself
+        run = dataclasses.replace(build(TrainConfig, team.agree(to_dict(run)), "jumok.train"), pairs=run.pairs, dev=run.dev)
+        resume = team.agree(resume or (team.lead and team.restarted and begun(run, display.note)))
+        if resume and not overwrite:
+            over = finished(Path(run.out)) if team.lead else None
+            if done := team.agree(over and [to_dict(over[0]), over[1]]):
+                display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
+                return _trained(Path(run.out), build(TrainConfig, done[0], run.out), done[1])
+        return _Training(run, display, start, resume, overwrite, profile, observe, team).run()
 
 
 def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
@@ -116,11 +130,14 @@ class _Training:
         start: float,
         resume: bool,
         overwrite: bool,
+        profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
+        team: Team,
     ) -> None:
-        self.display, self.start, self.observe = display, start, observe
-        self.out = Path(run.out)
-        self.checkpoint = begin(run, resume, overwrite, display.note)
+        self.display, self.start, self.observe, self.team = display, start, observe, team
+        self.profile = profile and team.lead
+        self.out, asked = Path(run.out), run
+        self.checkpoint = team.ship(begin(run, resume, overwrite, display.note) if team.lead else None)
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         if self.checkpoint is not None:
             stored = build(TrainConfig, self.facts["config"], str(self.out))
@@ -128,14 +145,18 @@ class _Training:
             run = dataclasses.replace(stored, **files, out=run.out)
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
+        if team.size > 1 and "-" in (run.pairs, run.dev):
+            raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
         self.run_config = run
-        self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts)
+        self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts, asked)
 
     def run(self) -> Trained:
         codec = None
         if self.checkpoint is not None:
             codec = stored_codec(self.checkpoint[0], self.run_config, self.out)
-        loop = self._loop(read(self.run_config, codec, self.display))
+        data = read(self.run_config, codec, self.display)
+        check_data(self.team, data)
+        loop = self._loop(data)
         self._settle_length(loop)
         return self._train(loop)
 
@@ -158,7 +179,7 @@ class _Training:
             pool=learn.pool,
             seed=learn.seed,
         )
-        development = Development(data.dev, codec, self.limit, learn.metric or "accuracy")
+        development = Development(data.dev, codec, self.limit, learn.metric or "accuracy", self.team)
         count = sum(p.numel() for p in model.parameters())
         self.display.note(
             f"{len(sources):,} training pairs, {len(data.dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
@@ -192,7 +213,11 @@ class _Training:
             for batch in first[: 1 if machine.precision == "bfloat16" else 3]:
                 loop.update(batch, 0.0)
 
-        loop.machine = machines.choose(learn, step)
+        loop.team = self.team.apart()
+        chosen = machines.choose(learn, step, sharers=self.team.local)
+        loop.machine = machines.Machine(**self.team.agree(dataclasses.asdict(chosen) | {"processes": self.team.size}))
+        loop.machine.apply()
+        loop.team = self.team
         self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
         if self.checkpoint is not None:
             put_back()
@@ -202,20 +227,23 @@ class _Training:
                 )
             return
         seconds = evaluation = 0.0
-        if learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet:  # else nothing hangs on them
+        wanted = (
+            learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet
+        )  # else nothing hangs on them
+        if self.team.agree(wanted):
             seconds = self._step_seconds(loop, rehearsal, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
             loop.model.eval()
             tick = time.perf_counter()
             loop.dev.rehearse(loop.model, loop.machine)
             evaluation = time.perf_counter() - tick
         put_back()
+        seconds, evaluation, spent = self.team.agree([seconds, evaluation, time.perf_counter() - self.start])
         every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
         if learn.minutes is not None:
-            left = RESERVE * learn.minutes * 60 - (time.perf_counter() - self.start)
+            left = RESERVE * learn.minutes * 60 - spent
             # each step carries its share of the evaluations; one more evaluation ends the run
             steps = int((left - evaluation) / (seconds + evaluation / every))
             if steps < 1:
-                spent = time.perf_counter() - self.start
                 raise ConfigError(
                     f"minutes is {learn.minutes:g}, but reading and measuring took {spent / 60:.1f} and an evaluation takes "
                     f"{evaluation / 60:.1f}; nothing is left for training; give more"
@@ -246,7 +274,7 @@ class _Training:
     def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any], budget: float) -> float:
         """Mean time of a step over batches of all lengths, warmed up; `budget` seconds' worth, at least 10 steps."""
         seconds, count, learn = 0.0, 0, loop.learn
-        while count < 10 or (seconds < budget and count < 1000):
+        while self.team.agree(count < 10 or (seconds < budget and count < 1000)):
             batch = next(rehearsal)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)
@@ -258,31 +286,44 @@ class _Training:
         return seconds / count
 
     def _train(self, loop: Loop) -> Trained:
-        self.loop = loop
+        self.loop, lead = loop, self.team.lead
         assert self.run_config.learn.steps is not None
+        self.team.spread([*loop.parameters, *loop.average.weights])
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
+            tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
-        else:
+        elif lead:
             self.store.clear()
             if self.observe is not None:
                 self.observe(0, loop.model)
+        watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
-            self.display.start(self.run_config.learn.steps, loop.position.step)
             try:
-                loop.run()
+                self.display.start(self.run_config.learn.steps, loop.position.step)
+                with watch as profiler:
+                    loop.run()
             finally:
                 self.display.stop()
         at = loop.position
-        if loop.interrupted:
+        if loop.stopped:
             self._stop_early(loop)
-        self.store.finish(loop, self.run_config, self.pairs_used)
-        if not loop.interrupted:
+        if lead:
+            self.store.finish(loop, self.run_config, self.pairs_used)
+        if lead and not loop.stopped:
             self._forget_checkpoint()
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
-        return Trained(self.out, self.run_config, at.history, at.best, at.best_step, caught[0] if caught else 0)
+        if profiler is not None:
+            self._tell(profiler.profile())
+        interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # by a signal to this process or another
+        return Trained(self.out, self.run_config, at.history, at.best, at.best_step, interrupted)
+
+    def _tell(self, profile: Profile) -> None:
+        for line in verdict.lines(profile):
+            self.display.note(line)
+        verdict.write(self.out, profile)
 
     def _stop_early(self, loop: Loop) -> None:
         if loop.position.best is None:  # nothing was evaluated yet: keep what there is
@@ -301,14 +342,16 @@ class _Training:
 
     def _keep(self, at: Position) -> None:
         """Writes the model that is in place as the folder's."""
-        self.store.keep(self.loop, self.run_config, self.codec, self.limit, self.pairs_used)
+        if self.team.lead:
+            self.store.keep(self.loop, self.run_config, self.codec, self.limit, self.pairs_used)
 
     def _evaluated(self, at: Position) -> None:
-        if self.observe is not None:
+        if self.observe is not None and self.team.lead:
             self.observe(at.step, self.loop.model)
 
     def _save(self, at: Position) -> None:
-        self.store.save(self.loop, self.run_config, self.codec)
+        if self.team.lead:
+            self.store.save(self.loop, self.run_config, self.codec)
 
 
 def length_limit(sources: Sequence[Sequence[int]] | Rows, targets: Sequence[Sequence[int]] | Rows) -> tuple[float, float]:
@@ -332,8 +375,8 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        if caught:
-            raise KeyboardInterrupt  # the second time means it
+        if caught and loop.team.size == 1:  # the second time means it; but torchrun says some things twice
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         caught.append(number)
         loop.interrupted = True
 

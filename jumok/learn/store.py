@@ -33,14 +33,15 @@ class Store:
         out: the folder, there or not.
         overwrite: a model that is there already may be replaced.
         resumed: the facts of the checkpoint that the run goes on from, if it does.
+        asked: the run's configuration as it was given, before anything was settled.
 
     Attributes:
         written: the model at `out` is this run's own.
         claimed: what is at `out` is, a checkpoint at least.
     """
 
-    def __init__(self, out: Path, overwrite: bool, resumed: Mapping[str, Any] | None) -> None:
-        self.out = out
+    def __init__(self, out: Path, overwrite: bool, resumed: Mapping[str, Any] | None, asked: TrainConfig) -> None:
+        self.out, self.asked = out, asked
         self.written: bool = resumed is not None and resumed["written"]
         self.claimed = resumed is not None
         self.overwrite = overwrite or self.claimed
@@ -71,6 +72,7 @@ class Store:
         tensors["codec"] = torch.frombuffer(bytearray(json.dumps(codec.to_dict()).encode()), dtype=torch.uint8)
         facts |= {
             "config": to_dict(run),
+            "asked": to_dict(self.asked),
             "written": self.written,
             "machine": str(loop.machine),
             "data": loop.batches.fingerprint(),

@@ -35,6 +35,16 @@ class Batch:
     target_lengths: np.ndarray
     rows: np.ndarray
 
+    def part(self, number: int, of: int) -> Batch:
+        """Every `of`-th pair from `number` on, padded no further than these need; none where the batch has too few.
+
+        The parts of a batch are disjoint, together they are the batch, and neighbours in length are dealt out to all of them.
+        """
+        chosen = slice(number, None, of)
+        lengths, target_lengths = self.source_lengths[chosen], self.target_lengths[chosen]
+        source = self.source[chosen, : lengths.max(initial=0)]
+        return Batch(source, lengths, self.target[chosen, : target_lengths.max(initial=0)], target_lengths, self.rows[chosen])
+
 
 class Batches:
     """All pairs, once an epoch, in batches of about equal lengths.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 
 from jumok.text.vocabulary import PAD
+
+PIECE = 2**20  # numbers looked at together
 
 
 class Rows:
@@ -41,6 +44,13 @@ class Rows:
         """The ids of one list."""
         start = int(self.starts[row])
         return self.flat[start : start + int(self.lengths[row])]
+
+    def checksum(self, before: int = 0) -> int:
+        """CRC-32 of all ids and lengths, going on from `before`; the same for rows in memory and on the disk."""
+        for array in (self.flat, self.lengths):
+            for start in range(0, len(array), PIECE):
+                before = zlib.crc32(array[start : start + PIECE].astype(np.int64).tobytes(), before)
+        return before
 
     def padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """rows [B] -> ([B, longest], lengths [B]), int64, padded with PAD."""
