@@ -63,12 +63,15 @@ def main() -> None:
     batches = Batches(*pairs(length, V), batch_size=rows, seed=1)
     seen: list[Profiler] = []
 
+    def nothing(_: object) -> None:
+        """No model is kept, no checkpoint written."""
+
     def loop() -> Loop:
         torch.manual_seed(1)
         display = Display(quiet=True)
         display.start(o.steps)
         made = Seq2Seq(model, V, V, dropout=0.1).to(o.device).train()
-        return Loop(made, batches, NoDevelopment(), learn, machine, display, lambda _: None, lambda _: None)  # type: ignore[arg-type]
+        return Loop(made, batches, NoDevelopment(), learn, machine, display, nothing, nothing, nothing, str)  # type: ignore[arg-type]
 
     def watched() -> None:
         with Profiler(loop(), time.perf_counter()) as profiler:

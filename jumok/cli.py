@@ -33,6 +33,9 @@ class Train:
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
     out: str = ""
     """Model folder to write."""
+    cache: str = ""
+    """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
+    Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     config: str = ""
     """TOML file with any of these options by name; what stands on the command line goes over it."""
     resume: bool = False
@@ -185,7 +188,7 @@ class Quickstart:
 def train(o: Train) -> int:
     from jumok.learn import train
 
-    run = TrainConfig(o.pairs, o.dev, o.out, o.text, o.model, o.learn)
+    run = TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn)
     done = train(
         config=config.check(run, "command line"),
         resume=o.resume,
@@ -427,7 +430,7 @@ def _from_config_file(arguments: list[str]) -> Train | None:
     if path is None:
         return None
     run = config.build(TrainConfig, config.from_toml(path), path)
-    return Train(run.pairs, run.dev, run.out, text=run.text, model=run.model, learn=run.learn)
+    return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
 
 
 def _of_the_study(arguments: list[str]) -> Study | None:

@@ -188,6 +188,9 @@ class TrainConfig:
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
     out: str = ""
     """Model folder to write."""
+    cache: str = ""
+    """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
+    Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)

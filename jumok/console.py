@@ -45,6 +45,7 @@ class Bar:
         if self.bar is not None:
             self.bar.stop()
 
-    def advance(self, n: int) -> None:
+    def advance(self, n: int, title: str = "") -> None:
+        """`n` more are done; a title takes the place of the one before."""
         if self.bar is not None:
-            self.bar.advance(self.task, n)
+            self.bar.update(self.task, advance=n, description=title or None)

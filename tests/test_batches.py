@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jumok.text import END, PAD, Batch, Batches, in_length_order
+from jumok.text import END, PAD, Batch, Batches, Rows, in_length_order
 
 row = st.lists(st.integers(3, 99), max_size=12).map(lambda ids: [*ids, END])
 data = st.lists(st.tuples(row, row), max_size=60)
@@ -52,6 +52,46 @@ def test_as_many_batches_in_every_epoch(n: int, batch_size: int, pool: int) -> N
     batches = Batches(rows, rows, batch_size=batch_size, pool=pool)
     assert len(batches) == -(-n // batch_size)
     assert {len(batches.plan(epoch)) for epoch in range(3)} == {len(batches)}
+
+
+def slow_plan(pairs: list, pool: int, seed: int, epoch: int, batch_size: int = 0, batch_tokens: int = 0) -> list[list[int]]:
+    """The order as it is defined, pool by pool and row by row."""
+    source, target = (np.array([len(pair[side]) for pair in pairs], np.int64) for side in (0, 1))
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(pairs))
+    rows = pool * (batch_size or max(1, int(batch_tokens / max(1.0, target.mean() if len(pairs) else 1.0))))
+    batches: list[list[int]] = []
+    for start in range(0, len(order), rows):
+        part = order[start : start + rows]
+        snake = np.where(target[part] % 2, source[part], -source[part])
+        batch: list[int] = []
+        for i in part[np.lexsort((snake, target[part]))].tolist():
+            full = len(batch) == batch_size if batch_size else (len(batch) + 1) * target[i] > batch_tokens
+            if batch and full:
+                batches.append(batch)
+                batch = []
+            batch.append(i)
+        batches.append(batch)
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+@given(data, sizes, st.integers(1, 4), st.integers(0, 5), st.integers(0, 5), st.sampled_from([0, 100, 40_000]))
+def test_the_plan_is_the_slow_one(pairs: list, size: dict, pool: int, seed: int, epoch: int, more: int) -> None:
+    if pairs:
+        pairs = [*pairs, ([5] * more, [5] * more)]  # lengths of one byte, of two and of four
+    batches = Batches([s for s, _ in pairs], [t for _, t in pairs], pool=pool, seed=seed, **size)
+    assert order(batches, epoch) == slow_plan(pairs, pool, seed, epoch, **size)
+
+
+@given(data)
+def test_rows_of_small_numbers_are_the_same_rows(pairs: list) -> None:
+    sides = [Rows.of([pair[side] for pair in pairs]) for side in (0, 1)]
+    small = [Rows(side.flat.astype(np.uint8), side.starts.astype(np.uint32), side.lengths.astype(np.uint8)) for side in sides]
+    wide, narrow = (Batches(*both, batch_size=5) for both in (sides, small))
+    assert wide.fingerprint() == narrow.fingerprint() and order(wide, 1) == order(narrow, 1)
+    for b in narrow.epoch(0):
+        check(b, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    assert [small[0][i].tolist() for i in range(len(pairs))] == [pair[0] for pair in pairs]
 
 
 def toy(n: int = 1000) -> tuple[list[list[int]], list[list[int]]]:

@@ -10,7 +10,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from safetensors.numpy import load_file
 import jumok
 from jumok.config import LearnConfig, check
 from jumok.errors import ConfigError
-from jumok.learn import profile as profiles
 from jumok.learn.parallel import ALONE, Team, _greeted
 
 SCRIPT = Path(__file__).parent / "one_of_many.py"
@@ -64,23 +62,6 @@ def test_accumulation_is_the_step_of_the_whole_batch(accumulate, model):
     parts = losses(new_loop(dataclasses.replace(LEARN, accumulate=accumulate), options))
     assert whole[-1] < 0.9 * whole[0]  # it learns, so that equal is not equal for want of movement
     np.testing.assert_allclose(parts, whole, rtol=1e-10)
-
-
-def test_a_profile_knows_of_parts_and_of_other_processes():
-    whole, half = (new_loop(dataclasses.replace(LEARN, accumulate=2), team=team) for team in (ALONE, Team(1, 2)))
-    found = []
-    for loop in (whole, half):
-        loop.dev = SimpleNamespace(evaluate=None)
-        with profiles.Profiler(loop, time.perf_counter()) as profiler:
-            losses(loop, 9)
-        found.append(profiler)
-    assert profiles.SUM in found[1].parts and profiles.SUM not in found[0].parts
-    for profiler in found:
-        assert {profiles.MOVE, profiles.ENCODER, profiles.backward(profiles.ENCODER), profiles.CLIP} <= profiler.parts.keys()
-    batch = [b for _, b in zip(range(9), whole._batches_from(0), strict=False)]
-    of_all = sum(int(b.target_lengths.sum()) for b in batch)
-    of_half = sum(int(b.target_lengths[1::2].sum()) for b in batch)
-    assert [p.tokens.target for p in found] == [of_all, of_half]
 
 
 def test_accumulate_must_be_a_number_of_parts():

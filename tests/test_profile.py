@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from one_of_many import LEARN, batches, new_loop
 from safetensors.numpy import load_file
 from test_train import TINY, write_pairs
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,6 +23,7 @@ from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
 from jumok.learn.floor import PASSES, Rates, Tokens, multiply_adds, tokens_of
 from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.parallel import Team
 from jumok.learn.profile import Clock, Profile, Profiler, backward
 from jumok.text import Batch, Batches
 
@@ -53,6 +55,7 @@ def test_multiply_adds_by_hand(options, encoder, decoder, attention, output):
     assert found == {"encoder": encoder, "decoder": decoder, "attention": attention, "output": output}
 
 
+@pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off
 @pytest.mark.parametrize("options", [{"attention": "dot"}, {"attention": "general", "layers": 2}, {"attention": "none"}])
 def test_multiply_adds_are_those_that_torch_counts(options):
     """Without pads. Beside the formula's, torch counts the encoder's last input column, which holds the bias."""
@@ -192,6 +195,40 @@ def test_planted_work_is_found_where_it_was_done(data, tmp_path, planted, steps,
     assert sum(found.values()) == pytest.approx(profile["total_seconds"])
 
 
+def test_every_part_of_an_accumulated_batch_is_timed_as_a_whole_one(data, tmp_path, planted):
+    options = {"teacher_forcing": "never", "accumulate": 2, **TINY}
+    jumok.train(data, out=tmp_path / "m", steps=6, profile=True, attention="dot", **options)
+    profile = read(tmp_path / "m")
+    found = sections(profile)
+    for name, (forward, back) in COSTS.items():
+        parts = 1 if name in (profiles.CLIP, profiles.AVERAGE, profiles.WAIT) else 2
+        if name != profiles.MOVE:  # it belongs to free running here
+            assert found[name] == pytest.approx(6 * parts * forward), name
+            assert found.get(backward(name), 0) == pytest.approx(6 * parts * back), name
+    assert found[profiles.OWN] > 12 * COSTS[profiles.MOVE][0]
+
+
+def test_of_many_processes_each_counts_its_share(now, monkeypatch):
+    def sum_up(self, parameters, loss):
+        now[0] += 5.0
+        return loss
+
+    monkeypatch.setattr(Team, "sum_up", sum_up)
+    seen = []
+    for rank in (0, 1):
+        loop = new_loop(replace(LEARN, steps=9, evaluate_every=10), team=Team(rank, 2))
+        loop.dev, loop.model = SimpleNamespace(evaluate=None), loop.model.train()
+        with Profiler(loop, 100.0) as profiler:
+            for _, batch in zip(range(9), loop._batches_from(0), strict=False):
+                loop.update(batch, 1e-3)
+        seen.append(profiler)
+        assert profiler._sections()[profiles.GATHER] == pytest.approx(45.0)
+    whole = sum((tokens_of(batch) for batch in batches().epoch(0)), Tokens())
+    assert seen[0].target_tokens == seen[1].target_tokens == whole.target
+    both = seen[0].tokens + seen[1].tokens
+    assert (both.source, both.target, both.cells) == (whole.source, whole.target, whole.cells)
+
+
 def test_free_running_and_input_feeding_have_sections_of_their_own(data, tmp_path, planted):
     jumok.train(
         data, out=tmp_path / "m", steps=4, profile=True, attention="dot", teacher_forcing="never", input_feeding=True, **TINY
@@ -200,7 +237,7 @@ def test_free_running_and_input_feeding_have_sections_of_their_own(data, tmp_pat
     assert found[profiles.OWN] > 4 * COSTS[profiles.MOVE][0]  # the encoder's pass, and the decoder's, step by step
     assert found[profiles.ENCODER] == pytest.approx(4 * 1) and found[backward(profiles.ENCODER)] == pytest.approx(4 * 16)
     assert found[profiles.FED] >= 4 * COSTS[profiles.ATTENTION][0] and found[backward(profiles.FED)] > 0
-    assert profiles.DECODER not in found and profiles.MOVE not in found
+    assert profiles.DECODER not in found and not found[profiles.MOVE]  # but for the gradient set to zero
 
 
 def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_path, now, monkeypatch):
@@ -300,6 +337,7 @@ GOOD = Profile(
     sampled=10,
     evaluations=3,
     tokens=Tokens(900, 950, 9000, 1000, 1000),
+    target_tokens=950,
     multiply_adds=10**12,
     rates=Rates(2e11, 3e10),
     one_thread=Rates(1e11, 2e10),
@@ -327,6 +365,7 @@ def test_the_part_that_is_furthest_from_its_limit_is_named():
         ({"seconds": GOOD.seconds | {profiles.WAIT: 20}}, "waits for its batches 17% of its time"),
         ({"seconds": GOOD.seconds | {profiles.OWN: 100}, "limits": {profiles.OWN: 1.0}}, "free running goes step by step"),
         ({"seconds": GOOD.seconds | {profiles.FED: 100}, "limits": {profiles.FED: 1.0}}, "--input-feeding goes step by step"),
+        ({"seconds": GOOD.seconds | {profiles.GATHER: 25}}, "waiting for the slowest, takes 20% of training"),
         ({"alone": 0.5}, "one pair alone takes 50% of the time of a whole batch"),
         ({"tokens": Tokens(600, 800, 9000, 1000, 1000)}, "30% of all positions are padding"),
         ({"model": ModelConfig(attention="concat")}, "tanh, which the limit does not count"),

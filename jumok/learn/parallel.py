@@ -35,7 +35,8 @@ from torch import Tensor
 from jumok.config import LearnConfig
 from jumok.errors import ConfigError, DataError, JumokError, TrainingError
 from jumok.learn import machine as machines
-from jumok.text import Batch, Codec, Pair
+from jumok.learn.data import Data
+from jumok.text import Batch
 
 PATIENCE = datetime.timedelta(minutes=10)  # with a process that is silent; one that has died is noticed at once
 
@@ -240,14 +241,14 @@ def joined(learn: LearnConfig) -> Iterator[Team]:
     team.close(failed=False)
 
 
-def check_data(team: Team, pairs: Sequence[Pair], dev: Sequence[Pair], codec: Codec) -> None:
+def check_data(team: Team, data: Data) -> None:
     """DataError if not all processes have read the same: then their shares would not be those of one batch."""
     if team.size == 1:
         return
     known = {
-        "training pairs": _checksum((p.source, p.target, p.features) for p in pairs),
-        "dev pairs": _checksum((p.source, p.target, p.features) for p in dev),
-        "vocabularies": _checksum([codec.to_dict()]),
+        "training pairs": data.targets.checksum(data.sources.checksum()),
+        "dev pairs": _checksum((p.source, p.target, p.features) for p in data.dev),
+        "vocabularies": _checksum([data.codec.to_dict()]),
     }
     every = team.gather(known)
     for rank, theirs in enumerate(every):

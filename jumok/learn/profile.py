@@ -30,7 +30,8 @@ SETUP, STEPS, DEV, KEEP, SAVE = "before the first step", "training steps", "dev 
 WAIT, MOVE, OWN = "waiting for batches", "batches to tensors", "own words, step by step"
 ENCODER, DECODER, ATTENTION, OUTPUT = "encoder and keys", "decoder", "attention and readout", "output layer and loss"
 FED = "decoder and attention, step by step"  # with input feeding they are one
-SUM, CLIP, AVERAGE, REST = "adding up over processes", "clipping and Adam", "moving average", "rest of the steps"
+GATHER = "adding up all processes' gradients"
+CLIP, AVERAGE, REST = "clipping and Adam", "moving average", "rest of the steps"
 AFTER_STEPS = (DEV, KEEP, SAVE)
 
 
@@ -79,10 +80,10 @@ class Profile:
         limits: seconds that the sections with products or Adam in them take at least (see `jumok.learn.floor`).
         steps: of this sitting; sampled: those that were looked into, from which the parts of a step are known.
         evaluations: on dev.
-        tokens: of all batches, or of this process's shares of them.
-        multiply_adds: of all steps, forward and backward.
+        tokens: what this process computed on; target_tokens: real ones, of all processes of a run.
+        multiply_adds: of all steps of this process, forward and backward.
         rates: what the machine reaches at best; one_thread: with a single thread, where there are more.
-        alone: forward and backward pass of one pair, as a share of those of all pairs computed together; None if it is only one.
+        alone: forward and backward pass of one pair, as a share of those of a whole batch; None if batches have only one.
     """
 
     machine: str
@@ -95,6 +96,7 @@ class Profile:
     sampled: int
     evaluations: int
     tokens: Tokens
+    target_tokens: int
     multiply_adds: float
     rates: Rates
     one_thread: Rates | None
@@ -130,7 +132,7 @@ class Profiler:
         self.run = Clock(SETUP, since=begun)
         self.step: Clock | None = None  # of a step that is looked into
         self.parts: dict[str, float] = {}
-        self.steps = self.sampled = self.evaluations = 0
+        self.steps = self.sampled = self.evaluations = self.target_tokens = 0
         self.tokens, self.own = Tokens(), Tokens()
         self.largest: Batch | None = None
         self.undo: list[Callable[[], None]] = []
@@ -139,6 +141,7 @@ class Profiler:
         loop = self.loop
         self._stand_before(loop, "_batches_from", self._waited)
         self._stand_before(loop, "update", self._updated)
+        self._stand_before(loop, "_losses", self._counted)
         self._stand_before(loop.average, "update", self._averaged)
         for owner, call, name in ((loop.dev, "evaluate", DEV), (loop, "keep", KEEP), (loop, "save", SAVE)):
             self._stand_before(owner, call, self._chapter, name)
@@ -193,30 +196,39 @@ class Profiler:
 
     def _updated(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def update(batch: Batch, rate: float, gold_share: float = 1.0) -> Any:
-            for part in self.loop.team.parts(batch, self.loop.learn.accumulate):
-                n = tokens_of(part)
-                self.tokens += n
-                if gold_share < 1:
-                    self.own += n
-                if self.largest is None or len(part.rows) > len(self.largest.rows):
-                    self.largest = part
             self.steps += 1
+            self.target_tokens += int(batch.target_lengths.sum())
             if self.steps % self.every:
                 return real(batch, rate, gold_share)
             self.sampled += 1
-            clock = self.step = Clock(REST, self.loop.machine.wait)
+            clock = self.step = Clock(MOVE, self.loop.machine.wait)
             left = len(self.undo)
-            self._stand_before(self.loop, "_losses", _inside, clock, OWN if gold_share < 1 else MOVE)
-            if self.loop.team.size > 1:
-                self._stand_before(self.loop.team, "sum_up", _inside, clock, SUM)
             self._stand_before(self.loop, "_descend", _inside, clock, CLIP, REST)
             self._stand_before(self.loop.model, "loss", self._fused, clock)
+            if self.loop.team.size > 1:
+                self._stand_before(self.loop.team, "sum_up", _inside, clock, GATHER, REST)
             try:
                 return real(batch, rate, gold_share)
             finally:
                 self._step_aside(left)
 
         return update
+
+    def _counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """This process's share of a batch, or one part of it after the other (--accumulate)."""
+
+        def losses(batch: Batch, gold_share: float) -> Any:
+            n = tokens_of(batch)
+            self.tokens += n
+            if gold_share < 1:
+                self.own += n
+            if self.largest is None or len(batch.rows) > len(self.largest.rows):
+                self.largest = batch
+            if self.step is not None:
+                self.step.to(OWN if gold_share < 1 else MOVE)
+            return real(batch, gold_share)
+
+        return losses
 
     def _fused(self, real: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
         """The parts are timed inside the one fused pass only: what free running did before it is another section."""
@@ -268,6 +280,7 @@ class Profiler:
             sampled=self.sampled,
             evaluations=self.evaluations,
             tokens=self.tokens,
+            target_tokens=self.target_tokens,
             multiply_adds=PASSES * sum(work.values()) + sum(own.values()),
             rates=measured,
             one_thread=one,
@@ -323,19 +336,18 @@ PARTS: dict[str, tuple[str, Callable[[Any], Sequence[Tensor | None]]]] = {
     "_fed": (FED, lambda found: [found]),
 }
 _BOTH_WAYS = (ENCODER, DECODER, ATTENTION, FED, OUTPUT)
-ORDER = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH_WAYS)), SUM, CLIP, AVERAGE, REST)
+ORDER = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH_WAYS)), GATHER, CLIP, AVERAGE, REST)
 
 
 def _given(encoded: Encoded) -> list[Tensor | None]:
     return [encoded.memory, encoded.keys, *(part for layer in encoded.state for part in layer)]
 
 
-def _inside(real: Callable[..., Any], clock: Clock, name: str, after: str = "") -> Callable[..., Any]:
+def _inside(real: Callable[..., Any], clock: Clock, name: str, after: str) -> Callable[..., Any]:
     def call(*given: Any) -> Any:
         clock.to(name)
         found = real(*given)
-        if after:
-            clock.to(after)
+        clock.to(after)
         return found
 
     return call

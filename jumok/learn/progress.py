@@ -24,6 +24,10 @@ class Display:
         """One line of what is going on."""
         self.console.print(text, markup=False)
 
+    def warn(self, text: str) -> None:
+        """One line of what may be wrong."""
+        self.note(f"warning: {text}")
+
     def start(self, steps: int, done: int = 0) -> None:
         """Shows the bar (on a terminal), and opens the board."""
         if self.board is not None:

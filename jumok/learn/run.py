@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ import torch
 
 from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
-from jumok.errors import ConfigError, DataError
+from jumok.errors import ConfigError
 from jumok.learn import machine as machines
 from jumok.learn import recipe, verdict
 from jumok.learn.beginning import begin, begun, finished
 from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
+from jumok.learn.data import Data, read
 from jumok.learn.evaluation import Development
 from jumok.learn.loop import Loop, Position, snapshot
 from jumok.learn.model import Seq2Seq
@@ -30,9 +30,9 @@ from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.store import Store, stored_codec
-from jumok.text import Batch, Batches, Codec, Pair, build_codec, check_dev, read_pairs, split_dev
+from jumok.text import Batch, Batches, Rows
+from jumok.text.batches import CHUNK
 
-DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
 EVALUATION_SHARE = 0.05  # of the training time, at most
 USUAL_DROPOUT = 0.1  # while the machine is measured and the length of the run, which dropout follows from, not yet known
 CALIBRATION_SHARE = 0.03  # of the time of --minutes: a machine that others share is slow or fast for seconds at a time
@@ -141,7 +141,8 @@ class _Training:
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         if self.checkpoint is not None:
             stored = build(TrainConfig, self.facts["config"], str(self.out))
-            run = dataclasses.replace(stored, pairs=run.pairs or stored.pairs, dev=run.dev or stored.dev, out=run.out)
+            files = {name: getattr(run, name) or getattr(stored, name) for name in ("pairs", "dev", "cache")}
+            run = dataclasses.replace(stored, **files, out=run.out)
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
         if team.size > 1 and "-" in (run.pairs, run.dev):
@@ -150,52 +151,20 @@ class _Training:
         self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts, asked)
 
     def run(self) -> Trained:
-        train_pairs, dev_pairs = self._read()
-        codec = self._codec(train_pairs)
-        check_data(self.team, train_pairs, dev_pairs, codec)
-        loop = self._loop(train_pairs, dev_pairs, codec)
+        codec = None
+        if self.checkpoint is not None:
+            codec = stored_codec(self.checkpoint[0], self.run_config, self.out)
+        data = read(self.run_config, codec, self.display)
+        check_data(self.team, data)
+        loop = self._loop(data)
         self._settle_length(loop)
         return self._train(loop)
 
-    def _warn(self, text: str) -> None:
-        self.display.note(f"warning: {text}")
-
-    def _read(self) -> tuple[list[Pair], list[Pair]]:
-        run = self.run_config
-        pairs = read_pairs(run.pairs, run.text, warn=self._warn)
-        if run.dev:
-            dev = read_pairs(run.dev, run.text, warn=self._warn)
-            check_dev(pairs, dev, warn=self._warn)
-        else:
-            pairs, dev = split_dev(pairs, run.learn.seed)
-            if not dev or not pairs:
-                raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
-            self.display.note(f"no --dev given: {len(dev):,} of the pairs are set aside for it, by source")
-        if len(dev) > DEV_PAIRS:
-            chosen = sorted(random.Random(run.learn.seed).sample(range(len(dev)), DEV_PAIRS))
-            self.display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
-            dev = [dev[i] for i in chosen]
-        return pairs, dev
-
-    def _codec(self, pairs: list[Pair]) -> Codec:
-        if self.checkpoint is not None:
-            return stored_codec(self.checkpoint[0], self.run_config, self.out)
-        return build_codec(pairs, self.run_config.text)
-
-    def _loop(self, pairs: list[Pair], dev: list[Pair], codec: Codec) -> Loop:
-        sources, targets = codec.encode_pairs(pairs)
-        longest = self.run_config.text.max_tokens
-        kept = [i for i in range(len(pairs)) if len(sources[i]) <= longest + 1 and len(targets[i]) <= longest + 1]
-        if len(kept) < len(pairs):
-            self._warn(
-                f"{len(pairs) - len(kept):,} training pairs have a side of more than {longest} tokens and are left out (--max-tokens)"
-            )
-            if not kept:
-                raise DataError(f"{self.run_config.pairs}: no training pair is left; raise --max-tokens above {longest}")
-            sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
+    def _loop(self, data: Data) -> Loop:
+        sources, targets, codec = data.sources, data.targets, data.codec
         run = self.run_config = recipe.resolve(self.run_config, len(codec.source.vocabulary), len(codec.target.vocabulary))
         learn = run.learn
-        recipe.check_lengths(run.model, max(map(len, sources)))
+        recipe.check_lengths(run.model, int(sources.lengths.max()))
         torch.manual_seed(learn.seed)
         where = machines.device(learn)
         dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
@@ -210,21 +179,23 @@ class _Training:
             pool=learn.pool,
             seed=learn.seed,
         )
-        development = Development(dev, codec, self.limit, learn.metric or "accuracy", self.team)
+        development = Development(data.dev, codec, self.limit, learn.metric or "accuracy", self.team)
         count = sum(p.numel() for p in model.parameters())
         self.display.note(
-            f"{len(sources):,} training pairs, {len(dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
+            f"{len(sources):,} training pairs, {len(data.dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
             f"{run.model.size}, attention {run.model.attention}, {count / 1e6:.1f} M parameters"
         )
         machine = machines.Machine("float32", "default", 1, where)
         self.pairs_used = len(sources)
         if self.checkpoint is not None and self.facts["data"] != batches.fingerprint():
-            self._warn("the training pairs are not those that the checkpoint was made with; the run goes on, but on others")
+            self.display.warn(
+                "the training pairs are not those that the checkpoint was made with; the run goes on, but on others"
+            )
 
         def describe(batch: Batch) -> str:
-            chosen = [pairs[kept[i]] for i in batch.rows.tolist()]
-            more = f", … ({len(chosen)} pairs)" if len(chosen) > 3 else ""
-            return f"{', '.join(p.where for p in chosen[:3])}{more}, first source {chosen[0].source[:80]!r}"
+            first = [data.describe(row) for row in batch.rows[:3].tolist()]
+            more = f", … ({len(batch.rows)} pairs)" if len(batch.rows) > 3 else ""
+            return f"{', '.join(where for where, _ in first)}{more}, first source {first[0][1][:80]!r}"
 
         callbacks = self._keep, self._save, self._evaluated, describe
         return Loop(model, batches, development, learn, machine, self.display, *callbacks)
@@ -251,7 +222,7 @@ class _Training:
         if self.checkpoint is not None:
             put_back()
             if self.facts["machine"] != str(loop.machine):
-                self._warn(
+                self.display.warn(
                     f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
                 )
             return
@@ -365,7 +336,9 @@ class _Training:
         try:
             remove_checkpoint(self.out)
         except OSError as e:
-            self._warn(f"{self.out}: the checkpoint could not be deleted ({e.strerror or e}); training is finished, delete it")
+            self.display.warn(
+                f"{self.out}: the checkpoint could not be deleted ({e.strerror or e}); training is finished, delete it"
+            )
 
     def _keep(self, at: Position) -> None:
         """Writes the model that is in place as the folder's."""
@@ -381,11 +354,14 @@ class _Training:
             self.store.save(self.loop, self.run_config, self.codec)
 
 
-def length_limit(sources: list[list[int]], targets: list[list[int]]) -> tuple[float, float]:
+def length_limit(sources: Sequence[Sequence[int]] | Rows, targets: Sequence[Sequence[int]] | Rows) -> tuple[float, float]:
     """(ratio, constant): outputs may have ratio · S + constant tokens. Twice the usual length, and room for the odd one."""
-    s, t = (np.array([len(x) for x in side], dtype=np.float64) for side in (sources, targets))
-    ratio = 2 * float(t.sum() / s.sum())
-    return round(ratio, 3), float(max(5.0, np.ceil(np.max(t - ratio * s))))
+    s, t = Rows.of(sources).lengths, Rows.of(targets).lengths
+    ratio = 2 * float(t.sum(dtype=np.int64) / s.sum(dtype=np.int64))
+    parts = [slice(i, i + CHUNK) for i in range(0, len(s), CHUNK)]  # few numbers at a time, of lengths that may be many
+    return round(ratio, 3), float(
+        max(5.0, np.ceil(max(np.max(t[part] - ratio * s[part].astype(np.float64)) for part in parts)))
+    )
 
 
 def _cycle(loop: Loop) -> Iterator[Any]:

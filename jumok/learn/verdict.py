@@ -16,6 +16,7 @@ from jumok.learn.profile import (
     DEV,
     ENCODER,
     FED,
+    GATHER,
     KEEP,
     OUTPUT,
     OWN,
@@ -31,6 +32,7 @@ DEV_SHARE = 0.15  # of the time in the loop
 WRITING_SHARE = WAITING_SHARE = 0.05
 PADS = 0.15
 ALONE = 0.3
+GATHERING = 0.1
 SECOND_THREAD = 1.3
 
 _STEPWISE = "its products go from step to step and are narrower than the large one that the limit is measured with"
@@ -103,6 +105,12 @@ def _below_the_limit(p: Profile) -> list[str]:
     pads = 1 - (n.source + n.target) / max(1, n.source_places + n.target_places)
     if pads > PADS:
         found.append(f"{pads:.0%} of all positions are padding, computed for nothing: raise --pool, or lower --batch-size")
+    gathering = p.seconds.get(GATHER, 0.0) / max(p.training, 1e-9)
+    if gathering > GATHERING:
+        found.append(
+            f"adding up the gradients of all processes, and waiting for the slowest, takes {gathering:.0%} of training: "
+            "larger batches (--batch-size, --accumulate) do it less often"
+        )
     if p.model.attention == "concat":
         found.append("most of what attention concat does is tanh, which the limit does not count; dot and general do without")
     if p.one_thread is not None and p.rates.operations < SECOND_THREAD * p.one_thread.operations:
@@ -128,7 +136,7 @@ def as_dict(profile: Profile) -> dict[str, Any]:
             {"name": name, "seconds": s, "share": s / p.total, "seconds_at_best": p.limits.get(name)}
             for name, s in p.seconds.items()
         ],
-        "target_tokens": p.tokens.target,
+        "target_tokens": p.target_tokens,
         "target_tokens_per_second": _tokens_per_second(p),
         "source_padding_share": source,
         "target_padding_share": target,
@@ -165,7 +173,7 @@ def _rates(rates: Rates) -> dict[str, float]:
 
 
 def _tokens_per_second(p: Profile) -> float:
-    return p.tokens.target / max(p.training, 1e-9)
+    return p.target_tokens / max(p.training, 1e-9)
 
 
 def _pads(p: Profile) -> tuple[float, float]:

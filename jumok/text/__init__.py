@@ -2,8 +2,10 @@
 
 from jumok.text.batches import Batch, Batches, in_length_order
 from jumok.text.codec import Codec, Side, build_codec, is_joint
+from jumok.text.dev import check_dev, split_dev
 from jumok.text.lines import Line, read_lines
-from jumok.text.pairs import Pair, check_dev, read_every_pair, read_pairs, split_dev
+from jumok.text.pairs import Pair, read_every_pair, read_pairs
+from jumok.text.rows import Rows
 from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
@@ -19,6 +21,7 @@ __all__ = [
     "Codec",
     "Line",
     "Pair",
+    "Rows",
     "Side",
     "Tokenizer",
     "Vocabulary",

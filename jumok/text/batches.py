@@ -6,13 +6,15 @@ Letters: B pairs in a batch, S longest source of the batch, T longest target; N 
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
-from jumok.text.vocabulary import PAD
+from jumok.text.rows import Rows
+
+CHUNK = 1 << 20  # lengths looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +46,6 @@ class Batch:
         return Batch(source, lengths, self.target[chosen, : target_lengths.max(initial=0)], target_lengths, self.rows[chosen])
 
 
-class _Rows:
-    """Lists of unequal length as one flat array, so that a batch is padded without a loop over its rows."""
-
-    def __init__(self, lists: Sequence[Sequence[int]]) -> None:
-        self.lengths = np.fromiter(map(len, lists), np.int64, len(lists))
-        total = int(self.lengths.sum())
-        self._flat = np.full(total + 1, PAD, np.int64)  # the last entry stands for every pad
-        self._flat[:total] = np.fromiter(chain.from_iterable(lists), np.int64, total)
-        self._starts = np.cumsum(self.lengths) - self.lengths
-
-    def padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """rows [B] -> ([B, longest], lengths [B])."""
-        lengths = self.lengths[rows]
-        columns = np.arange(lengths.max(initial=0))
-        places = np.where(columns < lengths[:, None], self._starts[rows][:, None] + columns, len(self._flat) - 1)
-        return self._flat[places], lengths
-
-
 class Batches:
     """All pairs, once an epoch, in batches of about equal lengths.
 
@@ -69,8 +53,8 @@ class Batches:
     source length, cuts it into batches, and shuffles all batches.
 
     Args:
-        sources: N lists of ids, END last.
-        targets: N lists of ids, END last.
+        sources: N lists of ids, END last, or the same as `Rows`.
+        targets: as sources.
         batch_size: pairs in a batch; or
         batch_tokens: target positions in a batch, pads included, at most (a longer target is a batch of its own).
         pool: batches sorted by length together.
@@ -79,8 +63,8 @@ class Batches:
 
     def __init__(
         self,
-        sources: Sequence[Sequence[int]],
-        targets: Sequence[Sequence[int]],
+        sources: Sequence[Sequence[int]] | Rows,
+        targets: Sequence[Sequence[int]] | Rows,
         *,
         batch_size: int | None = None,
         batch_tokens: int | None = None,
@@ -89,13 +73,18 @@ class Batches:
     ) -> None:
         assert len(sources) == len(targets)
         assert (batch_size is None) != (batch_tokens is None)
-        self._sources, self._targets = _Rows(sources), _Rows(targets)
+        self._sources, self._targets = Rows.of(sources), Rows.of(targets)
         self._batch_size, self._batch_tokens = batch_size, batch_tokens
         self._seed = seed
         if batch_tokens is not None:
-            batch_size = max(1, int(batch_tokens / max(1.0, float(self._targets.lengths.mean())))) if targets else 1
+            mean = float(self._targets.lengths.mean()) if len(self._targets) else 1.0
+            batch_size = max(1, int(batch_tokens / max(1.0, mean)))
         assert batch_size is not None
         self._pool = pool * batch_size
+        longest = max(int(rows.lengths.max(initial=0)) for rows in (self._sources, self._targets))
+        self._narrow = np.min_scalar_type(-longest - 1)  # NumPy sorts the short integers by radix, in a tenth of the time
+        self._counts: dict[int, int] = {}  # batches of epochs that were planned
+        self._fingerprint: int | None = None
 
     def __len__(self) -> int:
         """Batches in an epoch: the same in all with `batch_size`; with `batch_tokens` those of epoch 0 (see `length`)."""
@@ -104,40 +93,58 @@ class Batches:
     def length(self, epoch: int) -> int:
         """Batches in this epoch; with `batch_tokens` it differs a little from one to the next."""
         if self._batch_size is not None:
-            return -(-len(self._sources.lengths) // self._batch_size)
-        return len(self.plan(epoch))
+            return -(-len(self._sources) // self._batch_size)
+        if epoch not in self._counts:
+            self.plan(epoch)
+        return self._counts[epoch]
 
     def fingerprint(self) -> int:
         """A number that changes when pairs come, go, change their lengths or their order (CRC-32 of all lengths)."""
-        return zlib.crc32(self._targets.lengths.tobytes(), zlib.crc32(self._sources.lengths.tobytes()))
+        if self._fingerprint is None:
+            found = 0
+            for rows in (self._sources, self._targets):
+                for start in range(0, len(rows), CHUNK):
+                    found = zlib.crc32(rows.lengths[start : start + CHUNK].astype(np.int64).tobytes(), found)
+            self._fingerprint = found
+        return self._fingerprint
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The epoch's batches in order, each as its rows; a pure function of the data's lengths, seed and epoch."""
         random = np.random.default_rng([self._seed, epoch])
-        order = random.permutation(len(self._sources.lengths))
-        batches = []
+        order = random.permutation(np.arange(len(self._sources), dtype=np.int32))
+        batches: list[np.ndarray] = []
         for start in range(0, len(order), self._pool):
             pool = order[start : start + self._pool]
-            source, target = self._sources.lengths[pool], self._targets.lengths[pool]
+            source, target = (rows.lengths[pool].astype(self._narrow) for rows in (self._sources, self._targets))
             # Up and down in turn, so that a batch across two target lengths has sources of about one length.
             snake = np.where(target % 2, source, -source)
-            batches += self._cut(pool[np.lexsort((snake, target))])
+            by_source = np.argsort(snake, kind="stable")
+            by_both = by_source[np.argsort(target[by_source], kind="stable")]
+            pool[:] = pool[by_both]
+            batches += self._cut(pool, target[by_both])
+        self._counts[epoch] = len(batches)
         return [batches[i] for i in random.permutation(len(batches))]
 
-    def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
+    def _cut(self, rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """A sorted pool as batches; lengths are its targets'."""
         if self._batch_size is not None:
             return [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
         assert self._batch_tokens is not None
-        cuts, start = [], 0
-        for i, longest in enumerate(self._targets.lengths[rows].tolist()):  # rising, so the newest is the longest
-            if i > start and (i + 1 - start) * longest > self._batch_tokens:
-                cuts.append(i)
-                start = i
-        return np.split(rows, cuts)
+        longest, found, start = lengths.tolist(), [], 0  # rising, so the newest is the longest
+
+        def positions(last: int) -> int:
+            """Target positions of a batch from `start` to `last`."""
+            return (last + 1 - start) * longest[last]
+
+        while start < len(rows):
+            end = bisect_right(range(len(rows)), self._batch_tokens, start + 1, key=positions)
+            found.append(rows[start:end])
+            start = end
+        return found
 
     def batch(self, rows: np.ndarray) -> Batch:
         """These pairs as arrays, in this order."""
-        return Batch(*self._sources.padded(rows), *self._targets.padded(rows), rows)
+        return Batch(*self._sources.padded(rows), *self._targets.padded(rows), rows.astype(np.int64, copy=False))
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The epoch's batches from the `skip`-th on (a run that is taken up again skips those it has seen)."""
@@ -152,8 +159,8 @@ def in_length_order(
 
     Without targets, `target` is [B, 0] and `target_lengths` are 0.
     """
-    source = _Rows(sources)
-    target = _Rows(targets if targets is not None else [[] for _ in sources])
+    source = Rows.of(sources)
+    target = Rows.of(targets if targets is not None else [[] for _ in sources])
     assert len(source.lengths) == len(target.lengths)
     order = np.lexsort((-target.lengths, -source.lengths))
     for start in range(0, len(order), batch_size):

@@ -6,7 +6,8 @@ A source reads: its features, each as one token ‹V›, then its text's tokens,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -49,7 +50,7 @@ class Codec:
 
     def source_tokens(self, text: str, features: Sequence[str] = ()) -> list[str]:
         """Features, then the text's tokens; without `</s>`. With `char`, no token of a text can be taken for a feature."""
-        return _feature_tokens(features) + self.source.tokenizer.tokens(text)
+        return feature_tokens(features) + self.source.tokenizer.tokens(text)
 
     def encode_source(self, text: str, features: Sequence[str] = ()) -> list[int]:
         """Ids of features and text, END last."""
@@ -120,17 +121,41 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
         ConfigError: a joint vocabulary asked for where the sides are cut differently.
         DataError: no token is seen `min_count` times.
     """
-    sources, targets = [p.source for p in pairs], [p.target for p in pairs]
+    cut = train_tokenizers([p.source for p in pairs], [p.target for p in pairs], config)
+    sources, targets = (Counter(chain.from_iterable(tokens)) for tokens in _tokens(pairs, *cut))
+    return codec_from_counts(*cut, sources, targets, config)
+
+
+def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: TextConfig) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizer of each side, one and the same for a joint vocabulary; only `bpe` looks at the texts.
+
+    Raises:
+        ConfigError: a joint vocabulary asked for where the sides are cut differently.
+    """
     if is_joint(config):
-        both = chain(sources, targets)
-        tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, both, config.bpe_size)
-        side = Side(tokenizer, _vocabulary(chain(*_tokens(pairs, tokenizer, tokenizer)), "both sides", config))
+        tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, chain(sources, targets), config.bpe_size)
+        return tokenizer, tokenizer
+    return (
+        train_tokenizer(config.source_tokenizer, config.source_form, sources, config.bpe_size),
+        train_tokenizer(config.target_tokenizer, config.target_form, targets, config.bpe_size),
+    )
+
+
+def codec_from_counts(
+    cut_source: Tokenizer, cut_target: Tokenizer, sources: Mapping[str, int], targets: Mapping[str, int], config: TextConfig
+) -> Codec:
+    """The codec of these tokenizers and of the tokens' counts on each side.
+
+    Raises:
+        DataError: no token is seen `min_count` times.
+    """
+    if is_joint(config):
+        both = Counter(sources)
+        both.update(targets)
+        side = Side(cut_source, _vocabulary(both, "both sides", config))
         return Codec(side, side, config)
-    cut_source = train_tokenizer(config.source_tokenizer, config.source_form, sources, config.bpe_size)
-    cut_target = train_tokenizer(config.target_tokenizer, config.target_form, targets, config.bpe_size)
-    source_tokens, target_tokens = _tokens(pairs, cut_source, cut_target)
-    source = Side(cut_source, _vocabulary(source_tokens, "the source side", config))
-    return Codec(source, Side(cut_target, _vocabulary(target_tokens, "the target side", config)), config)
+    source = Side(cut_source, _vocabulary(sources, "the source side", config))
+    return Codec(source, Side(cut_target, _vocabulary(targets, "the target side", config)), config)
 
 
 def is_joint(config: TextConfig) -> bool:
@@ -143,8 +168,8 @@ def is_joint(config: TextConfig) -> bool:
     return config.joint_vocabulary
 
 
-def _vocabulary(token_lists: Iterable[Sequence[str]], which: str, config: TextConfig) -> Vocabulary:
-    vocabulary = Vocabulary.build(token_lists, config.min_count)
+def _vocabulary(counts: Mapping[str, int], which: str, config: TextConfig) -> Vocabulary:
+    vocabulary = Vocabulary.from_counts(counts, config.min_count)
     if len(vocabulary) == len(Vocabulary([], [])):
         raise DataError(f"training pairs: no token of {which} is seen min_count ({config.min_count}) times; lower --min-count")
     return vocabulary
@@ -152,11 +177,12 @@ def _vocabulary(token_lists: Iterable[Sequence[str]], which: str, config: TextCo
 
 def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> tuple[list[list[str]], list[list[str]]]:
     texts = source.batch([p.source for p in pairs])
-    sources = [_feature_tokens(p.features) + tokens if p.features else tokens for p, tokens in zip(pairs, texts, strict=True)]
+    sources = [feature_tokens(p.features) + tokens if p.features else tokens for p, tokens in zip(pairs, texts, strict=True)]
     return sources, target.batch([p.target for p in pairs])
 
 
-def _feature_tokens(features: Sequence[str]) -> list[str]:
+def feature_tokens(features: Sequence[str]) -> list[str]:
+    """What a source begins with."""
     return [f"‹{feature}›" for feature in features]
 
 

@@ -8,6 +8,7 @@ that a stream can go on.
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ from jumok.errors import DataError
 MOST_CHARACTERS = 999_999  # of a line; a million and more is a file that was not meant
 _MOST_BYTES = 4 * MOST_CHARACTERS + 8  # UTF-8 takes at most 4 bytes a character; CR, LF and a byte order mark on top
 _TOO_LONG = "1,000,000 characters or more in one line; wanted fewer; is this a text file?"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"  # told once a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +56,65 @@ def read_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
         DataError: the file is missing, a folder, not readable, or damaged gzip data.
     """
     name = source_name(path)
+    with opened(path) as stream:
+        yield from _lines(stream, name, 0, warn)
+
+
+def lines_of(raw: bytes, name: str, before: int, warn: Callable[[str], None]) -> Iterator[Line]:
+    """The lines of a piece of a file, as `read_lines` gives them.
+
+    Args:
+        raw: whole lines of `raw_lines`, joined.
+        name: of the file, for messages.
+        before: lines of the file that stand before the piece.
+    """
+    return _lines(io.BytesIO(raw), name, before, warn)
+
+
+def raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Every line's bytes, its end included. Of a line that is too long comes enough to see that it is, and an end.
+
+    Raises:
+        DataError: the stream cannot be read, or is damaged gzip data.
+    """
+    number = 0
+    while raw := read(stream, f"{name}:{number + 1}"):
+        number += 1
+        if _cut_off(raw):
+            _pass_over(stream, name, number)
+            raw += b"\n"
+        yield raw
+
+
+def _lines(stream: BinaryIO, name: str, number: int, warn: Callable[[str], None]) -> Iterator[Line]:
     crlf_told = False
-    with _opened(path) as stream:
-        number = 0
-        while raw := _read(stream, f"{name}:{number + 1}"):
-            number += 1
-            too_long = len(raw) == _MOST_BYTES and not raw.endswith(b"\n")
-            while len(raw) == _MOST_BYTES and not raw.endswith(b"\n"):
-                raw = _read(stream, f"{name}:{number}")  # the rest of the line, unkept
-            if too_long:
-                yield Line(number, None, _TOO_LONG)
-                continue
-            raw = raw.removesuffix(b"\n")
-            if number == 1 and raw.startswith(_BOM):
-                raw = raw.removeprefix(_BOM)
-                warn(f"{name}:1: begins with a byte order mark (BOM); it was taken off")
-            if raw.endswith(b"\r"):
-                raw = raw[:-1]
-                if not crlf_told:
-                    warn(f"{name}:{number}: ends in CRLF, as on Windows; the CR is taken off here and at every later such line")
-                crlf_told = True
-            yield _decoded(raw, number)
+    while raw := read(stream, f"{name}:{number + 1}"):
+        number += 1
+        if _cut_off(raw):
+            _pass_over(stream, name, number)
+            yield Line(number, None, _TOO_LONG)
+            continue
+        raw = raw.removesuffix(b"\n")
+        if number == 1 and raw.startswith(BOM):
+            raw = raw.removeprefix(BOM)
+            warn(f"{name}:1: begins with a byte order mark (BOM); it was taken off")
+        if raw.endswith(b"\r"):
+            raw = raw[:-1]
+            if not crlf_told:
+                warn(f"{name}:{number}: {CRLF}")
+            crlf_told = True
+        yield _decoded(raw, number)
+
+
+def _cut_off(raw: bytes) -> bool:
+    """Whether a line is longer than what was read of it."""
+    return len(raw) == _MOST_BYTES and not raw.endswith(b"\n")
+
+
+def _pass_over(stream: BinaryIO, name: str, number: int) -> None:
+    """The rest of line `number`, unkept."""
+    while _cut_off(read(stream, f"{name}:{number}")):
+        pass
 
 
 def _decoded(raw: bytes, number: int) -> Line:
@@ -96,10 +136,10 @@ def _decoded(raw: bytes, number: int) -> Line:
     return Line(number, text)
 
 
-def _read(stream: BinaryIO, where: str) -> bytes:
-    """The next line, or as much of it as is ever wanted; b"" at the end."""
+def read(stream: BinaryIO, where: str, size: int | None = None) -> bytes:
+    """The next `size` bytes, or the next line, or as much of it as is ever wanted; b"" at the end. DataError where damaged."""
     try:
-        return stream.readline(_MOST_BYTES)
+        return stream.readline(_MOST_BYTES) if size is None else stream.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise DataError(f"{where}: damaged or cut gzip data ({_reason(e)}); make the file anew") from None
     except OSError as e:
@@ -107,12 +147,13 @@ def _read(stream: BinaryIO, where: str) -> bytes:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str, packed: bool = True) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked where its name ends in `.gz` and `packed`; DataError where it cannot be opened."""
     if path == "-":
         yield sys.stdin.buffer
         return
     try:
-        stream = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")  # noqa: SIM115 (closed below)
+        stream = gzip.open(path, "rb") if packed and path.endswith(".gz") else open(path, "rb")  # noqa: SIM115 (closed below)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; give a file, or - for standard input") from None
     except IsADirectoryError:

@@ -7,7 +7,6 @@ changed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -47,20 +46,15 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
         DataError: file missing, a folder, damaged, or without pairs; a line that is not UTF-8, has a NUL, a million characters,
             or too few columns; JSON that is not as above; parallel files of unequal length.
     """
-    left_out, pairs = _LeftOut(warn), []
+    left_out, pairs = LeftOut(warn), []
     for entry in _entries(path, text, warn):
         if isinstance(entry, Pair):
             pairs.append(entry)
-        elif isinstance(entry, _Empty):
+        elif isinstance(entry, Empty):
             left_out.add(entry.where, entry.reason)
         else:
             raise entry
-    files = _parallel_files(path)
-    name = " and ".join(files) if files else source_name(path)
-    left_out.sum_up(name)
-    if not pairs:
-        why = f"all {left_out.count:,} lines were left out" if left_out.count else "nothing is in it"
-        raise DataError(f"{name}: no pairs: {why}; wanted at least one line with a source and a target")
+    left_out.sum_up(files_of(path), len(pairs))
     return pairs
 
 
@@ -80,7 +74,7 @@ def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair
             yield None
 
 
-class _Empty(DataError):
+class Empty(DataError):
     """A line with nothing on one side."""
 
     def __init__(self, where: str, reason: str) -> None:
@@ -89,31 +83,47 @@ class _Empty(DataError):
 
 
 def _entries(path: str, text: TextConfig, warn: Warn) -> Iterator[Pair | DataError]:
-    """Each line as a pair, or as the error it is."""
+    files = files_of(path)
+    return entries([read_lines(file, warn=warn) for file in files], files, text)
+
+
+def entries(lines: Sequence[Iterator[Line]], files: Sequence[str], text: TextConfig) -> Iterator[Pair | DataError]:
+    """Each line, or two lines side by side, as a pair, or as the error it is.
+
+    Args:
+        lines: of the one file or of the two parallel files.
+        files: their names, as `files_of` gives them.
+    """
+    check_separator(text)
+    if len(files) == 2:
+        return _parallel(lines[0], lines[1], (source_name(files[0]), source_name(files[1])))
+    return _by_line(lines[0], source_name(files[0]), _json_line if is_json(files[0]) else _tsv_line, text)
+
+
+def check_separator(text: TextConfig) -> None:
+    """ConfigError where nothing stands between features."""
     if not text.features_separator:
         raise ConfigError("features_separator is ''; it must be one character or more")
-    files = _parallel_files(path)
-    if files:
-        return _parallel(*files, warn)
-    if path.removesuffix(".gz").endswith((".jsonl", ".json")):
-        return _by_line(path, _json_line, text, warn)
-    return _by_line(path, _tsv_line, text, warn)
+
+
+def is_json(file: str) -> bool:
+    """Whether a file of pairs has a JSON object a line, by its name."""
+    return file.removesuffix(".gz").endswith((".jsonl", ".json"))
 
 
 def _by_line(
-    path: str, read: Callable[[str, str, TextConfig], Pair], text: TextConfig, warn: Warn
+    lines: Iterator[Line], name: str, read: Callable[[str, str, TextConfig], Pair], text: TextConfig
 ) -> Iterator[Pair | DataError]:
-    name = source_name(path)
-    for line in read_lines(path, warn=warn):
+    for line in lines:
         where = f"{name}:{line.number}"
         try:
             content = _usable(line, name)
-            yield read(content, where, text) if content.strip() else _Empty(where, "the line is blank")
+            yield read(content, where, text) if content.strip() else Empty(where, "the line is blank")
         except DataError as e:
             yield e
 
 
-class _LeftOut:
+class LeftOut:
     """Lines left out: the first few told one by one, all counted."""
 
     def __init__(self, warn: Warn) -> None:
@@ -129,12 +139,25 @@ class _LeftOut:
         if self.count <= TOLD_ONE_BY_ONE:
             self.warn(f"{where}: {reason}; left out")
 
-    def sum_up(self, name: str) -> None:
+    def count_more(self, reasons: Counter[str]) -> None:
+        """Lines that are only counted, by reason."""
+        self.reasons += reasons
+
+    def sum_up(self, files: Sequence[str], pairs: int) -> None:
+        """After the last line; `pairs` are those that were not left out.
+
+        Raises:
+            DataError: there are none.
+        """
+        name = " and ".join(map(source_name, files))
         if self.count > TOLD_ONE_BY_ONE:
             by_reason = ", ".join(f"{reason}: {n:,}" for reason, n in self.reasons.most_common())
             self.warn(
                 f"{name}: {self.count:,} lines left out in all ({by_reason}); the first {TOLD_ONE_BY_ONE} are named above"
             )
+        if not pairs:
+            why = f"all {self.count:,} lines were left out" if self.count else "nothing is in it"
+            raise DataError(f"{name}: no pairs: {why}; wanted at least one line with a source and a target")
 
 
 def _filled(pair: Pair, where_target: str | None = None) -> Pair:
@@ -142,8 +165,8 @@ def _filled(pair: Pair, where_target: str | None = None) -> Pair:
     if pair.source.strip() and pair.target.strip():
         return pair
     if pair.source.strip():
-        raise _Empty(where_target or pair.where, "the target is empty")
-    raise _Empty(pair.where, "the source is empty" if pair.target.strip() else "source and target are empty")
+        raise Empty(where_target or pair.where, "the target is empty")
+    raise Empty(pair.where, "the source is empty" if pair.target.strip() else "source and target are empty")
 
 
 def _tsv_line(content: str, where: str, text: TextConfig) -> Pair:
@@ -158,7 +181,7 @@ def _tsv_line(content: str, where: str, text: TextConfig) -> Pair:
         raise DataError(f"{where}: the line has {have}, wanted at least {wanted} ({places}); put one TAB between columns")
     cell = cells[text.features_column - 1] if text.features_column else ""
     source, target = cells[text.source_column - 1], cells[text.target_column - 1]
-    return _filled(Pair(source, target, _features(cell, text.features_separator), where))
+    return _filled(Pair(source, target, features_in(cell, text.features_separator), where))
 
 
 def _json_line(content: str, where: str, text: TextConfig) -> Pair:
@@ -171,7 +194,7 @@ def _json_line(content: str, where: str, text: TextConfig) -> Pair:
     source, target = (_json_string(entry, key, where) for key in ("source", "target"))
     features = entry.get("features", "")
     if isinstance(features, str):
-        features = _features(features, text.features_separator)
+        features = features_in(features, text.features_separator)
     if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
         raise DataError(f'{where}: "features" is {_short(features)}; wanted a list of strings or one string')
     for feature in features:
@@ -203,32 +226,39 @@ def _check_json_string(value: str, key: str, where: str) -> None:
         raise DataError(f'{where}: half a surrogate pair (\\ud800 to \\udfff) in "{key}"; wanted whole characters') from None
 
 
-def _parallel(source_path: str, target_path: str, warn: Warn) -> Iterator[Pair | DataError]:
-    names = source_name(source_path), source_name(target_path)
-    lines = zip_longest(read_lines(source_path, warn=warn), read_lines(target_path, warn=warn))
-    for number, (source, target) in enumerate(lines, 1):
+def _parallel(sources: Iterator[Line], targets: Iterator[Line], names: tuple[str, str]) -> Iterator[Pair | DataError]:
+    for number, (source, target) in enumerate(zip_longest(sources, targets), 1):
         if source is None or target is None:
-            longer, shorter = (names[1], names[0]) if source is None else names
-            total = number + sum(1 for _ in lines)
-            raise DataError(
-                f"{longer}:{number}: no line to go with it: {longer} has {total:,} lines, {shorter} {number - 1:,}; "
-                "parallel files need the same number of lines"
-            )
-        where, where_target = f"{names[0]}:{number}", f"{names[1]}:{number}"
+            more = number + sum(1 for _ in (targets if source is None else sources))
+            raise unequal(names, (number - 1, more) if source is None else (more, number - 1))
+        where, where_target = f"{names[0]}:{source.number}", f"{names[1]}:{target.number}"
         try:
             yield _filled(Pair(_usable(source, names[0]), _usable(target, names[1]), (), where), where_target)
         except DataError as e:
             yield e
 
 
-def _parallel_files(path: str) -> tuple[str, str] | None:
-    """The two files of "A,B"; None where `path` is one file."""
+def unequal(names: Sequence[str], lines: Sequence[int]) -> DataError:
+    """What is wrong with two parallel files of so many lines."""
+    (fewest, shorter), (most, longer) = sorted(zip(lines, names, strict=True))
+    return DataError(
+        f"{longer}:{fewest + 1}: no line to go with it: {longer} has {most:,} lines, {shorter} {fewest:,}; "
+        "parallel files need the same number of lines"
+    )
+
+
+def files_of(path: str) -> tuple[str, ...]:
+    """The two files of "A,B", else the one.
+
+    Raises:
+        DataError: there is a comma, but no file of that name, nor can it be two files.
+    """
     if "," not in path or Path(path).exists():
-        return None
-    parts = [part.strip() for part in path.split(",")]
-    if len(parts) != 2 or not all(parts) or parts == ["-", "-"]:
+        return (path,)
+    parts = tuple(part.strip() for part in path.split(","))
+    if len(parts) != 2 or not all(parts) or parts == ("-", "-"):
         raise DataError(f"{path}: there is no such file; for two parallel files give SOURCE,TARGET")
-    return parts[0], parts[1]
+    return parts
 
 
 def _usable(line: Line, name: str) -> str:
@@ -237,63 +267,11 @@ def _usable(line: Line, name: str) -> str:
     return line.text
 
 
-def _features(cell: str, separator: str) -> tuple[str, ...]:
+def features_in(cell: str, separator: str) -> tuple[str, ...]:
+    """The features of a cell; empty ones are passed over."""
     return tuple(part for part in cell.split(separator) if part)
 
 
 def _short(value: object) -> str:
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= 60 else shown[:59] + "…"
-
-
-def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Warn) -> None:
-    """Refuse dev pairs that are the training pairs; warn where some of them are.
-
-    A pair is the same where source, target and features are.
-
-    Raises:
-        DataError: the two sets are equal.
-    """
-    seen = {(p.source, p.target, p.features) for p in train}
-    keys = [(p.source, p.target, p.features) for p in dev]
-    name = _file(dev[0]) if dev else "dev"
-    if dev and seen == set(keys):
-        raise DataError(
-            f"{name}: the dev pairs are the training pairs; a model picked by pairs it has seen cannot be trusted; "
-            "give others, or leave --dev out (1 in 20 training pairs is then held out)"
-        )
-    common = sum(key in seen for key in keys)
-    if common:
-        share = f"{100 * common / len(keys):.1f} %"
-        warn(f"{name}: {common:,} of {len(keys):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
-
-
-def split_dev(pairs: Sequence[Pair], seed: int, share: float = 1 / 20, most: int = 2000) -> tuple[list[Pair], list[Pair]]:
-    """Pairs -> (train, dev), split by source: all pairs of a source are on one side, both sides keep their order.
-
-    Dev has about `share` of the pairs and at most `most`, but at least one source. Which sources follows from their SHA-256
-    with the seed, so that it is the same on every machine and in any order of the file.
-
-    Raises:
-        DataError: fewer than two different sources.
-    """
-    sizes = Counter(p.source for p in pairs)
-    if len(sizes) < 2:
-        where = f"{_file(pairs[0])}: " if pairs else ""
-        raise DataError(f"{where}fewer than 2 different sources; they cannot be split into training and dev; give --dev")
-    wanted = max(1, min(most, round(share * len(pairs))))
-    by_hash = sorted(sizes, key=lambda s: hashlib.sha256(f"{seed}\t{s}".encode("utf-8", "surrogatepass")).digest())
-    held: set[str] = set()
-    taken = 0
-    for source in by_hash[:-1]:  # one source is left for training, whatever the share
-        if taken + sizes[source] <= wanted:
-            held.add(source)
-            taken += sizes[source]
-        if taken == wanted:
-            break
-    held = held or {min(by_hash, key=lambda s: sizes[s])}  # every source has more pairs than wanted: the one with fewest
-    return [p for p in pairs if p.source not in held], [p for p in pairs if p.source in held]
-
-
-def _file(pair: Pair) -> str:
-    return pair.where.rpartition(":")[0] or "pairs"

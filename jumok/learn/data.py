@@ -1,0 +1,127 @@
+"""What a run trains on: pairs in memory, or tokenised on the disk where they are many; dev pairs; the codec."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jumok.config import TrainConfig
+from jumok.errors import DataError
+from jumok.learn.progress import Display
+from jumok.text import Codec, Pair, Rows, build_codec, check_dev, read_pairs, split_dev
+from jumok.text.corpus import open_corpus
+from jumok.text.lines import source_name
+from jumok.text.pairs import files_of
+from jumok.text.prepare import Wanted, prepare
+
+DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
+LARGE = 100 * 2**20  # bytes of files from which on pairs do not stay in memory
+UNPACKED = 4  # a .gz counts for so many times its size
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains on.
+
+    Attributes:
+        sources, targets: the training pairs as ids; `describe` says where in the files one is, and its source's text.
+        dev: the dev pairs, no more than are looked at.
+    """
+
+    sources: Rows
+    targets: Rows
+    dev: list[Pair]
+    codec: Codec
+    describe: Callable[[int], tuple[str, str]]
+
+
+def read(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
+    """Reads training and dev pairs and makes the codec, if it is not given.
+
+    Raises:
+        DataError: files that are missing or wrong, or have too little.
+    """
+    cache = cache_folder(run)
+    data = _in_memory(run, codec, display) if cache is None else _from_disk(run, codec, display, cache)
+    dev = data.dev
+    if len(dev) > DEV_PAIRS:
+        chosen = sorted(random.Random(run.learn.seed).sample(range(len(dev)), DEV_PAIRS))
+        display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
+        dev[:] = [dev[i] for i in chosen]
+    return data
+
+
+def cache_folder(run: TrainConfig) -> Path | None:
+    """Where the tokenised pairs are to be; None for in memory."""
+    if run.cache:
+        return Path(run.cache)
+    files = [Path(file) for file in files_of(run.pairs)]
+    size = sum(file.stat().st_size * (UNPACKED if file.suffix == ".gz" else 1) for file in files if file.is_file())
+    out = Path(run.out).absolute()
+    return out.with_name(f"{out.name}.corpus") if size > LARGE else None
+
+
+def _in_memory(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
+    pairs = read_pairs(run.pairs, run.text, warn=display.warn)
+    if run.dev:
+        dev = read_pairs(run.dev, run.text, warn=display.warn)
+        check_dev(pairs, dev, warn=display.warn)
+    else:
+        pairs, dev = split_dev(pairs, run.learn.seed)
+        if not dev or not pairs:
+            raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
+        _tell_set_aside(dev, display)
+    codec = codec or build_codec(pairs, run.text)
+    sources, targets = codec.encode_pairs(pairs)
+    most = run.text.max_tokens + 1
+    kept = [i for i in range(len(pairs)) if len(sources[i]) <= most and len(targets[i]) <= most]
+    if len(kept) < len(pairs):
+        _tell_too_long(len(pairs) - len(kept), run, display)
+        if not kept:
+            raise DataError(f"{run.pairs}: no training pair is left; raise --max-tokens above {run.text.max_tokens}")
+        sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
+
+    def describe(row: int) -> tuple[str, str]:
+        return pairs[kept[row]].where, pairs[kept[row]].source
+
+    return Data(Rows.of(sources), Rows.of(targets), dev, codec, describe)
+
+
+def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: Path) -> Data:
+    given = read_pairs(run.dev, run.text, warn=display.warn) if run.dev else None
+    wanted = Wanted(run.pairs, run.text, given, run.learn.seed, codec)
+    try:
+        made = prepare(cache, wanted, display.note, shown=not display.quiet)
+    except KeyboardInterrupt:
+        display.note(f"stopped; what was done is kept in {cache}, and the same command goes on from there")
+        raise
+    corpus = open_corpus(cache, run.text)
+    if not made:
+        for notice in corpus.notices:
+            display.warn(notice)
+    size = f"{corpus.size() / 1e6:,.0f} MB on the disk"
+    done = "tokenised into" if made else "tokenised before, in"
+    display.note(f"training pairs: {done} {cache} ({size}; delete it when you train on them no more)")
+    if given is None:
+        _tell_set_aside(corpus.dev, display)
+    if corpus.too_long:
+        _tell_too_long(corpus.too_long, run, display)
+    name = source_name(files_of(run.pairs)[0])
+
+    def describe(row: int) -> tuple[str, str]:
+        side = corpus.codec.source
+        return f"{name}:{corpus.lines[row]}", side.tokenizer.text(side.vocabulary.tokens(corpus.sources[row][:-1].tolist()))
+
+    dev = corpus.dev if given is None else given
+    return Data(corpus.sources, corpus.targets, dev, codec or corpus.codec, describe)
+
+
+def _tell_set_aside(dev: list[Pair], display: Display) -> None:
+    display.note(f"no --dev given: {len(dev):,} of the pairs are set aside for it, by source")
+
+
+def _tell_too_long(n: int, run: TrainConfig, display: Display) -> None:
+    most = run.text.max_tokens
+    display.warn(f"{n:,} training pairs have a side of more than {most} tokens and are left out (--max-tokens)")
