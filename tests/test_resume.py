@@ -254,3 +254,19 @@ def test_a_folder_that_vanishes_ends_the_run_with_one_line(data: Path, tmp_path:
     with pytest.raises(TrainingError, match=r"moved or deleted while training|there is no such folder") as caught:
         jumok.train(data, out=out, **SHORT)
     assert str(out) in str(caught.value) and not out.exists()
+
+
+def test_restarted_by_torchrun_when_all_was_done_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process can be killed after the model is finished, while it waits for the end of the others."""
+    pairs, out = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "m"
+    jumok.train(pairs, out=out, **SHORT)
+    before = remains(out)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    told = listen(monkeypatch)
+    jumok.train(pairs, out=out, **SHORT)
+    assert remains(out) == before and "training is finished" in told[-1]
+    with pytest.raises(FolderError, match="a model folder is there already"):
+        jumok.train(pairs, out=out, **SHORT | {"learning_rate": 0.02})
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    with pytest.raises(FolderError, match="a model folder is there already"):
+        jumok.train(pairs, out=out, **SHORT)

@@ -16,6 +16,8 @@ from jumok.learn.checkpoint import has_checkpoint, read_checkpoint
 from jumok.runtime import disk
 from jumok.runtime.folder import CHANGING, CONFIG, HISTORY, refuse_to_replace
 
+LENGTHS = ("minutes", "epochs", "steps")
+
 
 def begin(
     run: TrainConfig, resume: bool, overwrite: bool, note: Callable[[str], None]
@@ -46,9 +48,26 @@ def begin(
 
 
 def begun(run: TrainConfig, note: Callable[[str], None]) -> bool:
-    """Whether the checkpoint at --out is of a run with these same options: what torchrun restarts, it means to go on."""
+    """Whether what is at --out, a checkpoint or a finished model, is of a run with these same options.
+
+    What torchrun restarts, it means to go on; and a process may be killed when all is done but the end of the others.
+    """
     found = read_checkpoint(Path(run.out), lambda text: note(f"warning: {text}"))
-    return found is not None and found[1].get("asked") == to_dict(run)
+    if found is not None:
+        return found[1].get("asked") == to_dict(run)
+    done = finished(Path(run.out))
+    return done is not None and _settled_from(to_dict(run), to_dict(done[0]))
+
+
+def _settled_from(asked: dict[str, Any], done: dict[str, Any]) -> bool:
+    """Whether every option that was asked for is as it was asked for; the length of a run becomes steps, and 0 threads some."""
+    for name, value in asked.items():
+        if isinstance(value, dict):
+            if not _settled_from(value, done[name]):
+                return False
+        elif name not in LENGTHS and value not in (None, "auto", done[name]) and (name, value) != ("threads", 0):
+            return False
+    return True
 
 
 def facts_without_model(facts: dict[str, Any], out: Path) -> bool:
