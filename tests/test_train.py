@@ -22,6 +22,7 @@ from jumok.learn import recipe, run
 from jumok.learn.average import Average
 from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.machine import Machine, choose
+from jumok.learn.parallel import ALONE
 
 TINY = {"hidden": 32, "embedding": 16, "readout_size": 32, "batch_size": 32, "threads": 1, "dropout": 0.0, "quiet": True}
 TINY |= {"matmul": "default", "precision": "float32"}
@@ -136,7 +137,7 @@ def test_signals_end_training_with_a_model(data, tmp_path, number):
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_the_second_signal_ends_at_once(number, raised):
-    loop = SimpleNamespace(interrupted=False)
+    loop = SimpleNamespace(interrupted=False, team=ALONE)
     with run._signals(loop) as caught:
         signal.raise_signal(number)
         assert loop.interrupted and caught == [number]
