@@ -39,6 +39,7 @@ from jumok.learn.data import Data
 from jumok.text import Batch
 
 PATIENCE = datetime.timedelta(minutes=10)  # with a process that is silent; one that has died is noticed at once
+READING = datetime.timedelta(hours=12)  # for one host may have its corpus tokenised already, and another has to do it
 
 Item = TypeVar("Item")
 _meetings = itertools.count()  # of this process: trainings of one script, one after the other, must not read each other's notes
@@ -61,6 +62,7 @@ class Team:
         self.rank, self.size, self.local, self.lead = rank, size, local, rank == 0
         self.restarted = False
         self.gradients: dist.ProcessGroup | None = None  # None: torch's default group, which is on CPUs
+        self.readers: dist.ProcessGroup | None = None  # who wait longer for each other
         self._store = store
         self._asked: tuple[Tensor, dist.Work] | None = None
         self._torchrun = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
@@ -228,6 +230,7 @@ def joined(learn: LearnConfig) -> Iterator[Team]:
         return
     team = _meet()
     try:
+        team.readers = _exchange(dist.new_group, backend="gloo", timeout=READING)
         if machines.device(learn) == "cuda":
             _take_gpu(team)
         team.restarted = max(team.gather(_restarts())) > 0  # hosts may count differently
@@ -245,6 +248,7 @@ def check_data(team: Team, data: Data) -> None:
     """DataError if not all processes have read the same: then their shares would not be those of one batch."""
     if team.size == 1:
         return
+    _exchange(dist.barrier, group=team.readers)
     known = {
         "training pairs": data.targets.checksum(data.sources.checksum()),
         "dev pairs": _checksum((p.source, p.target, p.features) for p in data.dev),
