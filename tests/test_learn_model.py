@@ -255,3 +255,20 @@ def test_dropout_keeps_one_mask_a_sentence():
     assert (x == x[:, :1]).all()
     assert not (x[0] == x[1]).all()
     assert (model.eval().drop.by_sentence(torch.ones(3, 5, 8)) == 1).all()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_by_number(rate):
+    """As many are dropped as it says, each by itself, and the mean stays; the same seed drops the same."""
+    drop, x = Seq2Seq(SMALL, V, V, dropout=rate).train().drop, torch.ones(301, 1001)
+    torch.manual_seed(3)
+    found = drop.by_number(x)
+    torch.manual_seed(3)
+    assert torch.equal(found, drop.by_number(x)) and not torch.equal(found, drop.by_number(x))
+    kept = found != 0
+    assert found[kept].unique().tolist() == pytest.approx([1 / (1 - rate)], rel=1e-4)
+    deviation = (rate * (1 - rate) / x.numel()) ** 0.5
+    assert float((~kept).double().mean()) == pytest.approx(rate, abs=5 * deviation)
+    pairs = (~kept[:, :-1] & ~kept[:, 1:]).double().mean()  # neighbours, most of them out of one draw
+    assert float(pairs) == pytest.approx(rate**2, abs=10 * deviation)
+    assert drop.eval().by_number(x) is x

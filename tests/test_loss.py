@@ -4,20 +4,24 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from jumok.learn import loss as losses
 from jumok.learn.loss import linear_cross_entropy
 
 N, R, V = 9, 5, 13
 
 
-def leaves(dtype=torch.float64):
+def leaves(dtype=torch.float64, count=N):
     g = torch.Generator().manual_seed(0)
-    readout, weight, bias = (torch.randn(*s, generator=g, dtype=dtype).requires_grad_() for s in ((N, R), (V, R), (V,)))
-    return readout, weight, bias, torch.randint(V, (N,), generator=g)
+    readout, weight, bias = (torch.randn(*s, generator=g, dtype=dtype).requires_grad_() for s in ((count, R), (V, R), (V,)))
+    return readout, weight, bias, torch.randint(V, (count,), generator=g)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-def test_equals_torch(smoothing):
-    readout, weight, bias, target = leaves()
+@pytest.mark.parametrize("count", [N, 70])
+@pytest.mark.parametrize("piece", [1, 1 << 20])  # of 70 positions: three pieces, the last one of six; one piece
+def test_equals_torch(smoothing, count, piece, monkeypatch):
+    monkeypatch.setitem(losses.PIECE, "cpu", piece)
+    readout, weight, bias, target = leaves(count=count)
     loss, nll = linear_cross_entropy(readout, weight, bias, target, smoothing)
     logits = F.linear(readout, weight, bias)
     expected = F.cross_entropy(logits, target, reduction="sum", label_smoothing=smoothing)
@@ -28,10 +32,40 @@ def test_equals_torch(smoothing):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("filling", [1, 40, 64])  # inside the last piece, across pieces, a piece of nothing else
+def test_filling_counts_for_nothing(smoothing, filling, monkeypatch):
+    monkeypatch.setitem(losses.PIECE, "cpu", 1)
+    readout, weight, bias, target = leaves(count=32)
+    more = torch.cat([readout, torch.full((filling, R), 3.0)])
+    plain, filled = (linear_cross_entropy(r, weight, bias, target, smoothing) for r in (readout, more))
+    torch.testing.assert_close(filled, plain)
+    found, expected = (torch.autograd.grad(loss, (readout, weight, bias)) for loss, _ in (filled, plain))
+    torch.testing.assert_close(found, expected)
+
+
+def test_bfloat16_is_near_the_truth():
+    """Its logits and their gradient are rounded to 8 bits; sums over positions are not."""
+    readout, weight, bias, target = leaves(torch.float32, count=70)
+    rounded = [x.detach().bfloat16() for x in (readout, weight)]
+    half = rounded[0].requires_grad_()
+    loss, nll = linear_cross_entropy(half, rounded[1].float().requires_grad_(), bias, target, 0.1)
+    exact = F.linear(half.float(), rounded[1].float(), bias)
+    expected = F.cross_entropy(exact, target, reduction="sum", label_smoothing=0.1)
+    assert (loss.dtype, nll.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(loss, expected, rtol=2e-3, atol=0)
+    (found,), (right,) = torch.autograd.grad(loss, half), torch.autograd.grad(expected, half)
+    assert (found - right).norm() < 0.02 * right.norm()
+
+
 def test_large_logits_are_safe():
+    """A gold token whose probability is 0 in this format has its true surprise all the same."""
     readout, weight, bias, target = leaves(torch.float32)
-    loss, _ = linear_cross_entropy(readout * 1e3, weight, bias, target, 0.1)
-    assert torch.isfinite(loss)
+    logits = F.linear(readout * 1e3, weight, bias)
+    loss, nll = linear_cross_entropy(readout * 1e3, weight, bias, target, 0.1)
+    assert (logits.softmax(1).gather(1, target[:, None]) == 0).any()
+    torch.testing.assert_close(nll, F.cross_entropy(logits, target, reduction="sum"))
+    torch.testing.assert_close(loss, F.cross_entropy(logits, target, reduction="sum", label_smoothing=0.1))
 
 
 def test_without_gradient():

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from jumok.errors import MissingExtra
+from jumok.learn import memory
 
-# oneDNN and torch's bridge to it each keep up to 1,024 compiled kernels with their working memory, one for every shape of product
-# they have met, and batches have few shapes in common. At Multi30k's sizes a run then takes 1,600 MB; with 16 each, 870 MB,
-# and 7 % more time. Both are read when torch first computes; whoever has memory to spare sets them in the environment.
-for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-    os.environ.setdefault(name, "16")
+memory.settle()
 
 try:
     import torch  # noqa: F401
