@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -74,3 +75,23 @@ def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> dict[str,
     rounds = [s / f for s, f in zip(seconds[slow], seconds[fast], strict=True)]
     medians = statistics.median(seconds[slow]) / statistics.median(seconds[fast])
     return {"ratio": round(medians, 3), "lowest": round(min(rounds), 3), "highest": round(max(rounds), 3)}
+
+
+def trained(pairs: Path, dev: Path, model: Path, options: list[str]) -> dict[str, Any]:
+    """`jumok train` as a user runs it: the wall-clock seconds from the command to its end, the number of steps."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "jumok", "train", str(pairs), "--dev", str(dev), "--out", str(model), "--overwrite"]
+    subprocess.run([*command, *options], check=True)
+    seconds = time.perf_counter() - start
+    return {"seconds": round(seconds, 1), "steps": history(model)[-1]["step"]}
+
+
+def history(model: Path) -> list[dict[str, Any]]:
+    """One entry an evaluation on dev."""
+    return json.loads((model / "history.json").read_text(encoding="utf-8"))
+
+
+def evaluated(model: Path, test: Path, *options: str) -> dict[str, Any]:
+    """The metrics of `jumok evaluate`, by name."""
+    command = [sys.executable, "-m", "jumok", "evaluate", str(model), str(test), *options, "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["metrics"]

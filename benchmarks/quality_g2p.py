@@ -9,13 +9,12 @@ Dev picks the model; test is looked at once, here. A language that is in OUT alr
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from measure import emit
+from measure import emit, evaluated, history, trained
 
+OPTIONS = ["--target-tokenizer", "space"]
 LANGUAGES = "arm bul dut geo gre hin jpn lit rum vie"
 
 
@@ -41,23 +40,23 @@ def one(o: argparse.Namespace, language: str, seed: int) -> dict[str, object]:
     kept = model.with_suffix(".json")
     if kept.exists():
         return json.loads(kept.read_text())
-    jumok = [sys.executable, "-m", "jumok"]
-    pairs, dev, test = (str(o.data / f"{language}_{part}.tsv") for part in ("train", "dev", "test"))
-    options = ["--target-tokenizer", "space", "--minutes", str(o.minutes), "--seed", str(seed), "--overwrite"]
-    start = time.perf_counter()
-    subprocess.run([*jumok, "train", pairs, "--dev", dev, "--out", str(model), *options], check=True)
-    row: dict[str, object] = {"language": language, "seed": seed, "seconds": round(time.perf_counter() - start, 1)}
-    history = json.loads((model / "history.json").read_text())
-    row |= {"steps": history[-1]["step"], "dev_wer": round(100 - max(e["accuracy"] for e in history), 2)}
-    for name, beam in (("greedy", 1), ("beam5", 5)):
-        options = ["--beam", str(beam), "--metrics", "accuracy", "token-error-rate", "--json"]
-        found = subprocess.run([*jumok, "evaluate", str(model), test, *options], check=True, capture_output=True, text=True)
-        metrics = json.loads(found.stdout)["metrics"]
-        row[f"{name}_wer"] = round(metrics["accuracy"]["detail"]["wer"], 2)
-        row[f"{name}_per"] = round(metrics["token-error-rate"]["value"], 2)
+    pairs, dev, test = (o.data / f"{language}_{part}.tsv" for part in ("train", "dev", "test"))
+    row: dict[str, object] = {"language": language, "seed": seed}
+    row |= trained(pairs, dev, model, [*OPTIONS, "--minutes", str(o.minutes), "--seed", str(seed)])
+    row |= words(model, test)
     kept.write_text(json.dumps(row))
     print(row, file=sys.stderr, flush=True)
     return row
+
+
+def words(model: Path, test: Path) -> dict[str, float]:
+    """Percent of dev words wrong, and of test words and their phones, greedy and with beam 5."""
+    found = {"dev_wer": round(100 - max(e["accuracy"] for e in history(model)), 2)}
+    for name, beam in (("greedy", "1"), ("beam5", "5")):
+        metrics = evaluated(model, test, "--beam", beam, "--metrics", "accuracy", "token-error-rate")
+        found[f"{name}_wer"] = round(metrics["accuracy"]["detail"]["wer"], 2)
+        found[f"{name}_per"] = round(metrics["token-error-rate"]["value"], 2)
+    return found
 
 
 if __name__ == "__main__":

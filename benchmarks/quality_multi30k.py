@@ -7,12 +7,10 @@ One BPE recipe for all; dev picks the model; test_2016_flickr is measured once, 
 
 import argparse
 import json
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from measure import emit
+from measure import emit, evaluated, history, trained
 
 
 def main() -> None:
@@ -34,23 +32,15 @@ def one(o: argparse.Namespace, attention: str) -> dict[str, object]:
     kept = model.with_suffix(".json")
     if kept.exists():
         return json.loads(kept.read_text())
-    jumok = [sys.executable, "-m", "jumok"]
-    options = ["--source-tokenizer", "bpe", "--target-tokenizer", "bpe", "--attention", attention, "--minutes", str(o.minutes)]
-    files = [str(o.data / "train.en-de.tsv.gz"), "--dev", str(o.data / "val.en-de.tsv"), "--out", str(model)]
-    start = time.perf_counter()
-    subprocess.run([*jumok, "train", *files, *options, "--seed", str(o.seed), "--overwrite", *o.more.split()], check=True)
-    row: dict[str, object] = {"attention": attention, "seconds": round(time.perf_counter() - start, 1)}
-    history = json.loads((model / "history.json").read_text())
-    row |= {
-        "steps": history[-1]["step"],
-        "dev_bleu": round(max(e["bleu"] for e in history), 2),
-        "dev_loss": round(history[-1]["loss"], 3),
-    }
-    for name, beam in (("greedy", 1), ("beam5", 5)):
-        options = ["--beam", str(beam), "--metrics", "bleu", "--tokenize", "none", "--json"]
-        test = str(o.data / "test_2016_flickr.en-de.tsv")
-        found = subprocess.run([*jumok, "evaluate", str(model), test, *options], check=True, capture_output=True, text=True)
-        metric = json.loads(found.stdout)["metrics"]["bleu"]
+    options = ["--source-tokenizer", "bpe", "--target-tokenizer", "bpe", "--attention", attention, *o.more.split()]
+    row: dict[str, object] = {"attention": attention}
+    files = o.data / "train.en-de.tsv.gz", o.data / "val.en-de.tsv"
+    row |= trained(*files, model, [*options, "--minutes", str(o.minutes), "--seed", str(o.seed)])
+    seen = history(model)
+    row |= {"dev_bleu": round(max(e["bleu"] for e in seen), 2), "dev_loss": round(seen[-1]["loss"], 3)}
+    for name, beam in (("greedy", "1"), ("beam5", "5")):
+        test = o.data / "test_2016_flickr.en-de.tsv"
+        metric = evaluated(model, test, "--beam", beam, "--metrics", "bleu", "--tokenize", "none")["bleu"]
         row |= {f"{name}_bleu": round(metric["value"], 2), "signature": metric["signature"]}
     kept.write_text(json.dumps(row))
     print(row, file=sys.stderr, flush=True)
