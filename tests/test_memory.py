@@ -24,28 +24,34 @@ class Library:
 
 @pytest.fixture
 def settled(monkeypatch):
-    def settle(platform="linux", library=None, **environment):
-        for name in [n for n in os.environ if n.startswith("MALLOC_") or n == "GLIBC_TUNABLES" or n in memory.KERNELS]:
+    def settle(platform="linux", library=None, parameters=0, **environment):
+        for name in [*os.environ]:
+            if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" or name in memory.KERNELS:
+                monkeypatch.delenv(name)
+        for name in memory.KERNELS:  # so that what is set in a test is taken back after it
+            monkeypatch.setenv(name, "")
             monkeypatch.delenv(name)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         library = library or Library()
         monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
         monkeypatch.setattr(sys, "platform", platform)
-        memory.settle()
-        return getattr(library, "asked", {}), {name: os.environ[name] for name in memory.KERNELS}
+        memory.keep_freed()
+        memory.keep_kernels(parameters)
+        return getattr(library, "asked", {}), [os.environ.get(name) for name in memory.KERNELS]
 
     return settle
 
 
-def test_free_memory_is_kept_and_few_kernels_are(settled):
-    assert settled() == (memory.KEPT, memory.KERNELS)
+@pytest.mark.parametrize(("parameters", "kernels"), [(3_200_000, [None, None]), (8_900_000, [memory.FEW, memory.FEW])])
+def test_free_memory_is_kept_and_of_kernels_what_a_model_can_afford(settled, parameters, kernels):
+    assert settled(parameters=parameters) == (memory.KEPT, kernels)
 
 
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_what_a_user_has_set_stays(settled, name):
-    kept, kernels = settled(**{name: "1", "LRU_CACHE_CAPACITY": "7"})
-    assert kept == {} and kernels == memory.KERNELS | {"LRU_CACHE_CAPACITY": "7"}
+    environment = {name: "1", "LRU_CACHE_CAPACITY": "7"}
+    assert settled(parameters=memory.LARGE, **environment) == ({}, [memory.FEW, "7"])
 
 
 def test_other_systems_are_left_alone(settled):

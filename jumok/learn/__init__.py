@@ -5,7 +5,7 @@ from __future__ import annotations
 from jumok.errors import MissingExtra
 from jumok.learn import memory
 
-memory.settle()
+memory.keep_freed()
 
 try:
     import torch  # noqa: F401
