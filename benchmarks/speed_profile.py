@@ -18,7 +18,7 @@ from measure import alternate, emit, ratio
 from speed_train import SIZES
 
 from jumok.config import LearnConfig, ModelConfig
-from jumok.learn import memory, verdict
+from jumok.learn import verdict
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
@@ -71,7 +71,6 @@ def main() -> None:
         display = Display(quiet=True)
         display.start(o.steps)
         made = Seq2Seq(model, V, V, dropout=0.1).to(o.device).train()
-        memory.keep_kernels(sum(p.numel() for p in made.parameters()))  # as `jumok train` does
         return Loop(made, batches, NoDevelopment(), learn, machine, display, nothing, nothing, nothing, str)  # type: ignore[arg-type]
 
     def watched() -> None:

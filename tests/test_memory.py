@@ -24,7 +24,7 @@ class Library:
 
 @pytest.fixture
 def settled(monkeypatch):
-    def settle(platform="linux", library=None, parameters=0, **environment):
+    def settle(platform="linux", library=None, **environment):
         for name in [*os.environ]:
             if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" or name in memory.KERNELS:
                 monkeypatch.delenv(name)
@@ -36,22 +36,20 @@ def settled(monkeypatch):
         library = library or Library()
         monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
         monkeypatch.setattr(sys, "platform", platform)
-        memory.keep_freed()
-        memory.keep_kernels(parameters)
-        return getattr(library, "asked", {}), [os.environ.get(name) for name in memory.KERNELS]
+        memory.settle()
+        return getattr(library, "asked", {}), {name: os.environ[name] for name in memory.KERNELS}
 
     return settle
 
 
-@pytest.mark.parametrize(("parameters", "kernels"), [(3_200_000, [None, None]), (8_900_000, [memory.FEW, memory.FEW])])
-def test_free_memory_is_kept_and_of_kernels_what_a_model_can_afford(settled, parameters, kernels):
-    assert settled(parameters=parameters) == (memory.KEPT, kernels)
+def test_freed_memory_is_kept_and_few_kernels_are(settled):
+    assert settled() == (memory.KEPT, memory.KERNELS)
 
 
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_what_a_user_has_set_stays(settled, name):
     environment = {name: "1", "LRU_CACHE_CAPACITY": "7"}
-    assert settled(parameters=memory.LARGE, **environment) == ({}, [memory.FEW, "7"])
+    assert settled(**environment) == ({}, memory.KERNELS | {"LRU_CACHE_CAPACITY": "7"})
 
 
 def test_other_systems_are_left_alone(settled):

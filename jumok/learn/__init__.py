@@ -5,7 +5,7 @@ from __future__ import annotations
 from jumok.errors import MissingExtra
 from jumok.learn import memory
 
-memory.keep_freed()
+memory.settle()
 
 try:
     import torch  # noqa: F401

@@ -18,7 +18,7 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
-from jumok.learn import memory, recipe, verdict
+from jumok.learn import recipe, verdict
 from jumok.learn.beginning import begin, begun, finished
 from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
@@ -181,7 +181,6 @@ class _Training:
         )
         development = Development(data.dev, codec, self.limit, learn.metric or "accuracy", self.team)
         count = sum(p.numel() for p in model.parameters())
-        memory.keep_kernels(count)
         self.display.note(
             f"{len(sources):,} training pairs, {len(data.dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
             f"{run.model.size}, attention {run.model.attention}, {count / 1e6:.1f} M parameters"
