@@ -130,9 +130,8 @@ class Loop:
             return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
     def _descend(self, rate: float) -> None:
-        """Clipping and Adam, whose kernel divides by what the gradient's norm is too large by: one way through memory less."""
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None], foreach=True)
-        self.optimizer.grad_scale = (norm / self.learn.clip).clamp(min=1)  # type: ignore[attr-defined]
+        """Clipping and Adam."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learn.clip, foreach=True)
         self.optimizer.param_groups[0]["lr"] = rate
         self.guard.step(self.optimizer, norm)
 
