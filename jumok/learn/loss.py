@@ -50,7 +50,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 probability[real:] = 0
                 if smoothing:
                     probability[:real, :V] -= smoothing / V
-                probability[:real].scatter_add_(1, gold, gold.new_full(gold.shape, 1, dtype=exact).mul_(smoothing - 1))
+                probability[:real].scatter_add_(1, gold, probability.new_full(gold.shape, smoothing - 1))
                 d_bias += probability.sum(0)
                 if gradient.dtype != exact:
                     gradient[rows] = probability
