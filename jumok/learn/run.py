@@ -7,7 +7,6 @@ import dataclasses
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
+from jumok.learn.start import Trained
 from jumok.learn.store import Store, stored_codec
 from jumok.text import Batch, Batches, Rows
 from jumok.text.batches import CHUNK
@@ -39,78 +39,30 @@ CALIBRATION_SHARE = 0.03  # of the time of --minutes: a machine that others shar
 RESERVE = 0.96  # of the time of --minutes is planned; the rest is for what cannot be foreseen
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training left behind: the model folder, its history, and how it ended.
-
-    Attributes:
-        folder: where the best model is.
-        config: the run's configuration with nothing left open, as written beside the model.
-        history: one dict an evaluation.
-        best: best value of the dev metric (`config.learn.metric`); best_step: when it was reached.
-        interrupted: 0, or the number of the signal that ended training early.
-    """
-
-    folder: Path
-    config: TrainConfig
-    history: list[dict[str, Any]]
-    best: float | None
-    best_step: int
-    interrupted: int = 0
-
-
-def train(
-    pairs: str | Path = "",
-    dev: str | Path = "",
-    out: str | Path = "",
+def run(
+    asked: TrainConfig,
+    start: float,
     *,
-    config: TrainConfig | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    quiet: bool = False,
-    profile: bool = False,
-    tensorboard: str | Path = "",
-    observe: Callable[[int, Seq2Seq], None] | None = None,
-    **options: Any,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    profile: bool,
+    tensorboard: str | Path,
+    observe: Callable[[int, Seq2Seq], None] | None,
 ) -> Trained:
-    """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
-
-    Args:
-        pairs, dev, out: files and folder, as in `TrainConfig`.
-        config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
-        resume: go on from the checkpoint in `out`, with the configuration written there; where there is none yet, begin; where
-            training is finished, do nothing. So the same call can be repeated until the run is done.
-        overwrite: replace a model folder that is already at `out`.
-        quiet: show nothing.
-        profile: say in the end where the time went, and write it to `profile.json` in `out`.
-        tensorboard: folder for curves that TensorBoard shows; none if empty.
-        observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
-            it must leave the model as it is. Of many processes, only the lead's.
-        options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
-
-    Raises:
-        JumokError: anything a user can mend; its message says how.
-    """
-    start = time.perf_counter()
-    if config is not None:
-        known = to_dict(config)
-        flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
-        options = flat | options
-    files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
-    run = build(TrainConfig, options | files, "jumok.train")
-    if not run.out:
-        raise ConfigError("out is missing; name the model folder to write")
-    with joined(run.learn) as team:
+    """`jumok.train`, when its options are a configuration; `start` is the moment it began, by `time.perf_counter`."""
+    with joined(asked.learn) as team:
         display = Display(quiet or not team.lead, Board(tensorboard) if str(tensorboard) and team.lead else None)
         # the lead's options hold for all; where the data is, each may say itself
-        run = dataclasses.replace(build(TrainConfig, team.agree(to_dict(run)), "jumok.train"), pairs=run.pairs, dev=run.dev)
-        resume = team.agree(resume or (team.lead and team.restarted and begun(run, display.note)))
+        agreed = build(TrainConfig, team.agree(to_dict(asked)), "jumok.train")
+        asked = dataclasses.replace(agreed, pairs=asked.pairs, dev=asked.dev)
+        resume = team.agree(resume or (team.lead and team.restarted and begun(asked, display.note)))
         if resume and not overwrite:
-            over = finished(Path(run.out)) if team.lead else None
+            over = finished(Path(asked.out)) if team.lead else None
             if done := team.agree(over and [to_dict(over[0]), over[1]]):
-                display.note(f"{run.out}: training is finished, there is nothing to resume; --overwrite trains anew")
-                return _trained(Path(run.out), build(TrainConfig, done[0], run.out), done[1])
-        return _Training(run, display, start, resume, overwrite, profile, observe, team).run()
+                display.note(f"{asked.out}: training is finished, there is nothing to resume; --overwrite trains anew")
+                return _trained(Path(asked.out), build(TrainConfig, done[0], asked.out), done[1])
+        return _Training(asked, display, start, resume, overwrite, profile, observe, team).run()
 
 
 def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
@@ -389,6 +341,3 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Trained", "train"]
