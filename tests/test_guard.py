@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,31 @@ def test_a_skipped_step_changes_nothing_at_all(bad: float, warm: int) -> None:
     assert guard.bad.item() == 0 and guard.only_good(torch.tensor(2.5)).item() == 2.5
     for mine, theirs in zip(everything(w, o), everything(twin, plain), strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.01, 1.0, 30.0])
+def test_adam_divides_by_what_the_norm_is_too_large_by(size: float, dtype: torch.dtype) -> None:
+    """Gradients below and above the clip's norm, two tensors together: as clipped by torch, then given to a plain Adam."""
+    pairs = [[torch.arange(n, dtype=dtype, requires_grad=True) for _ in range(2)] for n in (40, 7)]
+    mine, theirs = zip(*pairs, strict=True)
+    plain = torch.optim.AdamW(theirs, lr=0.1)
+    learn = LearnConfig(clip=0.5)
+    loop = SimpleNamespace(
+        parameters=list(mine),
+        learn=learn,
+        optimizer=torch.optim.AdamW(mine, lr=0.0, fused=True),
+        guard=Guard(learn, lambda b: "", lambda t: None),
+    )
+    g = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        for a, b in pairs:
+            a.grad = size * torch.randn(a.shape, generator=g, dtype=dtype)
+            b.grad = a.grad.clone()
+        loops.Loop._descend(loop, 0.1)  # type: ignore[arg-type]
+        torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        plain.step()
+        torch.testing.assert_close(mine, theirs)
 
 
 def seen(guard: Guard, flags: list[int], first: int = 1) -> None:

@@ -243,19 +243,41 @@ def test_dev_equal_to_train_and_too_little_data(data, tmp_path):
 
 
 def test_recipe_by_size_of_data():
-    chosen = recipe.resolve(TrainConfig(), 40, 50)
+    chosen = recipe.resolve(TrainConfig(), 40, 50, 3_600)
     assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
     assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
     assert [recipe.default_dropout(epochs) for epochs in (0.5, 4, 9.9, 10, 30, 1000)] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
-    chosen = recipe.resolve(bpe, 7_700, 7_700)
+    chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
     assert chosen.model.readout_size == chosen.model.embedding == 256
     assert recipe.steps(chosen, 29_000, 454) == 4540
     with pytest.raises(ConfigError, match="tied embeddings need them equal"):
-        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 9, 9)
+        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 9, 9, 100)
     with pytest.raises(ConfigError, match="vocabularies are separate"):
-        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 9, 9)
+        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 9, 9, 100)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "length", "size"),
+    [
+        (50_000, {"minutes": 10}, "medium"),
+        (49_999, {"minutes": 10}, "small"),
+        (50_000, {"minutes": 9.9}, "small"),
+        (100_000, {"epochs": 15}, "medium"),
+        (100_000, {"epochs": 14.9}, "small"),
+        (100_000, {"steps": 23_438}, "medium"),
+        (100_000, {"steps": 23_437}, "small"),
+        (100_000, {"steps": 23_437, "batch_size": 65}, "medium"),
+        (150_000, {}, "medium"),  # 10 epochs
+        (149_999, {}, "small"),
+    ],
+)
+def test_letters_get_a_larger_model_where_there_is_data_and_time(pairs, length, size):
+    chosen = recipe.resolve(build(TrainConfig, length, "test"), 40, 50, pairs)
+    assert (chosen.model.size, chosen.model.hidden) == ((size, 512) if size == "medium" else (size, 256))
+    assert chosen.learn.learning_rate == {"small": 3e-3, "medium": 2e-3}[size]
+    assert recipe.resolve(build(TrainConfig, length, "test"), 40, 5_000, pairs).learn.learning_rate == 4e-3
 
 
 def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
@@ -308,6 +330,25 @@ def test_average_by_hand():
     with average.in_place():
         assert model.weight.item() == pytest.approx(0.5) and not model.training
     assert model.weight.item() == 1.0 and model.training
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.99, 0.998])
+def test_an_average_that_looks_at_every_eighth_step_is_near_one_that_looks_at_each(rate):
+    """Over weights that wander: the distance between the two is small beside that between average and weights."""
+    model = torch.nn.Linear(50, 1, bias=False)
+    average, exact, g = Average(model, rate), model.weight.detach().clone(), torch.Generator().manual_seed(0)
+    looks, apart, lag = 0, [], []
+    for step in range(3000):
+        with torch.no_grad():
+            model.weight += torch.randn(1, 50, generator=g)
+        exact = exact.lerp(model.weight.detach(), 1 - min(rate, (1 + step) / (10 + step)))
+        before = average.weights[0].clone()
+        average.update(step)
+        looks += not torch.equal(before, average.weights[0])
+        apart.append((average.weights[0] - exact).norm())
+        lag.append((model.weight.detach() - exact).norm())
+    assert looks == (3000 if rate == 0.5 else 890 + 263)  # 896, 904, … 2992
+    assert sum(apart) < (1e-3 if rate == 0.5 else 0.35 if rate == 0.99 else 0.2) * sum(lag)
 
 
 def test_machine_takes_the_fastest_that_works():

@@ -9,25 +9,41 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from jumok.config import ModelConfig, SizeName, TrainConfig
+from jumok.config import LearnConfig, ModelConfig, SizeName, TrainConfig
 from jumok.errors import ConfigError
 from jumok.text import is_joint
 
-# size -> embedding, hidden (= the encoder's two directions together), readout, learning rate
-SIZES: dict[str, tuple[int, int, int, float]] = {
-    "small": (128, 256, 256, 3e-3),
-    "medium": (256, 512, 512, 4e-3),
-    "large": (512, 1024, 1024, 1e-3),
+# size -> embedding, hidden (= the encoder's two directions together), readout
+SIZES: dict[str, tuple[int, int, int]] = {
+    "small": (128, 256, 256),
+    "medium": (256, 512, 512),
+    "large": (512, 1024, 1024),
 }
+# size -> learning rate for letters, for words
+RATES: dict[str, tuple[float, float]] = {"small": (3e-3, 3e-3), "medium": (2e-3, 4e-3), "large": (1e-3, 1e-3)}
 SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
 BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
+# of letters, a medium model pays with so many pairs, and time to learn from them: in minutes, or in pairs shown
+MANY_PAIRS = 50_000
+LONG_MINUTES, LONG_SHOWN = 10, 1_500_000
 
 
-def default_size(source_size: int, target_size: int) -> SizeName:
-    """small where both vocabularies are letters or phones, medium where they are words or subwords."""
-    return "small" if max(source_size, target_size) < SMALL_VOCABULARY else "medium"
+def letters(source_size: int, target_size: int) -> bool:
+    """Whether both vocabularies are so small that they must be letters, phones or syllables."""
+    return max(source_size, target_size) < SMALL_VOCABULARY
+
+
+def default_size(fine: bool, pairs: int, learn: LearnConfig) -> SizeName:
+    """medium for words and subwords, and for letters (`fine`) with many pairs and a long training; else small."""
+    if learn.minutes is not None:
+        long = learn.minutes >= LONG_MINUTES
+    elif learn.steps is not None:
+        long = learn.steps * (learn.batch_size or BATCH_SIZE) >= LONG_SHOWN
+    else:
+        long = (learn.epochs or _default_epochs(pairs)) * pairs >= LONG_SHOWN
+    return "small" if fine and not (long and pairs >= MANY_PAIRS) else "medium"
 
 
 def default_dropout(epochs: float) -> float:
@@ -40,16 +56,18 @@ def default_dropout(epochs: float) -> float:
     return next(rate for most, rate in ((4, 0.0), (10, 0.1), (30, 0.2), (math.inf, 0.3)) if epochs < most)
 
 
-def resolve(run: TrainConfig, source_size: int, target_size: int) -> TrainConfig:
+def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int) -> TrainConfig:
     """The run with nothing left open but its length, which `steps` settles, and the dropout, which follows from that.
 
     Args:
         source_size, target_size: entries of the vocabularies.
+        pairs: how many are trained on.
     """
     text, model, learn = run.text, run.model, run.learn
     joint = is_joint(text)
-    size = model.size or default_size(source_size, target_size)
-    embedding, hidden, readout_size, rate = SIZES[size]
+    fine = letters(source_size, target_size)
+    size = model.size or default_size(fine, pairs, learn)
+    embedding, hidden, readout_size = SIZES[size]
     tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")
     embedding = model.embedding or embedding
     hidden = model.hidden or hidden
@@ -68,7 +86,7 @@ def resolve(run: TrainConfig, source_size: int, target_size: int) -> TrainConfig
     learn = dataclasses.replace(
         learn,
         batch_size=learn.batch_size or BATCH_SIZE,
-        learning_rate=learn.learning_rate or rate,
+        learning_rate=learn.learning_rate or RATES[size][0 if fine else 1],
         metric=learn.metric or ("accuracy" if fine_grained else "bleu"),
     )
     return dataclasses.replace(run, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
@@ -99,5 +117,8 @@ def steps(run: TrainConfig, pairs: int, batches: int) -> int:
     """Updates of the whole run by --steps or --epochs, or by default: as many epochs as show 250,000 pairs, at least 10."""
     if run.learn.steps is not None:
         return run.learn.steps
-    epochs = run.learn.epochs or max(LEAST_EPOCHS, math.ceil(PAIRS_SHOWN / pairs))
-    return max(1, round(epochs * batches))
+    return max(1, round((run.learn.epochs or _default_epochs(pairs)) * batches))
+
+
+def _default_epochs(pairs: int) -> int:
+    return max(LEAST_EPOCHS, math.ceil(PAIRS_SHOWN / pairs))

@@ -114,7 +114,8 @@ class _Training:
 
     def _loop(self, data: Data) -> Loop:
         sources, targets, codec = data.sources, data.targets, data.codec
-        run = self.run_config = recipe.resolve(self.run_config, len(codec.source.vocabulary), len(codec.target.vocabulary))
+        vocabularies = len(codec.source.vocabulary), len(codec.target.vocabulary)
+        run = self.run_config = recipe.resolve(self.run_config, *vocabularies, len(sources))
         learn = run.learn
         recipe.check_lengths(run.model, int(sources.lengths.max()))
         torch.manual_seed(learn.seed)

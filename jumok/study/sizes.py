@@ -14,12 +14,13 @@ from jumok.text import build_codec, read_pairs
 
 
 @functools.lru_cache(maxsize=2)
-def _facts(path: Path, text: TextConfig) -> tuple[int, int, int]:
+def _facts(path: Path, text: TextConfig) -> tuple[int, int, int, int]:
+    """Entries of the two vocabularies, tokens of the longest source, number of pairs."""
     pairs = read_pairs(str(path), text, warn=lambda _: None)
     codec = build_codec(pairs, text)
     sources, _ = codec.encode_pairs(pairs)
     kept = [len(s) for s in sources if len(s) <= text.max_tokens + 1]
-    return len(codec.source.vocabulary), len(codec.target.vocabulary), max(kept, default=1)
+    return len(codec.source.vocabulary), len(codec.target.vocabulary), max(kept, default=1), len(pairs)
 
 
 def longest_source(setting: Setting) -> int:
@@ -32,14 +33,14 @@ def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
     from jumok.learn.recipe import resolve
 
     run = _config({**setting.options, **options})
-    source, target, _ = _facts(setting.folder / "data" / "train.jsonl", run.text)
-    return resolve(run, source, target).model
+    source, target, _, pairs = _facts(setting.folder / "data" / "train.jsonl", run.text)
+    return resolve(run, source, target, pairs).model
 
 
 def parameters(setting: Setting, model: ModelConfig) -> int:
     """Numbers in all arrays of a model."""
     text = _config(setting.options).text
-    source, target, _ = _facts(setting.folder / "data" / "train.jsonl", text)
+    source, target, *_ = _facts(setting.folder / "data" / "train.jsonl", text)
     found = shapes(model, source, target)
     return sum(_product(shape) for shape in found.values())
 
