@@ -1,6 +1,7 @@
 """The settings of memory: made once, before torch computes, and never against what a user has set."""
 
 import ctypes
+import gzip
 import json
 import os
 import platform
@@ -9,10 +10,12 @@ import sys
 
 import pytest
 
-from jumok.config import TextConfig
+from jumok.config import TrainConfig, build
 from jumok.learn import memory, start
 
-LETTERS, SUBWORDS = TextConfig(target_tokenizer="space"), TextConfig(target_tokenizer="bpe")
+
+def cut(source="char", target="char", pairs=""):
+    return build(TrainConfig, {"source_tokenizer": source, "target_tokenizer": target, "pairs": pairs}, "test")
 
 
 class Library:
@@ -28,7 +31,7 @@ class Library:
 
 @pytest.fixture
 def settled(monkeypatch):
-    def settle(platform="linux", library=None, text=SUBWORDS, **environment):
+    def settle(platform="linux", library=None, run=None, **environment):
         for name in [*os.environ]:
             if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" or name in memory.FEW_KERNELS:
                 monkeypatch.delenv(name)
@@ -40,7 +43,7 @@ def settled(monkeypatch):
         library = library or Library()
         monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
         monkeypatch.setattr(sys, "platform", platform)
-        memory.settle(text)
+        memory.settle(run or cut(target="bpe"))
         return getattr(library, "asked", {}), {name: os.environ[name] for name in memory.FEW_KERNELS if name in os.environ}
 
     return settle
@@ -56,14 +59,43 @@ def test_freed_memory_is_kept_and_few_kernels_are(settled):
         ("char", "char", False),
         ("space", "char", False),
         ("char", "space", False),
+        ("space", "space", True),  # these could not be looked at
         ("char", "word", True),
         ("bpe", "space", True),
         ("word", "bpe", True),
     ],
 )
-def test_letters_keep_all_kernels(settled, source, target, few):
-    _, kernels = settled(text=TextConfig(source_tokenizer=source, target_tokenizer=target))
-    assert kernels == (memory.FEW_KERNELS if few else {})
+@pytest.mark.parametrize("pairs", ["", "-", "/nowhere", "/dev/null"])
+def test_letters_keep_all_kernels(settled, source, target, few, pairs):
+    assert settled(run=cut(source, target, pairs))[1] == (memory.FEW_KERNELS if few else {})
+
+
+@pytest.mark.parametrize("many", ["source", "target", ""])
+@pytest.mark.parametrize("file", ["pairs.tsv", "pairs.jsonl.gz"])
+def test_what_stands_between_blanks_is_looked_at(settled, tmp_path, many, file):
+    """2,000 different parts on one side are words; that there are as many letters in strings does not matter."""
+    rows = [
+        (f"{a} {i % 2000}" if many == "source" else a, f"{i % 2000} b" if many == "target" else "b")
+        for i, a in enumerate("xy" * 1500)
+    ]
+    path = tmp_path / file
+    if file.endswith("gz"):
+        lines = [json.dumps({"source": s, "target": t}) + "\n" for s, t in rows]
+        path.write_bytes(gzip.compress("".join(["\n", "{\n", *lines]).encode()))
+    else:
+        path.write_text("".join(["alone\n", *(f"{s}\t{t}\n" for s, t in rows)]))
+    assert settled(run=cut("space", "space", str(path)))[1] == (memory.FEW_KERNELS if many else {})
+    assert settled(run=cut("char", "space", str(path)))[1] == (memory.FEW_KERNELS if many == "target" else {})
+    assert settled(run=cut("space", "char", str(path)))[1] == (memory.FEW_KERNELS if many == "source" else {})
+
+
+def test_only_the_first_pairs_are_looked_at(settled, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "LOOKED_AT", 1999)
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a\t{i}\n" for i in range(3000)))
+    assert settled(run=cut("char", "space", str(path)))[1] == {}
+    monkeypatch.setattr(memory, "LOOKED_AT", 2000)
+    assert settled(run=cut("char", "space", str(path)))[1] == memory.FEW_KERNELS
 
 
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
@@ -82,9 +114,9 @@ def test_a_step_finds_the_memory_of_the_one_before():
     """Arrays of 120 MB in all, freed and wanted again: their pages are mapped once. Without the settings, again."""
     code = """if True:
         import resource
-        from jumok.config import TextConfig
+        from jumok.config import TrainConfig
         from jumok.learn import memory
-        memory.settle(TextConfig())
+        memory.settle(TrainConfig())
         import torch
         def faults():
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -102,14 +134,14 @@ def test_a_step_finds_the_memory_of_the_one_before():
 
 def test_a_resumed_run_goes_by_what_its_folder_says(tmp_path):
     """The command that resumes need not say again how texts are cut; without a readable folder, what it says counts."""
-    asked = start.build(start.TrainConfig, {"out": str(tmp_path), "target_tokenizer": "space"}, "test")
+    asked = build(TrainConfig, {"out": str(tmp_path), "target_tokenizer": "space"}, "test")
     for written in (None, "[]", "{", '{"training": {"text": {"target_tokenizer": "nothing"}}}'):
         if written:
             (tmp_path / "config.json").write_text(written)
-        assert start._text(asked, resume=True) == LETTERS
-    (tmp_path / "config.json").write_text(json.dumps({"training": {"text": {"target_tokenizer": "bpe"}}}))
-    assert start._text(asked, resume=True) == SUBWORDS
-    assert start._text(asked, resume=False) == LETTERS
+        assert start._whole(asked, resume=True) == asked
+    (tmp_path / "config.json").write_text(json.dumps({"training": {"pairs": "p", "text": {"target_tokenizer": "bpe"}}}))
+    assert start._whole(asked, resume=True) == cut(target="bpe", pairs="p")
+    assert start._whole(asked, resume=False) == asked
 
 
 def test_training_makes_the_settings_before_torch_is_imported(tmp_path):

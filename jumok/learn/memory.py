@@ -16,10 +16,15 @@ calls `jumok.train` has all kernels kept. Whoever has set the same in the enviro
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
 
-from jumok.config import TextConfig
+from jumok.config import TrainConfig
+from jumok.errors import JumokError
+from jumok.learn.recipe import letters
+from jumok.text import read_every_pair
+from jumok.text.pairs import files_of
 
 FEW_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16", "LRU_CACHE_CAPACITY": "16"}
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -29,9 +34,12 @@ KEPT = {
 }  # bytes: arrays up to the first, and of free ones together the second
 
 
-def settle(text: TextConfig) -> None:
-    """Makes the settings, for tokens such as these; where there is no glibc, or it does not want to, nothing happens."""
-    if not {text.source_tokenizer, text.target_tokenizer} <= {"char", "space"}:
+LOOKED_AT = 5_000  # pairs, of the first ones
+
+
+def settle(run: TrainConfig) -> None:
+    """Makes the settings for such a run; where there is no glibc, or it does not want to, nothing happens to memory."""
+    if not _letters(run):
         for name, count in FEW_KERNELS.items():
             os.environ.setdefault(name, count)
     if sys.platform != "linux" or any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
@@ -40,3 +48,23 @@ def settle(text: TextConfig) -> None:
     if mallopt is not None:
         for option, size in KEPT.items():
             mallopt(option, size)
+
+
+def _letters(run: TrainConfig) -> bool:
+    """Whether tokens are letters or phones; what stands between blanks may be words, too, and is looked at."""
+    sides = run.text.source_tokenizer, run.text.target_tokenizer
+    if not {*sides} <= {"char", "space"}:
+        return False
+    if "space" not in sides:
+        return True
+    if not all(os.path.isfile(file) for file in files_of(run.pairs)):  # a pipe can be read once only
+        return "char" in sides  # letters and phones go together, words and words
+    found: tuple[set[str], set[str]] = set(), set()
+    try:
+        for pair in itertools.islice(read_every_pair(run.pairs, run.text, warn=lambda _: None), LOOKED_AT):
+            if pair is not None:
+                found[0].update(pair.source.split() if sides[0] == "space" else ())
+                found[1].update(pair.target.split() if sides[1] == "space" else ())
+    except JumokError:
+        pass  # whoever reads it in earnest will say what is wrong
+    return letters(len(found[0]), len(found[1]))

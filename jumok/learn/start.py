@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jumok.config import TextConfig, TrainConfig, build, to_dict
+from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra
 from jumok.learn import memory
 from jumok.runtime.folder import CONFIG
@@ -79,7 +79,7 @@ def train(
     asked = build(TrainConfig, options | files, "jumok.train")
     if not asked.out:
         raise ConfigError("out is missing; name the model folder to write")
-    memory.settle(_text(asked, resume and not overwrite))
+    memory.settle(_whole(asked, resume and not overwrite))
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as e:
@@ -98,10 +98,10 @@ def train(
     )
 
 
-def _text(asked: TrainConfig, resume: bool) -> TextConfig:
-    """How the run cuts its texts; a resumed run goes by what is written in its folder, if a model is there already."""
+def _whole(asked: TrainConfig, resume: bool) -> TrainConfig:
+    """The run; one that is resumed has its options from its folder, if a model is there already."""
     try:
         written = json.loads((Path(asked.out) / CONFIG).read_text(encoding="utf-8")) if resume else None
-        return build(TextConfig, written["training"]["text"], asked.out) if written else asked.text
+        return build(TrainConfig, written["training"], asked.out) if written else asked
     except (OSError, ValueError, KeyError, TypeError, JumokError):
-        return asked.text  # whatever is wrong there is said where the checkpoint is read
+        return asked  # whatever is wrong there is said where the checkpoint is read
