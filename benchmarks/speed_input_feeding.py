@@ -15,13 +15,15 @@ import torch
 from batches import random_batch
 from measure import alternate, emit, ratio
 
-from jumok.config import ModelConfig
+from jumok.config import ModelConfig, TrainConfig
+from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 
 
 def main() -> None:
+    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0)

@@ -17,8 +17,8 @@ import torch
 from measure import alternate, emit, ratio
 from speed_train import SIZES
 
-from jumok.config import LearnConfig, ModelConfig
-from jumok.learn import verdict
+from jumok.config import LearnConfig, ModelConfig, TrainConfig
+from jumok.learn import memory, verdict
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
@@ -42,6 +42,7 @@ class NoDevelopment:
 
 
 def main() -> None:
+    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", choices=SIZES, default="multi30k")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])

@@ -13,7 +13,8 @@ from batches import random_batch
 from measure import alternate, emit, ratio
 from speed_input_feeding import training_step
 
-from jumok.config import ModelConfig
+from jumok.config import ModelConfig, TrainConfig
+from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
 
@@ -22,6 +23,7 @@ ATTENTIONS = ("dot", "none", "general", "concat", "location")
 
 
 def main() -> None:
+    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--threads", type=int, default=0)

@@ -17,7 +17,8 @@ from batches import random_batch
 from measure import alternate, emit, ratio
 from torch import Tensor, nn
 
-from jumok.config import ModelConfig
+from jumok.config import ModelConfig, TrainConfig
+from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.floor import PASSES, multiply_adds, rates, tokens_of
 from jumok.learn.machine import Machine
@@ -34,6 +35,7 @@ STEPS = 5  # a round
 
 
 def main() -> None:
+    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", choices=SIZES, default="multi30k")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])

@@ -7,7 +7,7 @@ time; in pieces (`jumok.learn.loss`) 3,700, and kept as here 400.
 oneDNN and torch's bridge to it each keep up to 1,024 compiled kernels, one for every shape of product they have met; what is not
 kept is compiled again. Strings of letters have few shapes, and steps so short that they would be mostly compiling: all are kept.
 Words and subwords have sizes at which a kernel takes about 1 MB and products take longer than compiling: 16 are kept. At
-Multi30k's sizes that is 300 to 600 MB for about a tenth of the time.
+Multi30k's sizes that is 200 to 600 MB for about a tenth of the time.
 
 Both are settings of the process, and the libraries read them when torch is imported: a program that imports torch before it
 calls `jumok.train` has all kernels kept. Whoever has set the same in the environment is left alone.
@@ -23,7 +23,7 @@ import sys
 from jumok.config import TrainConfig
 from jumok.errors import JumokError
 from jumok.learn.recipe import letters
-from jumok.text import read_every_pair
+from jumok.text import TOKENIZERS, read_every_pair
 from jumok.text.pairs import files_of
 
 FEW_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16", "LRU_CACHE_CAPACITY": "16"}
@@ -32,8 +32,6 @@ KEPT = {
     M_MMAP_THRESHOLD: 1 << 25,
     M_TRIM_THRESHOLD: 1 << 30,
 }  # bytes: arrays up to the first, and of free ones together the second
-
-
 LOOKED_AT = 5_000  # pairs, of the first ones
 
 
@@ -61,10 +59,11 @@ def _letters(run: TrainConfig) -> bool:
         return "char" in sides  # letters and phones go together, words and words
     found: tuple[set[str], set[str]] = set(), set()
     try:
+        cut = TOKENIZERS["space"]("none").tokens
         for pair in itertools.islice(read_every_pair(run.pairs, run.text, warn=lambda _: None), LOOKED_AT):
             if pair is not None:
-                found[0].update(pair.source.split() if sides[0] == "space" else ())
-                found[1].update(pair.target.split() if sides[1] == "space" else ())
+                found[0].update(cut(pair.source) if sides[0] == "space" else ())
+                found[1].update(cut(pair.target) if sides[1] == "space" else ())
     except JumokError:
         pass  # whoever reads it in earnest will say what is wrong
     return letters(len(found[0]), len(found[1]))

@@ -1,6 +1,6 @@
 """The default recipe: every option left at None becomes a number here, by rules a person can read.
 
-What is chosen depends on the data alone (how many pairs, how large the vocabularies), never on the machine; what depends
+What is chosen depends on the data (how many pairs, how large the vocabularies) and the length asked for, never on the machine; what depends
 on the machine is measured in `jumok.learn.machine`.
 """
 
