@@ -123,7 +123,7 @@ class LearnConfig:
     """Batches by target tokens instead of pairs."""
     accumulate: int = 1
     """Parts that a batch is computed in, one after the other: the same step, in less memory."""
-    pool: int = 64
+    pool: int = 512
     """Batches sorted by length together; pools are shuffled anew each epoch."""
     learning_rate: float | None = None
     """Highest rate of Adam (default 3e-3 small, 4e-3 medium, of letters 2e-3, 1e-3 large)."""

@@ -18,9 +18,12 @@ def leaves(dtype=torch.float64, count=N):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 @pytest.mark.parametrize("count", [N, 70])
-@pytest.mark.parametrize("piece", [1, 1 << 20])  # of 70 positions: three pieces, the last one of six; one piece
-def test_equals_torch(smoothing, count, piece, monkeypatch):
+@pytest.mark.parametrize(  # of 70 positions: three pieces, the last one of six; one piece; and so for what is gathered
+    ("piece", "gathered"), [(1, 1 << 20), (1 << 20, 1 << 20), (1, 1), (1, 2 * 32 * 32), (1 << 20, 2 * 32 * 32)]
+)
+def test_equals_torch(smoothing, count, piece, gathered, monkeypatch):
     monkeypatch.setitem(losses.PIECE, "cpu", piece)
+    monkeypatch.setitem(losses.GATHERED, "cpu", gathered)
     readout, weight, bias, target = leaves(count=count)
     loss, nll = linear_cross_entropy(readout, weight, bias, target, smoothing)
     logits = F.linear(readout, weight, bias)
@@ -34,8 +37,10 @@ def test_equals_torch(smoothing, count, piece, monkeypatch):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("filling", [1, 40, 64])  # inside the last piece, across pieces, a piece of nothing else
-def test_filling_counts_for_nothing(smoothing, filling, monkeypatch):
+@pytest.mark.parametrize("gathered", [1, 1 << 20])
+def test_filling_counts_for_nothing(smoothing, filling, gathered, monkeypatch):
     monkeypatch.setitem(losses.PIECE, "cpu", 1)
+    monkeypatch.setitem(losses.GATHERED, "cpu", gathered)
     readout, weight, bias, target = leaves(count=32)
     more = torch.cat([readout, torch.full((filling, R), 3.0)])
     plain, filled = (linear_cross_entropy(r, weight, bias, target, smoothing) for r in (readout, more))

@@ -47,11 +47,10 @@ class Average:
     @torch.no_grad()
     def _swap(self) -> None:
         """By value: a GPU's LSTM wants its weights where they are, side by side in one piece of memory."""
-        if self.rate:
-            weights: list[Tensor] = list(self.model.parameters())
-            before = [p.detach().clone() for p in weights]
-            torch._foreach_copy_(weights, self.weights)
-            torch._foreach_copy_(self.weights, before)
+        for weight, average in zip(self.model.parameters(), self.weights, strict=bool(self.rate)):
+            before = weight.clone()
+            weight.copy_(average)
+            average.copy_(before)
 
     def state(self) -> dict[str, Tensor]:
         """The averages by name, for a checkpoint."""

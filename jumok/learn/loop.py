@@ -301,18 +301,17 @@ def put_random_states(tensors_: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(tensors_["random.cuda"])
 
 
-def snapshot(loop: Loop) -> Callable[[], None]:
-    """Notes weights, optimizer and random state; the function returned puts them back (for rehearsals that must not count)."""
-    weights = [p.detach().clone() for p in loop.parameters]
-    averages = [a.clone() for a in loop.average.weights]
+def rehearsal(loop: Loop) -> Callable[[], None]:
+    """Before the first updates, which must not count, all at a rate of 0, so that weights and their average stay; the function
+    returned has the optimizer and the random numbers forget them.
+
+    The optimizer's memory is kept where it is: freed and taken anew, it would lie scattered over the room that steps need.
+    """
     random = random_states()
 
-    def put_back() -> None:
-        with torch.no_grad():
-            torch._foreach_copy_(loop.parameters, weights)
-            if averages:
-                torch._foreach_copy_(loop.average.weights, averages)
-        loop.optimizer.state.clear()
+    def over() -> None:
+        for state in loop.optimizer.state.values():
+            torch._foreach_zero_(list(state.values()))
         put_random_states(random)
 
-    return put_back
+    return over

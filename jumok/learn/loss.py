@@ -1,7 +1,8 @@
 """Output layer and cross-entropy as one step, whose gradients are formed in the forward pass, so that no logit is kept.
 
 The softmax over the vocabulary is no product, and would move all logits through memory again and again: so logits and
-probabilities are formed a piece at a time, small enough for the caches, and only the gradient of the logits is ever whole.
+probabilities are formed a piece at a time, small enough for the caches. Only the gradient of the logits is gathered, for
+some hundreds of positions, since it goes into products that are the faster the more there are; it is never whole either.
 
 Letters: N positions, R readout, V target vocabulary.
 """
@@ -14,10 +15,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed_train.py)
-PIECE = {
-    "cpu": 1 << 20,
-    "cuda": 1 << 27,
-}  # logits formed at a time: on a CPU 4 MB; on a GPU, where starting a piece costs more, 512
+# logits formed at a time, on a CPU 4 MB, and gathered as gradients, 16 MB in float32; on a GPU starting a piece costs more
+PIECE = {"cpu": 1 << 20, "cuda": 1 << 27}
+GATHERED = {"cpu": 1 << 22, "cuda": 1 << 27}
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -28,35 +28,34 @@ class _LinearCrossEntropy(torch.autograd.Function):
         exact = torch.promote_types(readout.dtype, torch.float32)
         table = F.pad(weight.to(readout.dtype), (0, 0, 0, short)) if short else weight.to(readout.dtype)
         offsets = F.pad(bias.to(exact), (0, short), value=-torch.inf)
-        wanted = any(ctx.needs_input_grad[:3])
-        gradient = readout.new_empty(len(readout), V + short) if wanted else None
-        d_bias, loss, nll = torch.zeros_like(offsets), offsets.new_zeros(()), offsets.new_zeros(())
-        each = max(ALIGN, PIECE[readout.device.type] // (V + short) // ALIGN * ALIGN)
-        for start in range(0, len(readout), each):
-            rows = slice(start, start + each)
-            gold = target[rows, None]
-            real = len(gold)  # the others are filling
-            logits = (readout[rows] @ table.t()).to(exact).add_(offsets)
-            of_gold = logits[:real].gather(1, gold)
-            mean = logits[:real, :V].mean(1, keepdim=True) if smoothing else 0.0
-            top = logits.amax(1, keepdim=True)
-            probability = gradient[rows] if gradient is not None and gradient.dtype == exact else logits
-            torch.softmax(logits.sub_(top), 1, out=probability)
-            total = top - probability.amax(1, keepdim=True).log()  # the likeliest token's is 1 / Σ exp(logit - top)
-            surprise = total[:real] - of_gold
-            nll += surprise.sum()
-            loss += ((1 - smoothing) * surprise + smoothing * (total[:real] - mean)).sum()
-            if gradient is not None:  # of the logits: softmax(logits) - smoothed target
-                probability[real:] = 0
-                if smoothing:
-                    probability[:real, :V] -= smoothing / V
-                probability[:real].scatter_add_(1, gold, probability.new_full(gold.shape, smoothing - 1))
-                d_bias += probability.sum(0)
-                if gradient.dtype != exact:
-                    gradient[rows] = probability
-        if gradient is not None:
-            d_weight = (gradient.t() @ readout)[:V].to(weight.dtype)
-            ctx.gradients = gradient @ table, d_weight, d_bias[:V].to(bias.dtype)
+        each, most = (max(ALIGN, n[readout.device.type] // (V + short) // ALIGN * ALIGN) for n in (PIECE, GATHERED))
+        found: list[Tensor] = []  # gradients of readout, weight (when it is known) and bias
+        if any(ctx.needs_input_grad[:3]):
+            found = [torch.empty_like(readout), weight, torch.zeros_like(offsets)]
+        gathered = readout.new_empty(min(most, len(readout)) if found else 0, V + short)
+        loss, nll = offsets.new_zeros(()), offsets.new_zeros(())
+        for first in range(0, max(1, len(readout)), most):
+            here, gold = readout[first : first + most], target[first : first + most, None]
+            gradient = gathered[: len(here)]  # of the logits
+            for start in range(0, len(here), each):
+                rows = slice(start, start + each)
+                logits = (here[rows] @ table.t()).to(exact).add_(offsets)
+                probability = gradient[rows] if found and gradient.dtype == exact else logits
+                losses = _softmax(logits, gold[rows], V, smoothing, probability)
+                loss, nll = loss + losses[0], nll + losses[1]
+                if found:
+                    found[2].add_(probability.sum(0))
+                    if gradient.dtype != exact:
+                        gradient[rows] = probability
+            if found:
+                torch.mm(gradient, table, out=found[0][first : first + most])
+                if first and gradient.dtype == exact:
+                    found[1].addmm_(gradient.t(), here)
+                else:
+                    product = gradient.t() @ here
+                    found[1] = found[1].add_(product) if first else product.to(weight.dtype)
+        if found:
+            ctx.gradients = found[0], found[1][:V], found[2][:V].to(bias.dtype)
         ctx.mark_non_differentiable(nll)
         return loss, nll
 
@@ -66,6 +65,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
         found, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
         assert found is not None, "gradients are there once"
         return *(part.mul_(grad) for part in found), None, None
+
+
+def _softmax(logits: Tensor, gold: Tensor, V: int, smoothing: float, out: Tensor) -> tuple[Tensor, Tensor]:
+    """Summed smoothed and plain loss of a piece; into `out` goes the gradient of the logits: softmax(logits) - smoothed target.
+
+    logits [n, V and filling], lost; gold [at most n, 1], the rows beyond are filling; out: as the logits, or the logits themselves.
+    """
+    real = len(gold)
+    of_gold = logits[:real].gather(1, gold)
+    mean = logits[:real, :V].mean(1, keepdim=True) if smoothing else 0.0
+    top = logits.amax(1, keepdim=True)
+    torch.softmax(logits.sub_(top), 1, out=out)
+    total = top - out.amax(1, keepdim=True).log()  # the likeliest token's is 1 / Σ exp(logit - top)
+    surprise = total[:real] - of_gold
+    out[real:] = 0
+    if smoothing:
+        out[:real, :V] -= smoothing / V
+    out[:real].scatter_add_(1, gold, out.new_full(gold.shape, smoothing - 1))
+    return ((1 - smoothing) * surprise + smoothing * (total[:real] - mean)).sum(), surprise.sum()
 
 
 def linear_cross_entropy(

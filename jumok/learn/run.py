@@ -23,7 +23,7 @@ from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read
 from jumok.learn.evaluation import Development
-from jumok.learn.loop import Loop, Position, snapshot
+from jumok.learn.loop import Loop, Position, rehearsal
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import Profile, Profiler
@@ -156,10 +156,10 @@ class _Training:
     def _settle_length(self, loop: Loop) -> None:
         """Measures the machine; then --steps, --epochs or --minutes become a number of steps, and evaluations find their place."""
         learn, epoch = self.run_config.learn, len(loop.batches)
-        put_back = snapshot(loop)
+        over = rehearsal(loop)
         loop.model.train()
-        rehearsal = _cycle(loop)
-        first = [next(rehearsal) for _ in range(3)]
+        batches = _cycle(loop)
+        first = [next(batches) for _ in range(3)]
 
         def step(machine: machines.Machine) -> None:
             loop.machine = machine
@@ -173,7 +173,7 @@ class _Training:
         loop.team = self.team
         self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
         if self.checkpoint is not None:
-            put_back()
+            over()
             if self.facts["machine"] != str(loop.machine):
                 self.display.warn(
                     f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
@@ -184,12 +184,12 @@ class _Training:
             learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet
         )  # else nothing hangs on them
         if self.team.agree(wanted):
-            seconds = self._step_seconds(loop, rehearsal, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
+            seconds = self._step_seconds(loop, batches, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
             loop.model.eval()
             tick = time.perf_counter()
             loop.dev.rehearse(loop.model, loop.machine)
             evaluation = time.perf_counter() - tick
-        put_back()
+        over()
         seconds, evaluation, spent = self.team.agree([seconds, evaluation, time.perf_counter() - self.start])
         every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
         if learn.minutes is not None:
@@ -224,11 +224,11 @@ class _Training:
             f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes"
         )
 
-    def _step_seconds(self, loop: Loop, rehearsal: Iterator[Any], budget: float) -> float:
+    def _step_seconds(self, loop: Loop, batches: Iterator[Any], budget: float) -> float:
         """Mean time of a step over batches of all lengths, warmed up; `budget` seconds' worth, at least 10 steps."""
         seconds, count, learn = 0.0, 0, loop.learn
         while self.team.agree(count < 10 or (seconds < budget and count < 1000)):
-            batch = next(rehearsal)
+            batch = next(batches)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)
             tick = time.perf_counter()

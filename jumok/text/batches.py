@@ -57,7 +57,7 @@ class Batches:
         targets: as sources.
         batch_size: pairs in a batch; or
         batch_tokens: target positions in a batch, pads included, at most (a longer target is a batch of its own).
-        pool: batches sorted by length together.
+        pool: batches sorted by length together: the more, the less padding.
         seed: 0 or more.
     """
 
@@ -68,7 +68,7 @@ class Batches:
         *,
         batch_size: int | None = None,
         batch_tokens: int | None = None,
-        pool: int = 64,
+        pool: int = 512,
         seed: int = 1,
     ) -> None:
         assert len(sources) == len(targets)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from jumok.text.vocabulary import END, PAD, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
 _MOST_BYTES = 256 * 2**20  # of a file in the model folder; a vocabulary of a million tokens takes a tenth of it
+CUT_TOGETHER = 4096  # pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +63,11 @@ class Codec:
 
     def encode_pairs(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids of all sources and of all targets, as `encode_source` and `encode_target` give them, but fast."""
-        source_tokens, target_tokens = _tokens(pairs, self.source.tokenizer, self.target.tokenizer)
-        sources = [[*self.source.vocabulary.ids(tokens), END] for tokens in source_tokens]
-        targets = [[*self.target.vocabulary.ids(tokens), END] for tokens in target_tokens]
+        sources: list[list[int]] = []
+        targets: list[list[int]] = []
+        for source_tokens, target_tokens in _tokens(pairs, self.source.tokenizer, self.target.tokenizer):
+            sources += ([*self.source.vocabulary.ids(tokens), END] for tokens in source_tokens)
+            targets += ([*self.target.vocabulary.ids(tokens), END] for tokens in target_tokens)
         return sources, targets
 
     def target_tokens(self, ids: Iterable[int]) -> list[str]:
@@ -122,7 +125,11 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
         DataError: no token is seen `min_count` times.
     """
     cut = train_tokenizers([p.source for p in pairs], [p.target for p in pairs], config)
-    sources, targets = (Counter(chain.from_iterable(tokens)) for tokens in _tokens(pairs, *cut))
+    sources: Counter[str] = Counter()
+    targets: Counter[str] = Counter()
+    for source_tokens, target_tokens in _tokens(pairs, *cut):
+        sources.update(chain.from_iterable(source_tokens))
+        targets.update(chain.from_iterable(target_tokens))
     return codec_from_counts(*cut, sources, targets, config)
 
 
@@ -175,10 +182,13 @@ def _vocabulary(counts: Mapping[str, int], which: str, config: TextConfig) -> Vo
     return vocabulary
 
 
-def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> tuple[list[list[str]], list[list[str]]]:
-    texts = source.batch([p.source for p in pairs])
-    sources = [feature_tokens(p.features) + tokens if p.features else tokens for p, tokens in zip(pairs, texts, strict=True)]
-    return sources, target.batch([p.target for p in pairs])
+def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> Iterator[tuple[list[list[str]], list[list[str]]]]:
+    """The tokens of both sides, of some pairs at a time: as lists they take ten times the room of the text."""
+    for start in range(0, len(pairs), CUT_TOGETHER):
+        some = pairs[start : start + CUT_TOGETHER]
+        texts = source.batch([p.source for p in some])
+        sources = [feature_tokens(p.features) + tokens if p.features else tokens for p, tokens in zip(some, texts, strict=True)]
+        yield sources, target.batch([p.target for p in some])
 
 
 def feature_tokens(features: Sequence[str]) -> list[str]:
