@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text import END, PAD, START, TOKENIZERS, UNK, Codec, Pair, build_codec, is_joint
+from jumok.text import codec as codecs
 
 PAIRS = [
     Pair("abba", "AA BB BB AA"),
@@ -42,9 +43,15 @@ def test_by_hand() -> None:
     assert (len(codec.source), len(codec.target)) == (7, 6)
 
 
+@pytest.mark.parametrize("together", [1, 2, 4096])
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.source_tokenizer}-{c.target_tokenizer}")
-def test_targets_come_back_and_pairs_are_encoded_as_one_by_one(config: TextConfig) -> None:
+def test_targets_come_back_and_pairs_are_encoded_as_one_by_one(
+    config: TextConfig, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build_codec(PAIRS, config)
+    monkeypatch.setattr(codecs, "CUT_TOGETHER", together)
     codec = build_codec(PAIRS, config)
+    assert codec.to_dict() == whole.to_dict()
     sources, targets = codec.encode_pairs(PAIRS)
     assert sources == [codec.encode_source(p.source, p.features) for p in PAIRS]
     assert targets == [codec.encode_target(p.target) for p in PAIRS]

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from one_of_many import losses, new_loop
 from safetensors.numpy import load_file
 
 import jumok
@@ -21,6 +22,7 @@ from jumok.learn import loop as loops
 from jumok.learn import recipe, run
 from jumok.learn.average import Average
 from jumok.learn.checkpoint import read_checkpoint
+from jumok.learn.loop import rehearsal
 from jumok.learn.machine import Machine, choose
 from jumok.learn.parallel import ALONE
 
@@ -317,6 +319,25 @@ def test_length_limit_lets_every_training_target_through():
     sources, targets = [[1] * 4, [1] * 10, [1] * 3], [[1] * 5, [1] * 8, [1] * 40]
     ratio, constant = run.length_limit(sources, targets)
     assert all(len(t) <= ratio * len(s) + constant for s, t in zip(sources, targets, strict=True))
+
+
+def test_rehearsals_count_for_nothing():
+    """Steps at a rate of 0 leave weights and average as they are, and what they leave behind in Adam and chance is undone."""
+    rehearsed, other = new_loop(), new_loop()
+    rehearsed.model.drop.rate = other.model.drop.rate = 0.3
+    torch.manual_seed(7)
+    over = rehearsal(rehearsed)
+    for batch in rehearsed.batches.epoch(0):
+        rehearsed.update(batch, 0.0)
+        rehearsed.average.update(0)
+    for w, average, untouched in zip(rehearsed.parameters, rehearsed.average.weights, other.parameters, strict=True):
+        assert torch.equal(w, untouched) and torch.equal(average, untouched)
+    assert any(float(state["exp_avg"].abs().sum()) for state in rehearsed.optimizer.state.values())
+    over()
+    found = losses(rehearsed, 5)
+    torch.manual_seed(7)
+    assert found == losses(other, 5)
+    assert all(torch.equal(w, v) for w, v in zip(rehearsed.parameters, other.parameters, strict=True))
 
 
 def test_average_by_hand():
