@@ -248,7 +248,10 @@ def test_recipe_by_size_of_data():
     chosen = recipe.resolve(TrainConfig(), 40, 50, 3_600)
     assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
     assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
-    assert [recipe.default_dropout(epochs) for epochs in (0.5, 4, 9.9, 10, 30, 1000)] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
+    epochs = (0.5, 4, 9.9, 10, 30, 1000)
+    for size, pairs in (("small", 49_999), ("medium", 50_000), ("large", 10**6), (None, 50_000)):
+        assert [recipe.default_dropout(n, size, pairs) for n in epochs] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
+    assert [recipe.default_dropout(n, "small", 50_000) for n in epochs] == [0, 0, 0, 0.1, 0.2, 0.2]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")

@@ -204,7 +204,11 @@ class _Training:
         else:
             steps = recipe.steps(self.run_config, self.pairs_used, epoch)
         every = min(every, steps)
-        dropout = recipe.default_dropout(steps / epoch) if learn.dropout is None else learn.dropout
+        dropout = (
+            recipe.default_dropout(steps / epoch, self.run_config.model.size, self.pairs_used)
+            if learn.dropout is None
+            else learn.dropout
+        )
         loop.model.drop.rate = dropout
         learn = dataclasses.replace(
             learn,
