@@ -19,7 +19,7 @@ def leaves(dtype=torch.float64, count=N):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 @pytest.mark.parametrize("count", [N, 70])
 @pytest.mark.parametrize(  # of 70 positions: three pieces, the last one of six; one piece; and so for what is gathered
-    ("piece", "gathered"), [(1, 1 << 20), (1 << 20, 1 << 20), (1, 1), (1, 2 * 32 * 32), (1 << 20, 2 * 32 * 32)]
+    ("piece", "gathered"), [(1, 1 << 20), (1 << 20, 1 << 20), (1, 1), (1, 64 * 32 * 8), (1 << 20, 64 * 32 * 8)]
 )
 def test_equals_torch(smoothing, count, piece, gathered, monkeypatch):
     monkeypatch.setitem(losses.PIECE, "cpu", piece)

@@ -15,9 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed_train.py)
-# logits formed at a time, on a CPU 4 MB, and gathered as gradients, 16 MB in float32; on a GPU starting a piece costs more
-PIECE = {"cpu": 1 << 20, "cuda": 1 << 27}
-GATHERED = {"cpu": 1 << 22, "cuda": 1 << 27}
+PIECE = {"cpu": 1 << 22, "cuda": 1 << 29}  # bytes of logits formed at a time; on a GPU starting a piece costs more
+GATHERED = {"cpu": 1 << 25, "cuda": 1 << 29}  # bytes of their gradients
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -28,7 +27,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         exact = torch.promote_types(readout.dtype, torch.float32)
         table = F.pad(weight.to(readout.dtype), (0, 0, 0, short)) if short else weight.to(readout.dtype)
         offsets = F.pad(bias.to(exact), (0, short), value=-torch.inf)
-        each, most = (max(ALIGN, n[readout.device.type] // (V + short) // ALIGN * ALIGN) for n in (PIECE, GATHERED))
+        each = _rows(PIECE[readout.device.type], exact.itemsize * (V + short))
+        most = _rows(GATHERED[readout.device.type], readout.element_size() * (V + short))
         found: list[Tensor] = []  # gradients of readout, weight (when it is known) and bias
         if any(ctx.needs_input_grad[:3]):
             found = [torch.empty_like(readout), weight, torch.zeros_like(offsets)]
@@ -65,6 +65,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         found, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
         assert found is not None, "gradients are there once"
         return *(part.mul_(grad) for part in found), None, None
+
+
+def _rows(room: int, size: int) -> int:
+    """How many rows of `size` bytes go into `room`."""
+    return max(ALIGN, room // size // ALIGN * ALIGN)
 
 
 def _softmax(logits: Tensor, gold: Tensor, V: int, smoothing: float, out: Tensor) -> tuple[Tensor, Tensor]:
