@@ -18,6 +18,7 @@ import jumok
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
 from jumok.learn import loop as loops
+from jumok.learn.adam import BETAS, Adam
 from jumok.learn.checkpoint import NEWEST
 from jumok.learn.guard import MOST_IN_A_ROW, Guard
 from jumok.learn.model import Losses, Seq2Seq
@@ -37,11 +38,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return listen(monkeypatch)
 
 
-def optimizer(w: torch.Tensor) -> torch.optim.AdamW:
-    return torch.optim.AdamW([w], lr=0.1, weight_decay=0.1, fused=True)
-
-
-def everything(w: torch.Tensor, o: torch.optim.Optimizer) -> list[torch.Tensor]:
+def everything(w: torch.Tensor, o: Any) -> list[torch.Tensor]:
     return [w.detach().clone(), *(t.clone() for t in o.state[w].values())]
 
 
@@ -50,13 +47,13 @@ def everything(w: torch.Tensor, o: torch.optim.Optimizer) -> list[torch.Tensor]:
 def test_a_skipped_step_changes_nothing_at_all(bad: float, warm: int) -> None:
     """Neither weights nor moments nor the step count, whether it is the first step or a later one."""
     w, twin = (torch.arange(40.0, requires_grad=True) for _ in range(2))
-    o, plain = optimizer(w), optimizer(twin)
+    o, plain = Adam([w], 0.1), torch.optim.AdamW([twin], lr=0.1, betas=BETAS, weight_decay=0.1, fused=True)
     guard = Guard(LearnConfig(), lambda b: "", lambda t: None)
 
     def step(gradient: torch.Tensor) -> None:
         w.grad = gradient.clone()
         norm = torch.nn.utils.clip_grad_norm_([w], 1.0, foreach=True)
-        guard.step(o, norm)
+        guard.step(norm, lambda skip: o.step(0.1, skip))
 
     def plain_step(gradient: torch.Tensor) -> None:
         twin.grad = gradient.clone()
@@ -86,12 +83,12 @@ def test_adam_divides_by_what_the_norm_is_too_large_by(size: float, dtype: torch
     """Gradients below and above the clip's norm, two tensors together: as clipped by torch, then given to a plain Adam."""
     pairs = [[torch.arange(n, dtype=dtype, requires_grad=True) for _ in range(2)] for n in (40, 7)]
     mine, theirs = zip(*pairs, strict=True)
-    plain = torch.optim.AdamW(theirs, lr=0.1)
+    plain = torch.optim.AdamW(theirs, lr=0.1, betas=BETAS, weight_decay=0.0)
     learn = LearnConfig(clip=0.5)
     loop = SimpleNamespace(
         parameters=list(mine),
         learn=learn,
-        optimizer=torch.optim.AdamW(mine, lr=0.0, fused=True),
+        optimizer=Adam(mine),
         guard=Guard(learn, lambda b: "", lambda t: None),
     )
     g = torch.Generator().manual_seed(0)

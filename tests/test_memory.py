@@ -145,7 +145,9 @@ def test_a_resumed_run_goes_by_what_its_folder_says(tmp_path):
 
 
 def test_training_makes_the_settings_before_torch_is_imported(tmp_path):
-    """As `jumok.train` is called, so that no import before it, of `jumok.learn` either, may bring torch in."""
+    """As `jumok.train` is called, so that no import before it, of `jumok.learn` either, may bring torch in; and torch's compiler,
+    which takes 70 MB and more than a second, never comes.
+    """
     (tmp_path / "pairs.tsv").write_text("".join(f"{a} {b}\t{b} {a}\n" for a in "abcdef" for b in "uvwxyz"), encoding="utf-8")
     code = """if True:
         import os, sys
@@ -159,6 +161,7 @@ def test_training_makes_the_settings_before_torch_is_imported(tmp_path):
         sys.meta_path.insert(0, Watch())
         options = dict(target_tokenizer=sys.argv[1], embedding=8, hidden=8, readout_size=8, steps=1, threads=1)
         jumok.train("pairs.tsv", out=sys.argv[1], quiet=True, **options)
+        assert "torch" in sys.modules and "torch._dynamo" not in sys.modules
     """
     clean = {name: value for name, value in os.environ.items() if name not in memory.FEW_KERNELS}
     for tokenizer, kernels in (("word", "16"), ("char", "None")):

@@ -53,11 +53,10 @@ class Guard:
         self.bad = torch.zeros(())  # of the newest step: 1 or 0, on the device
         self.unread: list[_Seen] = []
 
-    def step(self, optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
-        """The optimizer's step, where the gradient's norm is finite; else nothing."""
+    def step(self, norm: Tensor, update: Callable[[Tensor], None]) -> None:
+        """`update` is told to change nothing (1) where the gradient's norm is not finite, else 0."""
         self.bad = norm.isfinite().logical_not().float()
-        optimizer.found_inf = self.bad  # type: ignore[attr-defined]
-        optimizer.step()
+        update(self.bad)
 
     def only_good(self, loss: Tensor) -> Tensor:
         """The newest step's loss, 0 where the step was skipped."""

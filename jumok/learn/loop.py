@@ -15,6 +15,7 @@ from torch import Tensor
 from jumok import schedules
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
+from jumok.learn.adam import Adam
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.guard import Guard
@@ -97,9 +98,7 @@ class Loop:
         self.keep, self.save, self.evaluated = keep, save, evaluated
         self.team, self.guard = ALONE, Guard(learn, describe, display.note)
         self.parameters: list[Tensor] = list(model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=learn.weight_decay, fused=True
-        )
+        self.optimizer = Adam(self.parameters, learn.weight_decay)
         self.average = Average(model, learn.average)
         self.position, self.sums = Position(), Sums()
         self.interrupted = self.stopped = False  # told to stop; has stopped, because a process of the team was told to
@@ -111,7 +110,7 @@ class Loop:
         """
         tokens, nll = int(batch.target_lengths.sum()), self.model.bias.new_zeros(())
         self.team.seed(self.learn.seed, self.position.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         for part in self.team.parts(batch, self.learn.accumulate):
             losses = self._losses(part, gold_share)
             (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
@@ -134,12 +133,10 @@ class Loop:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
         excess = (norm / self.learn.clip).clamp(min=1)
-        if excess.dtype == torch.float32:
-            self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
-        else:  # the kernel knows a divisor in float32 only
+        divisor = excess if excess.dtype == torch.float32 else None
+        if divisor is None:  # the kernel knows one in float32 only
             torch._foreach_div_(gradients, excess)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.guard.step(self.optimizer, norm)
+        self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
 
     def run(self) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
@@ -311,7 +308,8 @@ def rehearsal(loop: Loop) -> Callable[[], None]:
 
     def over() -> None:
         for state in loop.optimizer.state.values():
-            torch._foreach_zero_(list(state.values()))
+            for value in state.values():
+                value.zero_()
         put_random_states(random)
 
     return over

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed_train.py)
 PIECE = {"cpu": 1 << 22, "cuda": 1 << 29}  # bytes of logits formed at a time; on a GPU starting a piece costs more
-GATHERED = {"cpu": 1 << 25, "cuda": 1 << 29}  # bytes of their gradients
+GATHERED = {"cpu": 3 << 23, "cuda": 1 << 29}  # bytes of their gradients
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -29,10 +29,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         offsets = F.pad(bias.to(exact), (0, short), value=-torch.inf)
         each = _rows(PIECE[readout.device.type], exact.itemsize * (V + short))
         most = _rows(GATHERED[readout.device.type], readout.element_size() * (V + short))
-        found: list[Tensor] = []  # gradients of readout, weight (when it is known) and bias
-        if any(ctx.needs_input_grad[:3]):
-            found = [torch.empty_like(readout), weight, torch.zeros_like(offsets)]
-        gathered = readout.new_empty(min(most, len(readout)) if found else 0, V + short)
+        wanted = any(ctx.needs_input_grad[:3])
+        gathered = readout.new_empty(min(most, len(readout)) if wanted else 0, V + short)
+        d_readout, d_weight, d_bias = (
+            torch.empty_like(readout),
+            weight,
+            torch.zeros_like(offsets),
+        )  # the weight's is yet to come
         loss, nll = offsets.new_zeros(()), offsets.new_zeros(())
         for first in range(0, max(1, len(readout)), most):
             here, gold = readout[first : first + most], target[first : first + most, None]
@@ -40,22 +43,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
             for start in range(0, len(here), each):
                 rows = slice(start, start + each)
                 logits = (here[rows] @ table.t()).to(exact).add_(offsets)
-                probability = gradient[rows] if found and gradient.dtype == exact else logits
+                probability = gradient[rows] if wanted and gradient.dtype == exact else logits
                 losses = _softmax(logits, gold[rows], V, smoothing, probability)
                 loss, nll = loss + losses[0], nll + losses[1]
-                if found:
-                    found[2].add_(probability.sum(0))
+                if wanted:
+                    d_bias += probability.sum(0)
                     if gradient.dtype != exact:
                         gradient[rows] = probability
-            if found:
-                torch.mm(gradient, table, out=found[0][first : first + most])
+            if wanted:
+                torch.mm(gradient, table, out=d_readout[first : first + most])
                 if first and gradient.dtype == exact:
-                    found[1].addmm_(gradient.t(), here)
+                    d_weight.addmm_(gradient.t(), here)
                 else:
                     product = gradient.t() @ here
-                    found[1] = found[1].add_(product) if first else product.to(weight.dtype)
-        if found:
-            ctx.gradients = found[0], found[1][:V], found[2][:V].to(bias.dtype)
+                    d_weight = d_weight.add_(product) if first else product.to(weight.dtype)
+        if wanted:
+            ctx.gradients = d_readout, d_weight[:V], d_bias[:V].to(bias.dtype)
         ctx.mark_non_differentiable(nll)
         return loss, nll
 

@@ -6,8 +6,9 @@ time; in pieces (`jumok.learn.loss`) 3,700, and kept as here 400.
 
 oneDNN and torch's bridge to it each keep up to 1,024 compiled kernels, one for every shape of product they have met; what is not
 kept is compiled again. Strings of letters have few shapes, and steps so short that they would be mostly compiling: all are kept.
-Words and subwords have sizes at which a kernel takes about 1 MB and products take longer than compiling: 16 are kept. At
-Multi30k's sizes that is 200 to 600 MB for about a tenth of the time.
+Words and subwords have sizes at which products take longer than compiling, and so many shapes that a thousand kernels are kept,
+with 300 MB of what belongs to them (13 of these are machine code): 16 are kept. At Multi30k's sizes that costs up to a tenth of
+the time, on some machines nothing.
 
 Both are settings of the process, and the libraries read them when torch is imported: a program that imports torch before it
 calls `jumok.train` has all kernels kept. Whoever has set the same in the environment is left alone.

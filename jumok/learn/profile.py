@@ -322,7 +322,7 @@ class Profiler:
             with loop.machine.autocast():
                 losses = loop.model.loss(source, lengths, shifted(target), target, real, loop.learn.label_smoothing)
             (losses.loss / losses.tokens).backward()
-            loop.optimizer.zero_grad(set_to_none=True)
+            loop.optimizer.zero_grad()
 
         return run
 

@@ -51,9 +51,9 @@ def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
     and neither can a small model many pairs.
 
     Chosen on dev, one seed each. Small, CMUdict (109,000 pairs), accuracy: 3 epochs 64.4 with none, 62.6 with 0.1, 61.8 with 0.2;
-    11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Multi30k (29,000), 6 epochs: BLEU 36.2 with
-    0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Three languages of SIGMORPHON 2020 (3,600), 46 epochs: mean accuracy 78.1 with
-    0.2, 78.0 with 0.3; with 0.5, 3 points less.
+    11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Medium, Multi30k (29,000), 6
+    epochs: BLEU 36.2 with 0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Small, three languages of SIGMORPHON 2020 (3,600), 46
+    epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less.
     """
     step = next(i for i, most in enumerate((4, 10, 30, math.inf)) if epochs < most)
     crowded = size == "small" and pairs >= MANY_PAIRS
