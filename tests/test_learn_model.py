@@ -169,12 +169,12 @@ def test_padding_and_company_change_nothing(options):
         source=np.pad(BATCH.source, ((0, 0), (0, 4))),
         target=np.pad(BATCH.target, ((0, 0), (0, 3))),
     )
-    assert float(losses(model, wide).loss) == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
+    assert losses(model, wide).loss.item() == pytest.approx(losses(model, BATCH).loss.item(), rel=1e-12)
     assert losses(model, wide).tokens == BATCH.target_lengths.sum()
     alone = sum(
-        float(losses(model, Batch(*(x[i : i + 1] for x in dataclasses.astuple(BATCH)))).loss) for i in range(len(BATCH.rows))
+        losses(model, Batch(*(x[i : i + 1] for x in dataclasses.astuple(BATCH)))).loss.item() for i in range(len(BATCH.rows))
     )
-    assert alone == pytest.approx(float(losses(model, BATCH).loss), rel=1e-12)
+    assert alone == pytest.approx(losses(model, BATCH).loss.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("cell", CELLS)
