@@ -31,11 +31,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         most = _rows(GATHERED[readout.device.type], readout.element_size() * (V + short))
         wanted = any(ctx.needs_input_grad[:3])
         gathered = readout.new_empty(min(most, len(readout)) if wanted else 0, V + short)
-        d_readout, d_weight, d_bias = (
-            torch.empty_like(readout),
-            weight,
-            torch.zeros_like(offsets),
-        )  # the weight's is yet to come
+        d_readout, d_bias = torch.empty_like(readout), torch.zeros_like(offsets)
+        d_weight = weight  # until there is one
         loss, nll = offsets.new_zeros(()), offsets.new_zeros(())
         for first in range(0, max(1, len(readout)), most):
             here, gold = readout[first : first + most], target[first : first + most, None]
@@ -47,6 +44,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 losses = _softmax(logits, gold[rows], V, smoothing, probability)
                 loss, nll = loss + losses[0], nll + losses[1]
                 if wanted:
+                    _less_target(probability, gold[rows], V, smoothing)
                     d_bias += probability.sum(0)
                     if gradient.dtype != exact:
                         gradient[rows] = probability
@@ -76,7 +74,7 @@ def _rows(room: int, size: int) -> int:
 
 
 def _softmax(logits: Tensor, gold: Tensor, V: int, smoothing: float, out: Tensor) -> tuple[Tensor, Tensor]:
-    """Summed smoothed and plain loss of a piece; into `out` goes the gradient of the logits: softmax(logits) - smoothed target.
+    """Summed smoothed and plain loss of a piece; into `out` goes softmax(logits).
 
     logits [n, V and filling], lost; gold [at most n, 1], the rows beyond are filling; out: as the logits, or the logits themselves.
     """
@@ -87,11 +85,16 @@ def _softmax(logits: Tensor, gold: Tensor, V: int, smoothing: float, out: Tensor
     torch.softmax(logits.sub_(top), 1, out=out)
     total = top - out.amax(1, keepdim=True).log()  # the likeliest token's is 1 / Σ exp(logit - top)
     surprise = total[:real] - of_gold
-    out[real:] = 0
-    if smoothing:
-        out[:real, :V] -= smoothing / V
-    out[:real].scatter_add_(1, gold, out.new_full(gold.shape, smoothing - 1))
     return ((1 - smoothing) * surprise + smoothing * (total[:real] - mean)).sum(), surprise.sum()
+
+
+def _less_target(probability: Tensor, gold: Tensor, V: int, smoothing: float) -> None:
+    """softmax(logits) becomes the gradient of the logits: less the smoothed target, and 0 for filling. Shapes as in `_softmax`."""
+    real = len(gold)
+    probability[real:] = 0
+    if smoothing:
+        probability[:real, :V] -= smoothing / V
+    probability[:real].scatter_add_(1, gold, probability.new_full(gold.shape, smoothing - 1))
 
 
 def linear_cross_entropy(
