@@ -29,6 +29,7 @@ def test_reversal_needs_attention(reversal, tmp_path, attention):
         out=tmp_path / "m",
         attention=attention,
         steps=500,
+        evaluate_every=50,  # a fixed number: by default it follows the machine's speed, and a fast one learns before it looks
         hidden=64,
         embedding=32,
         dropout=0.0,
@@ -36,7 +37,7 @@ def test_reversal_needs_attention(reversal, tmp_path, attention):
         quiet=True,
     )
     losses = [entry["loss"] for entry in done.history]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < losses[0] / 2
     if attention in ("dot", "general", "concat"):  # one vector, or positions without content, need longer than this
         assert done.best > 90
 

@@ -63,6 +63,24 @@ def test_bfloat16_is_near_the_truth():
     assert (found - right).norm() < 0.02 * right.norm()
 
 
+@pytest.mark.parametrize("matmul", ["highest", "medium"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("count", [N, 70])
+def test_a_weight_put_in_order_gives_the_same(dtype, matmul, count):
+    """The output layer alone, whichever library and order of the weight it takes, also of fewer rows than in the last call."""
+    readout, weight, bias, _ = (x.detach().to(dtype) for x in leaves(torch.float32, count=count))
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(matmul)
+        layer = losses._layer(weight, bias)
+        found = [layer(readout), layer(readout[:1]), layer(readout)]
+    finally:
+        torch.set_float32_matmul_precision(before)
+    right = F.linear(*(x.double() for x in (readout, weight, bias)))
+    for logits, exact in zip(found, (right, right[:1], right), strict=True):
+        torch.testing.assert_close(logits.double(), exact, rtol=2e-5 if dtype == torch.float32 else 0.02, atol=1e-5)
+
+
 def test_large_logits_are_safe():
     """A gold token whose probability is 0 in this format has its true surprise all the same."""
     readout, weight, bias, target = leaves(torch.float32)
