@@ -77,8 +77,8 @@ class Encoder(nn.Module):
         state: State = []
         for layer, forwards in enumerate(self.forwards):
             x = torch.cat([x, torch.ones_like(real, dtype=x.dtype)], -1) * real
-            out, last = cells.run(forwards, x.flatten(0, 1).index_select(0, right).view(x.shape))
-            out = out.flatten(0, 1).index_select(0, left).view(out.shape)
+            out, last = cells.run(forwards, _Permuted.apply(x, right, left))
+            out = _Permuted.apply(out, left, right)
             if self.backwards:
                 back, last_back = cells.run(self.backwards[layer], x.flip(1))
                 out = torch.cat([out, back.flip(1)], -1)
@@ -86,6 +86,22 @@ class Encoder(nn.Module):
             state.append(last)
             x = drop.by_sentence(out)
         return x, mask, state
+
+
+class _Permuted(torch.autograd.Function):
+    """x [B, S, ·] with the rows of its first two dimensions, flattened, in the order `there`; `back` is the way back.
+
+    The gradient goes that way, a gather, too: index_select's own adds rows up, slower, and on a GPU in no fixed order.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.back = back
+        return x.flatten(0, 1).index_select(0, there).view(x.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return grad.flatten(0, 1).index_select(0, ctx.back).view(grad.shape), None, None
 
 
 class Decoder(nn.Module):
