@@ -63,16 +63,17 @@ def test_bfloat16_is_near_the_truth():
     assert (found - right).norm() < 0.02 * right.norm()
 
 
+@pytest.mark.parametrize("often", [False, True])
 @pytest.mark.parametrize("matmul", ["highest", "medium"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("count", [N, 70])
-def test_a_weight_put_in_order_gives_the_same(dtype, matmul, count):
+def test_a_weight_put_in_order_gives_the_same(dtype, matmul, count, often):
     """The output layer alone, whichever library and order of the weight it takes, also of fewer rows than in the last call."""
     readout, weight, bias, _ = (x.detach().to(dtype) for x in leaves(torch.float32, count=count))
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision(matmul)
-        layer = losses._layer(weight, bias)
+        layer = losses._layer(weight, bias, often)
         found = [layer(readout), layer(readout[:1]), layer(readout)]
     finally:
         torch.set_float32_matmul_precision(before)

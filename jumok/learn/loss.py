@@ -30,7 +30,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         table = F.pad(weight.to(readout.dtype), (0, 0, 0, short)) if short else weight.to(readout.dtype)
         offsets = F.pad(bias.to(exact), (0, short), value=-torch.inf)
         each = _rows(PIECE[readout.device.type], exact.itemsize * (V + short))
-        logits_of = _layer(table, offsets)
+        logits_of = _layer(table, offsets, often=len(readout) > each)
         most = _rows(GATHERED[readout.device.type], readout.element_size() * (V + short))
         wanted = any(ctx.needs_input_grad[:3])
         gathered = readout.new_empty(min(most, len(readout)) if wanted else 0, V + short)
@@ -71,14 +71,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *(part.mul_(grad) for part in found), None, None
 
 
-def _layer(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
-    """x [n, R] -> x weightᵀ + bias, in x's format; for a weight that is read many times.
+def _layer(weight: Tensor, bias: Tensor, often: bool) -> Callable[[Tensor], Tensor]:
+    """x [n, R] -> x weightᵀ + bias, in x's format; `often`: for more than one x.
 
-    oneDNN's products read it in an order of their own. On a CPU it is put into that order here, once; a plain product does it anew
-    each time, which took a fiftieth of a step in bfloat16 at Multi30k's sizes, and a thirtieth in float32.
+    oneDNN's products read a weight in an order of their own. On a CPU it is put into that order here, once; a plain product does it
+    anew each time, which took a fiftieth of a step in bfloat16 at Multi30k's sizes, and a thirtieth in float32. For a single
+    product it does not pay: with letters it made the whole loss a sixth slower.
     """
     bias, ops = bias.to(weight.dtype), torch.ops.mkldnn
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or not hasattr(ops, "_linear_pointwise"):
+    if (
+        not often
+        or weight.device.type != "cpu"
+        or not torch.backends.mkldnn.is_available()
+        or not hasattr(ops, "_linear_pointwise")
+    ):
         ready = False
     elif weight.dtype == torch.bfloat16:
         ready = ops._is_mkldnn_bf16_supported()
