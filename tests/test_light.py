@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import jumok
+from jumok.errors import MissingExtra
+from jumok.measure import edits
+
 ROOT = Path(__file__).resolve().parent.parent
 SIX = {"numpy", "safetensors", "tyro", "docstring_parser", "typeguard", "typing_extensions"}
 BPE_LINES = ["a man in a hat", "two men in hats", "zwei männer", "모자를 쓴 두 사람", "a man and a hat"]
@@ -185,3 +189,34 @@ def test_what_trains_names_its_extra_in_one_line(tmp_path: Path) -> None:
     for (code, _, err), extra in ((train, "train"), (study, "train"), (quickstart, "quickstart")):
         assert code == 2 and err.count("\n") == 1 and f"pip install 'jumok[{extra}]'" in err
     assert [p.name for p in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+# Training where some packages of the extra are there
+
+
+@pytest.mark.parametrize(
+    ("missing", "options"),
+    [
+        ("rich", {}),
+        ("tokenizers", {"source_tokenizer": "bpe"}),
+        ("sacrebleu", {"metric": "bleu"}),
+    ],
+)
+def test_training_names_the_package_that_it_lacks_and_leaves_nothing(
+    missing: str, options: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.tsv").write_text("".join(f"{a}{b}\t{b}{a}\n" for a in "abcdefg" for b in "uvwxyz"), encoding="utf-8")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtra, match=rf"'{missing}'.*pip install 'jumok\[train\]'"):
+        out, began = tmp_path / "model", lambda step, model: pytest.fail("it trained before it said so")
+        jumok.train(tmp_path / "pairs.tsv", out=out, steps=2, hidden=8, embedding=8, threads=1, observe=began, **options)
+    assert [p.name for p in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+def test_training_on_letters_needs_torch_and_rich_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("".join(f"{a}{b}\t{b}{a}\n" for a in "abcdefg" for b in "uvwxyz"), encoding="utf-8")
+    for package in ("tokenizers", "sacrebleu", "rapidfuzz"):
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(edits, "_edits", lambda: edits.plain)
+    done = jumok.train(tmp_path / "pairs.tsv", out=tmp_path / "model", steps=2, hidden=8, embedding=8, threads=1, quiet=True)
+    assert len(done.history) >= 1 and jumok.load(done.folder).translate("ua")
