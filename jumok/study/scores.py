@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from jumok.measure import METRICS
 from jumok.runtime import load
 from jumok.study import sizes
 from jumok.study.charts import Bar, bar_chart
@@ -132,7 +133,7 @@ def _figure(values: dict[str, dict[int, float]], metric: str) -> Figure:
 
 def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str, str]]:
     """A sentence for each pair whose order Luong et al. found, and its verdict: same, other, or open."""
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     found = []
     for ahead, behind, where in LUONG:
         if ahead in values and behind in values:
@@ -148,7 +149,7 @@ def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str,
 
 
 def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str) -> list[str]:
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     order = sorted(values, key=lambda n: t_interval(list(values[n].values())).mean, reverse=higher)
     found = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
     if len(order) > 1:
