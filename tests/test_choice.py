@@ -149,25 +149,25 @@ def test_two_phase_training_switches_by_the_same_judgement() -> None:
         (
             "bleu",
             [(0, 100, 3.0), (0, 130, 2.0)],
-            r"BLEU was 0.00 at every evaluation; the model was chosen by dev loss; --metric chrf",
+            r"^BLEU was 0.00 at every evaluation; the model was chosen by dev loss; --metric chrf",
         ),
         (
             "accuracy",
             [(0, 90, 3.0), (0, 80, 4.0)],
-            r"Accuracy was 0.00 .* chosen by token error rate; --metric chrf or token-error-rate",
+            r"^accuracy was 0.00 .* chosen by token error rate; --metric chrf or token-error-rate",
         ),
         ("accuracy", [(0, 90, 3.0), (0, 90, 4.0), (0, 91, 1.0)], r"chosen by token error rate and dev loss;"),
         (
             "accuracy",
             [(100, 0, 3.0), (100, 0, 2.0)],
-            r"Accuracy was 100.00 at every evaluation; the model was chosen by dev loss$",
+            r"^accuracy was 100.00 at every evaluation; the model was chosen by dev loss$",
         ),
         (
             "chrf",
             [(0, 90, 1.0), (0, 90, 1.0)],
-            r"chrF was 0.00 at every evaluation; the last model was kept; --metric token-error-rate",
+            r"^chrF was 0.00 at every evaluation; the last model was kept; --metric token-error-rate",
         ),
-        ("token-error-rate", [(100, 100, 3.0), (100, 100, 2.0)], r"Token error rate was 100.00 .* by dev loss; --metric loss"),
+        ("token-error-rate", [(100, 100, 3.0), (100, 100, 2.0)], r"^token error rate was 100.00 .* by dev loss; --metric loss"),
         ("bleu", [(0, 100, 3.0), (1, 130, 2.0)], None),  # it told something
         ("bleu", [(0, 100, 3.0)], None),  # there was nothing to choose from
         ("bleu", [(0, 100, 3.0), (0, 100, math.nan)], None),

@@ -114,5 +114,4 @@ class Choice:
         metric, value = METRICS[self.metric], next(entry[self.metric] for entry in history if self.rank(entry) is not None)
         nothing = value < SHOWN if metric.higher_is_better else value >= NOTHING_RIGHT
         advice = SUITS.get(self.metric, "another --metric may tell more") if nothing else ""
-        title = metric.title[0].upper() + metric.title[1:] if metric.title != "chrF" else metric.title
-        return f"{title} was {value:.2f} at every evaluation; {chosen}" + (f"; {advice}" if advice else "")
+        return f"{metric.title} was {value:.2f} at every evaluation; {chosen}" + (f"; {advice}" if advice else "")
