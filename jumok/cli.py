@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -63,7 +63,8 @@ class Translate:
     model: Positional[str]
     """Model folder."""
     file: Positional[str] = "-"
-    """Lines to translate (.gz too; - = standard input). For a model with features: SOURCE, a tab, FEATURES."""
+    """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
+    has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
@@ -105,7 +106,7 @@ class Explain:
     source: Positional[str]
     """The text to translate."""
     features: tuple[str, ...] = ()
-    """Features of the source, for a model that has them."""
+    """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
     compare: str = ""
@@ -201,51 +202,34 @@ def train(o: Train) -> int:
 
 
 def translate(o: Translate) -> int:
-    from jumok.runtime import load
-    from jumok.text import read_lines
+    from jumok.runtime import Translation, load
+    from jumok.runtime.answers import answers
 
     config.check(o.search, "command line")
-    model = load(o.model)
-
-    text = model.config.text
-
-    def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
-        for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
-            if line.problem:
-                _say(f"{o.file}:{line.number}: {line.problem}; an empty line is written for it")
-            source, _, features = (line.text or "").partition("\t") if text.features_column else (line.text or "", "", "")
-            yield source, tuple(f for f in features.split(text.features_separator) if f)
-
-    interactive = o.file == "-" and sys.stdin.isatty()
-    for t in model.translate_lines(
-        lines(),
-        beam=o.search.beam,
-        nbest=o.search.nbest,
-        length_penalty=o.search.length_penalty,
-        max_length=o.search.max_length,
-        batch_size=1 if interactive else o.search.batch_size,
-    ):
-        if o.json:
-            from jumok.explain import to_json_line
-
-            print(to_json_line(t), flush=interactive)
-        elif o.search.nbest > 1:
-            print("\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives)), flush=interactive)
-        else:
-            print(_one_line(t.text), flush=interactive)
+    written: Callable[[Translation], str] = lambda t: _one_line(t.text)  # noqa: E731
+    if o.json:
+        from jumok.explain import to_json_line as written
+    elif o.search.nbest > 1:
+        written = lambda t: "\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
+    note = lambda text: _say(f"note: {text}")  # noqa: E731
+    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=_warn, note=note):
+        print(written(t))
     return 0
 
 
 def evaluate(o: Evaluate) -> int:
     from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
-    from jumok.runtime import load
+    from jumok.runtime import Translation, load
+    from jumok.runtime.remarks import LONGER, Remarks
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
     model = load(o.model)
     text = model.config.text
-    different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
-    found = []
+    pairs = read_pairs(o.test, text, warn=_warn)
+    different, references = merge_references(pairs)
+    lines = {(p.source, p.features): p.where for p in reversed(pairs)}  # the first of each
+    found, remarks = list[Translation](), Remarks(model, "an empty output is compared", LONGER)
     with Bar(f"translating {len(different):,} sources", len(different)) as bar:
         size = 16 * o.search.batch_size
         for i in range(0, len(different), size):
@@ -259,6 +243,9 @@ def evaluate(o: Evaluate) -> int:
                 batch_size=o.search.batch_size,
             )
             bar.advance(len(part))
+    for line, t in zip(different, found, strict=True):
+        remarks.see(lines[line], t)
+    remarks.tell(_warn)
     options = MeasureOptions(
         unit="char" if text.target_tokenizer == "char" else "space",
         tokenize=o.tokenize or ("none" if text.target_tokenizer == "space" else "13a"),
@@ -287,7 +274,7 @@ def evaluate(o: Evaluate) -> int:
             "lines": len(found),
             "cut at the length limit": unfinished,
         }
-        print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
+        print(json.dumps(facts | remarks.counts() | {"metrics": as_dict(measured)}, ensure_ascii=False))
     else:
         print(f"{len(found):,} sources of {o.test}, {searched}")
         print("\n".join(table(measured)))
@@ -297,7 +284,7 @@ def evaluate(o: Evaluate) -> int:
 def explain(o: Explain) -> int:
     from jumok.explain.showing import show
 
-    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out))
+    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out, _warn))
     return 0
 
 
@@ -305,30 +292,34 @@ def align(o: Align) -> int:
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
+    from jumok.runtime.remarks import Remarks
     from jumok.text import read_every_pair
 
     if o.gold == o.pairs == "-":
         raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
-    pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
+    pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
     if gold is not None and len(gold) != len(pairs):
         raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
     if o.reverse_model:
         found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
     else:
         found = align(model, pairs, o.method, o.unit)
-    links = []
+    links, remarks = [], Remarks(model)
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
     with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
-                _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
+                _warn(f"{pair.where}: {aligned.problem}; it gets an empty line")
             elif pair and gold is not None:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
+            if pair and not aligned.problem:
+                remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
             print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
             links.append(frozenset(aligned.links))
             bar.advance(1)
+    remarks.tell(_warn)
     if gold is not None:
         measured = measure_links(links, gold)
         lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
@@ -444,6 +435,10 @@ def _of_the_study(arguments: list[str]) -> Study | None:
 def _one_line(text: str) -> str:
     """A line out for a line in: whatever an output holds, it stays on its line."""
     return text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def _warn(text: str) -> None:
+    _say(f"warning: {text}")
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:
