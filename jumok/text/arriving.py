@@ -33,13 +33,13 @@ class Arriving:
         self._checked = False
         self._read: Callable[[], bytes]
         self._ready: Callable[[], bool]
-        if not isinstance(stream, io.BufferedReader):  # unpacked, or in memory
+        handle = _handle(stream)
+        if handle is None:
             self._read, self._ready = lambda: stream.read(PIECE), lambda: True
         elif by_thread:
-            ahead = _ReadAhead(stream.fileno())
+            ahead = _ReadAhead(handle)
             self._read, self._ready = ahead.read, ahead.ready
         else:
-            handle = stream.fileno()
             self._read, self._ready = lambda: _read(handle), lambda: _has_come(handle, 0)
 
     def has_line(self) -> bool:
@@ -84,6 +84,14 @@ class Arriving:
         found = self._buffer.find(b"\n", self._searched)
         self._searched = len(self._buffer) if found < 0 else found
         return found >= 0
+
+
+def _handle(stream: BinaryIO) -> int | None:
+    """What the system knows the stream by; None where its bytes are not the system's: unpacked, or in memory."""
+    try:
+        return stream.fileno() if isinstance(stream, io.BufferedReader) else None
+    except io.UnsupportedOperation:
+        return None
 
 
 def _read(handle: int) -> bytes:

@@ -7,7 +7,7 @@ as it is. Many lines are looked at together, so that it costs little: one search
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from string import ascii_letters
 from typing import Any
 
@@ -61,7 +61,7 @@ class Oddities:
         self.lines = 0
         self.found: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
         self.first: list[str] | None = None  # cells of line 1
-        self.letters: set[str] = set()  # ASCII letters of the other targets
+        self.letters: set[str] = set()  # ASCII letters of the other targets, of the first lines' only
         self._waiting: tuple[list[int], list[str], list[str]] = ([], [], [])
 
     def see(self, number: int, source: str, target: str = "") -> None:
@@ -75,7 +75,7 @@ class Oddities:
         """Many lines more, as columns."""
         for start in range(0, len(sources), TOGETHER):
             part = slice(start, start + TOGETHER)
-            self._look(numbers[part], sources[part], targets[part])
+            self._look(numbers, start, sources[part], targets[part])
 
     def facts(self) -> dict[str, Any]:
         """All that was found, as JSON values; `add` takes them."""
@@ -107,33 +107,36 @@ class Oddities:
         numbers, sources, targets = self._waiting
         if numbers:
             self._waiting = ([], [], [])
-            self._look(numbers, sources, targets)
+            self._look(numbers, 0, sources, targets)
 
-    def _look(self, numbers: Sequence[int], sources: Sequence[str], targets: Sequence[str]) -> None:
-        if numbers[0] == 1:
+    def _look(self, numbers: Sequence[int], start: int, sources: Sequence[str], targets: Sequence[str]) -> None:
+        """Lines numbers[start], numbers[start + 1], …"""
+        head = numbers[start] == 1
+        if head:
             self.first = [sources[0], targets[0]]
-        self.lines += len(numbers)
+        if numbers[start] <= TOGETHER:
+            others = "".join(targets[head:])
+            self.letters.update(c for c in ascii_letters if c not in self.letters and c in others)
+        self.lines += len(sources)
         for side, texts in zip(SIDES, (sources, targets), strict=True):
-            joined = "\n" + "\n".join(texts) + "\n"
-            if side == "target":
-                others = joined if numbers[0] != 1 else joined[1 + len(targets[0]) :]
-                self.letters.update(c for c in ascii_letters if c not in self.letters and c in others)
-            if side not in self.sides:
-                continue
-            if not self.spaced[side] and list(map(str.strip, texts)) != texts:
-                self._note(side, "blank", numbers, [t != t.strip() and bool(t.strip()) for t in texts])
+            if side in self.sides:
+                for what, rows in self._odd(side, texts):
+                    self._count(f"{side} {what}", rows[0], numbers[start + rows[1]])
+
+    def _odd(self, side: str, texts: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+        """What is odd in the texts of a side: (what, (how many have it, the first of them))."""
+        if not self.spaced[side] and list(map(str.strip, texts)) != texts:
+            yield from _having("blank", [t != t.strip() and bool(t.strip()) for t in texts])
+        joined = "\n".join(["", *texts, ""])
+        if '"' in joined:
             for what, edge in (("opens", '\n"'), ("closes", '"\n')):
                 if edge in joined:
-                    row = joined.count("\n", 0, joined.index(edge)) - (what == "closes")
-                    self._count(f"{side} {what}", joined.count(edge), numbers[row])
-            ascii_only = joined.isascii()
-            for c in INVISIBLE + (SPACES if self.spaces[side] else ()):
-                if (c <= "\x7f" or not ascii_only) and c in joined:
-                    self._note(side, c, numbers, [c in t for t in texts])
-
-    def _note(self, side: str, what: str, numbers: Sequence[int], has: Sequence[bool]) -> None:
-        if any(has):
-            self._count(f"{side} {what}", sum(has), numbers[has.index(True)])
+                    yield what, (joined.count(edge), joined.count("\n", 0, joined.index(edge)) - (what == "closes"))
+        if "".join(texts).isprintable() and (joined.isascii() or "\ufffd" not in joined):
+            return
+        for c in INVISIBLE + (SPACES if self.spaces[side] else ()):
+            if c in joined:
+                yield from _having(c, [c in t for t in texts])
 
     def _count(self, key: str, count: int, first: int) -> None:
         before, at = self.found.get(key, (0, first))
@@ -174,3 +177,8 @@ class Oddities:
             "where a line should end, save with LF" if what == "\r" else "nobody sees it, but a model reads it: take it out"
         )
         return f"U+{ord(what):04X} in {many} ({name}); {advice}"
+
+
+def _having(what: str, has: Sequence[bool]) -> Iterator[tuple[str, tuple[int, int]]]:
+    if any(has):
+        yield what, (sum(has), has.index(True))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
@@ -65,7 +66,7 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
         else:
             raise entry
     left_out.sum_up(files_of(path), len(pairs))
-    odd.look([p.line for p in pairs], [p.source for p in pairs], [p.target for p in pairs])
+    odd.look(_Numbers(pairs), [p.source for p in pairs], [p.target for p in pairs])
     odd.tell(warn)
     return pairs
 
@@ -87,6 +88,19 @@ def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair
             warn(f"{entry}; it gets an empty line")
             yield None
     odd.tell(warn)
+
+
+class _Numbers(Sequence[int]):
+    """Line numbers of pairs, read off only where they are wanted."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.pairs[row].line
 
 
 class Empty(DataError):
