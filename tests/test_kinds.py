@@ -115,7 +115,21 @@ def test_what_is_in_a_gz_is_looked_at(tmp_path: Path) -> None:
     )
 )
 def test_text_is_let_through(text: str) -> None:
-    names = ("%PDF", "{\\rtf", "GIF8", "PK", "Rar", "7z", "PAR1", "FEA1", "LZIP", "BZh", "SQLite", "version https://git-lfs", "\x7fELF")
+    names = (
+        "%PDF",
+        "{\\rtf",
+        "GIF8",
+        "PK",
+        "Rar",
+        "7z",
+        "PAR1",
+        "FEA1",
+        "LZIP",
+        "BZh",
+        "SQLite",
+        "version https://git-lfs",
+        "\x7fELF",
+    )
     assert kind_of(("a" * text.startswith(names) + text).encode()[:HEAD]) == ""
 
 

@@ -32,6 +32,7 @@ INVISIBLE = (
     *(chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))),
 )
 SPACES = tuple("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000")
+_BLANKS = " \t" + "".join(SPACES)
 _LEAST_QUOTED = 0.9  # of the lines; one that has quotes of its own is no spreadsheet's
 _LEAST_OTHERS = 20  # lines that must know nothing of the first one's letters
 _HEADINGS = """
@@ -126,7 +127,7 @@ class Oddities:
     def _odd(self, side: str, texts: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
         """What is odd in the texts of a side: (what, (how many have it, the first of them))."""
         if not self.spaced[side] and list(map(str.strip, texts)) != texts:
-            yield from _having("blank", [t != t.strip() and bool(t.strip()) for t in texts])
+            yield from _having("blank", [t != t.strip(_BLANKS) and bool(t.strip()) for t in texts])
         joined = "\n".join(["", *texts, ""])
         if '"' in joined:
             for what, edge in (("opens", '\n"'), ("closes", '"\n')):
