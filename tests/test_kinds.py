@@ -134,10 +134,28 @@ def test_text_is_let_through(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"c\0\td\n", b"1-1\n\0\n", b"a\tb\n" * 9 + b"\0\xff\n", "가나\t다\0라\n마\t바\n".encode(), b"\0", b"\0\n"]
+    "raw",
+    [
+        b"c\0\td\n",
+        b"1-1\n\0\n",
+        b"a\tb\n" * 9 + b"\0\xff\n",
+        "가나\t다\0라\n마\t바\n".encode(),
+        b"\0",
+        b"\0\n",
+        b"text\n\x80\x00\x01\n\x00",
+    ],
 )
 def test_a_nul_that_strayed_is_no_utf_16(raw: bytes) -> None:
     assert kind_of(raw) == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["cat\n", "주목\n", "주목\tJU\n", "\n\ncat\n", "文字\n化け\n", "cat"])
+def test_the_first_line_is_enough(encoding: str, text: str) -> None:
+    raw = text.encode(encoding)
+    assert kind_of(raw).startswith(f"looks like {encoding[:6].upper()}")
+    if text == "cat\n":
+        assert kind_of(raw[: raw.index(b"\n") + 1]).startswith("looks like UTF")
 
 
 @pytest.fixture

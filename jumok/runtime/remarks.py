@@ -90,7 +90,8 @@ class Remarks:
         if self.bare.lines:
             warn(f"{self.bare.first}: {_lines(self.bare, 'has no features')}; the model was trained with them")
         if self.long.lines:
-            also = f" (and {self.long.lines - 1:,} more lines)" if self.long.lines > 1 else ""
+            others = self.long.lines - 1
+            also = f" (and {others:,} more line{'s' * (others > 1)})" if others else ""
             n = next(iter(self.long.what))
             warn(f"{self.long.first}: {n} tokens, at most {self.longest - 1:,}; {self.instead}{also}")
         if self.cut.lines:

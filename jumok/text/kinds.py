@@ -77,18 +77,35 @@ def refuse(head: bytes, name: str) -> None:
 
 
 def _utf_without_mark(head: bytes) -> str:
-    """UTF-32 or UTF-16 without a byte order mark. A NUL that strayed into UTF-8 is none of them."""
-    zeros = head.count(0)
-    if not zeros:
+    """UTF-32 or UTF-16 without a byte order mark: the first line is text when it is read so, and is none as UTF-8.
+
+    A NUL that strayed into UTF-8 is none of them; and what comes after the first line, of which a pipe may not have shown
+    anything yet, does not count.
+    """
+    if b"\0" not in head:
         return ""
-    latin = 5 * zeros >= 2 * len(head)  # every other byte, of letters below U+0100
+    first = head.partition(b"\n")[0]
+    utf8 = _is_utf8(first)
+    if utf8 and first.strip() and b"\0" not in first:
+        return ""
     for name, width in (("UTF-32", 4), ("UTF-16", 2)):
         for order in ("le", "be"):
-            text = _decoded(head[: len(head) // width * width], f"{name}-{order}")
-            marks = not _decoded(head, "utf-8") and ("\n" in text or "\t" in text)
-            if len(text) > 1 and (latin or marks) and _is_text(text):
+            fill = b"\0" * (-len(head) % width) if order == "le" else b""  # of a line feed that was cut
+            raw = head + fill
+            text = _decoded(raw[: len(raw) // width * width], f"{name}-{order}")
+            line = next((line for line in text.splitlines(keepends=True) if line.strip()), "")
+            latin = sum(c < "\u0100" for c in line) * 5 > len(line) * 4
+            if len(line) > 1 and (latin or (not utf8 and ("\n" in line or "\t" in line))) and _is_text(line):
                 return f"looks like {name}: save it as UTF-8"
     return ""
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decoded(raw: bytes, encoding: str) -> str:
@@ -100,7 +117,7 @@ def _decoded(raw: bytes, encoding: str) -> str:
 
 
 def _is_text(text: str) -> bool:
-    """Whether there are letters and line ends, and nothing that no text has."""
+    """Whether there are letters, and nothing that no text has."""
     common = sum(c in "\t\n\r " or c.isalnum() for c in text)
     return 2 * common > len(text) and not any(_never_in_text(c) for c in text)
 
