@@ -320,6 +320,8 @@ def align(o: Align) -> int:
             links.append(frozenset(aligned.links))
             bar.advance(1)
     remarks.tell(_warn)
+    if pairs and not any(pairs):
+        raise DataError(f"{o.pairs}: none of its {len(pairs):,} lines could be used; wanted pairs, as for training")
     if gold is not None:
         measured = measure_links(links, gold)
         lines = [json.dumps(as_dict(measured))] if o.json else table(measured)

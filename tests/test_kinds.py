@@ -202,7 +202,10 @@ def test_standard_input_that_is_a_pipe(model_folder: Path) -> None:
         assert done.returncode == 2 and done.stdout == b"" and f"standard input: {wanted}".encode() in done.stderr
 
 
-def test_where_no_line_can_be_used_translate_ends_with_2(run, model_folder: Path) -> None:
+def test_where_no_line_can_be_used_it_ends_with_2(run, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xff\xff\tA\n\xb0\xa1\tB\n")
+    status, out, err = run("align", model_folder, tmp_path / "a")
+    assert (status, out) == (2, "\n\n") and "none of its 2 lines could be used" in err
     status, out, err = run("translate", model_folder, stdin=b"\xff\xff\n\xb0\xa1\n")
     assert (status, out) == (2, "\n\n") and "none of its 2 lines could be used" in err
     status, out, _ = run("translate", model_folder, stdin=b"\xff\xff\ncat\n")

@@ -187,14 +187,17 @@ class _Begun(io.RawIOBase):
     """A pipe from its beginning, though its head was read already."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self.head, self.rest = head, rest
+        self.head, self.rest, self.ended = head, rest, len(head) < HEAD
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        piece = self.head[: len(buffer)] or self.rest.read(len(buffer))
+        piece = self.head[: len(buffer)]
         self.head = self.head[len(piece) :]
+        if not piece and not self.ended:  # a terminal would take the question after the end for a new beginning
+            piece = self.rest.read(len(buffer))
+            self.ended = len(piece) < len(buffer)
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -203,6 +206,8 @@ class _Begun(io.RawIOBase):
 def opened_raw(path: str, packed: bool = True) -> Iterator[BinaryIO]:
     """As `opened`, whatever is in the file; `packed`: unpack a `.gz`."""
     if path == "-":
+        if sys.stdin is None:
+            raise DataError("standard input: it is closed; give a file, or leave it open")
         yield sys.stdin.buffer
         return
     try:
