@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -63,7 +63,8 @@ class Translate:
     model: Positional[str]
     """Model folder."""
     file: Positional[str] = "-"
-    """Lines to translate (.gz too; - = standard input). For a model with features: SOURCE, a tab, FEATURES."""
+    """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
+    has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
@@ -105,7 +106,7 @@ class Explain:
     source: Positional[str]
     """The text to translate."""
     features: tuple[str, ...] = ()
-    """Features of the source, for a model that has them."""
+    """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
     compare: str = ""
@@ -201,31 +202,18 @@ def train(o: Train) -> int:
 
 
 def translate(o: Translate) -> int:
-    from jumok.runtime import load
-    from jumok.text import read_lines
+    from jumok.runtime import Translation, load
+    from jumok.runtime.answers import answers
 
     config.check(o.search, "command line")
-    model = load(o.model)
-
-    text = model.config.text
-
-    def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
-        for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
-            if line.problem:
-                _say(f"{o.file}:{line.number}: {line.problem}; an empty line is written for it")
-            source, _, features = (line.text or "").partition("\t") if text.features_column else (line.text or "", "", "")
-            yield source, tuple(f for f in features.split(text.features_separator) if f)
-
-    interactive = o.file == "-" and sys.stdin.isatty()
-    for t in model.translate_lines(lines(), **vars(o.search) | ({"batch_size": 1} if interactive else {})):
-        if o.json:
-            from jumok.explain import to_json_line
-
-            print(to_json_line(t), flush=interactive)
-        elif o.search.nbest > 1:
-            print("\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives)), flush=interactive)
-        else:
-            print(_one_line(t.text), flush=interactive)
+    written: Callable[[Translation], str] = lambda t: _one_line(t.text)  # noqa: E731
+    if o.json:
+        from jumok.explain import to_json_line as written
+    elif o.search.nbest > 1:
+        written = lambda t: "\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
+    note = lambda text: _say(f"note: {text}")  # noqa: E731
+    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=_warn, note=note):
+        print(written(t))
     return 0
 
 
@@ -256,7 +244,7 @@ def evaluate(o: Evaluate) -> int:
             "cut at the length limit": unfinished,
             "targets put in the model's form": found.gold.rewritten,
         }
-        print(json.dumps(facts | {"metrics": as_dict(found.measured)}, ensure_ascii=False))
+        print(json.dumps(facts | found.remarks | {"metrics": as_dict(found.measured)}, ensure_ascii=False))
     else:
         print(f"{len(sources):,} sources of {o.test}, {searched}")
         print("\n".join(table(found.measured)))
@@ -266,7 +254,7 @@ def evaluate(o: Evaluate) -> int:
 def explain(o: Explain) -> int:
     from jumok.explain.showing import show
 
-    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out))
+    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out, _warn))
     return 0
 
 
@@ -274,30 +262,36 @@ def align(o: Align) -> int:
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
+    from jumok.runtime.remarks import Remarks
     from jumok.text import read_every_pair
 
     if o.gold == o.pairs == "-":
         raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
-    pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
+    pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
     if gold is not None and len(gold) != len(pairs):
         raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
     if o.reverse_model:
         found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
     else:
         found = align(model, pairs, o.method, o.unit)
-    links = []
+    links, remarks = [], Remarks(model)
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
     with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
-                _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
+                _warn(f"{pair.where}: {aligned.problem}; it gets an empty line")
             elif pair and gold is not None:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
+            if pair and not aligned.problem:
+                remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
             print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
             links.append(frozenset(aligned.links))
             bar.advance(1)
+    remarks.tell(_warn)
+    if pairs and not any(pairs):
+        raise DataError(f"{o.pairs}: none of its {len(pairs):,} lines could be used; wanted pairs, as for training")
     if gold is not None:
         measured = measure_links(links, gold)
         lines = [json.dumps(as_dict(measured))] if o.json else table(measured)

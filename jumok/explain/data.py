@@ -1,7 +1,7 @@
 """A translation as data: CSV of the weights, and JSON (schema jumok.translation/1) there and back.
 
 Keys may be added within a version of the schema, never change: readers pass over those they do not know. `attention`, what
-the weights come to, was added so; it is written, and made anew from the weights when read.
+the weights come to, was added so (it is written, and made anew from the weights when read), and `unknown`, which may be missing.
 
 Letters: T output steps, S source positions.
 """
@@ -72,6 +72,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "log_probability": float(translation.log_probability),
         "score": float(translation.score),
         "finished": translation.finished,
+        "unknown": list(translation.unknown),
         "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
     }
 
@@ -143,6 +144,12 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
             raise DataError(f"{where}, {key}: not all of it are strings; a list of strings was wanted")
         return tuple(values)
 
+    def positions(key: str, S: int) -> tuple[int, ...]:
+        values = get(key, (list,), "a list of positions") if key in data else []
+        if not all(type(value) is int and 0 <= value < S for value in values):
+            raise DataError(f"{where}, {key}: {values!r:.60} came; positions in `source_tokens`, counted from 0, were wanted")
+        return tuple(values)
+
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
     rows = get("weights", (list, type(None)), "a list of rows or null")
     alternatives = get("alternatives", (list,), "a list of translations")
@@ -158,6 +165,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         log_probability=number("log_probability"),
         score=number("score"),
         finished=get("finished", (bool,), "true or false"),
+        unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
     )
 

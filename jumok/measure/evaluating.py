@@ -11,6 +11,7 @@ from jumok.config import SearchConfig
 from jumok.errors import ConfigError, MissingExtra
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
+from jumok.runtime.remarks import LONGER, Remarks
 from jumok.runtime.translation import Translation
 from jumok.runtime.translator import Translator
 from jumok.text.pairs import Pair
@@ -27,11 +28,13 @@ class Evaluated:
         gold: the different sources and their references.
         outputs: one for each of them.
         measured: the metrics that could be measured, in the order asked for.
+        remarks: how many sources had what was remarkable, by what it was.
     """
 
     gold: GoldText
     outputs: list[Translation]
     measured: list[Measured]
+    remarks: dict[str, int]
 
 
 def trained_options(model: Translator) -> MeasureOptions:
@@ -57,7 +60,8 @@ def evaluate(
         pairs: several targets of one source are alternatives, any of which is right.
         search: with nbest 1: one output is measured.
         tokenize: of BLEU; "" for that of the training.
-        warn: told once where gold is put in another form, and of a metric that is left out because its package is missing.
+        warn: told once where gold is put in another form, of a metric that is left out because its package is missing, and of
+            sources and outputs that are remarkable (see `jumok.runtime.remarks`).
         advance: told how many more pairs are done.
 
     Raises:
@@ -78,8 +82,13 @@ def evaluate(
         texts, features = [source for source, _ in some], [own for _, own in some]
         outputs += model.translate(texts, features=features, **vars(search))
         advance(sum(pairs_of[key] for key in some))
+    remarks = Remarks(model, "an empty output is compared", LONGER)
+    lines = {(p.source, p.features): p.where for p in reversed(pairs)}  # the first of each
+    for key, output in zip(gold.sources, outputs, strict=True):
+        remarks.see(lines[key], output)
+    remarks.tell(warn)
     measured = [measure(name, [t.text for t in outputs], gold.references, options) for name in usable]
-    return Evaluated(gold, outputs, measured)
+    return Evaluated(gold, outputs, measured, remarks.counts())
 
 
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:

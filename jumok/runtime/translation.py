@@ -26,6 +26,7 @@ class Translation:
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty.
         finished: whether the output ended with `</s>`.
+        unknown: positions in source_tokens, counted from 0, of tokens and features that the model has never seen: it read `<unk>`.
         alternatives: further hypotheses of the n-best list, best first (empty unless asked for).
     """
 
@@ -37,6 +38,7 @@ class Translation:
     log_probability: float
     score: float
     finished: bool = True
+    unknown: tuple[int, ...] = ()
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:

@@ -205,6 +205,11 @@ def feature_tokens(features: Sequence[str]) -> list[str]:
     return [f"‹{feature}›" for feature in features]
 
 
+def is_feature(token: str) -> bool:
+    """Whether a source token is written as a feature is."""
+    return len(token) > 2 and token[0] == "‹" and token[-1] == "›"
+
+
 def _side_to_dict(side: Side) -> dict[str, Any]:
     return {"tokenizer": side.tokenizer.to_dict(), "vocabulary": side.vocabulary.to_dict()}
 

@@ -28,11 +28,11 @@ from jumok.config import TextConfig
 from jumok.console import Bar
 from jumok.errors import DataError, FolderError
 from jumok.text.codec import Codec, is_joint
-from jumok.text.lines import opened, read, source_name
+from jumok.text.lines import opened_raw, read, source_name
 from jumok.text.pairs import Pair
 from jumok.text.rows import Rows
 
-FORMAT = 1
+FORMAT = 2
 META, DEV, LINES, LOCK, BUILDING = "corpus.json", "dev.jsonl", "lines.npy", "lock", "building"
 SIDES = ("source", "target")
 PARTS = ("ids", "starts", "lengths")
@@ -157,7 +157,7 @@ def file_prints(files: Sequence[str], known: Any, shown: bool) -> list[dict[str,
 
 def _sha256(file: str, size: int, shown: bool) -> str:
     found = hashlib.sha256()
-    with opened(file, packed=False) as f, Bar("looking at the file", size, shown and size > 2**30) as bar:
+    with opened_raw(file, packed=False) as f, Bar("looking at the file", size, shown and size > 2**30) as bar:
         while chunk := read(f, file, 2**22):
             found.update(chunk)
             bar.advance(len(chunk))

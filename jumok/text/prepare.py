@@ -208,7 +208,7 @@ class _Making:
     def _survey(self, survey: Survey, seed: int | None) -> None:
         """Warnings are kept for the next pass, which tells them, but where there will be none."""
         warnings: list[str] = []
-        telling = Telling(self.files, warnings.append)
+        telling = Telling(self.files, self.wanted.text, warnings.append)
 
         def take(facts: dict[str, Any]) -> None:
             telling.add(facts)
@@ -235,7 +235,7 @@ class _Making:
         settings = Sharding.settings(
             self.building, self.files, corpus.text_settings(self.wanted.text), tokenizers, held, sorted(overlap.dev)
         )
-        telling, found = Telling(self.files, self._warn), list[dict[str, Any]]()
+        telling, found = Telling(self.files, self.wanted.text, self._warn), list[dict[str, Any]]()
 
         def take(facts: dict[str, Any]) -> None:
             telling.add(facts)
