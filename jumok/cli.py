@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
-from jumok import config
+from jumok import config, edge, places
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
-from jumok.console import Bar, opened
-from jumok.errors import ConfigError, DataError, JumokError
+from jumok.console import Bar
+from jumok.errors import ConfigError, DataError
+from jumok.places import FilePath, FolderPath, LinesPath, ModelPath, OptionsPath, Output, PairsPath
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Train:
     jumok train words.tsv --dev dev.tsv --out model --target-tokenizer space --minutes 2
     """
 
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
-    config: str = ""
+    config: OptionsPath = ""
     """TOML file with any of these options by name; what stands on the command line goes over it."""
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
@@ -46,7 +46,7 @@ class Train:
     """Show nothing but errors."""
     profile: bool = False
     """Say in the end where the time went and what share of the machine's limit was reached; also as profile.json in --out."""
-    tensorboard: str = ""
+    tensorboard: FolderPath = ""
     """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
@@ -60,9 +60,9 @@ class Translate:
     echo attention | jumok translate model --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    file: Positional[str] = "-"
+    file: Positional[LinesPath] = "-"
     """Lines to translate (.gz too; - = standard input). For a model with features: SOURCE, a tab, FEATURES."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     json: bool = False
@@ -76,9 +76,9 @@ class Evaluate:
     jumok evaluate model test.tsv --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    test: Positional[str]
+    test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
@@ -89,8 +89,8 @@ class Evaluate:
     """Compare without regard to case."""
     json: bool = False
     """JSON instead of a table."""
-    outputs: str = ""
-    """Also write source, output and references of every line to this TSV."""
+    outputs: FilePath = ""
+    """Also write source, features where the model has them, output and references of every line to this TSV."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Explain:
     jumok explain model attention --out picture.svg
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     source: Positional[str]
     """The text to translate."""
@@ -108,9 +108,9 @@ class Explain:
     """Features of the source, for a model that has them."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
-    compare: str = ""
+    compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
-    out: str = ""
+    out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
 
@@ -121,21 +121,21 @@ class Align:
     jumok align model pairs.tsv --gold gold.tsv
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    pairs: Positional[str]
+    pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
     method: Literal["argmax", "path"] = "argmax"
     """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
     unit: Literal["word", "token"] | None = None
     """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
-    reverse_model: str = ""
+    reverse_model: ModelPath = ""
     """Model folder of the other direction, target to source, whose links are combined with the first model's."""
     combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
     """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
-    gold: str = ""
+    gold: LinesPath = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
-    out: str = ""
+    out: FilePath = ""
     """File to write the links to. Default: standard output (the measures then go to standard error)."""
     json: bool = False
     """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
@@ -148,7 +148,7 @@ class Info:
     jumok info model
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     json: bool = False
     """JSON instead of lines."""
@@ -164,7 +164,7 @@ class Study:
     name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful"]]
     """bottleneck: quality by source length without and with attention. gradients: how much of the loss reaches the first
     token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth?"""
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
     plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
@@ -179,7 +179,7 @@ class Quickstart:
     jumok quickstart
     """
 
-    out: str = "quickstart"
+    out: FolderPath = "quickstart"
     """Folder for data, model and picture."""
     minutes: float = 4.75
     """Training time."""
@@ -237,6 +237,11 @@ def translate(o: Translate) -> int:
 
 
 def evaluate(o: Evaluate) -> int:
+    with Output(o.outputs, "--outputs") as side:
+        return _evaluate(o, side)
+
+
+def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
     from jumok.runtime import load
     from jumok.text import read_pairs
@@ -273,10 +278,9 @@ def evaluate(o: Evaluate) -> int:
             if len(o.metrics) == 1:
                 raise
             _say(f"left out: {e}")
-    if o.outputs:
-        with open(o.outputs, "w", encoding="utf-8", newline="\n") as f:
-            for (source, _), output, gold in zip(different, outputs, references, strict=True):
-                f.write("\t".join([source, _one_line(output), *gold]) + "\n")
+    marks = [[text.features_separator.join(features)] if text.features_column else [] for _, features in different]
+    columns = zip(different, marks, outputs, references, strict=True)
+    rows = [[source, *mark, _one_line(output), *gold] for (source, _), mark, output, gold in columns]
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
         unfinished = sum(not t.finished for t in found)
@@ -287,10 +291,13 @@ def evaluate(o: Evaluate) -> int:
             "lines": len(found),
             "cut at the length limit": unfinished,
         }
-        print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
+        lines = [json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False)]
     else:
-        print(f"{len(found):,} sources of {o.test}, {searched}")
-        print("\n".join(table(measured)))
+        lines = [f"{len(found):,} sources of {o.test}, {searched}", *table(measured)]
+    try:
+        print("\n".join(lines), flush=True)
+    finally:  # neither is lost because the other cannot be written
+        side.put("".join("\t".join(row) + "\n" for row in rows))
     return 0
 
 
@@ -302,13 +309,16 @@ def explain(o: Explain) -> int:
 
 
 def align(o: Align) -> int:
+    with Output(o.out) as side:
+        return _align(o, side)
+
+
+def _align(o: Align, side: Output) -> int:
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
-    if o.gold == o.pairs == "-":
-        raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
@@ -320,19 +330,25 @@ def align(o: Align) -> int:
         found = align(model, pairs, o.method, o.unit)
     links = []
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
-    with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+    written = []
+    with Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
                 _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
             elif pair and gold is not None:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
-            print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
+            written.append(links_json(aligned) if o.json else pharaoh(aligned.links))
+            if not o.out:
+                print(written.pop())
             links.append(frozenset(aligned.links))
             bar.advance(1)
-    if gold is not None:
-        measured = measure_links(links, gold)
-        lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
-        _say("\n".join(lines), sys.stdout if o.out else sys.stderr)
+    try:
+        if gold is not None:
+            measured = measure_links(links, gold)
+            lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
+            print("\n".join(lines), file=sys.stdout if o.out else sys.stderr, flush=True)
+    finally:
+        side.put("".join(line + "\n" for line in written))
     return 0
 
 
@@ -375,21 +391,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale: our text is UTF-8
-    try:
-        return _run(arguments)
-    except JumokError as e:
-        if not e.told:
-            _say(f"jumok: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader has gone (… | head): nothing to say, and nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return edge.guarded(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
@@ -411,16 +413,26 @@ def _run(arguments: list[str]) -> int:
     rest = arguments[1:]
     default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
     given: dict[str, Any] = {} if default is None else {"default": default}
-    return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
+    options = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given)
+    return command(places.settle(options))
 
 
 def _overview() -> str:
     title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
     lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
     for name, (kind, _) in COMMANDS.items():
-        first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
+        first, *_, example = _words(kind)
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
     return "\n".join(lines)
+
+
+def _words(kind: type) -> list[str]:
+    """The lines of a command's docstring; from its source, where Python was told to forget docstrings (-OO)."""
+    import ast
+    import inspect
+
+    text = ast.get_docstring(ast.parse(inspect.getsource(kind)).body[0]) if sys.flags.optimize > 1 else kind.__doc__  # type: ignore[arg-type]
+    return [line.strip() for line in (text or "").strip().splitlines()]
 
 
 def _from_config_file(arguments: list[str]) -> Train | None:
@@ -429,7 +441,7 @@ def _from_config_file(arguments: list[str]) -> Train | None:
     path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
     if path is None:
         return None
-    run = config.build(TrainConfig, config.from_toml(path), path)
+    run = config.build(TrainConfig, config.from_toml(places.expand(path, "config")), path)
     return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
 
 

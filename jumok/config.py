@@ -18,6 +18,7 @@ from typing import Any, Literal, Optional, TypeVar, get_args
 from typing import get_type_hints as _evaluate
 
 from jumok.errors import ConfigError
+from jumok.places import FolderPath, ModelPath, PairsPath, expanded
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -183,13 +184,13 @@ class LearnConfig:
 class TrainConfig:
     """A whole run: files, text, model, learning."""
 
-    pairs: str = ""
+    pairs: PairsPath = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     text: TextConfig = field(default_factory=TextConfig)
@@ -217,11 +218,11 @@ class SearchConfig:
 class StudyConfig:
     """What a study is done with, beside the options of its trainings."""
 
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs. Without: 1 in 20 of PAIRS, at most 2,000."""
-    test: str = ""
+    test: PairsPath = ""
     """Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Folder to write. The same command again does only the runs that are missing there."""
     seeds: int = 3
     """Runs of each variant, with seeds from --seed on. Fewer than 3 say little of chance."""
@@ -233,7 +234,7 @@ class StudyConfig:
     """Leave longer sources (characters for char, else words) out of training and dev, so that the test has lengths beyond."""
     variants: tuple[str, ...] = ()
     """Only these of the study's variants. Default: all."""
-    model: str = ""
+    model: ModelPath = ""
     """faithful only: a trained model folder to look at, instead of training."""
 
 
@@ -273,7 +274,7 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    return check(_fill(cls, flat, where), where)
+    return check(expanded(_fill(cls, flat, where)), where)
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:

@@ -28,6 +28,10 @@ class TrainingError(JumokError):
     """Training that cannot go on: a loss that is not finite, a checkpoint that does not fit, a disk that is full."""
 
 
+class OutputError(JumokError):
+    """A file or a standard stream that cannot be written."""
+
+
 class MissingExtra(JumokError):
     """A part of Jumok whose packages are not installed; the message is the line that installs them."""
 

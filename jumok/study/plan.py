@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.config import TrainConfig, options
-from jumok.errors import ConfigError, DataError
+from jumok.errors import ConfigError, DataError, OutputError
 from jumok.study.report import Report
 
 FORMAT = 1  # grows when a run is done or measured in another way, so that old results are not taken for new ones
@@ -209,16 +210,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_whole(path: Path, text: str) -> None:
     """The file is there whole or not at all, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     try:
-        with open(beside, "w", encoding="utf-8", newline="\n") as f:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as f:
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
         os.replace(beside, path)
     except OSError as e:
-        raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise OutputError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 
 
 def as_json(values: Any) -> str:

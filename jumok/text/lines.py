@@ -150,6 +150,8 @@ def read(stream: BinaryIO, where: str, size: int | None = None) -> bytes:
 def opened(path: str, packed: bool = True) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked where its name ends in `.gz` and `packed`; DataError where it cannot be opened."""
     if path == "-":
+        if getattr(sys.stdin, "buffer", None) is None:
+            raise DataError("standard input: cannot be read (it is closed); give a file instead of -")
         yield sys.stdin.buffer
         return
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
+from jumok.places import parallel
 from jumok.text.lines import Line, read_lines, source_name
 
 Warn = Callable[[str], None]
@@ -255,8 +256,8 @@ def files_of(path: str) -> tuple[str, ...]:
     """
     if "," not in path or Path(path).exists():
         return (path,)
-    parts = tuple(part.strip() for part in path.split(","))
-    if len(parts) != 2 or not all(parts) or parts == ("-", "-"):
+    parts = parallel(path)
+    if parts is None:
         raise DataError(f"{path}: there is no such file; for two parallel files give SOURCE,TARGET")
     return parts
 
