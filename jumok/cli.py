@@ -17,6 +17,7 @@ from jumok import config, edge, places
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
 from jumok.console import Bar
 from jumok.errors import ConfigError, DataError
+from jumok.overview import overview
 from jumok.places import FilePath, FolderPath, LinesPath, ModelPath, OptionsPath, Output, PairsPath
 
 
@@ -397,7 +398,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(_overview())
+        print(overview({name: kind for name, (kind, _) in COMMANDS.items()}))
         return 0
     if name in ("-V", "--version"):
         print(f"jumok {jumok.__version__}")
@@ -415,24 +416,6 @@ def _run(arguments: list[str]) -> int:
     given: dict[str, Any] = {} if default is None else {"default": default}
     options = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given)
     return command(places.settle(options))
-
-
-def _overview() -> str:
-    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
-    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
-    for name, (kind, _) in COMMANDS.items():
-        first, *_, example = _words(kind)
-        lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
-    return "\n".join(lines)
-
-
-def _words(kind: type) -> list[str]:
-    """The lines of a command's docstring; from its source, where Python was told to forget docstrings (-OO)."""
-    import ast
-    import inspect
-
-    text = ast.get_docstring(ast.parse(inspect.getsource(kind)).body[0]) if sys.flags.optimize > 1 else kind.__doc__  # type: ignore[arg-type]
-    return [line.strip() for line in (text or "").strip().splitlines()]
 
 
 def _from_config_file(arguments: list[str]) -> Train | None:

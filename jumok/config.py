@@ -314,23 +314,43 @@ def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None
         raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
 
 
+def _from_one(v: float) -> bool:
+    return v >= 1
+
+
+def _from_zero(v: float) -> bool:
+    return v >= 0
+
+
+def _above_zero(v: float) -> bool:
+    return v > 0
+
+
+def _below_one(v: float) -> bool:
+    return 0 <= v < 1
+
+
+def _up_to_one(v: float) -> bool:
+    return 0 <= v <= 1
+
+
 # what numbers may be: the wish in words, its test, the options it holds for
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
-        lambda v: v >= 1,
+        _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
         "seeds jobs train_max_length",
     ),
     (
         "0 or more",
-        lambda v: v >= 0,
+        _from_zero,
         "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
     ),
-    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip minutes_per_run"),
-    ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
-    ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),
+    ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
+    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
+    ("from 0 to 1", _up_to_one, "gold_at_end switch"),
 )
 
 

@@ -22,7 +22,7 @@ ORDER = (
     ("measure",),
     ("runtime",),
     ("scores", "schedules", "text", "windows"),
-    ("config", "console", "edge"),
+    ("config", "console", "edge", "overview"),
     ("places",),
     ("errors",),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from jumok.errors import ConfigError, JumokError, MissingExtra
 from jumok.explain.comparison import Comparison, comparison_csv, comparison_json
@@ -17,31 +18,26 @@ from jumok.explain.svg import to_svg
 from jumok.places import Output, tried
 from jumok.runtime.translation import Translation
 
-Drawn = TypeVar("Drawn", Translation, Comparison)
 
-
-def _text(draw: Callable[[Drawn], str]) -> Callable[[Drawn, Path], None]:
-    def write_text(drawn: Drawn, path: Path) -> None:
-        path.write_text(draw(drawn), encoding="utf-8", newline="")  # newline: a CSV brings its own \r\n
-
-    return write_text
+def _write_text(draw: Callable[[Any], str], drawn: Any, path: Path) -> None:
+    path.write_text(draw(drawn), encoding="utf-8", newline="")  # newline: a CSV brings its own \r\n
 
 
 WRITERS: dict[str, Callable[[Translation, Path], None]] = {
-    ".svg": _text(to_svg),
-    ".html": _text(to_html),
+    ".svg": partial(_write_text, to_svg),
+    ".html": partial(_write_text, to_html),
     ".png": to_png,
     ".pdf": to_png,
-    ".csv": _text(to_csv),
-    ".json": _text(to_json),
+    ".csv": partial(_write_text, to_csv),
+    ".json": partial(_write_text, to_json),
 }
 
 
 COMPARISON_WRITERS: dict[str, Callable[[Comparison, Path], None]] = {
-    ".svg": _text(comparison_svg),
-    ".html": _text(comparison_html),
-    ".csv": _text(comparison_csv),
-    ".json": _text(comparison_json),
+    ".svg": partial(_write_text, comparison_svg),
+    ".html": partial(_write_text, comparison_html),
+    ".csv": partial(_write_text, comparison_csv),
+    ".json": partial(_write_text, comparison_json),
 }
 
 
