@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Sequence
@@ -110,6 +111,12 @@ class Development:
         """Does about the work of one `evaluate` of a trained model, whatever this one would write: outputs as long as the gold."""
         self.outputs(model, np.array([len(self.targets[i]) for i in self.rows]))
         self.forced(model, machine)
+
+    def part(self, sources: int) -> Development:
+        """The same with its first `sources` different sources only, for `rehearse`."""
+        found, pairs = copy.copy(self), self.rows[sources] if sources < len(self.rows) else len(self.sources)
+        found.rows, found.sources, found.targets = self.rows[:sources], self.sources[:pairs], self.targets[:pairs]
+        return found
 
     def better(self, new: float, old: float | None) -> bool:
         """Whether `new` beats `old` in the metric that picks the best model."""
