@@ -183,16 +183,17 @@ class _Training:
                 loop.update(batch, 0.0)
 
         loop.team = self.team.apart()
-        begun, left = time.perf_counter(), math.inf
+        begun, self.most = time.perf_counter(), math.inf
         if learn.minutes is not None:
-            left = max(0.0, RESERVE * 60 * learn.minutes - (begun - self.start))
+            self.most = MEASURING * max(0.0, RESERVE * 60 * learn.minutes - (begun - self.start))
         with self.display.stage("measuring what this machine does best"):
             anew = self.checkpoint is None
-            chosen = machines.choose(learn, step, sharers=self.team.local, deadline=begun + MEASURING * left, strict=anew)
+            chosen = machines.choose(learn, step, sharers=self.team.local, deadline=begun + self.most, strict=anew)
+        self._still_time(self.run_config, "reading and the first steps took {}")
         loop.machine = machines.Machine(**self.team.agree(dataclasses.asdict(chosen) | {"processes": self.team.size}))
         loop.machine.apply()
         loop.team = self.team
-        short = ", cut short for --minutes" * (time.perf_counter() > begun + MEASURING * left)
+        short = ", cut short for --minutes" * (time.perf_counter() > begun + self.most)
         self.display.note(
             f"computing in {loop.machine}" + ("" if learn.precision != "auto" else f" (chosen by a probe{short})")
         )
@@ -210,12 +211,13 @@ class _Training:
         if self.team.agree(wanted):
             budget = min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0)))
             with self.display.stage("measuring how long a step takes"):
-                seconds = self._step_seconds(loop, batches, budget, MEASURING * left)
-            if left < math.inf and MEASURING * left < 10 * seconds:
+                seconds = self._step_seconds(loop, batches, budget)
+            self._still_time(self.run_config, f"reading and measuring took {{}}, and a step takes {seconds:.1f} s")
+            if self.most < 10 * seconds:
                 self.display.note(f"a step takes about {seconds:.1f} s: {learn.minutes:g} minutes are few for it")
             loop.model.eval()
             with self.display.stage("measuring how long an evaluation takes"):
-                evaluation = self._evaluation_seconds(loop, MEASURING * left)
+                evaluation = self._evaluation_seconds(loop)
         over()
         seconds, evaluation, spent = self.team.agree([seconds, evaluation, time.perf_counter() - self.start])
         every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
@@ -255,23 +257,21 @@ class _Training:
             f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes"
         )
 
-    def _evaluation_seconds(self, loop: Loop, most: float) -> float:
-        """How long an evaluation takes; of one that takes longer than `most` seconds only a part is done."""
-        for dev in (loop.dev.part(DEV_TRIED), loop.dev) if most < math.inf else (loop.dev,):
+    def _evaluation_seconds(self, loop: Loop) -> float:
+        """How long an evaluation takes; of one that would take too much of --minutes only a part is done."""
+        for dev in (loop.dev.part(DEV_TRIED), loop.dev) if self.most < math.inf else (loop.dev,):
             tick = time.perf_counter()
             dev.rehearse(loop.model, loop.machine)
             seconds = (time.perf_counter() - tick) * len(loop.dev.rows) / len(dev.rows)
-            if self.team.agree(seconds > most):
+            if self.team.agree(seconds > self.most):
                 break
         return seconds
 
-    def _step_seconds(self, loop: Loop, batches: Iterator[Any], budget: float, most: float = math.inf) -> float:
+    def _step_seconds(self, loop: Loop, batches: Iterator[Any], budget: float) -> float:
         """Mean time of a step over batches of all lengths, warmed up: `budget` seconds' worth, and at least 10 steps; but one
-        is enough where `most` seconds are over."""
+        is enough where measuring has taken its share of --minutes."""
         seconds, count, learn = 0.0, 0, loop.learn
-        while self.team.agree(count < 10 or (seconds < budget and count < 1000)) and self.team.agree(
-            not count or seconds < most
-        ):
+        while self.team.agree(not count or (seconds < self.most and (count < 10 or (seconds < budget and count < 1000)))):
             batch = next(batches)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)

@@ -15,6 +15,7 @@ import jumok
 from jumok import config
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, MissingExtra
+from jumok.places import expand, expanded
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
@@ -88,7 +89,10 @@ def study(
         model=str(model),
     )
     say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    return _conduct(chosen(name), str(pairs), config.check(asked, "study"), options, say)
+    asked = expanded(config.check(asked, "study"))
+    if jobs > cores():
+        say(f"warning: jobs is {jobs}, but there are {cores()} cores: runs side by side will wait for each other")
+    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
 
 
 def chosen(name: str) -> Study:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.config import TrainConfig, options
-from jumok.errors import ConfigError, DataError, OutputError
+from jumok.errors import ConfigError, DataError
 from jumok.study.report import Report
 
 FORMAT = 1  # grows when a run is done or measured in another way, so that old results are not taken for new ones
@@ -221,7 +221,7 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as e:
         with contextlib.suppress(OSError):
             os.unlink(beside)
-        raise OutputError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
+        raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 
 
 def as_json(values: Any) -> str:
