@@ -47,7 +47,7 @@ def guarded(command: Callable[[], int]) -> int:
             return status
         except KeyboardInterrupt:
             return 130
-        except BrokenPipeError:  # the reader has gone (… | head): nothing to say, and nobody to say it to
+        except (_Gone, BrokenPipeError):  # the reader has gone (… | head): nothing to say, and nobody to say it to
             return 0
         except JumokError as e:
             if not e.told:
@@ -124,8 +124,12 @@ class _Stream:
         raise NotImplementedError
 
 
+class _Gone(Exception):
+    """Nobody reads standard output any more. (Not a BrokenPipeError, on which rich ends the process with status 1.)"""
+
+
 class _Results(_Stream):
-    """Standard output: what cannot be written ends the command. OutputError, or BrokenPipeError where the reader has gone."""
+    """Standard output: what cannot be written ends the command."""
 
     def _try(self, what: str, *arguments: str) -> Any:
         if self._stream is None:
@@ -134,7 +138,9 @@ class _Results(_Stream):
             return None
         try:
             return getattr(self._stream, what)(*arguments)
-        except (BrokenPipeError, UnicodeError):
+        except BrokenPipeError:
+            raise _Gone from None
+        except UnicodeError:
             raise
         except (OSError, ValueError) as e:
             raise OutputError(f"standard output: cannot be written ({getattr(e, 'strerror', None) or e})") from None

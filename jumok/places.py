@@ -170,7 +170,8 @@ class Output:
         self.path, self.option = str(path), option
         self._place = Path(os.path.realpath(self.path))
         self._new = self._place
-        self._beside = bool(self.path) and (self._place.is_file() or not os.path.lexists(self._place))
+        stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too
+        self._beside = bool(self.path) and not stream and (self._place.is_file() or not os.path.lexists(self._place))
         if not self.path:
             return
         try:
@@ -182,13 +183,8 @@ class Output:
             raise self._cannot(e) from None
 
     def _try(self) -> None:
-        try:
-            self._new = _trial(self._place)
-        except OSError:
-            if not os.access(self._place, os.W_OK):
-                raise
-            self._beside = False  # a folder that bars new files, and a file in it that can be written
-        if self._beside and self._place.is_file():
+        self._new = _trial(self._place)
+        if self._place.is_file():
             os.chmod(self._new, self._place.stat().st_mode & 0o777)
 
     def put(self, content: str | Callable[[Path], None]) -> None:
@@ -199,7 +195,7 @@ class Output:
             if callable(content):
                 content(self._new)
             else:
-                with open(self._new, "wb") as f:
+                with open(self._new, "wb" if self._beside else "ab") as f:
                     f.write(content.encode("utf-8", "backslashreplace"))
                     f.flush()
             if self._beside:
