@@ -1,6 +1,6 @@
 """The command `jumok`, which is `python -m jumok`: Ctrl-C ends it without a traceback, from its first moment to its last."""
 
-import signal
+import _signal as signal  # the part in C: the module `signal` imports others first, and Ctrl-C may come meanwhile
 import sys
 
 

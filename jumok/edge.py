@@ -108,6 +108,8 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         if self._stream is None:
+            if name in ("encoding", "errors"):
+                return {"encoding": "utf-8", "errors": "backslashreplace"}[name]
             raise AttributeError(name)
         return getattr(self._stream, name)
 

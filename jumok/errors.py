@@ -4,12 +4,27 @@ A message says where (file, line, option), what came, what was wanted, and what 
 line and ends with `exit_code`; a traceback is only ever our own mistake.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class JumokError(Exception):
     """Base of all errors that a user can cause and mend."""
 
     exit_code = 2
     told = False  # already, by another process of the same run
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: as it is, whatever a kind of error is made from."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[JumokError], arguments: tuple[Any, ...], more: dict[str, Any]) -> JumokError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(more)
+    return error
 
 
 class ConfigError(JumokError):
