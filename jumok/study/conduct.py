@@ -15,6 +15,7 @@ import jumok
 from jumok import config
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, MissingExtra
+from jumok.learn import threads
 from jumok.places import expand, expanded
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
@@ -131,8 +132,9 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if not asked.model and not _installed("torch"):  # said before anything is written
         raise MissingExtra("training", "train", "torch")
     folder = Path(asked.out)
-    _claim(folder, study)
     options = training_options(study, not pairs and not asked.model, asked, given)
+    threads.check(options.get("threads") or 0)
+    _claim(folder, study)
     setting = Setting(folder, options, {}, {"model": asked.model} if asked.model else {})
     data = _data(study, pairs, asked, options, folder, say)
     setting = Setting(folder, options, data, setting.settings)
