@@ -215,8 +215,7 @@ def _warnings() -> Iterator[None]:
         _say(f"warning: {message}" if category is UserWarning else f"warning: {message} ({category.__name__})")
 
     with warnings.catch_warnings():
-        raised = [each for each in warnings.filters if each[0] == "error"]
-        if raised:
-            warnings.filterwarnings("default")
+        told: list[Any] = [("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters]
+        warnings.filters[:] = told  # type: ignore[index]
         warnings.showwarning = show  # type: ignore[assignment]
         yield
