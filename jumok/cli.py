@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +13,12 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
-from jumok import config
+from jumok import config, edge, places
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
-from jumok.console import Bar, opened
-from jumok.errors import ConfigError, DataError, JumokError
+from jumok.console import Bar
+from jumok.errors import ConfigError, DataError
+from jumok.overview import overview
+from jumok.places import FilePath, FolderPath, LinesPath, ModelPath, OptionsPath, Output, PairsPath
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,16 @@ class Train:
     jumok train words.tsv --dev dev.tsv --out model --target-tokenizer space --minutes 2
     """
 
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
-    config: str = ""
+    config: OptionsPath = ""
     """TOML file with any of these options by name; what stands on the command line goes over it."""
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
@@ -46,7 +47,7 @@ class Train:
     """Show nothing but errors."""
     profile: bool = False
     """Say in the end where the time went and what share of the machine's limit was reached; also as profile.json in --out."""
-    tensorboard: str = ""
+    tensorboard: FolderPath = ""
     """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
@@ -60,9 +61,9 @@ class Translate:
     echo attention | jumok translate model --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    file: Positional[str] = "-"
+    file: Positional[LinesPath] = "-"
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
@@ -77,9 +78,9 @@ class Evaluate:
     jumok evaluate model test.tsv --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    test: Positional[str]
+    test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
@@ -90,8 +91,8 @@ class Evaluate:
     """Compare without regard to case."""
     json: bool = False
     """JSON instead of a table."""
-    outputs: str = ""
-    """Also write source, output and references of every line to this TSV."""
+    outputs: FilePath = ""
+    """Also write source, features where the model has them, output and references of every line to this TSV."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Explain:
     jumok explain model attention --out picture.svg
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     source: Positional[str]
     """The text to translate."""
@@ -109,9 +110,9 @@ class Explain:
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
-    compare: str = ""
+    compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
-    out: str = ""
+    out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
 
@@ -122,21 +123,21 @@ class Align:
     jumok align model pairs.tsv --gold gold.tsv
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    pairs: Positional[str]
+    pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
     method: Literal["argmax", "path"] = "argmax"
     """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
     unit: Literal["word", "token"] | None = None
     """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
-    reverse_model: str = ""
+    reverse_model: ModelPath = ""
     """Model folder of the other direction, target to source, whose links are combined with the first model's."""
     combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
     """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
-    gold: str = ""
+    gold: LinesPath = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
-    out: str = ""
+    out: FilePath = ""
     """File to write the links to. Default: standard output (the measures then go to standard error)."""
     json: bool = False
     """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
@@ -149,7 +150,7 @@ class Info:
     jumok info model
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     json: bool = False
     """JSON instead of lines."""
@@ -165,7 +166,7 @@ class Study:
     name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful"]]
     """bottleneck: quality by source length without and with attention. gradients: how much of the loss reaches the first
     token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth?"""
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
     plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
@@ -180,7 +181,7 @@ class Quickstart:
     jumok quickstart
     """
 
-    out: str = "quickstart"
+    out: FolderPath = "quickstart"
     """Folder for data, model and picture."""
     minutes: float = 4.75
     """Training time."""
@@ -218,6 +219,11 @@ def translate(o: Translate) -> int:
 
 
 def evaluate(o: Evaluate) -> int:
+    with Output(o.outputs, "--outputs") as side:
+        return _evaluate(o, side)
+
+
+def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.measure import as_dict, table
     from jumok.measure.evaluating import evaluate
     from jumok.runtime import load
@@ -228,11 +234,10 @@ def evaluate(o: Evaluate) -> int:
     pairs = read_pairs(o.test, model.config.text, warn=_warn)
     with Bar("translating", len(pairs)) as bar:
         found = evaluate(model, pairs, o.metrics, o.search, o.tokenize, o.lowercase, _warn, advance=bar.advance)
-    sources, references = found.gold.sources, found.gold.references
-    if o.outputs:
-        with open(o.outputs, "w", encoding="utf-8", newline="\n") as f:
-            for (source, _), t, gold in zip(sources, found.outputs, references, strict=True):
-                f.write("\t".join([source, _one_line(t.text), *gold]) + "\n")
+    sources, separator = found.gold.sources, model.config.text.features_separator
+    marks = [[separator.join(features)] if model.config.text.features_column else [] for _, features in sources]
+    columns = zip(sources, marks, found.outputs, found.gold.references, strict=True)
+    rows = [[source, *mark, _one_line(t.text), *gold] for (source, _), mark, t, gold in columns]
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
         unfinished = sum(not t.finished for t in found.outputs)
@@ -244,10 +249,13 @@ def evaluate(o: Evaluate) -> int:
             "cut at the length limit": unfinished,
             "targets put in the model's form": found.gold.rewritten,
         }
-        print(json.dumps(facts | found.remarks | {"metrics": as_dict(found.measured)}, ensure_ascii=False))
+        lines = [json.dumps(facts | found.remarks | {"metrics": as_dict(found.measured)}, ensure_ascii=False)]
     else:
-        print(f"{len(sources):,} sources of {o.test}, {searched}")
-        print("\n".join(table(found.measured)))
+        lines = [f"{len(sources):,} sources of {o.test}, {searched}", *table(found.measured)]
+    try:
+        print("\n".join(lines), flush=True)
+    finally:  # neither is lost because the other cannot be written
+        side.put("".join("\t".join(row) + "\n" for row in rows))
     return 0
 
 
@@ -259,14 +267,17 @@ def explain(o: Explain) -> int:
 
 
 def align(o: Align) -> int:
+    with Output(o.out) as side:
+        return _align(o, side)
+
+
+def _align(o: Align, side: Output) -> int:
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
     from jumok.runtime.remarks import Remarks
     from jumok.text import read_every_pair
 
-    if o.gold == o.pairs == "-":
-        raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
@@ -278,7 +289,8 @@ def align(o: Align) -> int:
         found = align(model, pairs, o.method, o.unit)
     links, remarks = [], Remarks(model)
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
-    with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+    written = []
+    with Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
                 _warn(f"{pair.where}: {aligned.problem}; it gets an empty line")
@@ -286,16 +298,21 @@ def align(o: Align) -> int:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
             if pair and not aligned.problem:
                 remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
-            print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
+            written.append(links_json(aligned) if o.json else pharaoh(aligned.links))
+            if not o.out:
+                print(written.pop())
             links.append(frozenset(aligned.links))
             bar.advance(1)
     remarks.tell(_warn)
     if pairs and not any(pairs):
         raise DataError(f"{o.pairs}: none of its {len(pairs):,} lines could be used; wanted pairs, as for training")
-    if gold is not None:
-        measured = measure_links(links, gold)
-        lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
-        _say("\n".join(lines), sys.stdout if o.out else sys.stderr)
+    try:
+        if gold is not None:
+            measured = measure_links(links, gold)
+            lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
+            print("\n".join(lines), file=sys.stdout if o.out else sys.stderr, flush=True)
+    finally:
+        side.put("".join(line + "\n" for line in written))
     return 0
 
 
@@ -338,27 +355,13 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale: our text is UTF-8
-    try:
-        return _run(arguments)
-    except JumokError as e:
-        if not e.told:
-            _say(f"jumok: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader has gone (… | head): nothing to say, and nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return edge.guarded(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(_overview())
+        print(overview({name: kind for name, (kind, _) in COMMANDS.items()}))
         return 0
     if name in ("-V", "--version"):
         print(f"jumok {jumok.__version__}")
@@ -374,16 +377,8 @@ def _run(arguments: list[str]) -> int:
     rest = arguments[1:]
     default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
     given: dict[str, Any] = {} if default is None else {"default": default}
-    return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
-
-
-def _overview() -> str:
-    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
-    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
-    for name, (kind, _) in COMMANDS.items():
-        first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
-        lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
-    return "\n".join(lines)
+    options = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given)
+    return command(places.settle(options))
 
 
 def _from_config_file(arguments: list[str]) -> Train | None:
@@ -392,7 +387,7 @@ def _from_config_file(arguments: list[str]) -> Train | None:
     path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
     if path is None:
         return None
-    run = config.build(TrainConfig, config.from_toml(path), path)
+    run = config.build(TrainConfig, config.from_toml(places.expand(path, "config")), path)
     return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
 
 

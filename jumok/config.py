@@ -18,6 +18,7 @@ from typing import Any, Literal, Optional, TypeVar, get_args
 from typing import get_type_hints as _evaluate
 
 from jumok.errors import ConfigError
+from jumok.places import FolderPath, ModelPath, PairsPath, expanded
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -188,13 +189,13 @@ class LearnConfig:
 class TrainConfig:
     """A whole run: files, text, model, learning."""
 
-    pairs: str = ""
+    pairs: PairsPath = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     text: TextConfig = field(default_factory=TextConfig)
@@ -222,11 +223,11 @@ class SearchConfig:
 class StudyConfig:
     """What a study is done with, beside the options of its trainings."""
 
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs. Without: 1 in 20 of PAIRS, at most 2,000."""
-    test: str = ""
+    test: PairsPath = ""
     """Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Folder to write. The same command again does only the runs that are missing there."""
     seeds: int = 3
     """Runs of each variant, with seeds from --seed on. Fewer than 3 say little of chance."""
@@ -238,7 +239,7 @@ class StudyConfig:
     """Leave longer sources (characters for char, else words) out of training and dev, so that the test has lengths beyond."""
     variants: tuple[str, ...] = ()
     """Only these of the study's variants. Default: all."""
-    model: str = ""
+    model: ModelPath = ""
     """faithful only: a trained model folder to look at, instead of training."""
 
 
@@ -278,7 +279,7 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    return check(_fill(cls, flat, where), where)
+    return check(expanded(_fill(cls, flat, where)), where)
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
@@ -318,23 +319,43 @@ def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None
         raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
 
 
+def _from_one(v: float) -> bool:
+    return v >= 1
+
+
+def _from_zero(v: float) -> bool:
+    return v >= 0
+
+
+def _above_zero(v: float) -> bool:
+    return v > 0
+
+
+def _below_one(v: float) -> bool:
+    return 0 <= v < 1
+
+
+def _up_to_one(v: float) -> bool:
+    return 0 <= v <= 1
+
+
 # what numbers may be: the wish in words, its test, the options it holds for
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
-        lambda v: v >= 1,
+        _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
         "seeds jobs train_max_length",
     ),
     (
         "0 or more",
-        lambda v: v >= 0,
+        _from_zero,
         "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
     ),
-    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip minutes_per_run"),
-    ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
-    ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),
+    ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
+    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
+    ("from 0 to 1", _up_to_one, "gold_at_end switch"),
 )
 
 

@@ -1,27 +1,9 @@
-"""What a command shows while it works, and where its output goes."""
+"""What a command shows while it works."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
-
-from jumok.errors import DataError
-
-
-@contextmanager
-def opened(path: str) -> Iterator[TextIO]:
-    """The file to write, or standard output where there is no path. DataError where it cannot be opened."""
-    if not path:
-        yield sys.stdout
-        return
-    try:
-        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 (closed below)
-    except OSError as e:
-        raise DataError(f"{path}: cannot be written ({e.strerror}); give --out another name") from None
-    with file:
-        yield file
+from typing import Any
 
 
 class Bar:

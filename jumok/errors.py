@@ -4,7 +4,10 @@ A message says where (file, line, option), what came, what was wanted, and what 
 line and ends with `exit_code`; a traceback is only ever our own mistake.
 """
 
+from __future__ import annotations
+
 import importlib.util
+from typing import Any
 
 
 class JumokError(Exception):
@@ -12,6 +15,17 @@ class JumokError(Exception):
 
     exit_code = 2
     told = False  # already, by another process of the same run
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: as it is, whatever a kind of error is made from."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[JumokError], arguments: tuple[Any, ...], more: dict[str, Any]) -> JumokError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(more)
+    return error
 
 
 class ConfigError(JumokError):
@@ -28,6 +42,10 @@ class FolderError(JumokError):
 
 class TrainingError(JumokError):
     """Training that cannot go on: a loss that is not finite, a checkpoint that does not fit, a disk that is full."""
+
+
+class OutputError(JumokError):
+    """A file or a standard stream that cannot be written."""
 
 
 class MissingExtra(JumokError):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from jumok.errors import DataError, MissingExtra, need
+from jumok.places import make_folder, put
 
 NEW_WORDS = (
     "jumok",
@@ -65,10 +66,10 @@ def run(out: str, minutes: float) -> int:
     say = Console(highlight=False, soft_wrap=True).print
     folder = Path(out)
     parts = split(words)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, part in parts.items():
         lines = [f"{word}\t{phones}\n" for word, alternatives in part.items() for phones in alternatives]
-        (folder / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+        put(folder / f"{name}.tsv", "".join(lines))
     count = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     say(f"[bold]1. Data[/]  the CMU Pronouncing Dictionary, split by word: {count}; a line: word, tab, phones")
 

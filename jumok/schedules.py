@@ -9,11 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-DECAYS: dict[str, Callable[[float], float]] = {
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),  # Loshchilov & Hutter 2017, eq. 5
-    "linear": lambda progress: 1 - progress,
-    "constant": lambda progress: 1.0,
-}
+
+def _cosine(progress: float) -> float:
+    """Loshchilov & Hutter 2017, eq. 5."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _linear(progress: float) -> float:
+    return 1 - progress
+
+
+def _constant(progress: float) -> float:
+    return 1.0
+
+
+DECAYS: dict[str, Callable[[float], float]] = {"cosine": _cosine, "linear": _linear, "constant": _constant}
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: str) -> float:
@@ -27,15 +37,36 @@ def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: s
     return highest * DECAYS[decay]((step - rising) / max(1, steps - rising))
 
 
+def _always(progress: float, end: float) -> float:
+    return 1.0
+
+
+def _never(progress: float, end: float) -> float:
+    return 0.0
+
+
+def _linearly(progress: float, end: float) -> float:
+    return 1 - (1 - end) * progress
+
+
+def _exponentially(progress: float, end: float) -> float:
+    return max(end, 0.01) ** progress
+
+
+def _by_inverse_sigmoid(progress: float, end: float) -> float:
+    """k ln k is half way."""
+    return end + (1 - end) / (1 + math.exp((progress - 0.5) / 0.1))
+
+
 # Share of gold tokens that the decoder reads, over `progress` of training; `end` is the share at the end (Bengio et al. 2015,
 # sec. 2.4, over training steps). two-phase is a step of its own, taken where `switch` or patience says.
 TEACHER_FORCING: dict[str, Callable[[float, float], float]] = {
-    "always": lambda progress, end: 1.0,
-    "never": lambda progress, end: 0.0,
-    "two-phase": lambda progress, end: 1.0,  # until the switch; see gold_share
-    "linear": lambda progress, end: 1 - (1 - end) * progress,
-    "exponential": lambda progress, end: max(end, 0.01) ** progress,
-    "inverse-sigmoid": lambda progress, end: end + (1 - end) / (1 + math.exp((progress - 0.5) / 0.1)),  # k ln k = half way
+    "always": _always,
+    "never": _never,
+    "two-phase": _always,  # until the switch; see gold_share
+    "linear": _linearly,
+    "exponential": _exponentially,
+    "inverse-sigmoid": _by_inverse_sigmoid,
 }
 
 

@@ -22,7 +22,8 @@ ORDER = (
     ("measure",),
     ("runtime",),
     ("scores", "schedules", "text", "windows"),
-    ("config", "console"),
+    ("config", "console", "edge", "overview"),
+    ("places",),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

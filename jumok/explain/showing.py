@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jumok.explain.comparison import compare
-from jumok.explain.files import write
+from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
 from jumok.explain.terminal import terminal_color, to_terminal
@@ -37,6 +37,8 @@ def show(
         features: each one feature, or several with the model's separator between them, as in a table.
         warn: given one-line messages of what is odd in the source, not known to a model, or cut.
     """
+    if out:
+        check(out, bool(other))
     models = [load(folder) for folder in (model, other) if folder]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -142,3 +143,10 @@ class Development:
         self.forced(model, machine)
         if self.team.lead:
             self._measure([alternatives[0] for alternatives in self.references], self.references)
+
+    def part(self, sources: int) -> Development:
+        """The same with its first `sources` different sources only, for `rehearse`."""
+        found, pairs = copy.copy(self), self.rows[sources] if sources < len(self.rows) else len(self.sources)
+        found.rows, found.sources, found.targets = self.rows[:sources], self.sources[:pairs], self.targets[:pairs]
+        found.references = self.references[:sources]
+        return found

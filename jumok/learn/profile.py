@@ -327,20 +327,28 @@ class Profiler:
         return run
 
 
+def _given(encoded: Encoded) -> list[Tensor | None]:
+    return [encoded.memory, encoded.keys, *(part for layer in encoded.state for part in layer)]
+
+
+def _first(found: Any) -> Sequence[Tensor | None]:
+    return found[:1]
+
+
+def _itself(found: Any) -> Sequence[Tensor | None]:
+    return [found]
+
+
 # a model's method -> its section, and the tensors it gives whose gradients begin its backward pass
 PARTS: dict[str, tuple[str, Callable[[Any], Sequence[Tensor | None]]]] = {
-    "encode": (ENCODER, lambda encoded: _given(encoded)),
-    "decode": (DECODER, lambda found: found[:1]),
-    "attend": (ATTENTION, lambda found: found[:1]),
-    "read": (ATTENTION, lambda found: [found]),
-    "_fed": (FED, lambda found: [found]),
+    "encode": (ENCODER, _given),
+    "decode": (DECODER, _first),
+    "attend": (ATTENTION, _first),
+    "read": (ATTENTION, _itself),
+    "_fed": (FED, _itself),
 }
 _BOTH_WAYS = (ENCODER, DECODER, ATTENTION, FED, OUTPUT)
 ORDER = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH_WAYS)), GATHER, CLIP, AVERAGE, REST)
-
-
-def _given(encoded: Encoded) -> list[Tensor | None]:
-    return [encoded.memory, encoded.keys, *(part for layer in encoded.state for part in layer)]
 
 
 def _inside(real: Callable[..., Any], clock: Clock, name: str, after: str) -> Callable[..., Any]:

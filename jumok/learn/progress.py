@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jumok.learn.board import Board
+
+PATIENCE = 2.0  # seconds
 
 
 class Display:
@@ -27,6 +31,17 @@ class Display:
     def warn(self, text: str) -> None:
         """One line of what may be wrong."""
         self.note(f"warning: {text}")
+
+    @contextlib.contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Says what is being done, if it takes more than two seconds."""
+        timer = threading.Timer(PATIENCE, self.note, [f"{title} …"])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def start(self, steps: int, done: int = 0) -> None:
         """Shows the bar (on a terminal), and opens the board."""

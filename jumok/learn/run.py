@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from jumok.learn.profile import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.start import Trained
 from jumok.learn.store import Store, stored_codec, stored_run
+from jumok.learn.threads import settled as settle_threads
 from jumok.measure import MeasureOptions, measure
 from jumok.text import Batch, Batches, Rows
 from jumok.text.batches import CHUNK
@@ -37,6 +39,8 @@ from jumok.text.batches import CHUNK
 EVALUATION_SHARE = 0.05  # of the training time, at most
 USUAL_DROPOUT = 0.1  # while the machine is measured and the length of the run, which dropout follows from, not yet known
 CALIBRATION_SHARE = 0.03  # of the time of --minutes: a machine that others share is slow or fast for seconds at a time
+MEASURING = 0.1  # of the time that is left of --minutes, at most: to choose settings, to time steps, and to time an evaluation
+DEV_TRIED = 64  # dev sources that tell how long an evaluation takes, where all would take too long
 RESERVE = 0.96  # of the time of --minutes is planned; the rest is for what cannot be foreseen
 
 
@@ -96,6 +100,7 @@ class _Training:
             stored = stored_run(self.facts["config"], self.out)
             files = {name: getattr(run, name) or getattr(stored, name) for name in ("pairs", "dev", "cache")}
             run = dataclasses.replace(stored, **files, out=run.out)
+        self._still_time(run, "Python and PyTorch took {} to start")
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
         if team.size > 1 and "-" in (run.pairs, run.dev):
@@ -111,9 +116,17 @@ class _Training:
             codec = stored_codec(self.checkpoint[0], self.run_config, self.out)
         data = read(self.run_config, codec, self.display)
         check_data(self.team, data)
+        self._still_time(self.run_config, "reading took {}")
         loop = self._loop(data)
         self._settle_length(loop)
         return self._train(loop)
+
+    def _still_time(self, run: TrainConfig, what: str) -> None:
+        """ConfigError where all of --minutes is gone before anything was trained."""
+        spent = time.perf_counter() - self.start
+        if self.checkpoint is None and run.learn.minutes is not None and spent > RESERVE * 60 * run.learn.minutes:
+            gone = what.format(f"{spent:.0f} s" if spent < 100 else f"{spent / 60:.1f} minutes")
+            raise ConfigError(f"minutes is {run.learn.minutes:g}, but {gone}; nothing is left for training; give more")
 
     def _loop(self, data: Data) -> Loop:
         sources, targets, codec = data.sources, data.targets, data.codec
@@ -121,6 +134,9 @@ class _Training:
         run = self.run_config = recipe.resolve(self.run_config, *vocabularies, len(sources), [p.target for p in data.dev])
         learn = run.learn
         recipe.check_lengths(run.model, int(sources.lengths.max()))
+        threads = settle_threads(learn.threads, self.team.local, self.display.warn)
+        learn = dataclasses.replace(learn, threads=threads)
+        run = self.run_config = dataclasses.replace(run, learn=learn)
         torch.manual_seed(learn.seed)
         where = machines.device(learn)
         dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
@@ -173,11 +189,20 @@ class _Training:
                 loop.update(batch, 0.0)
 
         loop.team = self.team.apart()
-        chosen = machines.choose(learn, step, sharers=self.team.local)
+        begun, self.most = time.perf_counter(), math.inf
+        if learn.minutes is not None:
+            self.most = MEASURING * max(0.0, RESERVE * 60 * learn.minutes - (begun - self.start))
+        with self.display.stage("measuring what this machine does best"):
+            anew = self.checkpoint is None
+            chosen = machines.choose(learn, step, sharers=self.team.local, deadline=begun + self.most, strict=anew)
+        self._still_time(self.run_config, "reading and the first steps took {}")
         loop.machine = machines.Machine(**self.team.agree(dataclasses.asdict(chosen) | {"processes": self.team.size}))
         loop.machine.apply()
         loop.team = self.team
-        self.display.note(f"computing in {loop.machine}" + ("" if learn.precision != "auto" else " (chosen by a probe)"))
+        short = ", cut short for --minutes" * (time.perf_counter() > begun + self.most)
+        self.display.note(
+            f"computing in {loop.machine}" + ("" if learn.precision != "auto" else f" (chosen by a probe{short})")
+        )
         if self.checkpoint is not None:
             over()
             if self.facts["machine"] != str(loop.machine):
@@ -190,11 +215,15 @@ class _Training:
             learn.minutes is not None or learn.evaluate_every is None or not self.display.quiet
         )  # else nothing hangs on them
         if self.team.agree(wanted):
-            seconds = self._step_seconds(loop, batches, min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0))))
+            budget = min(20.0, max(2.0, CALIBRATION_SHARE * 60 * (learn.minutes or 0)))
+            with self.display.stage("measuring how long a step takes"):
+                seconds = self._step_seconds(loop, batches, budget)
+            self._still_time(self.run_config, f"reading and measuring took {{}}, and a step takes {seconds:.1f} s")
+            if self.most < 10 * seconds:
+                self.display.note(f"a step takes about {seconds:.1f} s: {learn.minutes:g} minutes are few for it")
             loop.model.eval()
-            tick = time.perf_counter()
-            loop.dev.rehearse(loop.model, loop.machine)
-            evaluation = time.perf_counter() - tick
+            with self.display.stage("measuring how long an evaluation takes"):
+                evaluation = self._evaluation_seconds(loop)
         over()
         seconds, evaluation, spent = self.team.agree([seconds, evaluation, time.perf_counter() - self.start])
         every = learn.evaluate_every or max(epoch, round(evaluation / (EVALUATION_SHARE * seconds)))
@@ -234,10 +263,21 @@ class _Training:
             f"{steps:,} steps ({steps / epoch:.1f} epochs), dropout {dropout:g}, dev every {every:,}: about {expected:.1f} minutes"
         )
 
+    def _evaluation_seconds(self, loop: Loop) -> float:
+        """How long an evaluation takes; of one that would take too much of --minutes only a part is done."""
+        for dev in (loop.dev.part(DEV_TRIED), loop.dev) if self.most < math.inf else (loop.dev,):
+            tick = time.perf_counter()
+            dev.rehearse(loop.model, loop.machine)
+            seconds = (time.perf_counter() - tick) * len(loop.dev.rows) / len(dev.rows)
+            if self.team.agree(seconds > self.most):
+                break
+        return seconds
+
     def _step_seconds(self, loop: Loop, batches: Iterator[Any], budget: float) -> float:
-        """Mean time of a step over batches of all lengths, warmed up; `budget` seconds' worth, at least 10 steps."""
+        """Mean time of a step over batches of all lengths, warmed up: `budget` seconds' worth, and at least 10 steps; but one
+        is enough where measuring has taken its share of --minutes."""
         seconds, count, learn = 0.0, 0, loop.learn
-        while self.team.agree(count < 10 or (seconds < budget and count < 1000)):
+        while self.team.agree(not count or (seconds < self.most and (count < 10 or (seconds < budget and count < 1000)))):
             batch = next(batches)
             progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
             share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra, need
-from jumok.learn import memory
+from jumok.learn import memory, threads
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Trained:
     """
 
     folder: Path
-    config: TrainConfig
-    history: list[dict[str, Any]]
+    config: TrainConfig = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
     best: float | None
     best_step: int
     interrupted: int = 0
@@ -79,6 +80,8 @@ def train(
     asked = build(TrainConfig, options | files, "jumok.train")
     if not asked.out:
         raise ConfigError("out is missing; name the model folder to write")
+    threads.check(asked.learn.threads)
+    threads.bound_environment(lambda text: None if quiet else print(f"warning: {text}", file=sys.stderr))
     memory.settle(_whole(asked, resume and not overwrite))
     try:
         import torch  # noqa: F401

@@ -162,7 +162,9 @@ def write(folder: Path, profile: Profile) -> None:
     """
     new = folder / f".{NAME}.new"
     try:
-        new.write_text(json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        new.write_text(
+            json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace"
+        )
         os.replace(new, folder / NAME)
     except OSError as e:
         raise TrainingError(f"{folder / NAME}: could not be written: {e.strerror or e}; the model is whole") from e

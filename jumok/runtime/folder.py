@@ -194,14 +194,15 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 
 
 def _files(parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    files = {CARD: card.encode(), HISTORY: _json([dict(entry) for entry in history])}
+    files = {CARD: card.encode("utf-8", "backslashreplace"), HISTORY: _json([dict(entry) for entry in history])}
     if parameters is not None:
         files[WEIGHTS] = save({name: np.ascontiguousarray(array) for name, array in parameters.items()})
     return files
 
 
 def _json(values: Any) -> bytes:
-    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+    """JSON in UTF-8; a name of a file that is not UTF-8 has its bytes as escapes, which JSON reads back."""
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _config_to_dict(config: FolderConfig) -> dict[str, Any]:

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 END = "</s>"
+_SHOWN = 40  # characters of a text in `repr`
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,14 @@ class Translation:
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        """Short, for lists of them."""
+        T, S = len(self.tokens), len(self.source_tokens)
+        weights = "no weights" if self.weights is None else f"weights {T} x {S}"
+        more = f", {len(self.alternatives)} alternatives" if self.alternatives else ""
+        cut = "" if self.finished else ", not finished"
+        return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
 
     def _repr_html_(self) -> str:
         from jumok.explain import to_html

@@ -49,6 +49,8 @@ Many = list[str] | tuple[str, ...]
 class Translator:
     """A trained model, ready to use. Results do not depend on batch size or on the lines around.
 
+    It can be pickled and copied, and so be handed to another process, with all its arrays: its folder need not be there.
+
     Attributes:
         folder: where it was read from.
         config: text and model settings, length limit, training.
@@ -69,6 +71,13 @@ class Translator:
     def load(cls, path: str | Path) -> Translator:
         """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
         return cls(read_folder(path))
+
+    def __repr__(self) -> str:
+        """What it is: folder, attention, sizes."""
+        m = self.config.model
+        sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {self._numbers:,} parameters"
+        sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
+        return f"<jumok.Translator {str(self.folder)!r}: attention {m.attention}, {sizes}, {sides}>"
 
     @property
     def codec(self) -> Codec:

@@ -14,6 +14,8 @@ import jumok
 from jumok import config
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
+from jumok.learn import threads
+from jumok.places import expand, expanded
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
@@ -87,7 +89,10 @@ def study(
         model=str(model),
     )
     say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    return _conduct(chosen(name), str(pairs), config.check(asked, "study"), options, say)
+    asked = expanded(config.check(asked, "study"))
+    if jobs > cores():
+        say(f"warning: jobs is {jobs}, but there are {cores()} cores: runs side by side will wait for each other")
+    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
 
 
 def chosen(name: str) -> Study:
@@ -126,8 +131,9 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if not asked.model:
         need("training", "train", "torch", "rich")  # said before anything is written
     folder = Path(asked.out)
-    _claim(folder, study)
     options = training_options(study, not pairs and not asked.model, asked, given)
+    threads.check(options.get("threads") or 0)
+    _claim(folder, study)
     setting = Setting(folder, options, {}, {"model": asked.model} if asked.model else {})
     data = _data(study, pairs, asked, options, folder, say)
     setting = Setting(folder, options, data, setting.settings)

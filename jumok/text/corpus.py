@@ -113,11 +113,16 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
 def write_whole(path: Path, data: bytes) -> None:
     """There whole, and on the disk, or not at all."""
     new = path.with_name(f".{path.name}.new")
-    with open(new, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(new, path)
+    try:
+        with open(new, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
 
 
 # What a corpus was made from

@@ -206,8 +206,8 @@ class _Begun(io.RawIOBase):
 def opened_raw(path: str, packed: bool = True) -> Iterator[BinaryIO]:
     """As `opened`, whatever is in the file; `packed`: unpack a `.gz`."""
     if path == "-":
-        if sys.stdin is None:
-            raise DataError("standard input: it is closed; give a file, or leave it open")
+        if getattr(sys.stdin, "buffer", None) is None:
+            raise DataError("standard input: cannot be read (it is closed); give a file instead of -")
         yield sys.stdin.buffer
         return
     try:

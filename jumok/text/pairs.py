@@ -17,6 +17,7 @@ from typing import Any
 
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
+from jumok.places import parallel
 from jumok.text.lines import Line, read_lines, source_name
 from jumok.text.oddities import Oddities
 
@@ -293,8 +294,8 @@ def files_of(path: str) -> tuple[str, ...]:
     """
     if "," not in path or Path(path).exists():
         return (path,)
-    parts = tuple(part.strip() for part in path.split(","))
-    if len(parts) != 2 or not all(parts) or parts == ("-", "-"):
+    parts = parallel(path)
+    if parts is None:
         raise DataError(f"{path}: there is no such file; for two parallel files give SOURCE,TARGET")
     return parts
 

@@ -296,7 +296,7 @@ class _Making:
             for line, source, target, features in each["dev"]
         ]
         rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in dev)
-        (self.building / corpus.DEV).write_text(rows, encoding="utf-8", newline="\n")
+        (self.building / corpus.DEV).write_text(rows, encoding="utf-8", errors="backslashreplace", newline="\n")
         meta = {
             "format": corpus.FORMAT,
             "settings": self.wanted.settings(),
