@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from jumok.runtime.search import search
 from test_runtime_model import CASES, IDS, V, parameters, sources
 
 from jumok.config import ModelConfig, SearchConfig
 from jumok.runtime.model import NumpyModel
-from jumok.runtime.search import search
 from jumok.runtime.single import greedy
 from jumok.text.vocabulary import PAD, START
 
