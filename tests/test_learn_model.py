@@ -94,6 +94,11 @@ def test_numpy_model_agrees(options):
     real = np.arange(BATCH.target.shape[1]) < BATCH.target_lengths[:, None]
     assert -log_probabilities[real].sum() == pytest.approx(float(losses(model, BATCH).nll), abs=1e-4)
     assert (weights is None) == (options["attention"] == "none")
+    scored, looked = TorchSteps(model).score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    assert scored.dtype == np.float32 and (scored[~real] == 0).all()
+    np.testing.assert_allclose(scored, log_probabilities, atol=1e-5)
+    if weights is not None:
+        np.testing.assert_allclose(looked, weights, atol=1e-5)
     for beam in (1, 3):
         how = SearchConfig(beam=beam, nbest=beam)
         limits = np.full(4, 12)

@@ -257,6 +257,24 @@ def test_forcing_keeps_the_target_and_shows_what_is_unknown(model: Translator) -
     assert model.score("", "C").weights.shape == (2, 1)  # an empty source is its end token
 
 
+def test_the_old_name_of_score_works_and_says_the_new_one(model: Translator) -> None:
+    with pytest.warns(DeprecationWarning, match="force is now called score"):
+        t = model.force("cat", "C A T", ["V"])
+    same(t, model.score("cat", "C A T", ["V"]))
+    with pytest.warns(DeprecationWarning):
+        (t,) = model.force(["cat"], ["C A T"], features=[["V"]])
+    same(t, model.score("cat", "C A T", ["V"]))
+
+
+def test_the_translator_is_found_where_it_was_before() -> None:
+    import jumok.runtime
+
+    assert jumok.runtime.Translator is jumok.Translator is Translator
+    assert jumok.runtime.load is jumok.load is load
+    with pytest.raises(AttributeError, match="no attribute 'loaf'"):
+        jumok.runtime.loaf  # noqa: B018
+
+
 # --- errors
 
 

@@ -52,7 +52,8 @@ class OneSentence(Protocol):
         """What greedy search writes: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
 
         source int [S], END last; limit: the most tokens, END counted, 1 or more; never: tokens that are not written, though
-        their probability stays theirs. Tokens are those of `start` and `step`; the rest may differ by rounding.
+        their probability stays theirs. Tokens are those of `start` and `step` in any batch, unless two are equally likely
+        up to rounding; how far the rest may differ is for the backend to say.
         """
 
 
@@ -68,7 +69,7 @@ BACKENDS: dict[str, Callable[[Folder], Backend]] = {
 }
 
 
-def make(name: str, folder: Folder) -> Backend:
+def make_backend(name: str, folder: Folder) -> Backend:
     """The backend of this name for a model folder. ConfigError if there is none."""
     if name not in BACKENDS:
         raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")

@@ -60,7 +60,7 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the N rows of a step have behind them; looked up only when asked for.
+    """What the N rows of a step have behind them; looked up only when asked for, and only while the step lasts.
 
     Attributes:
         trail: the steps done, t of them.

@@ -40,7 +40,7 @@ def search(
     A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence is
     done when none that goes on can still enter its n-best list; or, with `beam` finished hypotheses, when none that goes on has
     so far a better score than the n-best list's last (it could only get one by words likelier than all before); or at its limit.
-    Between equals the lower token id wins.
+    Between equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
 
     Args:
         backend: see `jumok.decode.backend.Backend`.
@@ -49,7 +49,7 @@ def search(
         options: beam and nbest are used; length_penalty where no ranking is given.
         limits: int [B], the most tokens to write for each sentence, the end token included; 1 or more.
         ranking: what hypotheses are ranked by. None: what the options ask for.
-        rules: all that hold. Those left out by default never write pads and the start token.
+        rules: all that hold. The default says that pads and the start token are never written; further ones stand after it.
 
     Returns:
         for each sentence 1 to nbest hypotheses, finished ones first, then by falling score.

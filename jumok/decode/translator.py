@@ -16,7 +16,7 @@ from typing import Any, overload
 import numpy as np
 
 from jumok.config import SearchConfig, build
-from jumok.decode.backend import Backend, make
+from jumok.decode.backend import Backend, make_backend
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.search import search, search_one
 from jumok.errors import DataError
@@ -54,7 +54,7 @@ class Translator:
         self.config: FolderConfig = folder.config
         self.longest = LONGEST * folder.config.text.max_tokens
         self._codec = folder.codec
-        self.backend: Backend = make(backend, folder)
+        self.backend: Backend = make_backend(backend, folder)
         self._numbers = sum(array.size for array in folder.parameters.values())
 
     @classmethod
