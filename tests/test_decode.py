@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,18 +32,16 @@ from jumok.text.vocabulary import END, PAD, START, UNK
 
 # --- a backend that is only a table
 
-TABLE = '''
-import numpy as np
 
 class Table:
-    """p(next | last token): rows of probabilities; the state is the number of steps; every step looks at one source position."""
+    """p(next | last token): rows of probabilities; the state holds no more than how many steps are done; step t looks at source position t."""
 
-    def __init__(self, rows):
+    def __init__(self, rows: object) -> None:
         self.logits = np.log(np.array(rows, np.float32))
 
     def looked(self, lengths, T, width):
         weights = np.zeros((len(lengths), T, width), np.float32)
-        for row, S in zip(weights, lengths):
+        for row, S in zip(weights, lengths, strict=True):
             row[np.arange(T), np.minimum(np.arange(T), S - 1)] = 1
         return weights
 
@@ -62,16 +61,17 @@ class Table:
         before = np.concatenate([np.ones((len(target), 1), int), target[:, :-1]], 1)
         found = np.where(real, np.take_along_axis(self.logits[before], target[:, :, None], 2)[:, :, 0], 0)
         return found.astype(np.float32), self.looked(lengths, target.shape[1], source.shape[1]) * real[:, :, None]
-'''
+
+
 # <pad> <s> </s> <unk> a b: after <s>, a is likeliest, but only b leads on to a sure end
-ROWS = """[
+ROWS = [
     [0.20, 0.20, 0.20, 0.20, 0.10, 0.10],
     [0.01, 0.01, 0.02, 0.06, 0.50, 0.40],
     [0.20, 0.20, 0.20, 0.20, 0.10, 0.10],
     [0.01, 0.01, 0.90, 0.02, 0.03, 0.03],
     [0.01, 0.01, 0.20, 0.28, 0.25, 0.25],
     [0.01, 0.01, 0.90, 0.02, 0.03, 0.03],
-]"""
+]
 ALONE = """
 import sys
 
@@ -91,15 +91,12 @@ print(search_one(Table(ROWS), source[0], SearchConfig(), 6)[0].tokens)
 """
 
 
-def table() -> object:
-    names: dict[str, object] = {}
-    exec(TABLE + f"\nfound = Table({ROWS})", names)
-    return names["found"]
-
-
 def test_a_table_is_searched_where_no_model_can_be_imported() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", TABLE + ALONE.replace("ROWS", ROWS)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", f"import numpy as np\n{inspect.getsource(Table)}\nROWS = {ROWS}\n{ALONE}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stderr == ""
     likeliest = 0.5 * 0.28 * 0.9
@@ -119,7 +116,7 @@ def test_a_backend_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch, model
     rows = np.full((phones, phones), 1e-3)
     chain = [START, *read.codec.encode_target("C A T")]
     rows[chain[:-1], chain[1:]] = 1
-    monkeypatch.setitem(BACKENDS, "planted", lambda folder: type(table())(rows / rows.sum(1, keepdims=True)))  # type: ignore[arg-type]
+    monkeypatch.setitem(BACKENDS, "planted", lambda folder: Table(rows / rows.sum(1, keepdims=True)))  # type: ignore[arg-type]
     model = Translator(read, "planted")
     for t in [model.translate("why"), *model.translate(["cat", "why"]), model.translate("cat", beam=3)]:
         assert t.text == "C A T" and t.weights is not None and t.weights.shape == (4, 4)
@@ -155,7 +152,7 @@ class Quick:
     calls: list[tuple[list[int], int, tuple[int, ...]]]
 
     def __getattr__(self, name: str) -> object:
-        return getattr(table(), name)
+        return getattr(Table(ROWS), name)
 
     def one(self, source, limit, never):
         self.calls.append((source.tolist(), limit, never))
@@ -173,6 +170,17 @@ def test_the_way_for_one_sentence_is_taken_where_nothing_asks_for_more() -> None
     (ruled,) = search_one(model, source, SearchConfig(), 7, rules=(*RULES, not_twice))  # type: ignore[arg-type]
     assert ruled.tokens == (4, UNK, END)
     assert len(model.calls) == 2
+
+
+def test_a_single_line_takes_that_way_and_many_do_not(monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
+    model = Quick([])
+    monkeypatch.setitem(BACKENDS, "quick", lambda folder: model)  # type: ignore[arg-type, return-value]
+    translator = Translator(folder.read_folder(model_folder), "quick")
+    assert translator.translate("cat", max_length=9).log_probability == -1.0
+    assert [t.log_probability for t in translator.translate_lines(["cat", "", "why"], batch_size=1)] == [-1.0, 0.0, -1.0]
+    assert [(len(ids), limit) for ids, limit, _ in model.calls] == [(4, 9), (4, 9), (4, 9)]
+    assert translator.translate("cat", beam=2).log_probability != -1.0 and len(model.calls) == 3
+    assert translator.translate(["cat", "why"])[0].log_probability != -1.0 and len(model.calls) == 3
 
 
 def test_tokens_forbidden_at_every_step_are_known_if_there_is_nothing_else() -> None:
