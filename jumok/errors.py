@@ -4,6 +4,8 @@ A message says where (file, line, option), what came, what was wanted, and what 
 line and ends with `exit_code`; a traceback is only ever our own mistake.
 """
 
+import importlib.util
+
 
 class JumokError(Exception):
     """Base of all errors that a user can cause and mend."""
@@ -33,3 +35,14 @@ class MissingExtra(JumokError):
 
     def __init__(self, purpose: str, extra: str, package: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}, which is not installed: pip install 'jumok[{extra}]'")
+
+
+def need(purpose: str, extra: str, *packages: str) -> None:
+    """Raises MissingExtra for the first of these packages that is not installed; imports none of them."""
+    for package in packages:
+        try:
+            found = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise MissingExtra(purpose, extra, package)

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from jumok.errors import DataError, MissingExtra
+from jumok.errors import DataError, MissingExtra, need
 
 NEW_WORDS = (
     "jumok",
@@ -58,11 +58,12 @@ def split(words: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
 
 def run(out: str, minutes: float) -> int:
     """Data, training, test, new words, a picture, and what to try next; everything is left in the folder `out`."""
+    words = dictionary()
+    need("the quickstart", "quickstart", "torch", "rich")
     from rich.console import Console
 
     say = Console(highlight=False, soft_wrap=True).print
     folder = Path(out)
-    words = dictionary()
     parts = split(words)
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in parts.items():

@@ -11,11 +11,13 @@ import torch
 
 from jumok.config import SearchConfig
 from jumok.decode.search import search
+from jumok.errors import need
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
+from jumok.measure.edits import edits
 from jumok.measure.metrics import Unit
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
@@ -42,6 +44,9 @@ class Development:
     def __init__(
         self, pairs: Sequence[Pair], codec: Codec, limit: tuple[float, float], metric: str, team: Team = ALONE
     ) -> None:
+        package = METRICS[metric].needs if metric != "loss" else None
+        if package:
+            need(f"the metric {metric}", "train", package)  # said now, not at the first evaluation
         self.codec, self.limit, self.metric, self.team = codec, limit, metric, team
         self.sources, self.targets = codec.encode_pairs(pairs)
         different, self.references = merge_references(pairs)
@@ -98,13 +103,8 @@ class Development:
         return found | {"gap": self._free_errors(written) - forced_errors}
 
     def _free_errors(self, written: list[list[int]]) -> float:
-        from rapidfuzz.distance import Levenshtein
-
-        edits = [
-            min((Levenshtein.distance(ids, g[:-1]), -len(g)) for g in gold)
-            for ids, gold in zip(written, self.gold, strict=True)
-        ]
-        return 100 * sum(n for n, _ in edits) / -sum(length for _, length in edits)
+        nearest = [min((edits(ids, g[:-1]), -len(g)) for g in gold) for ids, gold in zip(written, self.gold, strict=True)]
+        return 100 * sum(n for n, _ in nearest) / -sum(length for _, length in nearest)
 
     def rehearse(self, model: Seq2Seq, machine: Machine) -> None:
         """Does about the work of one `evaluate` of a trained model, whatever this one would write: outputs as long as the gold."""

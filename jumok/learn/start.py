@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jumok.config import TrainConfig, build, to_dict
-from jumok.errors import ConfigError, JumokError, MissingExtra
+from jumok.errors import ConfigError, JumokError, MissingExtra, need
 from jumok.learn import memory
 from jumok.runtime.folder import CONFIG
 
@@ -84,6 +84,7 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as e:
         raise MissingExtra("training", "train", "torch") from e
+    need("training", "train", "rich")
     from jumok.learn.run import run
 
     return run(

@@ -6,7 +6,6 @@ A number means little without how it was taken, so each carries a signature, in 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -14,7 +13,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from jumok import __version__
-from jumok.errors import ConfigError, DataError, MissingExtra
+from jumok.errors import ConfigError, DataError, need
+from jumok.measure.edits import edits
 
 Unit = Literal["char", "space"]
 References = Sequence[Sequence[str]]
@@ -113,8 +113,8 @@ def measure(
                 "a list of one or more strings was wanted; leave the line out or give it a reference"
             )
     metric = METRICS[name]
-    if metric.needs and importlib.util.find_spec(metric.needs) is None:
-        raise MissingExtra(f"the metric {name}", "train", metric.needs)
+    if metric.needs:
+        need(f"the metric {name}", "train", metric.needs)
     if options.lowercase:
         hypotheses = [text.lower() for text in hypotheses]
         references = [[text.lower() for text in alternatives] for alternatives in references]
@@ -153,8 +153,6 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
     stand, at the start as well. Nearest = fewest edits; among equals the one with most tokens, which is nearest in
     proportion and does not depend on the references' order.
     """
-    from rapidfuzz.distance import Levenshtein
-
     if options.unit not in ("char", "space"):
         raise ConfigError(f"unit of token-error-rate: {options.unit!r} came; 'char' or 'space' was wanted")
 
@@ -165,15 +163,15 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
     for line, (hypothesis, alternatives) in enumerate(zip(hypotheses, references, strict=True)):
         tokens = cut(hypothesis)
         gold = [cut(alternative) for alternative in alternatives]
-        counts[line] = min(((Levenshtein.distance(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
-    edits, total = (int(part) for part in counts.sum(axis=0))
+        counts[line] = min(((edits(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
+    wrong, total = (int(part) for part in counts.sum(axis=0))
     if total == 0:
         raise DataError("measuring token-error-rate: all references are empty; at least one token was wanted to divide by")
     return Measured(
         name="token-error-rate",
-        value=100 * edits / total,
+        value=100 * wrong / total,
         signature="token-error-rate|" + _signature(references, options, tok=options.unit, near="min-edits,longest"),
-        detail={"edits": edits, "tokens": total, "lines": len(counts)},
+        detail={"edits": wrong, "tokens": total, "lines": len(counts)},
         counts=counts,
     )
 
@@ -230,7 +228,7 @@ def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOpt
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None),
-    "token-error-rate": Metric("token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs="rapidfuzz"),
+    "token-error-rate": Metric("token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs=None),
     "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu"),
     "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import jumok
 from jumok import config
 from jumok.config import StudyConfig, TrainConfig, build
-from jumok.errors import ConfigError, MissingExtra
+from jumok.errors import ConfigError, need
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
@@ -124,8 +123,8 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
         raise ConfigError(
             f"study: model is given; the study {study.name} trains its own, only faithful can look at a given one"
         )
-    if not asked.model and not _installed("torch"):  # said before anything is written
-        raise MissingExtra("training", "train", "torch")
+    if not asked.model:
+        need("training", "train", "torch", "rich")  # said before anything is written
     folder = Path(asked.out)
     _claim(folder, study)
     options = training_options(study, not pairs and not asked.model, asked, given)
@@ -143,13 +142,6 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if signal:
         say(f"stopped: {done} of {len(runs)} runs are finished and stay; the same command goes on with the others")
     return studied
-
-
-def _installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _claim(folder: Path, study: Study) -> None:

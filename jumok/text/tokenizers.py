@@ -13,12 +13,13 @@ import functools
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
 from jumok.config import UnicodeForm
 from jumok.errors import FolderError
+from jumok.text import bpe
 
 _SWAP: Final = str.maketrans({" ": "▁", "▁": " "})
 
@@ -159,52 +160,26 @@ class BpeTokenizer(Tokenizer):
     """
 
     name = "bpe"
-    _UNSEEN = "\0"
 
     def __init__(self, form: UnicodeForm, alphabet: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
-        from tokenizers import Tokenizer as Engine
-        from tokenizers.models import BPE
-        from tokenizers.pre_tokenizers import Split
-
         super().__init__(form)
         self.alphabet, self.merges = list(alphabet), list(merges)
-        entries = dict.fromkeys([self._UNSEEN, *self.alphabet, *(a + b for a, b in self.merges)])
-        vocabulary = {token: i for i, token in enumerate(entries)}
-        self._engine = Engine(BPE(vocab=vocabulary, merges=self.merges, unk_token=self._UNSEEN))
-        self._engine.pre_tokenizer = Split("▁", "merged_with_next")
+        self._cut = bpe.cutter(self.merges)
+
+    def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[UnicodeForm, list[str], list[tuple[str, str]]]]:
+        return BpeTokenizer, (self.form, self.alphabet, self.merges)  # without the words it remembers
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> BpeTokenizer:
-        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice."""
-        import json
+        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice.
 
-        from tokenizers import Tokenizer as Engine
-        from tokenizers.models import BPE
-        from tokenizers.pre_tokenizers import Split
-        from tokenizers.trainers import BpeTrainer
-
-        def marked() -> Iterator[str]:
-            for t in texts:
-                yield _with_marks(t if form == "none" else unicodedata.normalize(form, t))
-
-        engine = Engine(BPE())
-        engine.pre_tokenizer = Split("▁", "merged_with_next")
-        trainer = BpeTrainer(vocab_size=size, min_frequency=2, show_progress=False, special_tokens=[])
-        engine.train_from_iterator(marked(), trainer)
-        model = json.loads(engine.to_str())["model"]
-        alphabet = sorted(token for token in model["vocab"] if len(token) == 1)
-        return cls(form, alphabet, [(a, b) for a, b in model["merges"]])
+        Raises MissingExtra without the package `tokenizers`, which only this needs.
+        """
+        marked = (_with_marks(t if form == "none" else unicodedata.normalize(form, t)) for t in texts)
+        return cls(form, *bpe.learn(marked, size))
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
-        marked = [_with_marks(t) for t in texts]
-        encodings = [self._engine.encode(marked[0])] if len(marked) == 1 else self._engine.encode_batch(marked)
-        return [self._tokens(t, e.tokens, e) for t, e in zip(marked, encodings, strict=True)]
-
-    def _tokens(self, marked: str, tokens: list[str], encoding: Any) -> list[str]:
-        """The tokens, with what the text has where the engine says "unseen"."""
-        if self._UNSEEN not in tokens:
-            return tokens
-        return [marked[start:end] for start, end in encoding.offsets]
+        return [self._cut(t) for t in texts]
 
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
         return _marked_words(tokens)
