@@ -139,8 +139,8 @@ def test_evaluate_in_a_light_install(model: tuple[Path, list[str]], tmp_path: Pa
     chosen = [*plain, "--metrics", "accuracy", "token-error-rate"]
     (code, out, err), (_, again, nothing), (wrong, _, alone) = light(plain, chosen, [*plain, "--metrics", "bleu"])
     assert code == 0 and [line.split(" needs")[0] for line in err.splitlines()] == [
-        "left out: the metric bleu",
-        "left out: the metric chrf",
+        "warning: left out: the metric bleu",
+        "warning: left out: the metric chrf",
     ]
     assert out == again and nothing == ""
     assert wrong == 2 and alone.count("\n") == 1 and "pip install 'jumok[train]'" in alone

@@ -10,14 +10,17 @@ vocabulary; A inner size of scores and windows, G gates of the cell.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from jumok.config import ModelConfig
 from jumok.learn.machine import Machine
 from jumok.runtime.cells import CELLS
+from jumok.scores import SCORES
 from jumok.text import Batch
 
 PASSES = 3  # a product's forward pass, and its gradients for input and for weight
@@ -65,13 +68,10 @@ def multiply_adds(model: ModelConfig, vocabulary: int, n: Tokens) -> dict[str, i
     h = H // directions
     above = [H] * (model.layers - 1)
     fed = R if model.input_feeding else 0
-    keys, queries, cell = {  # once for each source token, target token, and pair of the two; the context is the last H
-        "none": (0, 0, 0),
-        "dot": (0, 0, H + H),
-        "general": (H * H, 0, H + H),
-        "concat": (A * H, A * H, A + H),
-        "location": (0, 0, H + H),
-    }[model.attention]
+    keys, queries, cell = (
+        (0, 0, 0) if model.attention == "none" else score_products(model.attention, H, A, model.location_length)
+    )
+    cell += 0 if model.attention == "none" else H  # the context
     if model.window == "local-p":
         queries += A * H + A
     vectors = 1 if model.attention == "none" else 2  # h_t, and c_t
@@ -82,6 +82,57 @@ def multiply_adds(model: ModelConfig, vocabulary: int, n: Tokens) -> dict[str, i
         "attention": n.target * (queries + (R * vectors * H if tanh else 0)) + n.cells * cell,
         "output": n.target * vocabulary * (R if tanh else vectors * H),
     }
+
+
+def score_products(name: str, H: int, A: int, L: int) -> tuple[int, int, int]:
+    """Multiply-adds of a score's products, for each source token, target token, and pair of the two.
+
+    Found by doing them, with one and with two tokens, and counting: any entry of SCORES is known here by itself.
+    """
+    score = SCORES[name]
+    shapes, counted = score.shapes(H, A, L), []
+    for S, T in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        counter = _Counter(shapes)
+        keys = score.keys(np, counter.parameters, counter.array(1, S, H))
+        of_keys = counter.products
+        score.score(np, counter.parameters, counter.array(1, T, H), keys)
+        counted.append((of_keys, counter.products - of_keys))
+    (k, one), (k2, more_sources), (_, more_targets), (_, both) = counted
+    cell = both - more_sources - more_targets + one
+    return k2 - k + more_sources - one - cell, more_targets - one - cell, cell
+
+
+class _Counter:
+    """Makes arrays that count the multiply-adds of the products they are in."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.products = 0
+        self.parameters = {name: self.array(*shape) for name, shape in shapes.items()}
+
+    def array(self, *shape: int) -> _Counted:
+        made = np.zeros(shape, np.float32).view(_Counted)
+        made.counter = self
+        return made
+
+
+class _Counted(np.ndarray):
+    """An array that tells its counter of each product."""
+
+    counter: _Counter | None = None
+
+    def __array_finalize__(self, made_from: Any) -> None:
+        self.counter = getattr(made_from, "counter", None)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        counter = next((i.counter for i in inputs if isinstance(i, _Counted) and i.counter is not None), None)
+        result = getattr(ufunc, method)(*(np.asarray(i) for i in inputs), **kwargs)
+        if counter is not None and ufunc is np.matmul:
+            counter.products += int(np.size(result)) * inputs[0].shape[-1]
+        if counter is None or not isinstance(result, np.ndarray):
+            return result
+        found = result.view(_Counted)
+        found.counter = counter
+        return found
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jumok.measure import METRICS
 from jumok.runtime import load
 from jumok.study.charts import Series, line_chart
 from jumok.study.data import harmony
@@ -143,7 +144,7 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
     names = [v.name for v in outcome.done]
     if "always" not in names:
         return ["The regime `always` has not finished, so there is nothing to compare the others with."]
-    higher, unit = metric != "token-error-rate", UNITS[metric]
+    higher, unit = METRICS[metric].higher_is_better, UNITS[metric]
     base = _values(outcome, "always", metric)
     found = []
     mixed = [n for n in MIXTURES if n in names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from jumok.measure import METRICS
 from jumok.runtime import load
 from jumok.study import sizes
 from jumok.study.charts import Bar, bar_chart
@@ -132,7 +133,7 @@ def _figure(values: dict[str, dict[int, float]], metric: str) -> Figure:
 
 def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str, str]]:
     """A sentence for each pair whose order Luong et al. found, and its verdict: same, other, or open."""
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     found = []
     for ahead, behind, where in LUONG:
         if ahead in values and behind in values:
@@ -148,7 +149,7 @@ def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str,
 
 
 def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str) -> list[str]:
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     order = sorted(values, key=lambda n: t_interval(list(values[n].values())).mean, reverse=higher)
     found = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
     if len(order) > 1:
@@ -189,7 +190,8 @@ STUDY = Study(
         "beats global attention, and input feeding adds to both (Luong, Pham & Manning 2015, Tables 1 and 4)."
     ),
     defaults={"bidirectional": False, "dropout": 0.2},
-    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3},
+    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3}
+    | {"metric": "accuracy"},
     own_data=turned_words,
     variants=variants,
     work=work,
