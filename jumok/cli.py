@@ -203,8 +203,8 @@ def train(o: Train) -> int:
 
 
 def translate(o: Translate) -> int:
+    from jumok.decode.answers import answers
     from jumok.runtime import Translation, load
-    from jumok.runtime.answers import answers
 
     config.check(o.search, "command line")
     written: Callable[[Translation], str] = lambda t: _one_line(t.text)  # noqa: E731
@@ -272,10 +272,10 @@ def align(o: Align) -> int:
 
 
 def _align(o: Align, side: Output) -> int:
+    from jumok.decode.remarks import Remarks
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.runtime import load
-    from jumok.runtime.remarks import Remarks
     from jumok.text import read_every_pair
 
     model = load(o.model)

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import SearchConfig
+from jumok.decode.answers import answers
+from jumok.decode.translator import CHUNK, PAUSE
 from jumok.runtime import Translator
-from jumok.runtime.answers import answers
-from jumok.runtime.translator import CHUNK, PAUSE
 from jumok.text.arriving import Arriving
 from jumok.text.lines import arriving_lines
 

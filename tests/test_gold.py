@@ -177,7 +177,7 @@ def test_evaluate_refuses_what_would_do_nothing(model_folder: Path, tmp_path: Pa
 
 def test_search_options_are_passed_whole(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every field of SearchConfig arrives, one that comes later, too."""
-    from jumok.runtime.translator import Translator
+    from jumok.decode.translator import Translator
 
     seen: list[dict[str, Any]] = []
     for name in ("translate", "translate_lines"):

@@ -64,7 +64,7 @@ def test_a_copied_model_gives_the_same_to_the_last_bit(kind: dict[str, Any], way
     shutil.rmtree(tmp_path / "m")  # it has all its arrays
     assert all(map(same, other.translate(LINES, beam=2), before))
     assert all(map(same, other.translate(LINES), model.translate(LINES)))
-    assert same(other.force("cat", "C A T"), model.force("cat", "C A T")) and other.info() == model.info()
+    assert same(other.score("cat", "C A T"), model.score("cat", "C A T")) and other.info() == model.info()
     assert other.codec.joint == model.codec.joint
 
 

@@ -162,7 +162,7 @@ def test_the_field_in_python_is_silent(with_features: Path, capsys) -> None:
     t = model.translate("abxd", features=["V", "PAST"])
     assert t.unknown == (1, 4) and [t.source_tokens[i] for i in t.unknown] == ["‹PAST›", "x"]
     assert model.translate("abcd", features=["V"], beam=3, nbest=2).alternatives[0].unknown == ()
-    assert model.force("axd", "A").unknown == (1,)
+    assert model.score("axd", "A").unknown == (1,)
     assert model.translate("x" * 3000).unknown == tuple(range(3000))
     assert from_json(to_json(t)).unknown == t.unknown
     assert capsys.readouterr() == ("", "")

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jumok.decode.remarks import Remarks
 from jumok.explain.comparison import compare
 from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
 from jumok.explain.terminal import terminal_color, to_terminal
 from jumok.runtime import Translator, load
-from jumok.runtime.remarks import Remarks
 from jumok.runtime.translation import Translation
 from jumok.text.oddities import Oddities
 from jumok.text.pairs import features_in

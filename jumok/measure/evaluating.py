@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jumok.config import SearchConfig
+from jumok.decode.remarks import LONGER, Remarks
+from jumok.decode.translator import Translator
 from jumok.errors import ConfigError, MissingExtra
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
-from jumok.runtime.remarks import LONGER, Remarks
 from jumok.runtime.translation import Translation
-from jumok.runtime.translator import Translator
 from jumok.text.pairs import Pair
 
 GREEDY = SearchConfig()
@@ -61,7 +61,7 @@ def evaluate(
         search: with nbest 1: one output is measured.
         tokenize: of BLEU; "" for that of the training.
         warn: told once where gold is put in another form, of a metric that is left out because its package is missing, and of
-            sources and outputs that are remarkable (see `jumok.runtime.remarks`).
+            sources and outputs that are remarkable (see `jumok.decode.remarks`).
         advance: told how many more pairs are done.
 
     Raises:

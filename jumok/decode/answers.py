@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from jumok.config import SearchConfig
+from jumok.decode.remarks import LONGER, Remarks
+from jumok.decode.translator import PAUSE, Incoming, Translator
 from jumok.errors import DataError
-from jumok.runtime.remarks import LONGER, Remarks
 from jumok.runtime.translation import Translation
-from jumok.runtime.translator import PAUSE, Incoming, Translator
 from jumok.text.lines import source_name
 from jumok.text.sources import Source, read_sources
 

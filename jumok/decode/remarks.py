@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from jumok.decode.translator import Translator
 from jumok.runtime.translation import Translation
-from jumok.runtime.translator import Translator
 from jumok.text.codec import is_feature
 
 LONGER = "; --max-length sets another"
