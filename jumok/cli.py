@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -14,7 +13,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
-from jumok import config
+from jumok import config, toml
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
 from jumok.console import Bar, opened
 from jumok.errors import ConfigError, DataError, JumokError
@@ -37,7 +36,7 @@ class Train:
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     config: str = ""
-    """TOML file with any of these options by name; what stands on the command line goes over it."""
+    """TOML file with any of these options but this one, by name; what stands on the command line goes over it."""
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
@@ -185,7 +184,7 @@ class Quickstart:
     """Training time."""
 
 
-def train(o: Train) -> int:
+def train(o: Train, given: Collection[str] = ()) -> int:
     from jumok.learn import train
 
     run = TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn)
@@ -196,6 +195,7 @@ def train(o: Train) -> int:
         quiet=o.quiet,
         profile=o.profile,
         tensorboard=o.tensorboard,
+        given=given,
     )
     return 128 + done.interrupted if done.interrupted else 0
 
@@ -361,7 +361,7 @@ def quickstart(o: Quickstart) -> int:
     return run(o.out, o.minutes)
 
 
-COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+COMMANDS: dict[str, tuple[type, Callable[..., int]]] = {
     "train": (Train, train),
     "translate": (Translate, translate),
     "evaluate": (Evaluate, evaluate),
@@ -409,9 +409,11 @@ def _run(arguments: list[str]) -> int:
         )
     kind, command = COMMANDS[name]
     rest = arguments[1:]
-    default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
-    given: dict[str, Any] = {} if default is None else {"default": default}
-    return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
+    default, given = _from_config_file(rest) if kind is Train else (_of_the_study(rest) if kind is Study else None, None)
+    more: dict[str, Any] = {} if default is None else {"default": default}
+    rest = rest if default is None else toml.without_echoes(rest, default)
+    parsed = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **more)
+    return command(parsed) if given is None else command(parsed, given)
 
 
 def _overview() -> str:
@@ -423,14 +425,17 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _from_config_file(arguments: list[str]) -> Train | None:
-    """The defaults that a --config file sets for `train`, so that the command line goes over them."""
-    path = next((b for a, b in itertools.pairwise(arguments) if a == "--config"), None)
-    path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
+def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
+    """The defaults that a --config file sets for `train`, so that the command line goes over them; and all options given."""
+    given, path = toml.given(arguments, Train), toml.named(arguments)
     if path is None:
-        return None
-    run = config.build(TrainConfig, config.from_toml(path), path)
-    return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
+        return None, given
+    values = toml.under(toml.read(path, lambda w: _say(f"warning: {w}")), arguments, Train)
+    if "config" in values:
+        raise ConfigError(f"{path}: config is for the command line only")
+    o = config.build(Train, values, path)
+    config.check(TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn), path)
+    return o, given | {name.replace("-", "_") for part in (values, *values.values()) if isinstance(part, dict) for name in part}
 
 
 def _of_the_study(arguments: list[str]) -> Study | None:

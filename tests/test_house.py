@@ -16,13 +16,13 @@ IDS = [str(f.relative_to(ROOT)) for f in FILES]
 ORDER = (
     ("__main__",),
     ("cli",),
-    ("quickstart",),
+    ("quickstart", "toml"),
     ("study", "serve"),
     ("learn", "explain"),
     ("measure",),
     ("runtime",),
     ("scores", "schedules", "text", "windows"),
-    ("config", "console"),
+    ("config", "console", "locks"),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

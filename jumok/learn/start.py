@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ def train(
     profile: bool = False,
     tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
+    given: Collection[str] = (),
     **options: Any,
 ) -> Trained:
     """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
@@ -65,12 +66,15 @@ def train(
         tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
             it must leave the model as it is. Of many processes, only the lead's.
+        given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
+            those that are not used because the checkpoint says otherwise.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
 
     Raises:
         JumokError: anything a user can mend; its message says how.
     """
     start = time.perf_counter()
+    given = {*given, *options}
     if config is not None:
         known = to_dict(config)
         flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
@@ -95,6 +99,7 @@ def train(
         profile=profile,
         tensorboard=tensorboard,
         observe=observe,
+        given=given,
     )
 
 
