@@ -238,10 +238,12 @@ def translate(o: Translate) -> int:
 
 def evaluate(o: Evaluate) -> int:
     from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
+    check_output(o.outputs, "--outputs", [o.test])
     model = load(o.model)
     text = model.config.text
     different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
@@ -279,14 +281,8 @@ def evaluate(o: Evaluate) -> int:
                 f.write("\t".join([source, _one_line(output), *gold]) + "\n")
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
-        unfinished = sum(not t.finished for t in found)
-        facts = {
-            "model": o.model,
-            "test": o.test,
-            "search": searched,
-            "lines": len(found),
-            "cut at the length limit": unfinished,
-        }
+        facts = {"model": o.model, "test": o.test, "search": searched, "lines": len(found)}
+        facts["cut at the length limit"] = sum(not t.finished for t in found)
         print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
     else:
         print(f"{len(found):,} sources of {o.test}, {searched}")
@@ -304,11 +300,13 @@ def explain(o: Explain) -> int:
 def align(o: Align) -> int:
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
     if o.gold == o.pairs == "-":
         raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
+    check_output(o.out, "--out", [o.pairs, o.gold])
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
@@ -411,8 +409,7 @@ def _run(arguments: list[str]) -> int:
     rest = arguments[1:]
     default, given = _from_config_file(rest) if kind is Train else (_of_the_study(rest) if kind is Study else None, None)
     more: dict[str, Any] = {} if default is None else {"default": default}
-    rest = rest if default is None else toml.without_echoes(rest, default)
-    parsed = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **more)
+    parsed = tyro.cli(kind, args=toml.without_echoes(rest, default), prog=f"jumok {name}", config=(FlagCreatePairsOff,), **more)
     return command(parsed) if given is None else command(parsed, given)
 
 
@@ -427,15 +424,12 @@ def _overview() -> str:
 
 def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
     """The defaults that a --config file sets for `train`, so that the command line goes over them; and all options given."""
-    given, path = toml.given(arguments, Train), toml.named(arguments)
+    path, values, given = toml.defaults(arguments, Train, lambda w: _say(f"warning: {w}"))
     if path is None:
         return None, given
-    values = toml.under(toml.read(path, lambda w: _say(f"warning: {w}")), arguments, Train)
-    if "config" in values:
-        raise ConfigError(f"{path}: config is for the command line only")
     o = config.build(Train, values, path)
     config.check(TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn), path)
-    return o, given | {name.replace("-", "_") for part in (values, *values.values()) if isinstance(part, dict) for name in part}
+    return o, given
 
 
 def _of_the_study(arguments: list[str]) -> Study | None:

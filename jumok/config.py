@@ -401,4 +401,3 @@ def _get(config: Any, name: str) -> Any:
 def to_dict(config: Any) -> dict[str, Any]:
     """The config as plain nested dicts, for JSON."""
     return dataclasses.asdict(config)
-

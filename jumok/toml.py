@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import itertools
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,9 +45,21 @@ def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {e or 'nested too deep'}") from None
 
 
-def named(arguments: Sequence[str]) -> str | None:
+def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
+    """The file that --config names (None: none), its options as far as the command line leaves them, and all options given."""
+    path, options_given = _named(arguments), given(arguments, cls)
+    if path is None:
+        return None, {}, options_given
+    values = _under(read(path, warn), arguments, cls)
+    if "config" in values:
+        raise ConfigError(f"{path}: config is for the command line only")
+    parts = (values, *(part for part in values.values() if isinstance(part, dict)))
+    return path, values, options_given | {name.replace("-", "_") for part in parts for name in part}
+
+
+def _named(arguments: Sequence[str]) -> str | None:
     """The file that --config names; ConfigError if it names several."""
-    found = [after for before, after in zip(arguments, arguments[1:], strict=False) if before == "--config"]
+    found = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
     found += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
     if len(found) > 1:
         raise ConfigError(f"command line: --config is given {len(found)} times; it takes one file")
@@ -60,16 +73,20 @@ def given(arguments: Sequence[str], cls: type) -> set[str]:
     return {name for name in known if name in words or f"no_{name}" in words}
 
 
-def under(values: dict[str, Any], arguments: Sequence[str], cls: type) -> dict[str, Any]:
+def _under(values: dict[str, Any], arguments: Sequence[str], cls: type) -> dict[str, Any]:
     """The file's values without a length of training, where the command line gives another one."""
     if given(arguments, cls).isdisjoint(LENGTHS):
         return values
     kept = {name: value for name, value in values.items() if name not in LENGTHS}
-    return {n: {k: v for k, v in part.items() if k not in LENGTHS} if isinstance(part, dict) else part for n, part in kept.items()}
+    return {
+        n: {k: v for k, v in part.items() if k not in LENGTHS} if isinstance(part, dict) else part for n, part in kept.items()
+    }
 
 
 def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
     """The arguments without flags that say what the file says already, which the parser would not know."""
+    if default is None:
+        return list(arguments)
     echoes = set()
     for name, value in _flags(default).items():
         flag = name.replace("_", "-")

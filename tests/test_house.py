@@ -19,7 +19,7 @@ ORDER = (
     ("quickstart", "toml"),
     ("study", "serve"),
     ("learn", "explain"),
-    ("measure",),
+    ("measure", "outputs"),
     ("runtime",),
     ("scores", "schedules", "text", "windows"),
     ("config", "console", "locks"),

@@ -13,6 +13,7 @@ from jumok.explain.files import write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
 from jumok.explain.terminal import terminal_color, to_terminal
+from jumok.outputs import check_output
 from jumok.runtime import load
 
 
@@ -23,6 +24,7 @@ def show(model: str, source: str, features: Sequence[str] = (), beam: int = 1, o
         model, other: model folders; `other` may be "", for none beside the first.
         source, features, beam: as for `Translator.translate`.
     """
+    check_output(out, "--out", ())
     found = [load(folder).translate(source, features=features or None, beam=beam) for folder in (model, other) if folder]
     drawn = compare(found[0], found[1], _names(model, other)) if other else None
     if out:

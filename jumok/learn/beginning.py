@@ -6,6 +6,7 @@ there were records is known only as far as its history goes, and a line says so.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -196,10 +197,8 @@ def finished(out: Path) -> Finished | None:
         raise TrainingError(
             f"{out}: training is finished, as {RECORD} says, but the model is not there or damaged; train anew with --overwrite"
         )
-    try:
+    with contextlib.suppress(OSError):
         remove_checkpoint(out)  # a kill has left it
-    except OSError:
-        pass
     early = "" if record.step >= record.steps else ", stopped early by patience"
     return Finished(training, _history(out), record.asked, f"step {record.step:,} of {record.steps:,}{early}")
 

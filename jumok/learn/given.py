@@ -49,9 +49,9 @@ def resumed(stored: TrainConfig, now: TrainConfig, given: Collection[str]) -> Tr
 def _check_there(name: str, value: str) -> None:
     missing = [file for file in files_of(value) if not Path(file).exists() and file != "-"] if value else []
     if missing:
-        option = "PAIRS" if name == "pairs" else "--dev"
+        option, kind = ("PAIRS", "training") if name == "pairs" else ("--dev", "dev")
         raise TrainingError(
-            f"{missing[0]}: there is no such file here; so the {name} pairs are named in the checkpoint, seen from where training "
+            f"{missing[0]}: there is no such file here; so the {kind} pairs are named in the checkpoint, seen from where training "
             f"began: give {option} again with --resume, or go to that folder"
         )
 

@@ -77,7 +77,8 @@ def read_record(folder: Path) -> Record | None:
     if not good or values["state"] not in STATES or not isinstance(values.get("asked", {}), dict):
         raise FolderError(f"{path}: not the record of a training; the file is damaged; --overwrite trains anew")
     more = {name: value for name, value in values.items() if name not in (*kinds, "asked")}
-    return Record(*(values[name] for name in ("run", "sitting", "state", "step", "steps")), values.get("asked", {}), more)
+    known = {name: values[name] for name in kinds if name != "format"}
+    return Record(**known, asked=values.get("asked", {}), more=more)
 
 
 def has_record(folder: Path) -> bool:

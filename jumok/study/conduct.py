@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jumok
-from jumok import config
+from jumok import config, locks
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, MissingExtra
 from jumok.study.data import as_pairs, prepare, read_splits
@@ -20,6 +21,7 @@ from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
 from jumok.study.report import Block, Heading, Points, Report, Table, Text, html, markdown
 from jumok.study.studies import STUDIES
+from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
@@ -127,6 +129,18 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if not asked.model and not _installed("torch"):  # said before anything is written
         raise MissingExtra("training", "train", "torch")
     folder = Path(asked.out)
+
+    def busy(who: str) -> ConfigError:
+        return ConfigError(f"{folder}: this study is under way ({who}); wait for its end, or give another --out")
+
+    with locks.held(locks.beside(folder), busy):
+        return _alone(study, pairs, asked, given, folder, say)
+
+
+def _alone(
+    study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], folder: Path, say: Callable[[str], None]
+) -> Studied:
+    _check_inputs(folder, pairs, asked)
     _claim(folder, study)
     options = training_options(study, not pairs and not asked.model, asked, given)
     setting = Setting(folder, options, {}, {"model": asked.model} if asked.model else {})
@@ -150,6 +164,17 @@ def _installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
         return False
+
+
+def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:
+    """ConfigError if what the study reads is among what it writes."""
+    for given in filter(None, (pairs, asked.dev, asked.test, asked.model)):
+        for file in files_of(given):
+            parts = [os.path.realpath(folder / part) for part in ("data", "runs")]
+            if any(os.path.commonpath([part, os.path.realpath(file)]) == part for part in parts):
+                raise ConfigError(
+                    f"{file}: is a part of the study in {folder}, which writes over it; copy it, or give another --out"
+                )
 
 
 def _claim(folder: Path, study: Study) -> None:
