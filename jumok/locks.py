@@ -96,6 +96,10 @@ def _take(path: Path, busy: Callable[[str], JumokError], waiting: Callable[[str]
         except BaseException:
             os.close(handle)
             raise
+        if got is None:  # then the file says nothing; a stranger's stays
+            with contextlib.suppress(OSError):
+                if not os.fstat(handle).st_size and _is(handle, path):
+                    os.unlink(path)
         os.close(handle)
         if got is None:
             return None
