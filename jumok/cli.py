@@ -40,7 +40,7 @@ class Train:
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
-    """Replace what is at --out."""
+    """Replace the model or the unfinished training at --out; files there that are not Jumok's own stay."""
     quiet: bool = False
     """Show nothing but errors."""
     profile: bool = False

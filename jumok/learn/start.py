@@ -60,7 +60,7 @@ def train(
         config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
         resume: go on from the checkpoint in `out`, with the configuration written there; where there is none yet, begin; where
             training is finished, do nothing. So the same call can be repeated until the run is done.
-        overwrite: replace a model folder that is already at `out`.
+        overwrite: replace a model folder that is already at `out`: its own files; what else is there stays.
         quiet: show nothing.
         profile: say in the end where the time went, and write it to `profile.json` in `out`.
         tensorboard: folder for curves that TensorBoard shows; none if empty.
