@@ -5,7 +5,7 @@
 Each pair of runs has two recipes with vocabularies in another order, other seeds and other lengths, so that every file tells
 whose it is. Beforehand each recipe is trained alone, and what it writes at each evaluation is written down: digests of weights,
 vocabularies, settings and history. Then two runs start at random moments, each with or without --overwrite and --resume, some
-over an older model, one in three is killed by SIGKILL at a random moment, and in one pair in four the disk has no locks (then
+over an older model, one in two is to be killed by SIGKILL at a random moment, and in one pair in four the disk has no locks (then
 only the record keeps them apart). Afterwards:
 
 - all that is in the folder is of one recipe, and of one evaluation of it, as the run alone had it; or is the older model;
@@ -55,7 +55,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 WARM = ("jumok.learn.run", "rapidfuzz.distance", "rich.console", "rich.progress", "safetensors.torch", "torch._dynamo")
 WALL_CLOCK = ("seconds", "tokens_per_second")
-KILL_SHARE, OLDER_SHARE, LOCKLESS_SHARE = 0.33, 0.4, 0.25
+KILL_SHARE, OLDER_SHARE, LOCKLESS_SHARE = 0.5, 0.4, 0.25
 FLAGS = [{"overwrite": o, "resume": r} for o in (False, True) for r in (False, True)]
 
 Looks = dict[str, Any]
@@ -107,8 +107,8 @@ def robust_two_runs(folder: Path, pairs: int, rng: random.Random, seed: int) -> 
             Started(
                 name,
                 rng.choice(FLAGS),
-                rng.choice((0.0, rng.uniform(0, 1.2 * seconds))),
-                rng.uniform(0.05, 1.5 * seconds) if rng.random() < KILL_SHARE else None,
+                rng.choice((0.0, rng.uniform(0, 0.8 * seconds))),
+                rng.uniform(0.02, 0.9 * seconds) if rng.random() < KILL_SHARE else None,
             )
             for name in rng.sample(sorted(RECIPES), 2)
         ]
