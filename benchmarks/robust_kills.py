@@ -267,6 +267,8 @@ def remains(out: Path) -> dict[str, Any]:
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     found["config.json"] = config
     found["history.json"] = [{k: v for k, v in entry.items() if k not in WALL_CLOCK} for entry in history]
+    record = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    found["training.json"] = {k: v for k, v in record.items() if k not in ("run", "sitting")}  # names made by chance
     return found | {"beside": sorted(p.name for p in out.parent.iterdir())}
 
 

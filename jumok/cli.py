@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -13,7 +12,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
-from jumok import config, edge, places
+from jumok import config, edge, places, toml
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
 from jumok.console import Bar
 from jumok.errors import ConfigError, DataError
@@ -38,11 +37,11 @@ class Train:
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     config: OptionsPath = ""
-    """TOML file with any of these options by name; what stands on the command line goes over it."""
+    """TOML file with any of these options but this one, by name; what stands on the command line goes over it."""
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
-    """Replace what is at --out."""
+    """Replace the model or the unfinished training at --out; files there that are not Jumok's own stay."""
     quiet: bool = False
     """Show nothing but errors."""
     profile: bool = False
@@ -187,7 +186,7 @@ class Quickstart:
     """Training time."""
 
 
-def train(o: Train) -> int:
+def train(o: Train, given: Collection[str] = ()) -> int:
     from jumok.learn import train
 
     run = TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn)
@@ -198,6 +197,7 @@ def train(o: Train) -> int:
         quiet=o.quiet,
         profile=o.profile,
         tensorboard=o.tensorboard,
+        given=given,
     )
     return 128 + done.interrupted if done.interrupted else 0
 
@@ -226,10 +226,12 @@ def evaluate(o: Evaluate) -> int:
 def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.measure import as_dict, table
     from jumok.measure.evaluating import evaluate
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
+    check_output(o.outputs, "--outputs", [o.test])
     model = load(o.model)
     pairs = read_pairs(o.test, model.config.text, warn=_warn)
     with Bar("translating", len(pairs)) as bar:
@@ -275,9 +277,11 @@ def _align(o: Align, side: Output) -> int:
     from jumok.decode.remarks import Remarks
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
+    check_output(o.out, "--out", [o.pairs, o.gold])
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
@@ -341,7 +345,7 @@ def quickstart(o: Quickstart) -> int:
     return run(o.out, o.minutes)
 
 
-COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+COMMANDS: dict[str, tuple[type, Callable[..., int]]] = {
     "train": (Train, train),
     "translate": (Translate, translate),
     "evaluate": (Evaluate, evaluate),
@@ -375,20 +379,21 @@ def _run(arguments: list[str]) -> int:
         )
     kind, command = COMMANDS[name]
     rest = arguments[1:]
-    default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
-    given: dict[str, Any] = {} if default is None else {"default": default}
-    options = tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given)
-    return command(places.settle(options))
+    default, given = _from_config_file(rest) if kind is Train else (_of_the_study(rest) if kind is Study else None, None)
+    more: dict[str, Any] = {} if default is None else {"default": default}
+    parsed = tyro.cli(kind, args=toml.without_echoes(rest, default), prog=f"jumok {name}", config=(FlagCreatePairsOff,), **more)
+    options = places.settle(parsed)
+    return command(options) if given is None else command(options, given)
 
 
-def _from_config_file(arguments: list[str]) -> Train | None:
-    """The defaults that a --config file sets for `train`, so that the command line goes over them."""
-    path = next((b for a, b in itertools.pairwise(arguments) if a == "--config"), None)
-    path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
+def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
+    """The defaults that a --config file sets for `train`, so that the command line goes over them; and all options given."""
+    path, values, given = toml.defaults(arguments, Train, lambda w: _say(f"warning: {w}"))
     if path is None:
-        return None
-    run = config.build(TrainConfig, config.from_toml(places.expand(path, "config")), path)
-    return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
+        return None, given
+    o = config.build(Train, values, path)
+    config.check(TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn), path)
+    return o, given
 
 
 def _of_the_study(arguments: list[str]) -> Study | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,7 +273,15 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat.update(value if name in sections and isinstance(value, dict) else {name.replace("-", "_"): value})
+        section = isinstance(value, dict) and name.replace("-", "_") not in known
+        if section and name not in sections:
+            near = difflib.get_close_matches(name, sections, n=1)
+            wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
+            raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
+        for option, chosen in (value if section else {name: value}).items():
+            if option.replace("-", "_") in flat:
+                raise ConfigError(f"{where}: {option} is given twice; give it once")
+            flat[option.replace("-", "_")] = chosen
     for name in flat:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -420,14 +427,3 @@ def _get(config: Any, name: str) -> Any:
 def to_dict(config: Any) -> dict[str, Any]:
     """The config as plain nested dicts, for JSON."""
     return dataclasses.asdict(config)
-
-
-def from_toml(path: str | Path) -> dict[str, Any]:
-    """Options from a TOML file, as `build` takes them."""
-    try:
-        with open(path, "rb") as f:
-            return tomllib.load(f)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; --config takes a TOML file of options") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: not TOML: {e}") from None

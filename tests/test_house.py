@@ -16,15 +16,15 @@ IDS = [str(f.relative_to(ROOT)) for f in FILES]
 ORDER = (
     ("__main__",),
     ("cli",),
-    ("quickstart",),
+    ("quickstart", "toml"),
     ("study", "serve"),
     ("learn", "explain"),
-    ("measure",),
+    ("measure", "outputs"),
     ("decode",),
     ("runtime",),
     ("scores", "schedules", "text", "windows"),
     ("config", "console", "edge", "overview"),
-    ("places",),
+    ("locks", "places"),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

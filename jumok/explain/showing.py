@@ -14,6 +14,7 @@ from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
 from jumok.explain.terminal import terminal_color, to_terminal
+from jumok.outputs import check_output
 from jumok.runtime import Translator, load
 from jumok.runtime.translation import Translation
 from jumok.text.oddities import Oddities
@@ -37,6 +38,7 @@ def show(
         features: each one feature, or several with the model's separator between them, as in a table.
         warn: given one-line messages of what is odd in the source, not known to a model, or cut.
     """
+    check_output(out, "--out", ())
     if out:
         check(out, bool(other))
     models = [load(folder) for folder in (model, other) if folder]

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
 from jumok.learn import recipe, verdict
-from jumok.learn.beginning import begin, begun, finished
+from jumok.learn.beginning import Beginning, alone, begin, begun, bring_back, finished
 from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read
 from jumok.learn.evaluation import Development
+from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.loop import Loop, Position, rehearsal
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
@@ -54,6 +55,7 @@ def run(
     profile: bool,
     tensorboard: str | Path,
     observe: Callable[[int, Seq2Seq], None] | None,
+    given: Collection[str],
 ) -> Trained:
     """`jumok.train`, when its options are a configuration; `start` is the moment it began, by `time.perf_counter`."""
     with joined(asked.learn) as team:
@@ -61,13 +63,27 @@ def run(
         # the lead's options hold for all; where the data is, each may say itself
         agreed = build(TrainConfig, team.agree(to_dict(asked)), "jumok.train")
         asked = dataclasses.replace(agreed, pairs=asked.pairs, dev=asked.dev)
-        resume = team.agree(resume or (team.lead and team.restarted and begun(asked, display.note)))
-        if resume and not overwrite:
-            over = finished(Path(asked.out)) if team.lead else None
-            if done := team.agree(over and [to_dict(over[0]), over[1]]):
-                display.note(f"{asked.out}: training is finished, there is nothing to resume; --overwrite trains anew")
-                return _trained(Path(asked.out), build(TrainConfig, done[0], asked.out), done[1])
-        return _Training(asked, display, start, resume, overwrite, profile, observe, team).run()
+        out = Path(asked.out)
+        with alone(asked.out) if team.lead else contextlib.nullcontext(False) as held:
+            if team.lead:
+                bring_back(out)
+            resume = team.agree(resume or (team.lead and team.restarted and begun(asked, display.note)))
+            over = finished(out) if team.lead and resume and not overwrite else None
+            if done := team.agree(over and [to_dict(over.config), over.history]):
+                if over:
+                    display.note(
+                        f"{out}: training is finished, there is nothing to resume ({over.line}); --overwrite trains anew"
+                    )
+                    if others := differences(over.asked, over.config, asked, given):
+                        display.warn(f"not used, the model was trained with other options: {others}")
+                return _trained(out, build(TrainConfig, done[0], asked.out), done[1])
+            begins = Beginning(None, "", False)
+            if team.lead:
+                begins = begin(asked, resume, overwrite, held, display.note, str(tensorboard))
+            begins = dataclasses.replace(begins, checkpoint=team.ship(begins.checkpoint))
+            training = _Training(asked, display, start, begins, profile, observe, team, given)
+            with training.store.undone_if_it_fails() if team.lead else contextlib.nullcontext():
+                return training.run()
 
 
 def _trained(out: Path, config: TrainConfig, history: list[dict[str, Any]]) -> Trained:
@@ -85,21 +101,24 @@ class _Training:
         run: TrainConfig,
         display: Display,
         start: float,
-        resume: bool,
-        overwrite: bool,
+        begins: Beginning,
         profile: bool,
         observe: Callable[[int, Seq2Seq], None] | None,
         team: Team,
+        given: Collection[str],
     ) -> None:
         self.display, self.start, self.observe, self.team = display, start, observe, team
         self.profile = profile and team.lead
         self.out, asked = Path(run.out), run
-        self.checkpoint = team.ship(begin(run, resume, overwrite, display.note) if team.lead else None)
+        self.checkpoint = begins.checkpoint
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         if self.checkpoint is not None:
             stored = stored_run(self.facts["config"], self.out)
-            files = {name: getattr(run, name) or getattr(stored, name) for name in ("pairs", "dev", "cache")}
-            run = dataclasses.replace(stored, **files, out=run.out)
+            run = resumed(stored, asked, given)
+            known = self.facts.get("given")
+            begun_with = asked_for(build(TrainConfig, self.facts["asked"], str(self.out))) if known is None else known
+            if others := differences(begun_with, stored, asked, given):
+                display.warn(f"not used, the checkpoint says otherwise: {others}")
         self._still_time(run, "Python and PyTorch took {} to start")
         if not run.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
@@ -108,7 +127,7 @@ class _Training:
         if run.learn.tokenize and self.checkpoint is None:  # whether it is known, before any work
             measure("bleu", ["a"], [["a"]], MeasureOptions(tokenize=run.learn.tokenize))
         self.run_config = run
-        self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts, asked)
+        self.store = Store(self.out, begins, asked)
 
     def run(self) -> Trained:
         codec = None
@@ -297,10 +316,10 @@ class _Training:
             loop.restore(tensors, facts)
             tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {self.run_config.learn.steps:,}")
-        elif lead:
-            self.store.clear()
-            if self.observe is not None:
-                self.observe(0, loop.model)
+        if lead:
+            self.store.claim(loop.position.step, self.run_config.learn.steps)
+        if lead and self.observe is not None and self.checkpoint is None:
+            self.observe(0, loop.model)
         watch = Profiler(loop, self.start) if self.profile else contextlib.nullcontext()
         with _signals(loop) as caught:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ def train(
     profile: bool = False,
     tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
+    given: Collection[str] = (),
     **options: Any,
 ) -> Trained:
     """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
@@ -60,18 +61,21 @@ def train(
         config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
         resume: go on from the checkpoint in `out`, with the configuration written there; where there is none yet, begin; where
             training is finished, do nothing. So the same call can be repeated until the run is done.
-        overwrite: replace a model folder that is already at `out`.
+        overwrite: replace a model folder that is already at `out`: its own files; what else is there stays.
         quiet: show nothing.
         profile: say in the end where the time went, and write it to `profile.json` in `out`.
         tensorboard: folder for curves that TensorBoard shows; none if empty.
         observe: given the step and the model (its weights, not their average), before the first step and after each evaluation;
             it must leave the model as it is. Of many processes, only the lead's.
+        given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
+            those that are not used because the checkpoint says otherwise.
         options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
 
     Raises:
         JumokError: anything a user can mend; its message says how.
     """
     start = time.perf_counter()
+    given = {*given, *options}
     if config is not None:
         known = to_dict(config)
         flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
@@ -99,6 +103,7 @@ def train(
         profile=profile,
         tensorboard=tensorboard,
         observe=observe,
+        given=given,
     )
 
 

@@ -25,8 +25,8 @@ from jumok.learn.profile import (
     Profile,
     backward,
 )
+from jumok.runtime.folder import PROFILE
 
-NAME = "profile.json"
 GOOD = 0.6  # of the limit: from here on nothing is amiss
 DEV_SHARE = 0.15  # of the time in the loop
 WRITING_SHARE = WAITING_SHARE = 0.05
@@ -160,14 +160,14 @@ def write(folder: Path, profile: Profile) -> None:
     Raises:
         TrainingError: the disk is full or not writable.
     """
-    new = folder / f".{NAME}.new"
+    new = folder / f".{PROFILE}.new"
     try:
         new.write_text(
             json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace"
         )
-        os.replace(new, folder / NAME)
+        os.replace(new, folder / PROFILE)
     except OSError as e:
-        raise TrainingError(f"{folder / NAME}: could not be written: {e.strerror or e}; the model is whole") from e
+        raise TrainingError(f"{folder / PROFILE}: could not be written: {e.strerror or e}; the model is whole") from e
 
 
 def _rates(rates: Rates) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jumok
-from jumok import config
+from jumok import config, locks
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
 from jumok.learn import threads
@@ -21,6 +22,7 @@ from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
 from jumok.study.report import Block, Heading, Points, Report, Table, Text, html, markdown
 from jumok.study.studies import STUDIES
+from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
@@ -131,6 +133,18 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if not asked.model:
         need("training", "train", "torch", "rich")  # said before anything is written
     folder = Path(asked.out)
+
+    def busy(who: str) -> ConfigError:
+        return ConfigError(f"{folder}: this study is under way ({who}); wait for its end, or give another --out")
+
+    with locks.held(locks.beside(folder), busy):
+        return _alone(study, pairs, asked, given, folder, say)
+
+
+def _alone(
+    study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], folder: Path, say: Callable[[str], None]
+) -> Studied:
+    _check_inputs(folder, pairs, asked)
     options = training_options(study, not pairs and not asked.model, asked, given)
     threads.check(options.get("threads") or 0)
     _claim(folder, study)
@@ -148,6 +162,17 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if signal:
         say(f"stopped: {done} of {len(runs)} runs are finished and stay; the same command goes on with the others")
     return studied
+
+
+def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:
+    """ConfigError if what the study reads is among what it writes."""
+    for given in filter(None, (pairs, asked.dev, asked.test, asked.model)):
+        for file in files_of(given):
+            parts = [os.path.realpath(folder / part) for part in ("data", "runs")]
+            if any(os.path.commonpath([part, os.path.realpath(file)]) == part for part in parts):
+                raise ConfigError(
+                    f"{file}: is a part of the study in {folder}, which writes over it; copy it, or give another --out"
+                )
 
 
 def _claim(folder: Path, study: Study) -> None:

@@ -17,13 +17,15 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jumok import locks
 from jumok.config import TextConfig
 from jumok.console import Bar
 from jumok.errors import DataError, FolderError
@@ -184,22 +186,10 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def alone(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Waits until no other process is preparing this folder; a process that is killed holds nobody up.
-
-    Where the system knows no such locks (Windows, some network disks), nobody waits.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(folder / LOCK, "wb") as f:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                tell(f"another run is preparing {folder}; waiting for it")
-                fcntl.flock(f, fcntl.LOCK_EX)
-        yield
+def alone(folder: Path, tell: Callable[[str], None]) -> AbstractContextManager[bool]:
+    """Waits until no other process is preparing this folder; a process that is killed holds nobody up."""
+    return locks.held(
+        folder / LOCK,
+        lambda who: DataError(f"{folder}: another run is preparing it ({who})"),
+        lambda _: tell(f"another run is preparing {folder}; waiting for it"),
+    )

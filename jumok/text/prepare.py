@@ -79,12 +79,12 @@ def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = Tru
     """
     folder = Path(folder)
     try:
-        strange = folder.is_dir() and any(folder.iterdir()) and not _ours(folder)
-        if strange or (folder.exists() and not folder.is_dir()):
+        if _strange(folder):
             raise DataError(f"{folder}: there is something else here; give --cache an empty or a new folder")
         files = files_of(wanted.pairs)
         check_separator(wanted.text)
         corpus.statuses(files)
+        _check_inputs(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
         with corpus.alone(folder, tell):
             meta = corpus.read_meta(folder)
@@ -101,8 +101,27 @@ def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = Tru
         ) from None
 
 
-def _ours(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (corpus.META, corpus.BUILDING, corpus.LOCK))
+def _strange(folder: Path) -> bool:
+    """Whether there is something in the folder, and it is no corpus, none that is being made, and none that was begun."""
+    if not folder.is_dir():
+        return folder.exists()
+    names = {file.name for file in folder.iterdir()} - {corpus.LOCK}
+    building = folder / corpus.BUILDING
+    if not names or (building / PLAN).is_file():
+        return False
+    begun = names == {corpus.BUILDING} and building.is_dir() and not any(building.iterdir())
+    arrays = [corpus.array_path(folder, side, part) for side in corpus.SIDES for part in corpus.PARTS]
+    made = (folder / corpus.META).is_file() and all(path.is_file() for path in arrays)
+    return not (begun or (made and (corpus.BUILDING not in names or not any(building.iterdir()))))
+
+
+def _check_inputs(folder: Path, files: Sequence[str]) -> None:
+    """DataError if a file of pairs is in the folder under a name that the corpus needs."""
+    needed = {corpus.META, corpus.DEV, corpus.LINES, SOURCE_FILE, TARGET_FILE}
+    for file in files:
+        place, name = os.path.split(os.path.realpath(file))
+        if place == os.path.realpath(folder) and name in needed:
+            raise DataError(f"{file}: the tokenised pairs would be written over it; give --cache another folder")
 
 
 def _is_wanted(meta: dict[str, Any], wanted: Wanted, prints: Sequence[dict[str, Any]]) -> bool:
