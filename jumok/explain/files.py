@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ COMPARISON_WRITERS: dict[str, Callable[[Comparison, Path], None]] = {
 }
 
 
-def write(drawn: Translation | Comparison, path: str | Path) -> None:
+def write(drawn: Translation | Comparison, path: str | os.PathLike[str]) -> None:
     """Writes the file, over one that is there.
 
     Raises ConfigError (a suffix not in WRITERS, or for a comparison not in COMPARISON_WRITERS), MissingExtra (.png, .pdf without
