@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import cos, radians, sin
 
 from jumok.explain.alignment import weights_of
-from jumok.explain.color import LIGHT, color_of, hexadecimal, text_on
+from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
 from jumok.explain.labels import columns, is_special, label, shorten, visible
 from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 from jumok.explain.spread import coverage, entropy_bits, in_words, margin
@@ -173,7 +173,7 @@ def _cell(x: float, y: float, weight: float, tooltip: str) -> str:
     side = CELL - GAP
     square = f'<rect x="{x + GAP / 2:g}" y="{y + GAP / 2:g}" width="{side}" height="{side}" rx="3" fill="{hexadecimal(fill)}"/>'
     number = ""
-    if weight >= 0.095:
+    if weight >= NUMBERED:
         ink = hexadecimal(text_on(fill))
         number = f'<text x="{x + CELL / 2:g}" y="{y + CELL / 2 + 3.5:g}" fill="{ink}">{100 * weight:.0f}</text>'
     return f"<g><title>{tooltip}</title>{square}{number}</g>"
