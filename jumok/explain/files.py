@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,7 @@ def _writer(path: Path, comparison: bool) -> Callable[[Any, Path], None]:
     return writer
 
 
-def write(drawn: Translation | Comparison, path: str | Path) -> None:
+def write(drawn: Translation | Comparison, path: str | os.PathLike[str]) -> None:
     """Writes the file, over one that is there.
 
     Raises ConfigError (a suffix not in WRITERS, or for a comparison not in COMPARISON_WRITERS), MissingExtra (.png, .pdf without

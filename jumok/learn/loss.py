@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed_train.py)
+ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed/train.py)
 PIECE = {"cpu": 1 << 22, "cuda": 1 << 29}  # bytes of logits formed at a time; on a GPU starting a piece costs more
 GATHERED = {"cpu": 3 << 23, "cuda": 1 << 29}  # bytes of their gradients
 

@@ -5,6 +5,7 @@ Letters: T output steps (the end token is a step like any other), S source posit
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,7 +58,31 @@ class Translation:
         cut = "" if self.finished else ", not finished"
         return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
 
-    def _repr_html_(self) -> str:
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the translation into a file, over one that is there; the suffix chooses the form.
+
+        `.svg`, `.html`, `.png` and `.pdf` (matplotlib, of the extra `plots`) draw its attention; `.csv` has the weights,
+        `.json` all of it. Raises ConfigError for another suffix, MissingExtra where matplotlib is absent, and JumokError where
+        there are no weights (`.json` does without them) or the path cannot be written.
+        """
+        from jumok.explain import write
+
+        write(self, path)
+
+    def to_svg(self) -> str:
+        """The attention as one `<svg>` element, which also stands alone as a file. Raises JumokError without weights."""
+        from jumok.explain import to_svg
+
+        return to_svg(self)
+
+    def to_html(self, whole_page: bool = True) -> str:
+        """The attention as an HTML page that needs nothing from elsewhere; or, for a page of your own, as one `<div>`.
+
+        Raises JumokError without weights; the `<div>` then has the text alone.
+        """
         from jumok.explain import to_html
 
-        return to_html(self, whole_page=False)
+        return to_html(self, whole_page=whole_page)
+
+    def _repr_html_(self) -> str:
+        return self.to_html(whole_page=False)  # what a notebook shows

@@ -1,6 +1,6 @@
 """What does input feeding cost a training step, beside the fused pass that needs no loop? (Multi30k sizes)
 
-    speed_input_feeding.py [--rounds 4] [--threads 0] [--attentions general] [--cell lstm] [--layers 1]
+    python -m benchmarks.speed.input_feeding [--rounds 4] [--threads 0] [--attentions general] [--cell lstm] [--layers 1]
                            [--embedding 256] [--hidden 512] [--batch 64] [--length 20] [--vocabulary 8000]
 
 Random data; source and target of about --length tokens. Every entry is a whole training step, in turns in one run.
@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable
 
 import torch
-from batches import random_batch
-from measure import alternate, emit, ratio
 
+from benchmarks.support.batches import random_batch
+from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors

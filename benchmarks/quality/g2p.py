@@ -1,6 +1,6 @@
 """How well does the default recipe pronounce, in ten languages, at so many minutes each? (SIGMORPHON 2020 task 1)
 
-    quality_g2p.py DATA/sigmorphon2020-g2p OUT [--minutes 2] [--languages arm,bul,…] [--seeds 1] [--resume]
+    python -m benchmarks.quality.g2p DATA/sigmorphon2020-g2p OUT [--minutes 2] [--languages arm,bul,…] [--seeds 1]
 
 Trains a model a language and seed with no option but the tokenizers, then measures the test words greedy and with beam 5.
 Dev picks the model; test is looked at once, here. A language that is in OUT already is not trained again.
@@ -12,7 +12,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import emit, evaluated, history, trained
+from benchmarks.support.measure import emit, evaluated, history, trained
 
 OPTIONS = ["--target-tokenizer", "space"]
 LANGUAGES = "arm bul dut geo gre hin jpn lit rum vie"

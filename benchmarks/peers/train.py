@@ -1,6 +1,6 @@
 """How many target tokens a second does Jumok train, beside OpenNMT-py, Joey NMT, the tutorial's loop and yoyodyne?
 
-    peers_train.py PEERS DATA/multi30k/raw DATA/sigmorphon2020-g2p WORK [--opennmt VENV/bin] [--joeynmt VENV/bin] [--yoyodyne VENV/bin]
+    python -m benchmarks.peers.train PEERS DATA/multi30k/raw DATA/sigmorphon2020-g2p WORK [--opennmt VENV/bin] [--joeynmt VENV/bin] [--yoyodyne VENV/bin]
 
 PEERS is the folder of the peers' scripts; its README says how each VENV is made. A peer whose VENV is not given is left out. The
 tutorial's loop runs in the environment that runs this script (torch, tokenizers).
@@ -25,11 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import emit
-
+from benchmarks.support.measure import emit
 from jumok.runtime.folder import read_folder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "val", "test_2016_flickr")
 WANTED = {  # (ours, peer): the ratio of target tokens a second to reach
     ("jumok float32", "opennmt"): 2.0,

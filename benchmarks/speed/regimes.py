@@ -1,6 +1,6 @@
 """What do scheduled sampling and free running cost a step, beside teacher forcing and the naive loop? (Multi30k sizes)
 
-    speed_regimes.py [--rounds 4] [--threads 0] [--attention general]
+    python -m benchmarks.speed.regimes [--rounds 4] [--threads 0] [--attention general]
 
 Random data: 64 sentences, about 15 tokens a side, 8,000-token vocabulary. Every entry is a whole training step.
 """
@@ -9,9 +9,9 @@ import argparse
 import os
 
 import torch
-from batches import random_batch
-from measure import alternate, emit, ratio
 
+from benchmarks.support.batches import random_batch
+from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors

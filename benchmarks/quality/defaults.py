@@ -1,6 +1,6 @@
 """Which model do the defaults keep, and how good is it, on data that BLEU of words or accuracy alone says little about?
 
-    quality_defaults.py DATA OUT [--minutes 5] [--tasks enja,enko,koen] [--jumok OTHER/.venv/bin/jumok] [--seed 1]
+    python -m benchmarks.quality.defaults DATA OUT [--minutes 5] [--tasks enja,enko,koen] [--jumok OTHER/.venv/bin/jumok] [--seed 1]
 
 enja: small_parallel_enja, the Japanese joined (no blanks), bpe on both sides. enko: en-ko-transliteration, bpe on both sides.
 koen: ko-en/split, all defaults. One JSON line a task: all evaluations on dev, the step that was kept, and figures of that model on
@@ -19,9 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measure import emit, history
-
 import jumok
+from benchmarks.support.measure import emit, history
 from jumok.measure import MeasureOptions, gold_text, measure
 from jumok.text import read_pairs
 

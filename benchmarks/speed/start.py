@@ -1,6 +1,6 @@
 """How long from starting the process to the first translated line, and what is imported on the way?
 
-    speed_start.py [MODEL] [--line WORD] [--rounds 10]
+    python -m benchmarks.speed.start [MODEL] [--line WORD] [--rounds 10]
 
 Without a model: random weights at the size of a pronunciation model.
 """
@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import emit
-from speed_translate import SIZES, planted
+from benchmarks.speed.translate import SIZES, planted
+from benchmarks.support.measure import emit
 
 HEAVY = ("torch", "tokenizers", "rich", "sacrebleu", "rapidfuzz", "matplotlib")
 

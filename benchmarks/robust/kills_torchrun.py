@@ -1,6 +1,6 @@
 """Does a run of several processes that is killed again and again end exactly as one that was left alone?
 
-    robust_kills_torchrun.py [--runs 20] [--processes 2] [--seed 1] [--keep FOLDER]
+    python -m benchmarks.robust.kills_torchrun [--runs 20] [--processes 2] [--seed 1] [--keep FOLDER]
 
 Each run is `torchrun --max-restarts 3 … jumok train …`, with one or two kills by SIGKILL at random moments: of one process,
 which torchrun answers by starting all of them anew; or of torchrun itself, after which its processes must end by themselves
@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import emit
-from torchrun import SMALL, children, gone, kill, remains, start, toy_pairs, wait
+from benchmarks.support.measure import emit
+from benchmarks.support.torchrun import SMALL, children, gone, kill, remains, start, toy_pairs, wait
 
 LONGEST = 180.0  # seconds of one torchrun
 ORPHANS = 30.0  # seconds in which processes without their torchrun must end

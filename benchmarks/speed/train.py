@@ -1,6 +1,6 @@
 """How many target tokens a second does training reach, beside the tutorial's loop, and what share of the machine's own floor?
 
-    speed_train.py [--sizes multi30k] [--device cpu] [--precision float32] [--threads 0] [--attention general] [--rounds 5] [--loop yes]
+    python -m benchmarks.speed.train [--sizes multi30k] [--device cpu] [--precision float32] [--threads 0] [--attention general] [--rounds 5] [--loop yes]
 
 Random data; every entry is a whole step: forward, backward, clipping, Adam. The floor is the multiply-adds of the model on real
 tokens at the rate of a large product in the same format, measured in the same run, plus the optimizer's traffic at the rate of a
@@ -13,10 +13,10 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from batches import random_batch
-from measure import alternate, emit, ratio
 from torch import Tensor, nn
 
+from benchmarks.support.batches import random_batch
+from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors

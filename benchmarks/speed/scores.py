@@ -1,6 +1,6 @@
 """What does each score cost a training step, beside dot? (Multi30k sizes)
 
-    speed_scores.py [--rounds 6] [--threads 0] [--length 15]
+    python -m benchmarks.speed.scores [--rounds 6] [--threads 0] [--length 15]
 
 Random data, 64 sentences of about --length tokens a side, 8,000-token vocabulary; float32, oneDNN products, all in turns in one run.
 """
@@ -9,10 +9,10 @@ import argparse
 import os
 
 import torch
-from batches import random_batch
-from measure import alternate, emit, ratio
-from speed_input_feeding import training_step
 
+from benchmarks.speed.input_feeding import training_step
+from benchmarks.support.batches import random_batch
+from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors

@@ -1,6 +1,6 @@
 """Do the NumPy model, the torch model and the tutorial's loop write the same, whatever the batch size and order?
 
-    quality_agreement.py MODEL TEST.tsv [--lines 1000]
+    python -m benchmarks.quality.agreement MODEL TEST.tsv [--lines 1000]
 
 Greedy and beam 5 on every line: tokens must be equal, log-probabilities within 1e-4; then NumPy at batch sizes 1, 7 and 64
 and in shuffled order.
@@ -11,9 +11,9 @@ import random
 
 import numpy as np
 import torch
-from measure import emit
-from naive import Naive
 
+from benchmarks.support.measure import emit
+from benchmarks.support.naive import Naive
 from jumok.config import SearchConfig
 from jumok.decode.search import search
 from jumok.decode.translator import Translator, load

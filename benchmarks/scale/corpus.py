@@ -1,6 +1,6 @@
 """Ten million pairs: how fast are they prepared, how soon comes the first step, and how much memory does training take?
 
-    scale_corpus.py [--pairs 10000000] [--steps 150] [--processes 0] [--tokenizer char] [--folder FOLDER]
+    python -m benchmarks.scale.corpus [--pairs 10000000] [--steps 150] [--processes 0] [--tokenizer char] [--folder FOLDER]
 
 Makes pairs of random letter strings (5 to 12 letters, and their reversal; a dev set beside them), then trains on them twice, each
 time in a process of its own: cold, where the pairs are prepared first, and warm. Memory is the training process's own
@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import emit
+
+from benchmarks.support.measure import emit
 
 PART = 500_000
 DEV = 1000
@@ -98,7 +99,8 @@ def once(o: argparse.Namespace, folder: Path) -> dict:
     """Starts a training; its figures, and the time from the command to its first step."""
     command = [
         sys.executable,
-        __file__,
+        "-m",
+        "benchmarks.scale.corpus",
         "--child",
         "--folder",
         str(folder),

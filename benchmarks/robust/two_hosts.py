@@ -1,6 +1,6 @@
 """Does a run on two hosts end, and end exactly so when a process is killed on the way, on one host or on the other?
 
-    robust_two_hosts.py [--keep FOLDER]          (as root, on Linux)
+    python -m benchmarks.robust.two_hosts [--keep FOLDER]          (as root, on Linux)
 
 The hosts are two network namespaces joined by a cable (a veth pair): each has its own addresses, its own copy of the data,
 its own folder, and its own torchrun; nothing of the other's but the network. Three runs: one is left alone; in one a process of
@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import emit
-from torchrun import SMALL, children, kill, remains, start, toy_pairs, wait
+from benchmarks.support.measure import emit
+from benchmarks.support.torchrun import SMALL, children, kill, remains, start, toy_pairs, wait
 
 HOSTS = ("jumok-a", "jumok-b")
 ADDRESSES = ("10.77.13.1", "10.77.13.2")

@@ -1,6 +1,6 @@
 """Is this checkout slower than another one? Training step, greedy, batches, beam and cold start of both, in turns.
 
-    speed_versions.py OTHER MODEL LINES.txt PAIRS.tsv [--rounds 7] [--steps 150] [--target-tokenizer space]
+    python -m benchmarks.speed.versions OTHER MODEL LINES.txt PAIRS.tsv [--rounds 7] [--steps 150] [--target-tokenizer space]
 
 OTHER is the python of a virtual environment in which the other checkout is installed. MODEL is a folder that both can read,
 LINES.txt what it translates (the first 200 lines), PAIRS.tsv what both train on (float32, one thread). Each version lives in a
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import emit
+from benchmarks.support.measure import emit
 
 WORKER = r"""
 import contextlib, io, shutil, sys, tempfile, time, jumok

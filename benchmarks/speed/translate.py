@@ -1,6 +1,6 @@
 """How much faster does Jumok's NumPy runtime write than the tutorial's torch loop, one sentence at a time, same model?
 
-    speed_translate.py [MODEL TEST.tsv] [--lines 100] [--rounds 5]
+    python -m benchmarks.speed.translate [MODEL TEST.tsv] [--lines 100] [--rounds 5]
 
 Both use all cores that the process may use (`taskset -c 0` for one). Without a model: random weights at the sizes of a pronunciation model and of Multi30k, all outputs of one length.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import alternate, emit, ratio
-from naive import Naive
 
+from benchmarks.support.measure import alternate, emit, ratio
+from benchmarks.support.naive import Naive
 from jumok.config import ModelConfig, TextConfig
 from jumok.runtime import load
 from jumok.runtime.folder import FolderConfig, read_folder, write_folder

@@ -1,6 +1,6 @@
 """What does --profile see in training at Multi30k's sizes, what does looking cost, and how long does a batch take to prepare?
 
-    speed_profile.py [--sizes multi30k] [--device cpu] [--precision float32] [--matmul onednn] [--threads 0] [--steps 20] [--rounds 3]
+    python -m benchmarks.speed.profile [--sizes multi30k] [--device cpu] [--precision float32] [--matmul onednn] [--threads 0] [--steps 20] [--rounds 3]
 
 Random pairs, as many and as long as Multi30k's; the loop, its batches and its model are those of `jumok train`. Runs with and
 without a profiler go in turns; so short a run is looked into at every step, a long one only at every tenth. A batch's share of a step is what a thread that
@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from measure import alternate, emit, ratio
-from speed_train import SIZES
 
+from benchmarks.speed.train import SIZES
+from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import LearnConfig, ModelConfig, TrainConfig
 from jumok.learn import memory, verdict
 from jumok.learn.loop import Loop

@@ -1,6 +1,6 @@
 """Two trainings started at random moments into one --out: is the folder ever mixed, do both ever win, does a lock ever stay?
 
-    robust_two_runs.py [--pairs 200] [--seed 1] [--keep FOLDER]
+    python -m benchmarks.robust.two_runs [--pairs 200] [--seed 1] [--keep FOLDER]
 
 Each pair of runs has two recipes with vocabularies in another order, other seeds and other lengths, so that every file tells
 whose it is. Beforehand each recipe is trained alone, and what it writes at each evaluation is written down: digests of weights,
@@ -36,9 +36,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import emit
 
 import jumok.learn
+from benchmarks.support.measure import emit
 from jumok import locks
 from jumok.errors import JumokError
 from jumok.runtime.folder import HISTORY, OWN, read_folder

@@ -1,6 +1,6 @@
 """How well does the default recipe pronounce English, after how many minutes? (CMUdict 0.7b, the split of CNTK)
 
-    quality_cmudict.py DATA/cmudict-0.7b OUT [--minutes 2,5,15] [--seed 1] [--more "--dropout 0.2"]
+    python -m benchmarks.quality.cmudict DATA/cmudict-0.7b OUT [--minutes 2,5,15] [--seed 1] [--more "--dropout 0.2"]
 
 A run of its own for each length. A word is right if it is any of its pronunciations in the test set. Dev picks the model; test is
 looked at once, here. What is in OUT already is not trained again.
@@ -11,8 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from measure import emit, trained
-from quality_g2p import OPTIONS, words
+from benchmarks.quality.g2p import OPTIONS, words
+from benchmarks.support.measure import emit, trained
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Does a training that is killed again and again, at any moment, end exactly as one that was left alone?
 
-    robust_kills.py [--runs 200] [--seed 1] [--keep FOLDER]
+    python -m benchmarks.robust.kills [--runs 200] [--seed 1] [--keep FOLDER]
 
 Each run is killed by SIGKILL one to three times and then resumed to its end. A kill comes at a random moment of time; or at a
 random call of the operating system that touches the disk; or as soon as a file that is just being written appears. After
@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import emit
 
 import jumok.learn
+from benchmarks.support.measure import emit
 from jumok.errors import JumokError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint
 from jumok.runtime.folder import CHECKPOINTS, read_folder

@@ -1,6 +1,6 @@
 """What does attention buy in translation, and which score buys most, at the same budget? (Multi30k, English to German)
 
-    quality_multi30k.py DATA/multi30k/tok OUT [--minutes 11] [--attentions none,dot,general,concat] [--seed 1]
+    python -m benchmarks.quality.multi30k DATA/multi30k/tok OUT [--minutes 11] [--attentions none,dot,general,concat] [--seed 1]
 
 One BPE recipe for all; dev picks the model; test_2016_flickr is measured once, greedy and with beam 5, sacrebleu tokenize none.
 """
@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from measure import emit, evaluated, history, trained
+from benchmarks.support.measure import emit, evaluated, history, trained
 
 
 def main() -> None:
