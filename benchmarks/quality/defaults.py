@@ -26,7 +26,7 @@ from jumok.text import read_pairs
 
 BPE = ["--source-tokenizer", "bpe", "--target-tokenizer", "bpe"]
 PARTS = ("train", "dev", "test")
-HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parents[2]
 
 
 def joined(line: str) -> str:
