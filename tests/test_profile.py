@@ -16,15 +16,16 @@ import jumok
 from jumok.config import ModelConfig
 from jumok.learn import loop as loops
 from jumok.learn import model as models
-from jumok.learn import profile as profiles
 from jumok.learn import run as runs
-from jumok.learn import verdict
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
-from jumok.learn.floor import PASSES, Rates, Tokens, multiply_adds, tokens_of
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import Team
-from jumok.learn.profile import Clock, Profile, Profiler, backward
+from jumok.learn.profile import sections as profiles
+from jumok.learn.profile import verdict
+from jumok.learn.profile.limit import PASSES, Rates, Tokens, multiply_adds, tokens_of
+from jumok.learn.profile.profiler import Profile, Profiler
+from jumok.learn.profile.sections import Clock, Section, backward, section
 from jumok.text import Batch, Batches
 
 # -- the floor ------------------------------------------------------------------------------------------------------
@@ -52,7 +53,10 @@ SUMS = Tokens(source=10, target=8, cells=30, source_places=12, target_places=9)
 )
 def test_multiply_adds_by_hand(options, encoder, decoder, attention, output):
     found = multiply_adds(ModelConfig(**SIZES, **options), 7, SUMS)
-    assert found == {"encoder": encoder, "decoder": decoder, "attention": attention, "output": output}
+    steps = {profiles.DECODER: decoder, profiles.ATTENTION: attention}
+    if options.get("input_feeding"):
+        steps = {profiles.FED: decoder + attention}
+    assert found == {profiles.ENCODER: encoder, **steps, profiles.OUTPUT: output}
 
 
 @pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off
@@ -74,7 +78,7 @@ def test_multiply_adds_are_those_that_torch_counts(options):
     with FlopCounterMode(display=False) as counter:  # an output layer's forward pass, and both gradients
         loss, _ = models.linear_cross_entropy(readout, model.output_weight, model.bias, target.flatten())
         loss.backward()
-    assert counter.get_total_flops() == 2 * PASSES * expected["output"]
+    assert counter.get_total_flops() == 2 * PASSES * expected[profiles.OUTPUT]
 
 
 def test_tokens_of_a_batch_by_hand():
@@ -105,9 +109,9 @@ def now(monkeypatch):
 def test_clock_gives_each_moment_to_one_section(now):
     clock = Clock("a", since=90.0)
     now[0] = 103.0
-    with clock.within("b"):
+    with Section("b", clock):
         now[0] = 104.0
-        with clock.within("c"):
+        with Section("c", clock):
             now[0] = 109.0
         now[0] = 111.0
     now[0] = 112.0
@@ -220,9 +224,10 @@ def test_of_many_processes_each_counts_its_share(now, monkeypatch):
         loop.dev, loop.model = SimpleNamespace(evaluate=None), loop.model.train()
         with Profiler(loop, 100.0) as profiler:
             for _, batch in zip(range(9), loop._batches_from(0), strict=False):
-                loop.update(batch, 1e-3)
+                with section(profiles.STEP, batch):
+                    loop.update(batch, 1e-3)
         seen.append(profiler)
-        assert profiler._sections()[profiles.GATHER] == pytest.approx(45.0)
+        assert profiler.seconds()[profiles.GATHER] == pytest.approx(45.0)
     whole = sum((tokens_of(batch) for batch in batches().epoch(0)), Tokens())
     assert seen[0].target_tokens == seen[1].target_tokens == whole.target
     both = seen[0].tokens + seen[1].tokens
@@ -237,7 +242,7 @@ def test_free_running_and_input_feeding_have_sections_of_their_own(data, tmp_pat
     assert found[profiles.OWN] > 4 * COSTS[profiles.MOVE][0]  # the encoder's pass, and the decoder's, step by step
     assert found[profiles.ENCODER] == pytest.approx(4 * 1) and found[backward(profiles.ENCODER)] == pytest.approx(4 * 16)
     assert found[profiles.FED] >= 4 * COSTS[profiles.ATTENTION][0] and found[backward(profiles.FED)] > 0
-    assert profiles.DECODER not in found and not found[profiles.MOVE]  # but for the gradient set to zero
+    assert profiles.DECODER not in found and profiles.MOVE not in found
 
 
 def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_path, now, monkeypatch):

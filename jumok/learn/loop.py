@@ -22,6 +22,22 @@ from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
 from jumok.learn.model import Losses, Seq2Seq, shifted
 from jumok.learn.parallel import ALONE
+from jumok.learn.profile.sections import (
+    AVERAGE,
+    CLIP,
+    DEV,
+    GATHER,
+    KEEP,
+    MOVE,
+    OUTPUT,
+    OWN,
+    REST,
+    SAVE,
+    STEP,
+    WAIT,
+    backward,
+    section,
+)
 from jumok.learn.progress import Display
 from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
@@ -113,19 +129,23 @@ class Loop:
         self.optimizer.zero_grad()
         for part in self.team.parts(batch, self.learn.accumulate):
             losses = self._losses(part, gold_share)
-            (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
+            with section(backward(OUTPUT)):  # and of what comes before it, see `Section.gave`
+                (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
             nll = nll + losses.nll.detach()
-        nll = self.team.sum_up(self.parameters, nll)
-        self._descend(rate)
+        with section(GATHER if self.team.size > 1 else REST):
+            nll = self.team.sum_up(self.parameters, nll)
+        with section(CLIP):
+            self._descend(rate)
         return self.guard.only_good(nll), tokens
 
     def _losses(self, batch: Batch, gold_share: float) -> Losses:
-        source, lengths, target, real = tensors(batch, self.machine.device)
         with self.machine.autocast():
-            inputs = shifted(target)
-            if gold_share < 1:
-                gold = toss(target, gold_share, self.learn.coin)
-                inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
+            with section(MOVE if gold_share == 1 else OWN, batch):
+                source, lengths, target, real = tensors(batch, self.machine.device)
+                inputs = shifted(target)
+                if gold_share < 1:
+                    gold = toss(target, gold_share, self.learn.coin)
+                    inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
             return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
     def _descend(self, rate: float) -> None:
@@ -150,9 +170,12 @@ class Loop:
         while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
             tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
-            batch = next(stream)
-            loss, tokens = self.update(batch, rate, self._gold_share(at.step))
-            self.average.update(at.step)
+            with section(WAIT):
+                batch = next(stream)
+            with section(STEP, batch):
+                loss, tokens = self.update(batch, rate, self._gold_share(at.step))
+                with section(AVERAGE):
+                    self.average.update(at.step)
             at.step += 1
             self.guard.saw(at.step, batch, tokens)
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
@@ -173,7 +196,8 @@ class Loop:
                 at.seconds = before + time.perf_counter() - start
                 self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
             if save:
-                self.save(at)
+                with section(SAVE):
+                    self.save(at)
                 saved = time.perf_counter()
             if evaluate:
                 self.evaluated(at)
@@ -216,7 +240,8 @@ class Loop:
         at = self.position
         train_loss = float(sums.loss) / max(1, sums.tokens)
         with self.average.in_place():
-            metrics = self.dev.evaluate(self.model, self.machine)
+            with section(DEV):
+                metrics = self.dev.evaluate(self.model, self.machine)
             value = metrics[self.dev.metric]
             best = math.isfinite(metrics["loss"]) and self.dev.better(value, at.best)
             entry = {
@@ -240,7 +265,8 @@ class Loop:
             self.display.row(entry, best)
             if best:
                 at.best, at.best_step = value, at.step
-                self.keep(at)
+                with section(KEEP):
+                    self.keep(at)
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
         epoch = 0
