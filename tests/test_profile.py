@@ -23,9 +23,10 @@ from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import Team
 from jumok.learn.profile import sections as profiles
 from jumok.learn.profile import verdict
-from jumok.learn.profile.limit import PASSES, Rates, Tokens, multiply_adds, tokens_of
+from jumok.learn.profile.limit import PASSES, Rates
 from jumok.learn.profile.profiler import Profile, Profiler
 from jumok.learn.profile.sections import Clock, Section, backward, section
+from jumok.learn.work import Tokens, multiply_adds, tokens_of
 from jumok.text import Batch, Batches
 
 # -- the floor ------------------------------------------------------------------------------------------------------
@@ -89,9 +90,16 @@ def test_tokens_of_a_batch_by_hand():
 
 
 def test_seconds_at_best_by_hand():
-    rates = Rates(operations=100.0, bytes=50.0)
+    rates = Rates(operations_per_second=100.0, bytes_per_second=50.0)
     assert rates.products(200) == 4.0
-    assert rates.updates(parameters=5, steps=3) == 32 * 5 * 3 / 50
+    own = {profiles.ENCODER: 50, profiles.DECODER: 0, profiles.OUTPUT: 50}
+    assert rates.limits({profiles.ENCODER: 100, profiles.OUTPUT: 200}, own, parameters=5, steps=3) == {
+        profiles.OWN: 2.0,
+        profiles.CLIP: 32 * 5 * 3 / 50,
+        profiles.ENCODER: 2.0,
+        backward(profiles.ENCODER): 4.0,
+        profiles.OUTPUT: 12.0,  # with its backward pass
+    }
 
 
 # -- the clocks, on a time that only planted work moves ---------------------------------------------------------------
@@ -295,8 +303,7 @@ def test_a_profiled_run_has_the_same_weights_and_leaves_nothing_behind(data, tmp
 def test_what_is_said_and_written(data, tmp_path, capsys):
     jumok.train(data, out=tmp_path / "m", steps=30, evaluate_every=10, profile=True, **TINY | {"quiet": False})
     profile, said = read(tmp_path / "m"), capsys.readouterr().err
-    for section in profile["sections"]:
-        assert section["name"] in said
+    assert all(part["name"] in said for part in profile["sections"])
     assert "training reached" in said and "padding:" in said and "dev evaluations: 3," in said
     assert all(finding in said for finding in profile["findings"])
     assert sum(s["share"] for s in profile["sections"]) == pytest.approx(1)
@@ -353,8 +360,8 @@ SLOW = replace(GOOD, limits={profiles.ENCODER: 25.0, profiles.OUTPUT: 5.0})
 
 def test_nothing_is_said_where_nothing_is_amiss():
     assert GOOD.training == 100 and GOOD.total == 116 and GOOD.reached == pytest.approx(0.7)
-    assert verdict.reasons(GOOD) == []
-    assert verdict.reasons(replace(GOOD, alone=0.9, tokens=SUMS)) == []  # as long as the limit is near
+    assert list(verdict.reasons(GOOD)) == []
+    assert list(verdict.reasons(replace(GOOD, alone=0.9, tokens=SUMS))) == []  # as long as the limit is near
 
 
 def test_the_part_that_is_furthest_from_its_limit_is_named():

@@ -5,16 +5,12 @@ Letters: B sentences, T queries, S source positions, H memory and query, A inner
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from jumok.config import ModelConfig
 from jumok.scores import SCORES, context, weights
-from jumok.windows import WINDOWS
 
 _CHUNK = 1 << 20  # numbers of tanh(...) formed at a time: 4 MB, which stays in the caches
 
@@ -71,48 +67,7 @@ def attend(
     query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H], prior [B, T, S] (of a window, see `jumok.windows`)
     -> context [B, T, H], weights [B, T, S].
     """
-    if name in LEAN and torch.is_grad_enabled():
-        raw = LEAN[name](p, query, keys)
-    else:
-        raw = SCORES[name].score(torch, p, query, keys)
+    lean = LEAN.get(name) if torch.is_grad_enabled() else None
+    raw = lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
     found = weights(torch, raw if prior is None else raw + prior, mask)
     return context(found, memory), found
-
-
-class _Products(TorchFunctionMode):
-    """Counts the multiply-adds of every product (`@`) that is computed while it is entered."""
-
-    multiply_adds = 0
-
-    def __torch_function__(self, function: Any, types: Any, given: Sequence[Any] = (), more: Any = None) -> Any:
-        found = function(*given, **(more or {}))
-        if getattr(function, "__name__", "") in ("matmul", "__matmul__"):
-            self.multiply_adds += found.numel() * given[0].shape[-1]
-        return found
-
-
-def multiply_adds(model: ModelConfig) -> tuple[int, int, int]:
-    """Multiply-adds of score, window and context: for each source token, for each target token, and for each pair of the two.
-
-    They are counted in the formulas as the tables have them, on arrays without numbers.
-    """
-    if model.attention == "none":
-        return 0, 0, 0
-    score, window, (H, A) = SCORES[model.attention], WINDOWS.get(model.window), (model.hidden, model.score_size)
-    assert H and A
-
-    def whole(S: int, T: int) -> int:
-        with torch.device("meta"), _Products() as products:
-            p = {name: torch.empty(shape) for name, shape in score.shapes(H, A, model.location_length).items()}
-            memory, queries, mask = torch.empty(1, S, H), torch.empty(1, T, H), torch.empty(1, S, dtype=torch.bool)
-            prior = None
-            if window is not None:
-                inside = {name: torch.empty(shape) for name, shape in window.shapes(H, A).items()}
-                prior = window.prior(torch, inside, queries, mask, torch.arange(T), model.window_size)
-            with torch.no_grad():
-                attend(model.attention, p, queries, score.keys(torch, p, memory), mask, memory, prior)
-        return products.multiply_adds
-
-    one, sources, targets, both = whole(1, 1), whole(2, 1), whole(1, 2), whole(2, 2)
-    pairs = both - sources - targets + one
-    return sources - one - pairs, targets - one - pairs, pairs

@@ -128,7 +128,7 @@ class Loop:
         self.team.seed(self.learn.seed, self.position.step)
         self.optimizer.zero_grad()
         for part in self.team.parts(batch, self.learn.accumulate):
-            losses = self._losses(part, gold_share)
+            losses = self.losses(part, gold_share)
             with section(backward(OUTPUT)):  # and of what comes before it, see `Section.gave`
                 (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
             nll = nll + losses.nll.detach()
@@ -138,7 +138,8 @@ class Loop:
             self._descend(rate)
         return self.guard.only_good(nll), tokens
 
-    def _losses(self, batch: Batch, gold_share: float) -> Losses:
+    def losses(self, batch: Batch, gold_share: float) -> Losses:
+        """The forward pass, on inputs of which about `gold_share` are gold."""
         with self.machine.autocast():
             with section(MOVE if gold_share == 1 else OWN, batch):
                 source, lengths, target, real = tensors(batch, self.machine.device)

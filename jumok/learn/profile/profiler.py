@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from jumok.config import ModelConfig
-from jumok.learn.evaluation import tensors
 from jumok.learn.loop import Loop, put_random_states, random_states
-from jumok.learn.model import shifted
 from jumok.learn.profile import sections as s
-from jumok.learn.profile.limit import PASSES, Rates, Tokens, best, multiply_adds, rates, tokens_of
+from jumok.learn.profile.limit import PASSES, Rates, best, rates
+from jumok.learn.work import Tokens, multiply_adds, tokens_of
 from jumok.text import Batch
 
 EVERY = 10  # steps from one that is looked into to the next, in a run that is long enough for it
@@ -46,22 +47,20 @@ class Profile:
     @property
     def training(self) -> float:
         """Seconds of it that went into steps, waiting for batches included."""
-        return sum(each for name, each in self.seconds.items() if name not in (s.SETUP, *AFTER_STEPS))
+        return self.total - sum(self.seconds.get(name, 0.0) for name in (s.SETUP, *AFTER_STEPS))
 
     def share(self, *names: str) -> float:
         """Of the time from the first step on."""
-        after = self.training + sum(self.seconds[name] for name in AFTER_STEPS)
-        return sum(self.seconds[name] for name in names) / max(after, 1e-9)
+        return sum(self.seconds[name] for name in names) / max(self.total - self.seconds.get(s.SETUP, 0.0), 1e-9)
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Target tokens, of all processes."""
-        return self.target_tokens / max(self.training, 1e-9)
+    def in_training(self, amount: float) -> float:
+        """An amount for each second of training; seconds as a share of it."""
+        return amount / max(self.training, 1e-9)
 
     @property
     def reached(self) -> float:
         """Share of the machine's limit that training reached."""
-        return sum(self.limits.values()) / max(self.training, 1e-9)
+        return self.in_training(sum(self.limits.values()))
 
 
 class Profiler:
@@ -69,11 +68,10 @@ class Profiler:
 
     def __init__(self, loop: Loop, begun: float) -> None:
         self.loop = loop
-        assert loop.learn.steps is not None
-        self.every = max(1, min(EVERY, (loop.learn.steps - loop.position.step) // (2 * EVERY)))
+        self.every = max(1, min(EVERY, ((loop.learn.steps or 0) - loop.position.step) // (2 * EVERY)))
         self.run = s.Clock(s.SETUP, since=begun)
         self.clock: s.Clock | None = None  # of a step that is looked into
-        self.parts: dict[str, float] = {}
+        self.parts: Counter[str] = Counter()  # seconds in those
         self.steps = self.sampled = self.evaluations = self.target_tokens = 0
         self.tokens, self.own = Tokens(), Tokens()
         self.largest: Batch | None = None
@@ -101,8 +99,7 @@ class Profiler:
             n = tokens_of(batch)
             self.tokens += n
             self.own += n if name == s.OWN else Tokens()
-            if self.largest is None or len(batch.rows) > len(self.largest.rows):
-                self.largest = batch
+            self.largest = max(self.largest or batch, batch, key=lambda each: len(each.rows))
         return s.UNTIMED if self.clock is None else s.Section(name, self.clock)
 
     @contextlib.contextmanager
@@ -110,15 +107,13 @@ class Profiler:
         assert batch is not None
         self.steps += 1
         self.target_tokens += int(batch.target_lengths.sum())
-        looked_into = self.steps % self.every == 0
-        self.sampled += looked_into
-        clock = self.clock = s.Clock(s.REST, self.loop.machine.wait) if looked_into else None
+        clock = self.clock = None if self.steps % self.every else s.Clock(s.REST, self.loop.machine.wait)
         yield s.UNTIMED
         self.clock = None
         if clock is not None:
+            self.sampled += 1
             clock.to("")
-            for name, seconds in clock.seconds.items():
-                self.parts[name] = self.parts.get(name, 0.0) + seconds
+            self.parts.update(clock.seconds)
 
     def profile(self) -> Profile:
         """Measures the machine's limits (some seconds) and puts all together; leaves no trace, random states included."""
@@ -126,9 +121,7 @@ class Profiler:
         model, machine, parameters = loop.model.config, loop.machine, sum(p.numel() for p in loop.parameters)
         measured, one = rates(machine), None
         if machine.device == "cpu" and machine.threads > 1:
-            single = replace(machine, threads=1)
-            single.apply()
-            one = rates(single)
+            one = rates(replace(machine, threads=1))
             machine.apply()
         work, own = (multiply_adds(model, len(loop.model.bias), n) for n in (self.tokens, self.own))
         found = Profile(
@@ -154,31 +147,20 @@ class Profiler:
     def seconds(self) -> dict[str, float]:
         """The run's chapters; the time of all steps is shared out as it was in those that were looked into."""
         run, looked = self.run.seconds, sum(self.parts.values())
-        found = {name: run.get(name, 0.0) for name in ((s.SETUP, s.WAIT) if looked else (s.SETUP, s.WAIT, s.STEPS))}
+        found = {name: run.get(name, 0.0) for name in (s.SETUP, s.WAIT, *(() if looked else (s.STEPS,)))}
         found |= {name: run.get(s.STEPS, 0.0) * self.parts[name] / looked for name in s.OF_A_STEP if name in self.parts}
         return found | {name: run.get(name, 0.0) for name in AFTER_STEPS}
 
     def _alone(self) -> float | None:
-        batch = self.largest
-        if batch is None or len(batch.rows) < 2:
+        """Seconds of one pair's passes over those of the largest batch."""
+        loop, batch = self.loop, self.largest
+        if batch is None or (n := len(batch.rows)) < 2:
             return None
-        i = len(batch.rows) // 2
-        S, T, one = batch.source_lengths[i], batch.target_lengths[i], slice(i, i + 1)
-        pair = Batch(
-            batch.source[one, :S], batch.source_lengths[one], batch.target[one, :T], batch.target_lengths[one], batch.rows[one]
-        )
-        alone, whole = (best(self._passes(b), self.loop.machine, 4) for b in (pair, batch))
-        return alone / whole
 
-    def _passes(self, batch: Batch) -> Callable[[], None]:
-        """Forward and backward, nothing kept."""
-        loop = self.loop
-        source, lengths, target, real = tensors(batch, loop.machine.device)
-
-        def run() -> None:
-            with loop.machine.autocast():
-                losses = loop.model.loss(source, lengths, shifted(target), target, real, loop.learn.label_smoothing)
+        def passes(batch: Batch) -> None:
+            losses = loop.losses(batch, 1.0)
             (losses.loss / losses.tokens).backward()
             loop.optimizer.zero_grad()
 
-        return run
+        alone, whole = (best(functools.partial(passes, b), loop.machine, 4) for b in (batch.part(n // 2, n), batch))
+        return alone / whole

@@ -37,12 +37,7 @@ OF_A_STEP = (MOVE, OWN, *_BOTH_WAYS, *(backward(part) for part in reversed(_BOTH
 
 
 class Clock:
-    """Time by section; each moment belongs to one, so that the sections add up to the whole.
-
-    Args:
-        name: the first section; since: when it began (`time.perf_counter`), now if left out.
-        wait: called before the clock is read, until a GPU has done what was counted.
-    """
+    """Time by section, from `since` on (now, if left out); each moment belongs to one. `wait` returns when a GPU is done."""
 
     def __init__(self, name: str, wait: Callable[[], None] = lambda: None, since: float | None = None) -> None:
         self.name, self.wait = name, wait
