@@ -15,6 +15,7 @@ from torch import Tensor
 from jumok import schedules
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
+from jumok.learn import kernels
 from jumok.learn.adam import Adam
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development, tensors
@@ -156,7 +157,7 @@ class Loop:
         excess = (norm / self.learn.clip).clamp(min=1)
         divisor = excess if excess.dtype == torch.float32 else None
         if divisor is None:  # the kernel knows one in float32 only
-            torch._foreach_div_(gradients, excess)
+            kernels.divide_(gradients, excess)
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
 
     def run(self) -> None:
