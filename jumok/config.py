@@ -155,11 +155,16 @@ class LearnConfig:
     own_token: OwnTokenName = "argmax"
     """The decoder's own token: its likeliest, or one drawn from its distribution."""
     metric: MetricName | None = None
-    """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
+    """Dev metric, free running, that picks the best model; where it ties, token error rate and loss on dev do (default: accuracy
+    for words, names and phones, bleu for sentences of words or subwords, chrf for sentences of characters)."""
+    tokenize: str | None = None
+    """sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none for space
+    targets, 13a where most targets have 4 words, else char)."""
     evaluate_every: int | None = None
     """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
-    """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
+    """Stop after this many evaluations without a better one; one at which nothing could be told does not count. 0 = train to the
+    end of the schedule."""
     save_minutes: float = 5.0
     """A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at evaluations."""
     save_every: int = 0

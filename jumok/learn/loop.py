@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from jumok.errors import TrainingError
 from jumok.learn import kernels
 from jumok.learn.adam import Adam
 from jumok.learn.average import Average
+from jumok.learn.choice import Choice
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
@@ -53,7 +53,8 @@ class Position:
     Attributes:
         step: updates done; with the seed it settles epoch and batch.
         seconds: training time so far, earlier sittings included.
-        best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
+        best: value of the dev metric at the best evaluation (`jumok.learn.choice`), which was at `best_step`.
+        stale: evaluations that have passed without a better one, but for those at which nothing could be told.
         switched: the step at which patience sent a two-phase run into its second phase.
         bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
         history: one entry an evaluation.
@@ -67,6 +68,10 @@ class Position:
     switched: int | None = None
     bad_in_a_row: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def kept(self) -> dict[str, Any] | None:
+        """The evaluation whose model is kept, from the history: so a checkpoint needs to hold nothing more of it."""
+        return next((entry for entry in reversed(self.history) if entry["best"] and entry["step"] == self.best_step), None)
 
 
 @dataclass
@@ -207,6 +212,11 @@ class Loop:
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
 
+    @property
+    def choice(self) -> Choice:
+        """How evaluations are compared."""
+        return Choice(self.dev.metric)
+
     def _told_to_stop(self) -> bool:
         self.stopped = self.team.any(self.interrupted)
         return self.stopped
@@ -244,8 +254,7 @@ class Loop:
         with self.average.in_place():
             with section(DEV):
                 metrics = self.dev.evaluate(self.model, self.machine)
-            value = metrics[self.dev.metric]
-            best = math.isfinite(metrics["loss"]) and self.dev.better(value, at.best)
+            judged = self.choice.judge(metrics, at.kept(), at.history, at.stale)
             entry = {
                 "step": at.step,
                 "epoch": at.step / len(self.batches),
@@ -257,16 +266,16 @@ class Loop:
                 "skipped": sums.skipped,
                 "metrics": list(metrics),
                 **metrics,
-                "best": best,
+                "best": judged.best,
             }
             at.history.append(entry)
-            at.stale = 0 if best else at.stale + 1
+            at.stale = judged.stale
             waited = self.learn.switch_patience and at.stale >= self.learn.switch_patience
             if self.learn.teacher_forcing == "two-phase" and waited and at.switched is None:
                 at.switched = at.step
-            self.display.row(entry, best)
-            if best:
-                at.best, at.best_step = value, at.step
+            self.display.row(entry, judged.best)
+            if judged.best:
+                at.best, at.best_step = metrics[self.dev.metric], at.step
                 with section(KEEP):
                     self.keep(at)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jumok.learn.board import Board
-
-TITLES = {"token-error-rate": "TER"}
 
 
 class Display:
@@ -19,6 +18,7 @@ class Display:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar: Any = None
         self.header: list[str] = []
+        self.titles: Mapping[str, str] = {}  # of metrics' columns, where their names do not say enough
 
     def note(self, text: str) -> None:
         """One line of what is going on."""
@@ -68,7 +68,7 @@ class Display:
             "tok/s": f"{entry['tokens_per_second']:,.0f}",
             "train loss": f"{entry['train_loss']:.3f}",
             "dev loss": f"{metrics.pop('loss'):.3f}",
-            **{TITLES.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
+            **{self.titles.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
         }
         widths = [max(9, len(name) + 2) for name in cells]
         if not self.header:

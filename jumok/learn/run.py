@@ -30,7 +30,7 @@ from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.start import Trained
-from jumok.learn.store import Store, stored_codec
+from jumok.learn.store import Store, stored_codec, stored_run
 from jumok.text import Batch, Batches, Rows
 from jumok.text.batches import CHUNK
 
@@ -93,7 +93,7 @@ class _Training:
         self.checkpoint = team.ship(begin(run, resume, overwrite, display.note) if team.lead else None)
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         if self.checkpoint is not None:
-            stored = build(TrainConfig, self.facts["config"], str(self.out))
+            stored = stored_run(self.facts["config"], self.out)
             files = {name: getattr(run, name) or getattr(stored, name) for name in ("pairs", "dev", "cache")}
             run = dataclasses.replace(stored, **files, out=run.out)
         if not run.pairs:
@@ -116,7 +116,7 @@ class _Training:
     def _loop(self, data: Data) -> Loop:
         sources, targets, codec = data.sources, data.targets, data.codec
         vocabularies = len(codec.source.vocabulary), len(codec.target.vocabulary)
-        run = self.run_config = recipe.resolve(self.run_config, *vocabularies, len(sources))
+        run = self.run_config = recipe.resolve(self.run_config, *vocabularies, len(sources), [p.target for p in data.dev])
         learn = run.learn
         recipe.check_lengths(run.model, int(sources.lengths.max()))
         torch.manual_seed(learn.seed)
@@ -133,12 +133,15 @@ class _Training:
             pool=learn.pool,
             seed=learn.seed,
         )
-        development = Development(data.dev, codec, self.limit, learn.metric or "accuracy", self.team)
+        metric, told = learn.metric or "accuracy", self.display.warn
+        development = Development(data.dev, codec, self.limit, metric, learn.tokenize, self.team, told)
+        self.display.titles = development.titles
         count = sum(p.numel() for p in model.parameters())
         self.display.note(
             f"{len(sources):,} training pairs, {len(data.dev):,} dev · vocabularies {len(codec.source.vocabulary):,} and {len(codec.target.vocabulary):,} · "
             f"{run.model.size}, attention {run.model.attention}, {count / 1e6:.1f} M parameters"
         )
+        self.display.note(f"dev picks the model by {development.signatures.get(metric, 'loss under teacher forcing')}")
         machine = machines.Machine("float32", "default", 1, where)
         self.pairs_used = len(sources)
         if self.checkpoint is not None and self.facts["data"] != batches.fingerprint():
@@ -273,6 +276,8 @@ class _Training:
             self._forget_checkpoint()
         if at.best is not None:
             self.display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
+            if remark := loop.choice.remark(at.history):
+                self.display.note(remark)
         if profiler is not None:
             self._tell(profiler.profile())
         interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # by a signal to this process or another

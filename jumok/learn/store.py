@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from jumok.config import TrainConfig, to_dict
+from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import TrainingError
 from jumok.learn.card import model_card
 from jumok.learn.checkpoint import remove_checkpoint, write_checkpoint, writing
 from jumok.learn.export import export_parameters
 from jumok.learn.loop import Loop
+from jumok.measure import options_for
 from jumok.runtime.folder import CHECKPOINTS, FolderConfig, update_folder, write_folder
 from jumok.text import Codec
 
@@ -56,7 +58,7 @@ class Store:
         """Writes the model as it is in the loop now; `pairs` is how many it is trained on."""
         parameters = export_parameters(loop.model)
         self._refuse(loop, all(np.isfinite(array).all() for array in parameters.values()))
-        card, history = model_card(run, loop.position.history, pairs), loop.position.history
+        card, history = model_card(run, loop.position.history, pairs, loop.dev.signatures), loop.position.history
         with writing(self.out, "model"):
             if self.written:
                 update_folder(self.out, parameters, card, history)
@@ -90,13 +92,21 @@ class Store:
         at = loop.position
         if at.history and at.history[-1]["step"] != at.best_step:
             with writing(self.out, "history"):
-                update_folder(self.out, None, model_card(run, at.history, pairs), at.history)
+                update_folder(self.out, None, model_card(run, at.history, pairs, loop.dev.signatures), at.history)
 
     def _refuse(self, loop: Loop, good: bool) -> None:
         if not good:
             raise TrainingError(
                 f"{self.out}: at step {loop.position.step:,} the weights are not finite; nothing was written of them"
             )
+
+
+def stored_run(values: dict[str, Any], where: Path) -> TrainConfig:
+    """The run's configuration in a checkpoint; one from before BLEU's unit was an option goes on counting as it did."""
+    run = build(TrainConfig, values, str(where))
+    if run.learn.tokenize is None:
+        run = replace(run, learn=replace(run.learn, tokenize=options_for(run.text, None).tokenize))
+    return run
 
 
 def stored_codec(tensors: Mapping[str, torch.Tensor], run: TrainConfig, where: Path) -> Codec:

@@ -7,6 +7,7 @@ A number means little without how it was taken, so each carries a signature, in 
 from __future__ import annotations
 
 import importlib.util
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -14,9 +15,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from jumok import __version__
+from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, MissingExtra
 
 Unit = Literal["char", "space"]
+Form = Literal["NFC", "none"]
+IN_CHARACTERS = ("char", "zh", "ja-mecab")  # tokenizers of BLEU for text without blanks between words
 References = Sequence[Sequence[str]]
 
 
@@ -30,6 +34,28 @@ class MeasureOptions:
     """sacrebleu's tokenizer for BLEU: 13a, none (text is in tokens already), char, intl, zh, ja-mecab, ko-mecab, ..."""
     lowercase: bool = False
     """Compare without regard to case (str.lower), in every metric."""
+    form: Form = "none"
+    """NFC: outputs and references are composed (NFC), and blanks at their ends go, before they are compared, so that what looks
+    the same is the same: what `options_for` gives. none: code point by code point."""
+
+    def comparable(self, text: str) -> str:
+        """An output or a reference as it is compared."""
+        text = unicodedata.normalize("NFC", text).strip() if self.form == "NFC" else text
+        return text.lower() if self.lowercase else text
+
+
+def options_for(text: TextConfig, tokenize: str | None) -> MeasureOptions:
+    """How the outputs of a model are looked at, in training, by `jumok evaluate` and in studies, so that figures are comparable.
+
+    Tokens of the token error rate are characters for `char` targets and wherever BLEU counts characters; else what stands
+    between blanks.
+
+    Args:
+        tokenize: what the model was trained with (`LearnConfig.tokenize`); None for a model from before it was written down.
+    """
+    tokenize = tokenize or ("none" if text.target_tokenizer == "space" else "13a")
+    fine = text.target_tokenizer == "char" or (text.target_tokenizer != "space" and tokenize in IN_CHARACTERS)
+    return MeasureOptions(unit="char" if fine else "space", tokenize=tokenize, form="NFC")
 
 
 @dataclass(frozen=True)
@@ -62,6 +88,7 @@ class Metric:
         unit: what stands behind the number: "%", or "" for a score from 0 to 100.
         higher_is_better: the direction that model selection follows.
         needs: a package beyond Jumok's own dependencies, or None.
+        title: as people write it in a sentence.
     """
 
     name: str
@@ -69,6 +96,7 @@ class Metric:
     unit: str
     higher_is_better: bool
     needs: str | None
+    title: str
 
 
 class PairLike(Protocol):
@@ -82,21 +110,29 @@ class PairLike(Protocol):
     def features(self) -> tuple[str, ...]: ...
 
 
-def merge_references(pairs: Iterable[PairLike]) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
+def merge_references(
+    pairs: Iterable[PairLike], targets: Iterable[str] | None = None
+) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
     """Pairs -> the different (source, features) in the order of their first line, and all targets of each, without repeats.
 
     A dictionary such as CMUdict lists a word once for each of its pronunciations; to say any of them is right.
+
+    Args:
+        targets: taken instead of the pairs' own, one for each pair.
     """
+    pairs = list(pairs)
     merged: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
-    for pair in pairs:
-        merged.setdefault((pair.source, pair.features), {})[pair.target] = None
-    return list(merged), [list(targets) for targets in merged.values()]
+    for pair, target in zip(pairs, (p.target for p in pairs) if targets is None else targets, strict=True):
+        merged.setdefault((pair.source, pair.features), {})[target] = None
+    return list(merged), [list(alternatives) for alternatives in merged.values()]
 
 
 def measure(
     name: str, hypotheses: Sequence[str], references: References, options: MeasureOptions = MeasureOptions()
 ) -> Measured:
-    """One metric over N lines. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
+    """One metric over N lines, hypotheses and references in one form (`MeasureOptions.form`).
+
+    References that become equal count once. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
     if name not in METRICS:
         raise ConfigError(f"metric: {name!r} came; one of {', '.join(METRICS)} was wanted")
     if len(hypotheses) != len(references):
@@ -115,9 +151,8 @@ def measure(
     metric = METRICS[name]
     if metric.needs and importlib.util.find_spec(metric.needs) is None:
         raise MissingExtra(f"the metric {name}", "train", metric.needs)
-    if options.lowercase:
-        hypotheses = [text.lower() for text in hypotheses]
-        references = [[text.lower() for text in alternatives] for alternatives in references]
+    hypotheses = [options.comparable(text) for text in hypotheses]
+    references = [list(dict.fromkeys(map(options.comparable, alternatives))) for alternatives in references]
     return metric.function(hypotheses, references, options)
 
 
@@ -127,14 +162,24 @@ def _signature(references: References, options: MeasureOptions, **more: str) -> 
         "refs": str(sizes.pop()) if len(sizes) == 1 else "var",
         "n": str(len(references)),
         "case": "lc" if options.lowercase else "mixed",
+        **_form(options),
         **more,
         "version": f"jumok-{__version__}",
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
+def _form(options: MeasureOptions) -> dict[str, str]:
+    return {} if options.form == "none" else {"form": f"{options.form},trimmed"}
+
+
+def _with_form(signature: str, options: MeasureOptions) -> str:
+    """One of sacrebleu's, which knows nothing of the form."""
+    return "|".join([signature, *(f"{key}:{value}" for key, value in _form(options).items())])
+
+
 def _accuracy(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
-    """Percent of lines that equal one of their references, code point by code point."""
+    """Percent of lines that equal one of their references, in the form of the options."""
     right = np.array([h in set(r) for h, r in zip(hypotheses, references, strict=True)], dtype=np.float64)
     value = 100 * float(right.mean())
     return Measured(
@@ -188,7 +233,7 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
     """BLEU over the whole corpus (Papineni et al. 2002), as sacrebleu takes it."""
     from sacrebleu.metrics import BLEU
 
-    if options.tokenize not in BLEU.TOKENIZERS:
+    if options.tokenize not in BLEU.TOKENIZERS or not options.tokenize:
         known = ", ".join(name for name in BLEU.TOKENIZERS if name)
         raise ConfigError(f"tokenize of bleu: {options.tokenize!r} came; one of sacrebleu's was wanted: {known}")
     try:
@@ -203,7 +248,7 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
     return Measured(
         name="bleu",
         value=float(score.score),
-        signature="BLEU|" + str(bleu.get_signature()),
+        signature=_with_form(f"BLEU|{bleu.get_signature()}", options),
         detail={
             "precisions": [float(p) for p in score.precisions],
             "brevity_penalty": float(score.bp),
@@ -223,14 +268,16 @@ def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOpt
     return Measured(
         name="chrf",
         value=float(score.score),
-        signature="chrF2|" + str(chrf.get_signature()),
+        signature=_with_form(f"chrF2|{chrf.get_signature()}", options),
         detail={"char_order": int(score.char_order), "beta": int(score.beta), "lines": len(hypotheses)},
     )
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None),
-    "token-error-rate": Metric("token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs="rapidfuzz"),
-    "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu"),
-    "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu"),
+    "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None, title="accuracy"),
+    "token-error-rate": Metric(
+        "token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs="rapidfuzz", title="token error rate"
+    ),
+    "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu", title="BLEU"),
+    "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu", title="chrF"),
 }

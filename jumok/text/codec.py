@@ -85,6 +85,10 @@ class Codec:
         tokens = self.target.vocabulary.tokens(kept)
         return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
 
+    def written(self, texts: Sequence[str]) -> list[str]:
+        """Texts as the model would write them: through the target's form and tokenizer, and back. Nothing becomes <unk>."""
+        return written(self.target.tokenizer, texts)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values: {"source": …, "target": …}, what `save` writes to two files."""
         target = {"same_as": "source"} if self.joint else _side_to_dict(self.target)
@@ -115,6 +119,11 @@ class Codec:
         """The codec that `save` wrote. FolderError, naming the file, for one missing, damaged, or not as `config` says."""
         files = {"source": Path(folder) / SOURCE_FILE, "target": Path(folder) / TARGET_FILE}
         return cls.from_dict({side: _read(file) for side, file in files.items()}, config, folder)
+
+
+def written(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """Texts cut into tokens and joined again: what `tokenizer` keeps of them."""
+    return [tokenizer.text(tokens) for tokens in tokenizer.batch(texts)]
 
 
 def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
