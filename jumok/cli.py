@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
@@ -81,7 +81,7 @@ class Evaluate:
     test: Positional[str]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
-    metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
+    metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics."""
     tokenize: str = ""
     """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: none for space-separated targets, else 13a."""

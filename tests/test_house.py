@@ -21,8 +21,9 @@ ORDER = (
     ("learn", "explain"),
     ("measure",),
     ("runtime",),
-    ("scores", "schedules", "text", "windows"),
+    ("text",),
     ("config", "console"),
+    ("schedules", "scores", "windows"),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

@@ -14,7 +14,7 @@ from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
-from jumok.measure import Measured, gold_text, measure, merge_references, options_for
+from jumok.measure import METRICS, Measured, gold_text, measure, merge_references, options_for
 from jumok.runtime.search import search
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
@@ -68,11 +68,7 @@ class Development:
         self.options = options_for(codec.config, tokenize)
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
         self.signatures = self._signatures()
-        self.titles = {
-            "token-error-rate": f"TER ({self.options.unit})",
-            "bleu": f"BLEU ({self.options.tokenize})",
-            "chrf": "chrF",
-        }
+        self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}
 
     def forced(self, model: Seq2Seq, machine: Machine) -> tuple[float, float]:
         """Under teacher forcing: negative log-likelihood a gold token, in nats, and percent of gold tokens not the likeliest."""

@@ -271,7 +271,7 @@ class Loop:
             at.history.append(entry)
             at.stale = judged.stale
             waited = self.learn.switch_patience and at.stale >= self.learn.switch_patience
-            if self.learn.teacher_forcing == "two-phase" and waited and at.switched is None:
+            if schedules.TEACHER_FORCING[self.learn.teacher_forcing].switches and waited and at.switched is None:
                 at.switched = at.step
             self.display.row(entry, judged.best)
             if judged.best:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jumok.measure import METRICS
 from jumok.study import sizes
 from jumok.study.charts import Series, line_chart
 from jumok.study.data import substitution
@@ -138,7 +139,7 @@ def _findings(
     beyond = [k for k, p in enumerate(parts) if p.beyond]
     if not within:
         return ["Every test source is longer than all in training, so there are no quarters to compare."]
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     unit = UNITS[metric]
     found = []
     if {ATTENTION, NONE} <= by_seed.keys():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jumok.config import TextConfig, TrainConfig, build
-from jumok.measure import Measured, MeasureOptions, measure, merge_references
+from jumok.measure import METRICS, Measured, MeasureOptions, measure, merge_references
 from jumok.runtime import Translator, load
 from jumok.study.data import length_of
 from jumok.study.plan import Interrupted, Task, read_json, write_whole
@@ -23,15 +23,9 @@ from jumok.text import Pair, read_pairs
 
 OUTPUTS = "outputs.json"
 LOOKS = 10
-SECOND = {"accuracy": "token-error-rate", "token-error-rate": "accuracy", "bleu": "chrf", "chrf": "bleu", "loss": "accuracy"}
-TITLES = {
-    "accuracy": "accuracy (%)",
-    "token-error-rate": "token error rate (%)",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "loss": "loss",
-}
-UNITS = {"accuracy": "points of accuracy", "token-error-rate": "points of token error rate", "bleu": "BLEU", "chrf": "chrF"}
+SECOND = {m.name: m.second for m in METRICS.values()} | {"loss": "accuracy"}
+TITLES = {m.name: f"{m.title} (%)" if m.unit else m.title for m in METRICS.values()} | {"loss": "loss"}
+UNITS = {m.name: f"points of {m.title}" if m.unit else m.title for m in METRICS.values()}
 
 
 @dataclass(frozen=True)
