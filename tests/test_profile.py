@@ -25,8 +25,9 @@ from jumok.learn.profile import sections as profiles
 from jumok.learn.profile import verdict
 from jumok.learn.profile.limit import PASSES, Rates
 from jumok.learn.profile.profiler import Profile, Profiler
-from jumok.learn.profile.sections import Clock, Section, backward, section
-from jumok.learn.work import Tokens, multiply_adds, tokens_of
+from jumok.learn.profile.sections import RECORDER, UNTIMED, Clock, Section, backward, section
+from jumok.learn.work import Tokens, multiply_adds, of_attention, tokens_of
+from jumok.scores import SCORES, Score
 from jumok.text import Batch, Batches
 
 # -- the floor ------------------------------------------------------------------------------------------------------
@@ -80,6 +81,29 @@ def test_multiply_adds_are_those_that_torch_counts(options):
         loss, _ = models.linear_cross_entropy(readout, model.output_weight, model.bias, target.flatten())
         loss.backward()
     assert counter.get_total_flops() == 2 * PASSES * expected[profiles.OUTPUT]
+
+
+def test_products_are_counted_wherever_they_stand_in_a_formula(monkeypatch):
+    """Between other functions, of parts of arrays, with vectors, a tensor's own `matmul`."""
+    score = Score(
+        shapes=lambda H, A, L: {"W": (A, H), "v": (A,), "U": (A, A)},
+        keys=lambda xp, p, memory: xp.where(memory > 0, memory, 0.0) @ p["W"].T,  # A·H a source token
+        score=lambda xp, p, query, keys: (
+            (
+                (xp.concatenate([query, query], -1)[..., 2:6] @ p["W"][:, :4].T).matmul(p["U"])[..., None, :]
+                * keys[..., None, :, :]
+            )
+            @ p["v"]
+        ),
+        formula="",
+        source="",
+    )
+    monkeypatch.setitem(SCORES, "planted", score)
+    H, A = SIZES["hidden"], SIZES["score_size"]
+    model = replace(ModelConfig(**SIZES), attention="planted")
+    assert of_attention(model) == (A * H, A * 4 + A * A, A + H)
+    assert of_attention(replace(model, window="local-p")) == (A * H, A * 4 + A * A + A * H + A, A + H)
+    assert of_attention(replace(model, window="local-m")) == of_attention(model)
 
 
 def test_tokens_of_a_batch_by_hand():
@@ -262,7 +286,7 @@ def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_pat
 
     def evaluate(self, *_):
         now[0] += 30.0
-        return {"loss": 1.0, "accuracy": 0.0}
+        return {"loss": 1.0, "accuracy": 0.0, "token-error-rate": 100.0}
 
     monkeypatch.setattr(loops.Loop, "update", update)
     monkeypatch.setattr(Development, "rehearse", evaluate)
@@ -272,6 +296,12 @@ def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_pat
     assert [e["step"] for e in done.history] == [600, 1200, 1800, 2000]
     assert profile["evaluations"] == 4 and profile["dev_evaluation_share"] == pytest.approx(120 / 2120)
     assert sections(profile)[profiles.DEV] == 120.0
+
+
+def test_a_section_that_nobody_listens_to_is_one_and_the_same_object():
+    with section(profiles.ENCODER) as part:
+        part.gave(torch.ones(2, requires_grad=True) * 2, None)
+    assert part is section(profiles.DEV) is UNTIMED
 
 
 # -- looking changes nothing ------------------------------------------------------------------------------------------
@@ -296,6 +326,7 @@ def test_a_profiled_run_has_the_same_weights_and_leaves_nothing_behind(data, tmp
     assert torch.equal(*after)
     assert (tmp_path / "with" / "profile.json").exists() and not (tmp_path / "without" / "profile.json").exists()
     ((loop, before),) = watched
+    assert RECORDER.get() is None
     assert {owner: set(vars(owner)) for owner in before} == before
     assert not any(p._backward_hooks or p.grad is not None for p in loop.model.parameters())
 
@@ -326,6 +357,16 @@ def test_a_run_stopped_at_once_is_profiled_too(data, tmp_path, monkeypatch):
     jumok.train(data, out=tmp_path / "m", steps=1000, profile=True, **TINY)
     profile = read(tmp_path / "m")
     assert (profile["steps"], profile["steps_looked_into"]) == (1, 0) and profiles.STEPS in sections(profile)
+
+
+def test_a_run_that_fails_leaves_nobody_listening(data, tmp_path, monkeypatch):
+    def fails(self, *_):
+        raise RuntimeError("in the middle of a step")
+
+    monkeypatch.setattr(Average, "update", lambda self, step: fails(self) if RECORDER.get() else None)
+    with pytest.raises(RuntimeError, match="middle"):
+        jumok.train(data, out=tmp_path / "m", steps=10, profile=True, **TINY)
+    assert RECORDER.get() is None
 
 
 # -- what is said of it -----------------------------------------------------------------------------------------------

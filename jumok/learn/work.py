@@ -70,7 +70,7 @@ def multiply_adds(model: ModelConfig, vocabulary: int, n: Tokens) -> dict[str, i
 def of_attention(model: ModelConfig) -> tuple[int, int, int]:
     """Multiply-adds of score, window and context: for each source token, for each target token, and for each pair of the two.
 
-    They are counted in the formulas as the tables have them, on arrays without numbers.
+    They are counted in the formulas as the tables have them, on a token or two of zeros.
     """
     if model.attention == "none":
         return 0, 0, 0
@@ -78,15 +78,14 @@ def of_attention(model: ModelConfig) -> tuple[int, int, int]:
     assert H and A
 
     def whole(S: int, T: int) -> int:
-        with torch.device("meta"), _Products() as products:
-            p = {name: torch.empty(shape) for name, shape in score.shapes(H, A, model.location_length).items()}
-            memory, queries, mask = torch.empty(1, S, H), torch.empty(1, T, H), torch.empty(1, S, dtype=torch.bool)
+        with torch.no_grad(), _Products() as products:
+            p = {name: torch.zeros(shape) for name, shape in score.shapes(H, A, model.location_length).items()}
+            memory, queries, mask = torch.zeros(1, S, H), torch.zeros(1, T, H), torch.ones(1, S, dtype=torch.bool)
             prior = None
             if window is not None:
-                inside = {name: torch.empty(shape) for name, shape in window.shapes(H, A).items()}
+                inside = {name: torch.zeros(shape) for name, shape in window.shapes(H, A).items()}
                 prior = window.prior(torch, inside, queries, mask, torch.arange(T), model.window_size)
-            with torch.no_grad():
-                attend(model.attention, p, queries, score.keys(torch, p, memory), mask, memory, prior)
+            attend(model.attention, p, queries, score.keys(torch, p, memory), mask, memory, prior)
         return products.multiply_adds
 
     one, sources, targets, both = whole(1, 1), whole(2, 1), whole(1, 2), whole(2, 2)
