@@ -84,7 +84,7 @@ class Evaluate:
     metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics."""
     tokenize: str = ""
-    """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: none for space-separated targets, else 13a."""
+    """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: the one that the model was trained with."""
     lowercase: bool = False
     """Compare without regard to case."""
     json: bool = False
@@ -217,14 +217,7 @@ def translate(o: Translate) -> int:
             yield source, tuple(f for f in features.split(text.features_separator) if f)
 
     interactive = o.file == "-" and sys.stdin.isatty()
-    for t in model.translate_lines(
-        lines(),
-        beam=o.search.beam,
-        nbest=o.search.nbest,
-        length_penalty=o.search.length_penalty,
-        max_length=o.search.max_length,
-        batch_size=1 if interactive else o.search.batch_size,
-    ):
+    for t in model.translate_lines(lines(), **vars(o.search) | ({"batch_size": 1} if interactive else {})):
         if o.json:
             from jumok.explain import to_json_line
 
@@ -237,60 +230,36 @@ def translate(o: Translate) -> int:
 
 
 def evaluate(o: Evaluate) -> int:
-    from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
+    from jumok.measure import as_dict, table
+    from jumok.measure.evaluating import evaluate
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
     model = load(o.model)
-    text = model.config.text
-    different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
-    found = []
-    with Bar(f"translating {len(different):,} sources", len(different)) as bar:
-        size = 16 * o.search.batch_size
-        for i in range(0, len(different), size):
-            part = different[i : i + size]
-            found += model.translate(
-                [source for source, _ in part],
-                features=[features for _, features in part],
-                beam=o.search.beam,
-                length_penalty=o.search.length_penalty,
-                max_length=o.search.max_length,
-                batch_size=o.search.batch_size,
-            )
-            bar.advance(len(part))
-    options = MeasureOptions(
-        unit="char" if text.target_tokenizer == "char" else "space",
-        tokenize=o.tokenize or ("none" if text.target_tokenizer == "space" else "13a"),
-        lowercase=o.lowercase,
-    )
-    outputs = [t.text for t in found]
-    measured = []
-    for name in o.metrics:
-        try:
-            measured.append(measure(name, outputs, references, options))
-        except jumok.errors.MissingExtra as e:
-            if len(o.metrics) == 1:
-                raise
-            _say(f"left out: {e}")
+    pairs = read_pairs(o.test, model.config.text, warn=_warn)
+    with Bar("translating", len(pairs)) as bar:
+        found = evaluate(model, pairs, o.metrics, o.search, o.tokenize, o.lowercase, _warn, advance=bar.advance)
+    sources, references = found.gold.sources, found.gold.references
     if o.outputs:
         with open(o.outputs, "w", encoding="utf-8", newline="\n") as f:
-            for (source, _), output, gold in zip(different, outputs, references, strict=True):
-                f.write("\t".join([source, _one_line(output), *gold]) + "\n")
+            for (source, _), t, gold in zip(sources, found.outputs, references, strict=True):
+                f.write("\t".join([source, _one_line(t.text), *gold]) + "\n")
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
-        unfinished = sum(not t.finished for t in found)
+        unfinished = sum(not t.finished for t in found.outputs)
         facts = {
             "model": o.model,
             "test": o.test,
             "search": searched,
-            "lines": len(found),
+            "lines": len(sources),
             "cut at the length limit": unfinished,
+            "targets put in the model's form": found.gold.rewritten,
         }
-        print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
+        print(json.dumps(facts | {"metrics": as_dict(found.measured)}, ensure_ascii=False))
     else:
-        print(f"{len(found):,} sources of {o.test}, {searched}")
-        print("\n".join(table(measured)))
+        print(f"{len(sources):,} sources of {o.test}, {searched}")
+        print("\n".join(table(found.measured)))
     return 0
 
 
@@ -444,6 +413,10 @@ def _of_the_study(arguments: list[str]) -> Study | None:
 def _one_line(text: str) -> str:
     """A line out for a line in: whatever an output holds, it stays on its line."""
     return text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def _warn(text: str) -> None:
+    _say(f"warning: {text}")
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:

@@ -89,18 +89,17 @@ def run(out: str, minutes: float) -> int:
         return 128 + done.interrupted
 
     from jumok.explain import terminal_color, to_terminal, write
-    from jumok.measure import MeasureOptions, measure, merge_references, table
+    from jumok.measure import table
+    from jumok.measure.evaluating import evaluate
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     translator = load(model)
-    different, references = merge_references(read_pairs(str(folder / "test.tsv"), translator.config.text, warn=say))
-    found = translator.translate([source for source, _ in different])
-    outputs = [t.text for t in found]
-    options = MeasureOptions(unit="space")
-    measured = [measure(name, outputs, references, options) for name in ("accuracy", "token-error-rate")]
-    say(f"[bold]3. Test[/]  {len(different):,} words the model has never seen; any pronunciation in the dictionary is right")
-    for line in table(measured):
+    test = read_pairs(str(folder / "test.tsv"), translator.config.text, warn=say)
+    tested = evaluate(translator, test, ("accuracy", "token-error-rate"), warn=say)
+    words_in_all = len(tested.outputs)
+    say(f"[bold]3. Test[/]  {words_in_all:,} words the model has never seen; any pronunciation in the dictionary is right")
+    for line in table(tested.measured):
         say(line, markup=False)
     new = [word for word in NEW_WORDS if word not in words][:LOOK_AT]
     say("[bold]4. Words that are not in the dictionary[/]")

@@ -13,6 +13,7 @@ from test_train import TINY, write_pairs
 from torch.utils.flop_counter import FlopCounterMode
 
 import jumok
+from jumok import config, scores
 from jumok.config import ModelConfig
 from jumok.learn import loop as loops
 from jumok.learn import model as models
@@ -59,6 +60,57 @@ def test_multiply_adds_by_hand(options, encoder, decoder, attention, output):
     if options.get("input_feeding"):
         steps = {profiles.FED: decoder + attention}
     assert found == {profiles.ENCODER: encoder, **steps, profiles.OUTPUT: output}
+
+
+def score_products(name, H, A, L):
+    """As `of_attention` has them, without the context."""
+    sizes = {"hidden": H, "embedding": H, "readout_size": H, "score_size": A, "location_length": L, "tie": "none"}
+    source, target, pair = of_attention(replace(ModelConfig(**sizes), attention=name))
+    return source, target, pair - H
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """A score that nobody has named anywhere but in SCORES: (W_p h_t) · (W_m h̄_s) + u · h_t."""
+    score = scores.Score(
+        shapes=lambda H, A, L: {"W_p": (A, H), "W_m": (A, H), "u": (H,)},
+        keys=lambda xp, p, memory: memory @ p["W_m"].swapaxes(-1, -2),
+        score=lambda xp, p, query, keys: (
+            query @ p["W_p"].swapaxes(-1, -2) @ keys.swapaxes(-1, -2) + (query @ p["u"])[..., None]
+        ),
+        formula="(W_p h_t) · (W_m h̄_s) + u · h_t",
+        source="made up",
+    )
+    monkeypatch.setitem(scores.SCORES, "later", score)
+    hints = config.type_hints
+    monkeypatch.setattr(config, "type_hints", lambda cls: hints(cls) | ({"attention": str} if cls is ModelConfig else {}))
+    return "later"
+
+
+def test_multiply_adds_of_a_score_that_came_later(later):
+    H, A = 4, 6
+    assert score_products(later, H, A, 9) == (A * H, A * H + H, A)
+    found = multiply_adds(ModelConfig(**SIZES, attention=later), 7, SUMS)
+    assert found[profiles.ENCODER] == 10 * (80 + A * H) and found[profiles.ATTENTION] == 8 * (A * H + H + 5 * 8) + 30 * (A + H)
+
+
+@pytest.mark.parametrize("name", scores.SCORES)
+@pytest.mark.parametrize(("H", "A", "L"), [(2, 3, 2), (8, 5, 40)])
+def test_a_scores_products_are_counted_right_at_any_length(name, H, A, L):
+    """What is said of a source token, a target token and a pair of them adds up to what torch counts, at other lengths."""
+    per_source, per_target, cell = score_products(name, H, A, L)
+    S, T = 2, 2
+    score, p = scores.SCORES[name], {k: torch.zeros(shape) for k, shape in scores.SCORES[name].shapes(H, A, L).items()}
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mv: lambda a, b, *_, **__: 2 * a[0] * a[1]}) as counter:
+        keys = score.keys(torch, p, torch.zeros(1, S, H))
+        score.score(torch, p, torch.zeros(1, T, H), keys)
+    assert counter.get_total_flops() == 2 * (S * per_source + T * per_target + S * T * cell)
+
+
+def test_profile_of_a_score_that_came_later(later, data, tmp_path):
+    jumok.train(data, out=tmp_path / "m", steps=12, attention=later, profile=True, **TINY)
+    assert read(tmp_path / "m")["steps"] == 12
+    assert jumok.load(tmp_path / "m").translate("abc").weights is not None
 
 
 @pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off

@@ -47,9 +47,13 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     return [slice(i, i + each) for i in range(0, sentences, each)]
 
 
+def _concat(p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
+    return _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
+
+
 # scores whose formula needs a large intermediate have a leaner one here: (parameters, query, keys) -> scores [B, T, S]
 LEAN: dict[str, Callable[[Mapping[str, Tensor], Tensor, Tensor], Tensor]] = {
-    "concat": lambda p, query, keys: _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"]),
+    "concat": _concat,
 }
 
 

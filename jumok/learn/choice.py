@@ -48,10 +48,14 @@ class Choice:
         return ("loss",) if self.metric == "loss" else tuple(dict.fromkeys((self.metric, *FINER)))
 
     def rank(self, entry: Entry) -> tuple[float, ...] | None:
-        """How good an evaluation is, a number for each measure, higher better; None where one is not finite: it never wins."""
-        if not all(math.isfinite(entry[name]) for name in (*self.measures, "loss")):
+        """How good an evaluation is, a number for each measure, higher better; None where one is not finite: it never wins.
+
+        A finer measure that was not taken is the same for all.
+        """
+        taken = [name for name in self.measures if name == self.metric or name in entry]
+        if not all(math.isfinite(entry[name]) for name in (*taken, "loss")):
             return None
-        return tuple(self._goodness(name, entry[name]) for name in self.measures)
+        return tuple(self._goodness(name, entry[name]) if name in taken else 0.0 for name in self.measures)
 
     def _goodness(self, name: str, value: float) -> float:
         if name == "loss" or not METRICS[name].higher_is_better:
@@ -104,5 +108,4 @@ class Choice:
         metric, value = METRICS[self.metric], next(entry[self.metric] for entry in history if self.rank(entry) is not None)
         nothing = value < SHOWN if metric.higher_is_better else value >= NOTHING_RIGHT
         advice = metric.advice if nothing else ""
-        title = metric.title[0].upper() + metric.title[1:] if metric.title != "chrF" else metric.title
-        return f"{title} was {value:.2f} at every evaluation; {chosen}" + (f"; {advice}" if advice else "")
+        return f"{metric.title} was {value:.2f} at every evaluation; {chosen}" + (f"; {advice}" if advice else "")

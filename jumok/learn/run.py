@@ -31,6 +31,7 @@ from jumok.learn.profile.profiler import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.start import Trained
 from jumok.learn.store import Store, stored_codec, stored_run
+from jumok.measure import MeasureOptions, measure
 from jumok.text import Batch, Batches, Rows
 from jumok.text.batches import CHUNK
 
@@ -100,6 +101,8 @@ class _Training:
             raise ConfigError("pairs are missing; name a file of training pairs")
         if team.size > 1 and "-" in (run.pairs, run.dev):
             raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
+        if run.learn.tokenize and self.checkpoint is None:  # whether it is known, before any work
+            measure("bleu", ["a"], [["a"]], MeasureOptions(tokenize=run.learn.tokenize))
         self.run_config = run
         self.store = Store(self.out, overwrite, None if self.checkpoint is None else self.facts, asked)
 

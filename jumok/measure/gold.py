@@ -44,8 +44,8 @@ def gold_text(pairs: Sequence[Pair], written: Callable[[Sequence[str]], list[str
         what = ", ".join(f"{kind} in {n:,}" for kind, n in kinds.most_common())
         where = f"{first.where}: " if first.where else ""
         warn(
-            f"{file}: {len(changed):,} of {len(pairs):,} targets are not as the model writes text ({what}); they are compared in "
-            f"the model's form; the first, {where}{_shown(first.target, target)}"
+            f"{file}: {len(changed):,} of {len(pairs):,} targets are compared, as outputs are, in another form than they have "
+            f"({what}); the first, {where}{_shown(first.target, target)}"
         )
     sources, references = merge_references(pairs, targets)
     return GoldText(sources, references, len(changed))

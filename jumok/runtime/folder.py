@@ -46,7 +46,7 @@ class FolderConfig:
         text: how lines become tokens.
         model: the network, every size chosen.
         limit: (ratio, constant): an output has at most ratio · S + constant tokens, for a source of S tokens.
-        training: the training's whole configuration, as plain dicts; kept for people, never read by the runtime.
+        training: the training's whole configuration, as plain dicts; kept for people; only evaluation reads BLEU's unit.
     """
 
     text: TextConfig

@@ -47,8 +47,9 @@ def work(task: Task) -> dict[str, Any]:
 def report(outcome: Outcome) -> Report:
     """Curves of quality by length, the table of quarters, and what differs."""
     setting = outcome.setting
-    test = test_set(setting.folder / "data", setting.options)
-    metric = next(iter(outcome.of(outcome.done[0].name).values()))["metric"]
+    some = next(iter(outcome.of(outcome.done[0].name).values()))
+    test = test_set(setting.folder / "data", setting.options, some.get("tokenize"))
+    metric = some["metric"]
     metric = "accuracy" if metric == "loss" else metric
     longest = setting.data["splits"]["train"]["longest"]
     quarters = buckets(test.lengths, 4, longest)

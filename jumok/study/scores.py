@@ -193,7 +193,8 @@ STUDY = Study(
         "beats global attention, and input feeding adds to both (Luong, Pham & Manning 2015, Tables 1 and 4)."
     ),
     defaults={"bidirectional": False, "dropout": 0.2},
-    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3},
+    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3}
+    | {"metric": "accuracy"},
     own_data=turned_words,
     variants=variants,
     work=work,
