@@ -120,6 +120,6 @@ def write(folder: Path, profile: Profile) -> None:
     """Writes `profile.json`, there whole or not at all; TrainingError if the disk is full or not writable."""
     text = json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n"
     try:
-        os.replace(disk.write_beside(folder / NAME, text.encode()), folder / NAME)
+        os.replace(disk.write_beside(folder / NAME, text.encode(errors="backslashreplace")), folder / NAME)
     except OSError as e:
         raise TrainingError(f"{folder / NAME}: could not be written: {e.strerror or e}; the model is whole") from e
