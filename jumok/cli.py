@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
@@ -82,7 +82,7 @@ class Evaluate:
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
-    metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
+    metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics."""
     tokenize: str = ""
     """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: the one that the model was trained with."""

@@ -18,6 +18,7 @@ from typing import get_type_hints as _evaluate
 
 from jumok.errors import ConfigError
 from jumok.places import FolderPath, ModelPath, PairsPath, expanded
+from jumok.scores import SCORES
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -26,7 +27,7 @@ CellName = Literal["lstm", "gru", "rnn"]
 WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
-MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
+MetricName = Literal["accuracy", "token-error-rate", "bleu", "chrf", "loss"]
 TeacherForcingName = Literal["always", "never", "two-phase", "linear", "exponential", "inverse-sigmoid"]
 CoinName = Literal["token", "sentence", "batch"]
 OwnTokenName = Literal["argmax", "sample"]
@@ -385,10 +386,11 @@ def check(config: Config, where: str = "options") -> Config:
 
 
 def _check_model(model: ModelConfig, where: str) -> None:
-    if model.window != "none" and model.attention in ("none", "location"):
+    contents = [name for name, score in SCORES.items() if not score.by_position]
+    if model.window != "none" and model.attention not in contents:
         raise ConfigError(
             f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
-            "give --attention dot, general or concat, or --window none"
+            f"give --attention {', '.join(contents[:-1])} or {contents[-1]}, or --window none"
         )
     if model.input_feeding and (model.attention == "none" or model.readout != "tanh"):
         raise ConfigError(

@@ -28,6 +28,10 @@ class Score:
         score: (xp, parameters, query [B, T, H], keys [B, S, K]) -> scores [B, T, S].
         formula: the formula as people write it, for docs and `jumok info`.
         source: the paper it comes from.
+        by_position: whether a weight belongs to a position and not to what stands there: it knows L of them, and no window
+            goes around it.
+        identity: parameters that start as the identity instead of at random.
+        beside: what it computes for every pair of positions that is no product, in words ("tanh").
     """
 
     shapes: Callable[[int, int, int], dict[str, tuple[int, ...]]]
@@ -35,6 +39,9 @@ class Score:
     score: Callable[[Any, Parameters, Array, Array], Array]
     formula: str
     source: str
+    by_position: bool = False
+    identity: tuple[str, ...] = ()
+    beside: str = ""
 
 
 def _no_shapes(H: int, A: int, L: int) -> dict[str, tuple[int, ...]]:
@@ -102,6 +109,7 @@ SCORES: dict[str, Score] = {
         score=_products,
         formula="h_t · W_a h̄_s",
         source="Luong, Pham & Manning 2015, eq. 8",
+        identity=("W_a",),  # starts as dot: on dev never worse than a random W_a, up to 0.9 better
     ),
     "concat": Score(
         shapes=_concat_shapes,
@@ -109,6 +117,7 @@ SCORES: dict[str, Score] = {
         score=_concat_score,
         formula="v · tanh(W_q h_t + W_m h̄_s)",
         source="Bahdanau, Cho & Bengio 2015, app. A.1.2; Luong, Pham & Manning 2015, eq. 8",
+        beside="tanh",
     ),
     "location": Score(
         shapes=_location_shapes,
@@ -116,6 +125,7 @@ SCORES: dict[str, Score] = {
         score=_location_score,
         formula="(W_a h_t)_s",
         source="Luong, Pham & Manning 2015, §3.1 (location)",
+        by_position=True,
     ),
 }
 

@@ -22,9 +22,9 @@ ORDER = (
     ("measure", "outputs"),
     ("decode",),
     ("runtime",),
-    ("scores", "schedules", "text", "windows"),
+    ("text",),
     ("config", "console", "edge", "overview"),
-    ("locks", "places"),
+    ("locks", "places", "schedules", "scores", "windows"),
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

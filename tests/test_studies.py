@@ -191,5 +191,7 @@ def test_gradients_says_what_the_numbers_say():
     runs = [run("rnn", s, 1e-9, 1e-9 * 10 ** (s - 2)) for s in (1, 2, 3)]
     runs += [run("rnn-attention", s, 1e-2, 1e-9 * 10 ** (5 * (s - 2))) for s in (1, 2, 3)]
     found = gradients.report(outcome(runs, ["rnn", "rnn-attention"])).findings
-    assert "1.0e-09 of the last token's gradient in a plain RNN" in found[0] and "larger by 7.0 ± 0.0 powers of ten" in found[0]
+    assert (
+        "1.0e-09 of the last token's gradient in the plain RNN" in found[0] and "larger by 7.0 ± 0.0 powers of ten" in found[0]
+    )
     assert found[1].startswith("After training") and "no clear difference" in found[1]

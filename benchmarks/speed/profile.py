@@ -18,11 +18,12 @@ import torch
 from benchmarks.speed.train import SIZES
 from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import LearnConfig, ModelConfig, TrainConfig
-from jumok.learn import memory, verdict
+from jumok.learn import memory
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
-from jumok.learn.profile import Profiler
+from jumok.learn.profile import verdict
+from jumok.learn.profile.profiler import Profiler
 from jumok.learn.progress import Display
 from jumok.text import END, Batches
 

@@ -20,9 +20,10 @@ from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors
-from jumok.learn.floor import PASSES, multiply_adds, rates, tokens_of
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.profile.limit import rates
+from jumok.learn.work import multiply_adds, tokens_of
 from jumok.text import PAD, START, Batch
 
 # embedding, hidden, readout, layers, vocabulary, length, rows, tied
@@ -171,10 +172,10 @@ def loop(model: Tutorial, data: tuple[Tensor, ...], machine: Machine) -> Callabl
 
 
 def floor(model: Seq2Seq, config: ModelConfig, batch: Batch, V: int, machine: Machine) -> float:
-    """Seconds that a step takes at least (see `jumok.learn.floor`)."""
+    """Seconds that a step takes at least (see `jumok.learn.profile.limit`)."""
     measured, work = rates(machine), multiply_adds(config, V, tokens_of(batch))
     parameters = sum(p.numel() for p in model.parameters())
-    return measured.products(PASSES * sum(work.values())) + measured.updates(parameters, 1)
+    return sum(measured.limits(work, {}, parameters, steps=1).values())
 
 
 if __name__ == "__main__":

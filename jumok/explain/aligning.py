@@ -165,7 +165,7 @@ class _Units:
 
 
 def _units(side: Side, text: str, unit: Unit | None) -> _Units:
-    if unit == "token" or (unit is None and side.tokenizer.name == "char"):
+    if unit == "token" or (unit is None and side.tokenizer.characters):
         tokens = side.tokenizer.tokens(text)
         return _Units(tuple(tokens), list(range(len(tokens))))
     return _Units(tuple(word for word in text.split(" ") if word), side.tokenizer.words(text))

@@ -5,12 +5,12 @@ Letters: B sentences, T queries, S source positions, H memory and query, A inner
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from jumok import scores
+from jumok.scores import SCORES, context, weights
 
 _CHUNK = 1 << 20  # numbers of tanh(...) formed at a time: 4 MB, which stays in the caches
 
@@ -47,6 +47,16 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     return [slice(i, i + each) for i in range(0, sentences, each)]
 
 
+def _concat(p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
+    return _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
+
+
+# scores whose formula needs a large intermediate have a leaner one here: (parameters, query, keys) -> scores [B, T, S]
+LEAN: dict[str, Callable[[Mapping[str, Tensor], Tensor, Tensor], Tensor]] = {
+    "concat": _concat,
+}
+
+
 def attend(
     name: str,
     p: Mapping[str, Tensor],
@@ -61,9 +71,7 @@ def attend(
     query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H], prior [B, T, S] (of a window, see `jumok.windows`)
     -> context [B, T, H], weights [B, T, S].
     """
-    if name == "concat" and torch.is_grad_enabled():
-        raw = _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
-    else:
-        raw = scores.SCORES[name].score(torch, p, query, keys)
-    weights = scores.weights(torch, raw if prior is None else raw + prior, mask)
-    return scores.context(weights, memory), weights
+    lean = LEAN.get(name) if torch.is_grad_enabled() else None
+    raw = lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
+    found = weights(torch, raw if prior is None else raw + prior, mask)
+    return context(found, memory), found

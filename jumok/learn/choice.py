@@ -15,12 +15,6 @@ from jumok.measure import METRICS
 FINER = ("token-error-rate", "loss")
 NOTHING_RIGHT = 100.0  # token error rate of an empty output; as a finer measure, more tells nothing
 SHOWN = 0.005  # a score below is shown as 0.00, and counts as 0: what a few n-grams by chance are worth
-SUITS = {
-    "accuracy": "--metric chrf or token-error-rate suits targets that are seldom right as a whole",
-    "bleu": "--metric chrf suits targets with few words in common with any output",
-    "chrf": "--metric token-error-rate or loss tells more of such a model",
-    "token-error-rate": "--metric loss tells more of such a model",
-}
 
 Entry = Mapping[str, Any]
 
@@ -113,5 +107,5 @@ class Choice:
         chosen = f"the model was chosen by {' and '.join(deciding)}" if deciding else "the last model was kept"
         metric, value = METRICS[self.metric], next(entry[self.metric] for entry in history if self.rank(entry) is not None)
         nothing = value < SHOWN if metric.higher_is_better else value >= NOTHING_RIGHT
-        advice = SUITS.get(self.metric, "another --metric may tell more") if nothing else ""
+        advice = metric.advice if nothing else ""
         return f"{metric.title} was {value:.2f} at every evaluation; {chosen}" + (f"; {advice}" if advice else "")

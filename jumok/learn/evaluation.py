@@ -74,11 +74,7 @@ class Development:
         self.options = options_for(codec.config, tokenize)
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
         self.signatures = self._signatures()
-        self.titles = {
-            "token-error-rate": f"TER ({self.options.unit})",
-            "bleu": f"BLEU ({self.options.tokenize})",
-            "chrf": "chrF",
-        }
+        self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}
 
     def forced(self, model: Seq2Seq, machine: Machine) -> tuple[float, float]:
         """Under teacher forcing: negative log-likelihood a gold token, in nats, and percent of gold tokens not the likeliest."""

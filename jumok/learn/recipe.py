@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
-from jumok.text import is_joint
+from jumok.scores import SCORES
+from jumok.text import TOKENIZERS, is_joint
 from jumok.text.shape import Shape, shape
 
 # size -> embedding, hidden (= the encoder's two directions together), readout
@@ -68,19 +69,20 @@ def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
 def default_metric(text: TextConfig, look: Shape, target_size: int) -> MetricName:
     """What tells one model from another on such targets, early in training too.
 
-    Phones (`space`, with a small vocabulary): accuracy, or token error rate where they are whole sentences. Tokens of a sentence
-    (`space`, with a large one): bleu. Words, names, terms: accuracy. Sentences: chrf of characters, else bleu.
+    Phones (between blanks, with a small vocabulary): accuracy, or token error rate where they are whole sentences. Tokens of a sentence
+    (with a large one): bleu. Words, names, terms: accuracy. Sentences: chrf of characters, else bleu.
     """
-    if text.target_tokenizer == "space" and target_size < SMALL_VOCABULARY:
+    cut = TOKENIZERS[text.target_tokenizer]
+    if cut.between_blanks and target_size < SMALL_VOCABULARY:
         return "accuracy" if look.words <= LONGEST_NAME else "token-error-rate"
     if look.estimated < BLEU_WORDS and look.characters <= LONGEST_NAME:
         return "accuracy"
-    return "chrf" if text.target_tokenizer == "char" else "bleu"
+    return "chrf" if cut.characters else "bleu"
 
 
 def default_tokenize(text: TextConfig, look: Shape) -> str:
-    """The unit that BLEU counts: one that most targets have four of. Tokens (`space`), words, or characters."""
-    if text.target_tokenizer == "space":
+    """The unit that BLEU counts: one that most targets have four of. Tokens (between blanks), words, or characters."""
+    if TOKENIZERS[text.target_tokenizer].between_blanks:
         return "none"
     return "13a" if look.words >= BLEU_WORDS else "char"
 
@@ -112,7 +114,8 @@ def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int, ta
         tie=tie,
     )
     _check_sizes(model, joint)
-    usual = Shape(0, 0, 0) if text.target_tokenizer in ("char", "space") else Shape(BLEU_WORDS, BLEU_WORDS, 0)
+    cut = TOKENIZERS[text.target_tokenizer]
+    usual = Shape(0, 0, 0) if cut.characters or cut.between_blanks else Shape(BLEU_WORDS, BLEU_WORDS, 0)
     look = shape(targets) if targets else usual
     learn = dataclasses.replace(
         learn,
@@ -137,8 +140,9 @@ def _check_sizes(model: ModelConfig, joint: bool) -> None:
 
 
 def check_lengths(model: ModelConfig, longest: int) -> None:
-    """ConfigError if the location score could not see all of the longest training source, `longest` tokens with `</s>`."""
-    if model.attention == "location" and longest > model.location_length:
+    """ConfigError if a score by position could not see all of the longest training source, `longest` tokens with `</s>`."""
+    by_position = model.attention in SCORES and SCORES[model.attention].by_position
+    if by_position and longest > model.location_length:
         raise ConfigError(
             f"location_length is {model.location_length}, but a training source has {longest} tokens, </s> counted, and what "
             f"lies beyond would never be attended to; give --location-length {longest}, or leave such pairs out with --max-tokens"

@@ -18,7 +18,7 @@ from jumok import schedules
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
-from jumok.learn import recipe, verdict
+from jumok.learn import recipe
 from jumok.learn.beginning import Beginning, alone, begin, begun, bring_back, finished
 from jumok.learn.board import Board
 from jumok.learn.checkpoint import remove_checkpoint
@@ -28,7 +28,8 @@ from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.loop import Loop, Position, rehearsal
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
-from jumok.learn.profile import Profile, Profiler
+from jumok.learn.profile import verdict
+from jumok.learn.profile.profiler import Profile, Profiler
 from jumok.learn.progress import Display
 from jumok.learn.start import Trained
 from jumok.learn.store import Store, stored_codec, stored_run

@@ -17,6 +17,7 @@ from jumok import __version__
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, need
 from jumok.measure.edits import edits
+from jumok.text.tokenizers import TOKENIZERS
 
 Unit = Literal["char", "space"]
 Form = Literal["NFC", "none"]
@@ -47,14 +48,15 @@ class MeasureOptions:
 def options_for(text: TextConfig, tokenize: str | None) -> MeasureOptions:
     """How the outputs of a model are looked at, in training, by `jumok evaluate` and in studies, so that figures are comparable.
 
-    Tokens of the token error rate are characters for `char` targets and wherever BLEU counts characters; else what stands
+    Tokens of the token error rate are characters where the model's are, and wherever BLEU counts characters; else what stands
     between blanks.
 
     Args:
         tokenize: what the model was trained with (`LearnConfig.tokenize`); None for a model from before it was written down.
     """
-    tokenize = tokenize or ("none" if text.target_tokenizer == "space" else "13a")
-    fine = text.target_tokenizer == "char" or (text.target_tokenizer != "space" and tokenize in IN_CHARACTERS)
+    cut = TOKENIZERS[text.target_tokenizer]
+    tokenize = tokenize or ("none" if cut.between_blanks else "13a")
+    fine = cut.characters or (not cut.between_blanks and tokenize in IN_CHARACTERS)
     return MeasureOptions(unit="char" if fine else "space", tokenize=tokenize, form="NFC")
 
 
@@ -89,6 +91,9 @@ class Metric:
         higher_is_better: the direction that model selection follows.
         needs: a package beyond Jumok's own dependencies, or None.
         title: as people write it in a sentence.
+        second: another metric, which studies show beside it.
+        column: its heading in the log of a training, with what it depends on (fields of MeasureOptions in braces); "" for its name.
+        advice: what to do where it tells nothing, the same at every evaluation.
     """
 
     name: str
@@ -97,6 +102,9 @@ class Metric:
     higher_is_better: bool
     needs: str | None
     title: str
+    second: str = "accuracy"
+    column: str = ""
+    advice: str = "another --metric may tell more"
 
 
 class PairLike(Protocol):
@@ -272,10 +280,46 @@ def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOpt
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None, title="accuracy"),
-    "token-error-rate": Metric(
-        "token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs=None, title="token error rate"
+    "accuracy": Metric(
+        "accuracy",
+        _accuracy,
+        unit="%",
+        higher_is_better=True,
+        needs=None,
+        title="accuracy",
+        second="token-error-rate",
+        advice="--metric chrf or token-error-rate suits targets that are seldom right as a whole",
     ),
-    "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu", title="BLEU"),
-    "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu", title="chrF"),
+    "token-error-rate": Metric(
+        "token-error-rate",
+        _token_error_rate,
+        unit="%",
+        higher_is_better=False,
+        needs=None,
+        title="token error rate",
+        column="TER ({unit})",
+        advice="--metric loss tells more of such a model",
+    ),
+    "bleu": Metric(
+        "bleu",
+        _bleu,
+        unit="",
+        higher_is_better=True,
+        needs="sacrebleu",
+        title="BLEU",
+        second="chrf",
+        column="BLEU ({tokenize})",
+        advice="--metric chrf suits targets with few words in common with any output",
+    ),
+    "chrf": Metric(
+        "chrf",
+        _chrf,
+        unit="",
+        higher_is_better=True,
+        needs="sacrebleu",
+        title="chrF",
+        second="bleu",
+        column="chrF",
+        advice="--metric token-error-rate or loss tells more of such a model",
+    ),
 }

@@ -118,7 +118,7 @@ CELLS: dict[str, Cell] = {
         parts=1,
         arrange=np.ascontiguousarray,
         step=_rnn_step,
-        title="RNN",
+        title="plain RNN",
         formula="h' = tanh(W x + U h + b)",
         source="Elman 1990",
     ),

@@ -20,12 +20,12 @@ from jumok.measure import METRICS, Measured, MeasureOptions, gold_text, measure,
 from jumok.measure.evaluating import trained_options
 from jumok.study.data import length_of
 from jumok.study.plan import Interrupted, Task, read_json, write_whole
-from jumok.text import Pair, Tokenizer, read_pairs, train_tokenizer
+from jumok.text import TOKENIZERS, Pair, Tokenizer, read_pairs, train_tokenizer
 from jumok.text.codec import written
 
 OUTPUTS = "outputs.json"
 LOOKS = 10
-SECOND = {"accuracy": "token-error-rate", "token-error-rate": "accuracy", "bleu": "chrf", "chrf": "bleu", "loss": "accuracy"}
+SECOND = {m.name: m.second for m in METRICS.values()} | {"loss": "accuracy"}
 TITLES = {m.name: f"{m.title} (%)" if m.unit else m.title for m in METRICS.values()} | {"loss": "loss"}
 UNITS = {m.name: f"points of {m.title}" if m.unit else m.title for m in METRICS.values()}
 
@@ -64,7 +64,7 @@ def test_set(data: Path, options: dict[str, Any], tokenize: str | None = None) -
 
 def tokenizer_of(text: TextConfig) -> Tokenizer:
     """One that writes targets as the models' own do; `bpe` and `word` both give back any text, in the same form."""
-    name = "word" if text.target_tokenizer == "bpe" else text.target_tokenizer
+    name = "word" if TOKENIZERS[text.target_tokenizer].learned else text.target_tokenizer
     return train_tokenizer(name, text.target_form, (), 0)
 
 

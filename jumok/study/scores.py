@@ -7,6 +7,7 @@ from typing import Any
 
 from jumok.measure import METRICS
 from jumok.runtime import load
+from jumok.scores import SCORES
 from jumok.study import sizes
 from jumok.study.charts import Bar, bar_chart
 from jumok.study.data import turned_words
@@ -15,6 +16,7 @@ from jumok.study.plan import Outcome, Setting, Study, Task, Variant
 from jumok.study.report import Block, Figure, Heading, Points, Report, Table, Text
 from jumok.study.statistics import difference, t_interval
 from jumok.study.wording import compared, number, plus_minus
+from jumok.windows import WINDOWS
 
 BEAM = 5
 # What Luong et al. 2015 found on WMT en-de: the first is ahead of the second by their Table 1 (a row and the row before it)
@@ -33,21 +35,22 @@ LUONG = (
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Each a small change of general or of none."""
+    """Each a small change of general or of none; all scores and windows are among them."""
     with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False, "input_feeding": False}
     plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
-    return [
+    found = [
         Variant("none", plain, "no attention"),
         Variant("none-reversed", reversed_, "no attention, the source read backwards"),
         Variant("none-reversed-no-dropout", reversed_ | {"dropout": 0.0}, "the same without dropout"),
-        Variant("location", with_ | {"attention": "location", "location_length": reach}, "a weight by position only, W_a h"),
-        Variant("dot", with_ | {"attention": "dot"}, "h · h̄"),
-        Variant("general", with_, "h · W_a h̄"),
-        Variant("concat", with_ | {"attention": "concat"}, "v · tanh(W [h; h̄])"),
-        Variant("local-m", with_ | {"window": "local-m"}, "general in a window around position t"),
-        Variant("local-p", with_ | {"window": "local-p"}, "general in a window around a predicted position"),
+    ]
+    for name, score in SCORES.items():
+        more = {"attention": name} | ({"location_length": reach} if score.by_position else {})
+        found.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
+    found += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
+    return [
+        *found,
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
         Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),

@@ -16,7 +16,7 @@ from typing import Any
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
-from jumok.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
@@ -175,12 +175,12 @@ def codec_from_counts(
 
 
 def is_joint(config: TextConfig) -> bool:
-    """Whether both sides share one vocabulary; left open, they do where both are bpe in the same Unicode form."""
+    """Whether both sides share one vocabulary; left open, they do where both learn their tokens (bpe), in the same Unicode form."""
     alike = (config.source_tokenizer, config.source_form) == (config.target_tokenizer, config.target_form)
     if config.joint_vocabulary and not alike:
         raise ConfigError("joint_vocabulary is on; it needs the same tokenizer and the same Unicode form on both sides")
     if config.joint_vocabulary is None:
-        return alike and config.source_tokenizer == "bpe"
+        return alike and TOKENIZERS[config.source_tokenizer].learned
     return config.joint_vocabulary
 
 

@@ -33,7 +33,7 @@ from jumok.text.lines import source_name
 from jumok.text.pairs import Pair, check_separator, files_of
 from jumok.text.shards import Shard, Sharding, count_tokens, shard_path
 from jumok.text.survey import Survey
-from jumok.text.tokenizers import Tokenizer, load_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import PAD
 
 PLAN, SURVEY = "plan.json", "survey.json"
@@ -210,7 +210,8 @@ class _Making:
             values = json.loads(kept.read_bytes())
             first, second = (load_tokenizer(each, str(kept)) for each in values["tokenizers"])
             return values["held"], (first, second)
-        learn = wanted.codec is None and "bpe" in (text.source_tokenizer, text.target_tokenizer)
+        cut = TOKENIZERS[text.source_tokenizer], TOKENIZERS[text.target_tokenizer]
+        learn = wanted.codec is None and any(each.learned for each in cut)
         survey, held = Survey(learn), list[str]()
         if learn or wanted.dev is None:
             self._survey(survey, wanted.seed if wanted.dev is None else None)

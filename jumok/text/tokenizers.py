@@ -1,6 +1,6 @@
 """Tokenizers: text to tokens and back; `char`, `space`, `word` and `bpe`, each one class.
 
-To add one, write its `cut`, `join` and `word_indices` below and give it a line in `TOKENIZERS`.
+To add one, write its `cut`, `join` and `word_indices` below, say what its tokens are, and give it a line in `TOKENIZERS`.
 
 A side's Unicode form is applied before cutting and kept in the tokenizer; text that it decomposed (NFD, NFKD) is composed
 (NFC) when it is written. In `word` and `bpe` a token that follows a blank begins with ▁, and so does the first. There a ▁ of
@@ -30,6 +30,12 @@ class Tokenizer(ABC):
     name: ClassVar[str]
     unknown: ClassVar[str] = "�"
     """What <unk> is written as in text (U+FFFD where a token is about a character, else the word <unk>)."""
+    characters: ClassVar[bool] = False
+    """Tokens are characters: outputs are measured, and lengths counted, in those."""
+    between_blanks: ClassVar[bool] = False
+    """Tokens are what stands between blanks, so that the text is cut already: phones, or words."""
+    learned: ClassVar[bool] = False
+    """`train` learns from texts; so both sides, where both are cut so, share what is learned, and a vocabulary."""
 
     def __init__(self, form: UnicodeForm) -> None:
         self.form = form
@@ -80,7 +86,7 @@ class Tokenizer(ABC):
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> Tokenizer:
-        """A tokenizer for these texts; only `bpe` learns anything."""
+        """A tokenizer for these texts, which matter to one that is `learned`."""
         return cls(form)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,6 +104,7 @@ class CharTokenizer(Tokenizer):
     """Code points. Every text comes back as it was."""
 
     name = "char"
+    characters = True
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [list(t) for t in texts]
@@ -116,6 +123,7 @@ class SpaceTokenizer(Tokenizer):
 
     name = "space"
     unknown = "<unk>"
+    between_blanks = True
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [[part for part in t.split(" ") if part] for t in texts]
@@ -160,6 +168,7 @@ class BpeTokenizer(Tokenizer):
     """
 
     name = "bpe"
+    learned = True
 
     def __init__(self, form: UnicodeForm, alphabet: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
         super().__init__(form)
@@ -214,7 +223,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 
 
 def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int) -> Tokenizer:
-    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter to `bpe` alone."""
+    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter where it is `learned`."""
     return TOKENIZERS[name].train(form, texts, bpe_size)
 
 
