@@ -334,7 +334,7 @@ def info(o: Info) -> int:
 
 
 def study(o: Study) -> int:
-    from jumok.study.command import run
+    from jumok.studies.command import run
 
     return run(o.name, o.pairs, o.plan, TrainConfig(text=o.text, model=o.model, learn=o.learn))
 
@@ -398,7 +398,7 @@ def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
 
 def _of_the_study(arguments: list[str]) -> Study | None:
     """The defaults that a study has for its trainings, so that --help shows them and the command line goes over them."""
-    from jumok.study.command import defaults
+    from jumok.studies.command import defaults
 
     run = defaults(arguments[0] if arguments else "")
     return None if run is None else Study(arguments[0], text=run.text, model=run.model, learn=run.learn)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jumok.runtime import disk
+from jumok import disk
 
 CALLS = ("open", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "link")
 

@@ -20,10 +20,10 @@ from jumok.errors import JumokError
 from jumok.learn import loop as loops
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import ALONE, Team, joined
 from jumok.learn.progress import Display
 from jumok.learn.run import _Training
+from jumok.net.model import Seq2Seq
 from jumok.text import Batches
 from jumok.text.vocabulary import END
 

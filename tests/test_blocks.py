@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import TextConfig
+from jumok.corpus.blocks import Columns, Telling, _line_by_line, _ordinary, cut, read_block
+from jumok.corpus.crew import Crew
+from jumok.corpus.shards import Shard, encode
+from jumok.corpus.survey import Survey, Surveying
 from jumok.errors import DataError
 from jumok.text import TOKENIZERS, Pair, read_pairs, split_dev, train_tokenizer
-from jumok.text.blocks import Columns, Telling, _line_by_line, _ordinary, cut, read_block
 from jumok.text.codec import feature_tokens
-from jumok.text.crew import Crew
 from jumok.text.dev import hashed, set_aside
 from jumok.text.pairs import files_of
-from jumok.text.shards import Shard, encode
-from jumok.text.survey import Survey, Surveying
 from jumok.text.vocabulary import END, SPECIALS
 
 

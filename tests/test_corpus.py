@@ -14,16 +14,16 @@ from test_train import TINY, same_weights
 
 import jumok
 from jumok.config import TextConfig, TrainConfig
+from jumok.corpus import prepare as making
+from jumok.corpus.corpus import BUILDING, META, open_corpus
+from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.shards import Sharding, shard_path
+from jumok.corpus.survey import Surveying
 from jumok.errors import DataError, FolderError, JumokError
 from jumok.learn import data as training_data
 from jumok.learn.progress import Display
 from jumok.text import Codec, Pair, build_codec, check_dev, read_pairs, split_dev
-from jumok.text import prepare as making
-from jumok.text.corpus import BUILDING, META, open_corpus
 from jumok.text.pairs import files_of
-from jumok.text.prepare import Wanted, prepare
-from jumok.text.shards import Sharding, shard_path
-from jumok.text.survey import Surveying
 from jumok.text.vocabulary import SPECIALS
 
 SEED = 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from faulty_disk import Death, faulty
 
-from jumok.runtime import disk
+from jumok import disk
 
 
 def folder(path: Path, text: str) -> Path:

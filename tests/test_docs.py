@@ -110,7 +110,7 @@ def test_every_command_has_its_section(command: str) -> None:
 
 
 def test_every_study_has_its_page() -> None:
-    from jumok.study.studies import STUDIES
+    from jumok.studies.studies import STUDIES
 
     assert {p.stem for p in (ROOT / "docs" / "studies").glob("*.md")} == set(STUDIES)
     for name in STUDIES:

@@ -107,7 +107,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
     (tmp_path / "run.toml").write_text("seed = 3\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("jumok.study.conduct.carry_out", lambda *_: 0)
+    monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
     words = {a + b + c: [f"{a.upper()} {b.upper()}"] for a in "abcdefgh" for b in "ijklm" for c in "nopq"}
     monkeypatch.setattr("jumok.quickstart.dictionary", lambda: words)
     return tmp_path

@@ -16,10 +16,10 @@ import torch
 from faulty_disk import Death, Faulty, faulty
 from safetensors.numpy import load_file
 
+from jumok import disk
 from jumok.config import ModelConfig, TextConfig
 from jumok.errors import FolderError, TrainingError
 from jumok.learn.checkpoint import read_checkpoint, write_checkpoint
-from jumok.runtime import disk
 from jumok.runtime.folder import CHECKPOINTS, OWN, FolderConfig, read_folder, update_folder, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec

@@ -9,10 +9,10 @@ from test_learn_model import BATCH, losses, model_of
 
 from jumok.config import ModelConfig, TrainConfig, build
 from jumok.errors import ConfigError
-from jumok.learn import cells
 from jumok.learn.evaluation import tensors
-from jumok.learn.export import export_parameters
-from jumok.learn.model import shifted
+from jumok.net import cells
+from jumok.net.export import export_parameters
+from jumok.net.model import shifted
 from jumok.runtime.cells import CELLS
 from jumok.scores import ATTENTIONS
 

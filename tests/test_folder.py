@@ -15,9 +15,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import jumok
+from jumok import disk
 from jumok.config import ModelConfig, TextConfig
 from jumok.errors import FolderError
-from jumok.runtime import disk
 from jumok.runtime.folder import FolderConfig, read_folder, update_folder, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.runtime.record import RECORD, Record, read_record, write_record

@@ -21,7 +21,7 @@ from jumok.measure import METRICS, MeasureOptions, gold_text, measure, options_f
 from jumok.measure.evaluating import evaluate, trained_options
 from jumok.runtime.folder import FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
-from jumok.study.outputs import test_set as read_test_set
+from jumok.studies.outputs import test_set as read_test_set
 from jumok.text import TOKENIZERS, Pair, build_codec
 
 WORDS = ["가나 다라", "마바 사아", "ﬁn é", "Ａｂ c", "자차카 타파 하", "né à côté"]

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from jumok.config import ModelConfig
-from jumok.learn import cells
-from jumok.learn.export import export_parameters
-from jumok.learn.gradients import forget_openness, source_gradients
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.net import cells
+from jumok.net.export import export_parameters
+from jumok.net.gradients import forget_openness, source_gradients
+from jumok.net.model import Seq2Seq, shifted
 from jumok.text.vocabulary import END
 
 VOCABULARY = 12

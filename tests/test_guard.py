@@ -21,7 +21,7 @@ from jumok.learn import loop as loops
 from jumok.learn.adam import BETAS, Adam
 from jumok.learn.checkpoint import NEWEST
 from jumok.learn.guard import MOST_IN_A_ROW, Guard
-from jumok.learn.model import Losses, Seq2Seq
+from jumok.net.model import Losses, Seq2Seq
 from jumok.text import Batch
 from jumok.text.vocabulary import UNK
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from jumok.learn import kernels, loss
 from jumok.learn.adam import Adam
+from jumok.net import kernels, loss
 
 ORDERED = ["_linear_pointwise", "_reorder_linear_weight", "_is_mkldnn_bf16_supported"]  # of torch.ops.mkldnn
 WHOLE = ["_foreach_lerp_", "_foreach_div_", "_fused_adamw_"]  # of torch

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from jumok.cli import main
 from jumok.config import TextConfig
+from jumok.corpus.blocks import cut
 from jumok.errors import DataError
 from jumok.text import read_pairs
-from jumok.text.blocks import cut
 from jumok.text.kinds import HEAD, kind_of
 
 ENGLISH = "".join(f"word{i}\tW ER D {i}\n" for i in range(40))

@@ -10,11 +10,11 @@ import torch
 
 from jumok.config import CellName, ModelConfig, SearchConfig
 from jumok.decode.search import search
-from jumok.learn import cells
 from jumok.learn.evaluation import tensors
-from jumok.learn.export import export_parameters, import_parameters
-from jumok.learn.model import Seq2Seq, shifted
-from jumok.learn.steps import TorchSteps
+from jumok.net import cells
+from jumok.net.export import export_parameters, import_parameters
+from jumok.net.model import Seq2Seq, shifted
+from jumok.net.steps import TorchSteps
 from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes

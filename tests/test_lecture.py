@@ -80,9 +80,9 @@ def _hints(kind: type) -> list[dict[str, Any]]:
 
 def studies() -> set[str] | None:
     """Names of the studies there are; None where the room is absent."""
-    if importlib.util.find_spec("jumok.study") is None:
+    if importlib.util.find_spec("jumok.studies") is None:
         return None
-    return set(importlib.import_module("jumok.study.studies").STUDIES)
+    return set(importlib.import_module("jumok.studies.studies").STUDIES)
 
 
 @pytest.mark.parametrize("language", LECTURE)
@@ -138,7 +138,7 @@ def test_the_lecture_page_is_read_rightly() -> None:
     ]
     found = defined("jumok/scores.py")
     assert {"SCORES", "weights", "Score.keys", "_products"} <= found and "softmax" not in found
-    assert {"Seq2Seq.read", "Encoder"} <= defined("jumok/learn/model.py")
+    assert {"Seq2Seq.read", "Encoder"} <= defined("jumok/net/model.py")
     known = choices()
     assert (
         known["attention"] >= {"none", "dot"}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from jumok.learn import loss as losses
-from jumok.learn.loss import linear_cross_entropy
+from jumok.net import loss as losses
+from jumok.net.loss import linear_cross_entropy
 
 N, R, V = 9, 5, 13
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import TextConfig
+from jumok.corpus.blocks import Telling, cut, read_block
+from jumok.corpus.prepare import Wanted, prepare
 from jumok.text import read_every_pair, read_pairs
-from jumok.text.blocks import Telling, cut, read_block
 from jumok.text.oddities import Oddities
-from jumok.text.prepare import Wanted, prepare
 
 CHAR, PHONES = TextConfig(), TextConfig(target_tokenizer="space")
 ROWS = [(w, " ".join(w.upper())) for w in ("cat", "dog", "bee", "ant", "fox", "owl", "hen", "cow", "pig", "ewe", "rat", "elk")]
@@ -144,7 +144,7 @@ def test_a_corpus_on_the_disk_tells_it_each_time(tmp_path: Path) -> None:
     prepare(tmp_path / "c", Wanted(str(path), PHONES, None, 1), said.append, shown=False, processes=1)
     text = "\n".join(said)
     assert "looks like a header" in text and "U+00A0 in 36 targets" in text
-    from jumok.text.corpus import open_corpus
+    from jumok.corpus.corpus import open_corpus
 
     assert len(open_corpus(tmp_path / "c", PHONES).notices) == len(said)
 

@@ -14,12 +14,11 @@ from faulty_disk import Death, faulty
 from toy_run import SHORT, TINY, die_at, listen, write_pairs
 
 import jumok
-from jumok import quickstart
+from jumok import disk, quickstart
 from jumok.cli import main
+from jumok.corpus.prepare import Wanted, prepare
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
-from jumok.runtime import disk
 from jumok.runtime.folder import OWN
-from jumok.text.prepare import Wanted, prepare
 
 ONE_STEP = {"steps": 1, "evaluate_every": 1, **TINY}
 

@@ -13,8 +13,8 @@ from jumok.explain import compare, comparison_html, to_html
 from jumok.explain.color import DARK, LIGHT, PANEL, contrast, rgb
 from jumok.explain.page import POLICY, page, table
 from jumok.explain.picture import whole
-from jumok.study.charts import Bar, Series, bar_chart, line_chart
-from jumok.study.report import Figure, Heading, Points, Table, Text, html
+from jumok.studies.charts import Bar, Series, bar_chart, line_chart
+from jumok.studies.report import Figure, Heading, Points, Table, Text, html
 
 ROOT = Path(__file__).resolve().parent.parent
 # What makes a browser ask for something else, in HTML, SVG and CSS

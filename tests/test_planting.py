@@ -24,7 +24,7 @@ SCHEDULES = "jumok/schedules.py"
 METRICS = "jumok/measure/metrics.py"
 TOKENIZERS = "jumok/text/tokenizers.py"
 CELLS = "jumok/runtime/cells.py"
-TORCH_CELLS = "jumok/learn/cells.py"
+TORCH_CELLS = "jumok/net/cells.py"
 
 
 @dataclass(frozen=True)

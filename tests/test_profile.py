@@ -16,18 +16,18 @@ import jumok
 from jumok import config, scores
 from jumok.config import ModelConfig
 from jumok.learn import loop as loops
-from jumok.learn import model as models
 from jumok.learn import run as runs
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
-from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import Team
-from jumok.learn.profile import sections as profiles
 from jumok.learn.profile import verdict
 from jumok.learn.profile.limit import PASSES, Rates
 from jumok.learn.profile.profiler import Profile, Profiler
-from jumok.learn.profile.sections import RECORDER, UNTIMED, Clock, Section, backward, section
 from jumok.learn.work import Tokens, multiply_adds, of_attention, tokens_of
+from jumok.net import model as models
+from jumok.net import sections as profiles
+from jumok.net.model import Seq2Seq, shifted
+from jumok.net.sections import UNTIMED, Clock, Section, backward, recorder, section
 from jumok.scores import SCORES, Score
 from jumok.text import Batch, Batches
 
@@ -378,7 +378,7 @@ def test_a_profiled_run_has_the_same_weights_and_leaves_nothing_behind(data, tmp
     assert torch.equal(*after)
     assert (tmp_path / "with" / "profile.json").exists() and not (tmp_path / "without" / "profile.json").exists()
     ((loop, before),) = watched
-    assert RECORDER.get() is None
+    assert recorder.get() is None
     assert {owner: set(vars(owner)) for owner in before} == before
     assert not any(p._backward_hooks or p.grad is not None for p in loop.model.parameters())
 
@@ -415,10 +415,10 @@ def test_a_run_that_fails_leaves_nobody_listening(data, tmp_path, monkeypatch):
     def fails(self, *_):
         raise RuntimeError("in the middle of a step")
 
-    monkeypatch.setattr(Average, "update", lambda self, step: fails(self) if RECORDER.get() else None)
+    monkeypatch.setattr(Average, "update", lambda self, step: fails(self) if recorder.get() else None)
     with pytest.raises(RuntimeError, match="middle"):
         jumok.train(data, out=tmp_path / "m", steps=10, profile=True, **TINY)
-    assert RECORDER.get() is None
+    assert recorder.get() is None
 
 
 # -- what is said of it -----------------------------------------------------------------------------------------------

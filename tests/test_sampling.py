@@ -5,8 +5,8 @@ import torch
 from test_learn_model import BATCH, losses, model_of
 
 from jumok.learn.evaluation import tensors
-from jumok.learn.model import shifted
-from jumok.learn.sampling import own_inputs, toss
+from jumok.net.model import shifted
+from jumok.net.sampling import own_inputs, toss
 from jumok.scores import ATTENTIONS
 from jumok.text import PAD, START
 

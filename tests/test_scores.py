@@ -6,7 +6,7 @@ import torch
 
 from jumok import scores
 from jumok.config import AttentionName
-from jumok.learn.attention import attend
+from jumok.net.attention import attend
 
 H, A, B, T, S = 6, 5, 3, 4, 7
 L = 5  # less than S: location has no weights for the last two positions
@@ -109,7 +109,7 @@ def test_concat_in_chunks_equals_concat_whole(monkeypatch):
     query, memory, mask = (torch.tensor(x) for x in inputs())
     found = []
     for chunk in (1, T * S * A * 2, 1 << 20):
-        monkeypatch.setattr("jumok.learn.attention._CHUNK", chunk)
+        monkeypatch.setattr("jumok.net.attention._CHUNK", chunk)
         leaves = [x.clone().requires_grad_() for x in (query, memory, *p.values())]
         tp = dict(zip(p, leaves[2:], strict=True))
         context, _ = attend("concat", tp, leaves[0], scores.SCORES["concat"].keys(torch, tp, leaves[1]), mask, leaves[1])

@@ -10,9 +10,9 @@ import pytest
 import jumok
 from jumok.cli import main
 from jumok.measure import METRICS
-from jumok.study import exposure, gradients, scores
-from jumok.study.plan import Outcome, Setting, Variant
-from jumok.study.studies import STUDIES
+from jumok.studies import exposure, gradients, scores
+from jumok.studies.plan import Outcome, Setting, Variant
+from jumok.studies.studies import STUDIES
 from jumok.text import END, PAD
 
 TINY = ("--hidden", "8", "--embedding", "8", "--readout-size", "8", "--batch-size", "16", "--steps", "4", "--threads", "1")

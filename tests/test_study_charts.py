@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jumok.study.charts import Bar, Series, bar_chart, line_chart, ticks
-from jumok.study.report import Figure, Heading, Points, Table, Text, html, markdown
+from jumok.studies.charts import Bar, Series, bar_chart, line_chart, ticks
+from jumok.studies.report import Figure, Heading, Points, Table, Text, html, markdown
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -13,9 +13,9 @@ import pytest
 import jumok
 from jumok.config import StudyConfig, TextConfig, TrainConfig
 from jumok.errors import ConfigError, DataError, TrainingError
-from jumok.study import bottleneck, command, data, engine, studies
-from jumok.study.plan import Interrupted, Setting, Study, Variant, finished, plan_runs, write_whole
-from jumok.study.report import Report
+from jumok.studies import bottleneck, command, data, engine, studies
+from jumok.studies.plan import Interrupted, Setting, Study, Variant, finished, plan_runs, write_whole
+from jumok.studies.report import Report
 
 TINY = {"hidden": 8, "embedding": 8, "readout_size": 8, "batch_size": 16, "steps": 4, "threads": 1}
 
@@ -162,7 +162,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     write_whole(tmp_path / "a.json", "old")
-    monkeypatch.setattr("jumok.study.plan.os.replace", fails)
+    monkeypatch.setattr("jumok.studies.plan.os.replace", fails)
     with pytest.raises(DataError, match="No space left"):
         write_whole(tmp_path / "a.json", "new")
     assert (tmp_path / "a.json").read_text() == "old"
@@ -213,7 +213,7 @@ def test_bottleneck_gives_all_the_same_number_of_parameters(tmp_path):
     about = data.prepare(tmp_path / "data", "x", splits, TextConfig(), None)
     options = {"hidden": 48, "embedding": 24, "readout_size": 32, "bidirectional": False, "attention": "general"}
     setting = Setting(tmp_path, options, about, {})
-    from jumok.study import sizes
+    from jumok.studies import sizes
 
     counts = {v.name: sizes.parameters(setting, sizes.resolved(setting, dict(v.options))) for v in bottleneck.variants(setting)}
     assert max(counts.values()) / min(counts.values()) < 1.02, counts

@@ -8,8 +8,8 @@ import pytest
 from jumok.config import ModelConfig
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import random_parameters
-from jumok.study import faithful
-from jumok.study.probing import Probe, distance, probe, softmax, steps
+from jumok.studies import faithful
+from jumok.studies.probing import Probe, distance, probe, softmax, steps
 from jumok.text.vocabulary import END
 
 SOURCE, OUTPUT = [4, 5, 6, 7, 4, END], [8, 9, 5, END]

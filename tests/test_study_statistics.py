@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jumok.study.statistics import (
+from jumok.studies.statistics import (
     Interval,
     bootstrap_difference,
     buckets,
@@ -19,7 +19,7 @@ from jumok.study.statistics import (
     t_interval,
     t_quantile,
 )
-from jumok.study.wording import compared, number
+from jumok.studies.wording import compared, number
 
 
 @pytest.mark.parametrize(
