@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 import torch
 from one_of_many import losses, new_loop
 from safetensors.numpy import load_file
+from small_run import TINY, same_weights, write_pairs
 
 import jumok
 from jumok.config import ModelConfig, TrainConfig, build, to_dict
@@ -25,16 +25,6 @@ from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.loop import rehearsal
 from jumok.learn.machine import Machine, choose
 from jumok.learn.parallel import ALONE
-
-TINY = {"hidden": 32, "embedding": 16, "readout_size": 32, "batch_size": 32, "threads": 1, "dropout": 0.0, "quiet": True}
-TINY |= {"matmul": "default", "precision": "float32"}
-
-
-def write_pairs(path, count, seed=0, turn=lambda s: s[::-1]):
-    rng = random.Random(seed)
-    words = {"".join(rng.choices("abcdefgh", k=rng.randint(2, 5))) for _ in range(count)}
-    path.write_text("".join(f"{w}\t{turn(w)}\n" for w in sorted(words)), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +65,6 @@ def test_what_is_written(trained):
     assert [e["step"] for e in history] == [100, 200, 300, 400]  # also what came after the best
     assert {"train_loss", "loss", "accuracy", "token-error-rate", "tokens_per_second"} <= history[0].keys()
     assert f"{trained.best:.3f}" in (trained.folder / "README.md").read_text()
-
-
-def same_weights(a, b):
-    a, b = (load_file(folder / "model.safetensors") for folder in (a, b))
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 def test_a_run_repeats_from_what_was_written_down(trained, tmp_path):

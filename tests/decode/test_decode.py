@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_search import Planted, log_softmax, random_logits
+from planted_backend import Planted, log_softmax, random_logits
 
 from jumok.config import SearchConfig
 from jumok.decode import hypotheses

@@ -9,7 +9,7 @@ import pytest
 import torch
 from one_of_many import LEARN, batches, new_loop
 from safetensors.numpy import load_file
-from test_train import TINY, write_pairs
+from small_run import TINY, write_pairs
 from torch.utils.flop_counter import FlopCounterMode
 
 import jumok

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_runtime_model import CASES, IDS, V, padded, parameters, reference, sources
+from random_models import CASES, IDS, V, padded, parameters, reference, sources
 
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode.hypotheses import Hypothesis

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_learn_model import BATCH, losses, model_of
+from small_models import BATCH, losses, model_of
 
 from jumok.learn.evaluation import tensors
 from jumok.net.model import shifted

@@ -16,7 +16,7 @@ import jumok
 from jumok.errors import MissingExtra
 from jumok.measure import edits
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SIX = {"numpy", "safetensors", "tyro", "docstring_parser", "typeguard", "typing_extensions"}
 BPE_LINES = ["a man in a hat", "two men in hats", "zwei männer", "모자를 쓴 두 사람", "a man and a hat"]
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import one_of_many
 import pytest
 import torch
 from one_of_many import LEARN, MODEL, STEPS, batches, losses, new_loop, train, write_pairs
@@ -22,7 +23,7 @@ from jumok.config import LearnConfig, check
 from jumok.errors import ConfigError
 from jumok.learn.parallel import ALONE, Team, _greeted
 
-SCRIPT = Path(__file__).parent / "one_of_many.py"
+SCRIPT = Path(one_of_many.__file__)
 
 
 @pytest.fixture(autouse=True)

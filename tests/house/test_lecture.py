@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from test_docs import LINK, NAMED, ROOT, prose
+from pages import LINK, NAMED, ROOT, prose
 
 from jumok import cli
 from jumok.config import SearchConfig, TrainConfig, options, type_hints

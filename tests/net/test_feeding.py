@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 import torch
-from test_learn_model import BATCH, losses, model_of
+from small_models import BATCH, losses, model_of
 
 from jumok.config import ModelConfig, TrainConfig, build
 from jumok.errors import ConfigError

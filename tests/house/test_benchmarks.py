@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("speed", "quality", "robust", "scale", "peers")
 SCRIPTS = sorted(f for room in ROOMS for f in (ROOT / "benchmarks" / room).glob("*.py"))
 SUPPORT = sorted((ROOT / "benchmarks" / "support").glob("*.py"))

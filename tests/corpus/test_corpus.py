@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_train import TINY, same_weights
+from small_run import TINY, same_weights
 
 import jumok
 from jumok.config import TextConfig, TrainConfig

@@ -4,7 +4,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from test_train import TINY, write_pairs
+from small_run import TINY, write_pairs
 
 import jumok
 from jumok.cli import main

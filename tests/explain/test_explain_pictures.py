@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from explain_samples import HARD_TOKENS, blind, planted, small, translations, uniform
+from html_page import Page
 from hypothesis import given, settings
 
 from jumok import explain
@@ -123,35 +123,6 @@ def test_svg_says_what_it_is_for_those_who_cannot_see_it() -> None:
     assert root.get("role") == "img"
     assert root.findtext(f"{SVG}title") == 'Attention: <a>& → "x"'
     assert "1 output tokens by 2 source tokens" in (root.findtext(f"{SVG}desc") or "")
-
-
-class Page(HTMLParser):
-    """Tags in balance, the tags there are, and the text of each table row."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.rows: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.tags.append(tag)
-        if tag == "tr":
-            self.rows.append("")
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "tr" in self.open:
-            self.rows[-1] += data
 
 
 @given(translations())

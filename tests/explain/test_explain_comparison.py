@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explain_samples import blind, planted, small, translations, uniform
+from html_page import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_explain_pictures import Page
 from wcwidth import wcswidth
 
 from jumok.config import ModelConfig, TextConfig

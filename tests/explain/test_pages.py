@@ -16,7 +16,7 @@ from jumok.explain.picture import whole
 from jumok.studies.charts import Bar, Series, bar_chart, line_chart
 from jumok.studies.report import Figure, Heading, Points, Table, Text, html
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # What makes a browser ask for something else, in HTML, SVG and CSS
 REACHES = re.compile(
     r"<(script|link|img|iframe|object|embed|base|image|use)\b|\s(src|href|xlink:href|on\w+)=|url\(|@import", re.I

@@ -7,8 +7,9 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from small_models import BATCH, SMALL, V, losses, model_of
 
-from jumok.config import CellName, ModelConfig, SearchConfig
+from jumok.config import CellName, SearchConfig
 from jumok.decode.search import search
 from jumok.learn.evaluation import tensors
 from jumok.net import cells
@@ -19,10 +20,8 @@ from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes
 from jumok.scores import ATTENTIONS
-from jumok.text import END, Batch
+from jumok.text import Batch
 
-V = 30
-SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, location_length=7, readout_size=12, tie="none")
 OPTIONS = {
     "plain": {},
     "two layers": {"layers": 2},
@@ -52,36 +51,6 @@ EVERY = [
     if not ("window" in o and a in ("none", "location")) and not ("input_feeding" in o and a == "none")
 ]
 EVERY += [pytest.param({"attention": "general", "input_feeding": True, **o}, id=f"general, fed, {n}") for n, o in FED.items()]
-
-
-def model_of(options, dtype=torch.float32, seed=0):
-    torch.manual_seed(seed)
-    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V).to(dtype).eval()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.mul_(2)  # further from linear than a fresh model is
-    return model
-
-
-def batch_of(lengths, target_lengths, extra=0, seed=0):
-    rng = np.random.default_rng(seed)
-
-    def side(lengths):
-        ids = np.zeros((len(lengths), max(lengths) + extra), np.int64)
-        for row, n in zip(ids, lengths, strict=True):
-            row[:n] = rng.integers(4, V, n)
-            row[n - 1] = END
-        return ids, np.array(lengths)
-
-    return Batch(*side(lengths), *side(target_lengths), np.arange(len(lengths)))
-
-
-BATCH = batch_of([5, 1, 9, 3], [4, 6, 2, 6])
-
-
-def losses(model, batch, smoothing=0.0):
-    source, lengths, target, real = tensors(batch, "cpu")
-    return model.loss(source, lengths, shifted(target), target, real, smoothing)
 
 
 @pytest.mark.parametrize("options", EVERY)

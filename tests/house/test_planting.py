@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # where things live, from the repository's root
 CONFIG = "jumok/config.py"
@@ -223,7 +223,7 @@ def test_everything_runs_with_something_new(what, tmp_path):
         assert {file for file in after if after[file] != before.get(file)} == plant.files
     told = json.dumps([{"name": p.name, "option": p.option, "more": p.more, "study": p.study} for p in CASES[what]])
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "planted_run.py"), told],
+        [sys.executable, str(ROOT / "tests" / "support" / "planted_run.py"), told],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -9,24 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import FENCE, LINK, NAMED, ROOT, prose
 
 from jumok.config import SearchConfig, StudyConfig, TrainConfig, options
 from jumok.explain.color import PANEL
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 PAGES += sorted((ROOT / "docs").glob("**/*.md"))
 IDS = [str(p.relative_to(ROOT)) for p in PAGES]
-
-FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-# `jumok/scores.py`, `docs/`, `tests/test_house.py`: a path in code marks that begins with a folder of ours
-NAMED = re.compile(r"`((?:jumok|tests|docs|examples|benchmarks)/[\w./*-]*)`")
-
-
-def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def anchors(page: Path) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "jumok").rglob("*.py"))
 IDS = [str(f.relative_to(ROOT)) for f in FILES]
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 import jumok
 
-GOLDEN = Path(__file__).parent / "golden" / "2026-11"
+GOLDEN = Path(__file__).parents[1] / "golden" / "2026-11"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
 
 
