@@ -231,7 +231,7 @@ def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
-    check_output(o.outputs, "--outputs", [o.test])
+    check_output(o.outputs, "--outputs")
     model = load(o.model)
     pairs = read_pairs(o.test, model.config.text, warn=_warn)
     with Bar("translating", len(pairs)) as bar:
@@ -281,7 +281,7 @@ def _align(o: Align, side: Output) -> int:
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
-    check_output(o.out, "--out", [o.pairs, o.gold])
+    check_output(o.out, "--out")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))

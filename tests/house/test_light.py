@@ -138,11 +138,9 @@ def test_evaluate_in_a_light_install(model: tuple[Path, list[str]], tmp_path: Pa
     plain: list[str | Path] = ["evaluate", folder, tmp_path / "test.tsv", "--json"]
     chosen = [*plain, "--metrics", "accuracy", "token-error-rate"]
     (code, out, err), (_, again, nothing), (wrong, _, alone) = light(plain, chosen, [*plain, "--metrics", "bleu"])
-    assert code == 0 and [line.split(" needs")[0] for line in err.splitlines()] == [
-        "warning: left out: the metric bleu",
-        "warning: left out: the metric chrf",
-    ]
-    assert out == again and nothing == ""
+    left_out = [line.split(" needs")[0] for line in err.splitlines() if "left out" in line]
+    assert code == 0 and left_out == ["warning: left out: the metric bleu", "warning: left out: the metric chrf"]
+    assert out == again and "left out" not in nothing
     assert wrong == 2 and alone.count("\n") == 1 and "pip install 'jumok[train]'" in alone
     with contextlib.redirect_stdout(io.StringIO()) as here:
         main(list(map(str, chosen)))
@@ -156,7 +154,7 @@ def test_explain_in_a_light_install(model: tuple[Path, list[str]], tmp_path: Pat
     files = [tmp_path / f"picture.{ending}" for ending in ("svg", "html", "csv", "json")]
     pictures: list[list[str | Path]] = [["explain", folder, lines[1], "--out", file] for file in files]
     found = light(["explain", folder, lines[1]], ["explain", folder, lines[0], "--compare", folder], *pictures)
-    assert [(code, err) for code, _, err in found] == [(0, "")] * 6
+    assert all(code == 0 and all(line.startswith("warning: ") for line in err.splitlines()) for code, _, err in found)
     assert found[0][1].count("\n") > 3
     for file, command in zip(files, pictures, strict=True):
         light_one = file.read_bytes()

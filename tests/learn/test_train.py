@@ -152,7 +152,7 @@ def test_minutes_become_steps_that_fit(data, tmp_path):
 
 def test_too_few_minutes_are_refused(data, tmp_path):
     with pytest.raises(ConfigError, match="nothing is left for training"):
-        jumok.train(data, out=tmp_path / "model", minutes=0.001, **TINY)
+        jumok.train(data, out=tmp_path / "model", minutes=1e-6, **TINY)
     assert not (tmp_path / "model").exists()
 
 
