@@ -193,9 +193,9 @@ class Output:
 
     def __init__(self, path: str | Path, option: str = "--out") -> None:
         self.path, self.option = str(path), option
-        self._place = Path(os.path.realpath(self.path))
+        stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too, or a pipe
+        self._place = Path(self.path if stream else os.path.realpath(self.path))  # what a pipe's link says is no path
         self._new = self._place
-        stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too
         self._beside = bool(self.path) and not stream and (self._place.is_file() or not os.path.lexists(self._place))
         if not self.path:
             return

@@ -44,6 +44,14 @@ def test_standard_streams(command: str, status: int, said: bytes, model_folder: 
     assert found == status and said in err and err.count(b"\n") == (status == 2), err
 
 
+@pytest.mark.parametrize("out", ["/dev/stdout", ">(cat)"])
+@pytest.mark.parametrize("command", ['align "$1" "$2" --out', 'evaluate "$1" "$2" --metrics accuracy --outputs'])
+def test_an_output_may_be_a_pipe_by_its_name_in_dev(out: str, command: str, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text("cat\tC A T\n", encoding="utf-8")
+    status, said, err = shell(f"jumok {command} {out} | cat; exit ${{PIPESTATUS[0]}}", model_folder, tmp_path / "p.tsv")
+    assert status == 0 and said.splitlines()[-1].startswith((b"cat\t", b"0-", b"1-", b"2-", b"3-")), err
+
+
 def test_a_file_does_not_take_the_number_of_a_closed_stream(model_folder: Path) -> None:
     """Else what a library prints would go into it."""
     code = (
