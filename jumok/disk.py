@@ -59,6 +59,20 @@ def write_beside(path: Path, *parts: bytes | memoryview, by: str = "") -> Path:
     return new
 
 
+def put_file(path: Path, *parts: bytes | memoryview) -> None:
+    """Writes the parts as one file, whole or not at all; one that is there is replaced.
+
+    Raises:
+        OSError: the disk is full, read-only, gone; what was there stays, and nothing else is left.
+    """
+    new = write_beside(path, *parts)
+    try:
+        os.replace(new, path)
+    except OSError:
+        discard(new)
+        raise
+
+
 def discard(path: Path) -> None:
     """Deletes a file or folder, if it is there and can be deleted."""
     with contextlib.suppress(OSError):

@@ -162,10 +162,10 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     write_whole(tmp_path / "a.json", "old")
-    monkeypatch.setattr("jumok.studies.plan.os.replace", fails)
+    monkeypatch.setattr("jumok.disk.os.replace", fails)
     with pytest.raises(DataError, match="No space left"):
         write_whole(tmp_path / "a.json", "new")
-    assert (tmp_path / "a.json").read_text() == "old"
+    assert (tmp_path / "a.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_longer_pairs_leave_training_and_dev_but_not_the_test(tmp_path):
