@@ -87,9 +87,9 @@ def align_both(
     """
     if combine not in COMBINE:
         raise ConfigError(f"combine: {combine!r} came; one of {', '.join(COMBINE)} was wanted")
-    there, back = tee(pairs)
-    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in back)
-    both = zip(align(model, there, method, unit), align(reverse, turned, method, unit), strict=True)
+    forward, backward = tee(pairs)
+    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in backward)
+    both = zip(align(model, forward, method, unit), align(reverse, turned, method, unit), strict=True)
     return (_combined(one, other, combine, reverse) for one, other in both)
 
 
@@ -113,9 +113,9 @@ def links_json(aligned: Aligned) -> str:
 
 def _stream(model: Translator, pairs: Iterator[Pair | None], method: str, unit: Unit | None) -> Iterator[Aligned]:
     for chunk in _chunks(pairs):
-        found = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
+        aligned = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
         for pair in chunk:
-            yield Aligned((), (), (), problem="there is no pair") if pair is None else next(found)
+            yield Aligned((), (), (), problem="there is no pair") if pair is None else next(aligned)
 
 
 def _combined(one: Aligned, other: Aligned, combine: str, reverse: Translator) -> Aligned:
@@ -142,8 +142,10 @@ def _chunks(pairs: Iterator[Pair | None]) -> Iterator[list[Pair | None]]:
 def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | None) -> list[Aligned]:
     codec = model.codec
     sides = [(_units(codec.source, pair.source, unit), _units(codec.target, pair.target, unit)) for pair in pairs]
-    found = [Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides]
-    read = [i for i, aligned in enumerate(found) if not aligned.problem]
+    aligned = [
+        Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides
+    ]
+    read = [i for i, one in enumerate(aligned) if not one.problem]
     scored = model.score([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
     for i, translation in zip(read, scored, strict=True):
         (source, target), features = sides[i], [-1] * len(pairs[i].features)
@@ -152,8 +154,8 @@ def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | Non
         unknown = tuple(translation.source_tokens[k] for k in translation.unknown)
         strange = tuple(t for t in codec.target.tokenizer.tokens(pairs[i].target) if t not in codec.target.vocabulary)
         log_probability = translation.log_probability
-        found[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
-    return found
+        aligned[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
+    return aligned
 
 
 @dataclass(frozen=True)

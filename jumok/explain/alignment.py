@@ -83,7 +83,7 @@ def unit_links(
     if not len(rows) or not len(columns):
         return []
     others = np.delete(weights[rows], columns, axis=1).max(axis=1, initial=0)
-    own = weights[np.ix_(rows, columns)]
-    chosen = METHODS[method](np.maximum(own, others[:, None]))
-    linked = own[np.arange(len(rows)), chosen] > others
+    inside = weights[np.ix_(rows, columns)]
+    chosen = METHODS[method](np.maximum(inside, others[:, None]))
+    linked = inside[np.arange(len(rows)), chosen] > others
     return sorted({(source_units[columns[s]], target_units[t]) for t, s in zip(rows[linked], chosen[linked], strict=True)})

@@ -78,14 +78,14 @@ def compare(first: Translation, second: Translation, names: tuple[str, str] = ("
 def rows(comparison: Comparison) -> list[tuple[int | None, int | None, float | None]]:
     """Steps (t, u, distance) from top to bottom, every step once: agreeing ones together, others beside None."""
     first, second = comparison.translations
-    found: list[tuple[int | None, int | None, float | None]] = []
+    steps: list[tuple[int | None, int | None, float | None]] = []
     t = u = 0
     for k, (a, b) in enumerate([*comparison.agree, (len(first.tokens), len(second.tokens))]):
-        found += [(step, None, None) for step in range(t, a)] + [(None, step, None) for step in range(u, b)]
+        steps += [(step, None, None) for step in range(t, a)] + [(None, step, None) for step in range(u, b)]
         if k < len(comparison.agree):
-            found.append((a, b, None if comparison.distance is None else float(comparison.distance[k])))
+            steps.append((a, b, None if comparison.distance is None else float(comparison.distance[k])))
         t, u = a + 1, b + 1
-    return found
+    return steps
 
 
 def verdict(comparison: Comparison) -> str:
@@ -131,11 +131,11 @@ def comparison_csv(comparison: Comparison) -> str:
     numbers = [attention_dict(translation.weights) for translation in comparison.translations]
     for *steps, distance in rows(comparison):
         cells: list[object] = []
-        for step, translation, own in zip(steps, comparison.translations, numbers, strict=True):
+        for step, translation, attention in zip(steps, comparison.translations, numbers, strict=True):
             if step is None:
                 cells += [""] * 4
             else:
-                spread = ["", ""] if own is None else [own["entropy_bits"][step], own["margin"][step]]
+                spread = ["", ""] if attention is None else [attention["entropy_bits"][step], attention["margin"][step]]
                 cells += [step + 1, translation.tokens[step], *spread]
         writer.writerow([*cells, "" if distance is None else round(distance, 6)])
     return out.getvalue()

@@ -54,8 +54,8 @@ def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
     and unseen_share, of the positions that were never looked at."""
     if weights is None:
         return None
-    found = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
-    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
+    arrays = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
+    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in arrays.items()}
     return {**lists, "unseen_share": round(float(unseen(weights).mean()), 6)}
 
 

@@ -45,16 +45,16 @@ def show(
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)
-    found = [_translated(each, source, features, beam, warn) for each in models]
-    drawn = compare(found[0], found[1], _names(model, other)) if other else None
+    translations = [_translated(loaded, source, features, beam, warn) for loaded in models]
+    drawn = compare(translations[0], translations[1], _names(model, other)) if other else None
     if out:
-        write(drawn or found[0], out)
-        return "\n".join([*(t.text for t in found), f"written to {out}"])
+        write(drawn or translations[0], out)
+        return "\n".join([*(t.text for t in translations), f"written to {out}"])
     color = terminal_color(sys.stdout, os.environ)
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
     if drawn:
         return comparison_terminal(drawn, color, width)
-    (t,) = found
+    (t,) = translations
     picture = to_terminal(t, color, width, numbers=True)
     return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
 
@@ -62,11 +62,11 @@ def show(
 def _translated(model: Translator, source: str, features: Sequence[str], beam: int, warn: Callable[[str], None]) -> Translation:
     separator = model.config.text.features_separator
     given = [feature for cell in features for feature in features_in(cell, separator)]
-    found = model.translate(source, features=given or None, beam=beam)
+    translation = model.translate(source, features=given or None, beam=beam)
     remarks = Remarks(model, "it is not read")
-    remarks.see(str(model.folder), found)
+    remarks.see(str(model.folder), translation)
     remarks.tell(warn)
-    return found
+    return translation
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -37,7 +37,7 @@ def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", 
     """
     _some_weights(comparison)
     numbers = _numbers(comparison, terminal.numbers_of)
-    wide = [_drawn(t, color, None, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+    wide = [_drawn(t, color, None, beside) for t, beside in zip(comparison.translations, numbers, strict=True)]
     names = [_readable(name, color) for name in comparison.names]
     sizes = [max(columns(_STYLE.sub("", line)) for line in lines) for lines in wide]
     if width is None or sum(sizes) + GAP <= width:
@@ -47,7 +47,7 @@ def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", 
         left, right = ([*lines, *[" " * size] * (height - len(lines))] for lines, size in zip(wide, sizes, strict=True))
         lines = [a + " " * GAP + b for a, b in zip(left, right, strict=True)]
     else:
-        narrow = [_drawn(t, color, width, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+        narrow = [_drawn(t, color, width, beside) for t, beside in zip(comparison.translations, numbers, strict=True)]
         lines = [shorten(names[0], width), *narrow[0], "", shorten(names[1], width), *narrow[1]]
     for name, translation in zip(names, comparison.translations, strict=True):
         lines += ["", f"{name}: {_readable(translation.text, color)}   (log-probability {translation.log_probability:.3f})"]
@@ -63,8 +63,8 @@ def comparison_svg(comparison: Comparison) -> str:
     _some_weights(comparison)
     parts: list[str] = []
     across = highest = 0.0
-    for name, translation, own in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
-        width, height, inside = _panel(translation, own)
+    for name, translation, beside in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
+        width, height, inside = _panel(translation, beside)
         title = shorten(visible(name), int(width / 9))
         parts += [f'<g transform="translate({across:.0f} 0)">', _text(title, 4, 20, size=14, ink=LIGHT.ink)]
         parts += [f'<g transform="translate(0 {SPACE + LINE})">', *inside, "</g>", "</g>"]
@@ -119,15 +119,15 @@ def _some_weights(comparison: Comparison) -> None:
         weights_of(comparison.translations[0])
 
 
-def _numbers(comparison: Comparison, own: Numbers) -> list[dict[str, list[str]]]:
+def _numbers(comparison: Comparison, numbers_of: Numbers) -> list[dict[str, list[str]]]:
     """What stands to the right of each picture; of the second also how far each agreeing step is from the first's."""
-    found: list[dict[str, list[str]]] = [{} if t.weights is None else own(t.weights) for t in comparison.translations]
+    both: list[dict[str, list[str]]] = [{} if t.weights is None else numbers_of(t.weights) for t in comparison.translations]
     if comparison.distance is not None:
         apart = [""] * len(comparison.translations[1].tokens)
         for (_, u), distance in zip(comparison.agree, comparison.distance, strict=True):
             apart[u] = f"{distance:.2f}"
-        found[1]["apart"] = apart
-    return found
+        both[1]["apart"] = apart
+    return both
 
 
 def _bits(weights: np.ndarray) -> dict[str, list[str]]:

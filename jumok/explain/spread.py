@@ -53,13 +53,13 @@ def in_words(translation: Translation) -> str:
 
 def remarks(translation: Translation) -> list[str]:
     """What a reader must know of one translation beside its attention: tokens read as `<unk>`, an output that was cut."""
-    found = []
+    notes = []
     if translation.unknown:
         named = " ".join(label(translation.source_tokens[i]) for i in translation.unknown[:8])
-        found.append(f"not known to the model, read as <unk>: {named}" + " …" * (len(translation.unknown) > 8))
+        notes.append(f"not known to the model, read as <unk>: {named}" + " …" * (len(translation.unknown) > 8))
     if translation.tokens and not translation.finished:
-        found.append("the output was cut at the length limit")
-    return found
+        notes.append("the output was cut at the length limit")
+    return notes
 
 
 def _attention_in_words(translation: Translation) -> str:

@@ -20,9 +20,9 @@ def grow_diagonal(a: Links, b: Links) -> set[Link]:
     As in the published outputs called "grow-diagonal" of shared/data/word-alignment. Moses' grow-diag (Koehn et al. 2005) takes
     more: there it is enough that one of the two words has no link.
     """
-    found, union = set(a & b), a | b
-    sources, targets = {i for i, _ in found}, {j for _, j in found}
-    beside = sorted(found)
+    links, union = set(a & b), a | b
+    sources, targets = {i for i, _ in links}, {j for _, j in links}
+    beside = sorted(links)
     while beside:
         grown = []
         for i, j in beside:
@@ -31,9 +31,9 @@ def grow_diagonal(a: Links, b: Links) -> set[Link]:
                     grown.append(link)
                     sources.add(link[0])
                     targets.add(link[1])
-        found.update(grown)
+        links.update(grown)
         beside = sorted(grown)
-    return found
+    return links
 
 
 def _intersection(a: Links, b: Links) -> set[Link]:

@@ -90,11 +90,11 @@ def measure_links(links: Sequence[AbstractSet[Link]], gold: Sequence[Gold]) -> l
             "measuring links: the gold has no sure link (i-j); wanted one or more, since AER and recall divide by them"
         )
     signature = f"n:{len(gold)}|sure:{sure}|possible:{possible}|version:jumok-{__version__}"
-    found = []
+    values = []
     for name, metric in LINK_METRICS.items():
         counts = np.array([metric.counts(A, g) for A, g in zip(links, gold, strict=True)], dtype=np.float64)
         above, below = (int(part) for part in counts.sum(axis=0))
-        found.append(
+        values.append(
             Measured(
                 name=name,
                 value=100 * above / below if below else 0.0,
@@ -103,7 +103,7 @@ def measure_links(links: Sequence[AbstractSet[Link]], gold: Sequence[Gold]) -> l
                 counts=counts if below else None,
             )
         )
-    return found
+    return values
 
 
 def read_gold(path: str, *, warn: Warn) -> list[Gold]:
@@ -117,15 +117,15 @@ def read_gold(path: str, *, warn: Warn) -> list[Gold]:
     Raises:
         DataError, with file and line: what is no link, a number below 1, two columns; a file that cannot be read.
     """
-    found = []
+    gold = []
     for where, line in _lines(path, warn):
         cells = line.split("\t")
         if len(cells) == _GOLD_COLUMN - 1:
             raise DataError(f"{where}: the line has 2 columns; wanted links alone, or source TAB target TAB links")
         parsed = [_link(token, "-p", 1, where) for token in cells[_GOLD_COLUMN - 1 if len(cells) > 1 else 0].split()]
         sure = frozenset(link for link, kind in parsed if kind == "-")
-        found.append(Gold(sure, frozenset(link for link, _ in parsed), where))
-    return found
+        gold.append(Gold(sure, frozenset(link for link, _ in parsed), where))
+    return gold
 
 
 def read_links(path: str, *, reverse: bool = False, warn: Warn) -> list[frozenset[Link]]:
@@ -139,11 +139,11 @@ def read_links(path: str, *, reverse: bool = False, warn: Warn) -> list[frozense
     Raises:
         DataError, with file and line: what is no link; a file that cannot be read.
     """
-    found = []
+    by_line = []
     for where, line in _lines(path, warn):
         links = (_link(token, "-", 0, where)[0] for token in line.split())
-        found.append(frozenset((j, i) if reverse else (i, j) for i, j in links))
-    return found
+        by_line.append(frozenset((j, i) if reverse else (i, j) for i, j in links))
+    return by_line
 
 
 def check_range(gold: Gold, source: int, target: int) -> None:

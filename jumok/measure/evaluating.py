@@ -79,7 +79,7 @@ def evaluate(
     pairs_of = Counter((p.source, p.features) for p in pairs)
     for start in range(0, len(gold.sources), TOGETHER * search.batch_size):
         some = gold.sources[start : start + TOGETHER * search.batch_size]
-        texts, features = [source for source, _ in some], [own for _, own in some]
+        texts, features = [source for source, _ in some], [given for _, given in some]
         outputs += model.translate(texts, features=features, **vars(search))
         advance(sum(pairs_of[key] for key in some))
     remarks = Remarks(model, "an empty output is compared", LONGER)
@@ -93,13 +93,13 @@ def evaluate(
 
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:
     """The metrics whose packages are there; what cannot be is found out before the work, on a line that is right."""
-    found = []
+    usable = []
     for name in metrics:
         try:
             measure(name, ["a"], [["a"]], options)
-            found.append(name)
+            usable.append(name)
         except MissingExtra as e:
             if len(metrics) == 1:
                 raise
             warn(f"left out: {e}")
-    return found
+    return usable

@@ -38,10 +38,10 @@ def variants(setting: Setting) -> list[Variant]:
 
 def work(task: Task) -> dict[str, Any]:
     """Trains one model and lets it write the test set, greedily."""
-    found = train(task)
-    found["test"] = write_test(task)["greedy"]
-    found["headline"] = ", ".join(f"{name} {value:.1f}" for name, value in found["test"].items())
-    return found
+    measured = train(task)
+    measured["test"] = write_test(task)["greedy"]
+    measured["headline"] = ", ".join(f"{name} {value:.1f}" for name, value in measured["test"].items())
+    return measured
 
 
 def report(outcome: Outcome) -> Report:
@@ -64,8 +64,8 @@ def report(outcome: Outcome) -> Report:
         ]
         tables[name] = [
             {"variant": variant, "lengths": b.label, "beyond training": b.beyond, "sentences": len(b.rows), "by seed": values}
-            for variant, found in by_seed.items()
-            for b, values in zip(quarters, found, strict=True)
+            for variant, by_part in by_seed.items()
+            for b, values in zip(quarters, by_part, strict=True)
         ]
     findings = [
         finding
@@ -101,8 +101,8 @@ def _outputs(outcome: Outcome, variant: str, seed: int) -> list[str]:
 def _figure(outcome: Outcome, name: str, test: TestSet, longest: int) -> Figure:
     points = buckets(test.lengths, CURVE, longest, BEYOND)
     series = []
-    for variant, found in _by_bucket(outcome, points, name, test).items():
-        intervals = [t_interval(list(by_seed.values())) for by_seed in found]
+    for variant, by_part in _by_bucket(outcome, points, name, test).items():
+        intervals = [t_interval(list(by_seed.values())) for by_seed in by_part]
         x = [part.middle(test.lengths) for part in points]
         series.append(Series(variant, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals]))
     unit = outcome.setting.data["unit"]
@@ -120,7 +120,7 @@ def _figure(outcome: Outcome, name: str, test: TestSet, longest: int) -> Figure:
 
 def _table(by_seed: dict[str, list[dict[int, float]]], parts: list[Bucket]) -> Table:
     head = ["variant", *(f"{p.label}{' (beyond training)' if p.beyond else ''}, n = {len(p.rows)}" for p in parts)]
-    rows = [[name, *(plus_minus(t_interval(list(v.values()))) for v in found)] for name, found in by_seed.items()]
+    rows = [[name, *(plus_minus(t_interval(list(v.values()))) for v in by_part)] for name, by_part in by_seed.items()]
     return Table(head, rows)
 
 
@@ -142,11 +142,11 @@ def _findings(
         return ["Every test source is longer than all in training, so there are no quarters to compare."]
     higher = METRICS[metric].higher_is_better
     unit = UNITS[metric]
-    found = []
+    findings = []
     if {ATTENTION, NONE} <= by_seed.keys():
         for k, what in ((within[-1], "longest"), (within[0], "shortest")):
             a, b = by_seed[ATTENTION][k], by_seed[NONE][k]
-            found.append(
+            findings.append(
                 compared(ATTENTION, NONE, difference(a, b), unit, f"in the {what} quarter ({parts[k].label})", higher)
                 + _bootstrapped(outcome, parts[k], metric, test)
             )
@@ -155,15 +155,15 @@ def _findings(
             - (by_seed[ATTENTION][within[0]][seed] - by_seed[NONE][within[0]][seed])
             for seed in by_seed[ATTENTION][0].keys() & by_seed[NONE][0].keys()
         }
-        found.append(_widening(t_interval(list(widening.values())), unit, higher))
+        findings.append(_widening(t_interval(list(widening.values())), unit, higher))
     if {REVERSED, NONE} <= by_seed.keys():
         k = within[-1]
         gap = difference(by_seed[REVERSED][k], by_seed[NONE][k])
-        found.append(compared(REVERSED, NONE, gap, unit, "in the longest quarter", higher))
+        findings.append(compared(REVERSED, NONE, gap, unit, "in the longest quarter", higher))
     for name, values in by_seed.items():
         for k in beyond:
-            found.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
-    return found
+            findings.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
+    return findings
 
 
 def _widening(gap: Interval, unit: str, higher: bool) -> str:

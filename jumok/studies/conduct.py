@@ -18,9 +18,9 @@ from jumok.errors import ConfigError, need
 from jumok.learn import threads
 from jumok.places import expand, expanded
 from jumok.processes import cores
-from jumok.studies.data import as_pairs, prepare, read_splits
+from jumok.studies.data import as_pairs, read_splits, write_splits
 from jumok.studies.engine import carry_out
-from jumok.studies.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
+from jumok.studies.plan import Outcome, Run, Setting, Study, Variant, as_json, plan_runs, read_json, result_of, write_whole
 from jumok.studies.report import Block, Heading, Points, Report, Table, Text, html, markdown
 from jumok.studies.studies import STUDIES
 from jumok.text.pairs import files_of
@@ -116,12 +116,12 @@ def training_options(study: Study, own_data: bool, asked: StudyConfig, given: di
         given.setdefault("dropout", EQUAL_TIME_DROPOUT)
     if any(length in given for length in LENGTHS):
         defaults = {k: v for k, v in defaults.items() if k not in LENGTHS}
-    found = {**defaults, **given}
+    options = {**defaults, **given}
     for name in ("pairs", "dev", "out"):
         if name in given:
             raise ConfigError(f"study: {name} is no option of a run")
-    build(TrainConfig, found, "study")
-    return found
+    build(TrainConfig, options, "study")
+    return options
 
 
 def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], say: Callable[[str], None]) -> Studied:
@@ -180,9 +180,9 @@ def _claim(folder: Path, study: Study) -> None:
     """The folder is new, empty, or has this study; else ConfigError."""
     path = folder / "study.json"
     if path.exists():
-        there = read_json(path)
-        if there.get("schema") != SCHEMA or there.get("study") != study.name:
-            raise ConfigError(f"{folder}: has the study {there.get('study')!r}; a folder holds one study; give another --out")
+        claimed = read_json(path)
+        if claimed.get("schema") != SCHEMA or claimed.get("study") != study.name:
+            raise ConfigError(f"{folder}: has the study {claimed.get('study')!r}; a folder holds one study; give another --out")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: is there and not a study; wanted a new folder; give another --out")
@@ -202,7 +202,7 @@ def _data(
             raise ConfigError("study: test is missing; with a model, name the pairs to look at with --test")
         text = load(asked.model).config.text
         name = asked.test or pairs
-        return prepare(
+        return write_splits(
             folder / "data", f"test pairs of {Path(name).name}", {"test": read_pairs(name, text, warn=say)}, text, None
         )
     if not pairs:
@@ -210,21 +210,21 @@ def _data(
             raise ConfigError("study: dev or test is given without pairs; give training pairs too, or neither")
         description, made = study.own_data()
         splits = {name: as_pairs(made[name]) for name in ("train", "dev", "test")}
-        return prepare(folder / "data", description, splits, text, longest or study.train_max_length)
+        return write_splits(folder / "data", description, splits, text, longest or study.train_max_length)
     splits = read_splits(pairs, asked.dev, asked.test, text, say)
-    return prepare(folder / "data", f"pairs of {Path(pairs).name}", splits, text, longest)
+    return write_splits(folder / "data", f"pairs of {Path(pairs).name}", splits, text, longest)
 
 
-def _wanted(found: list[Variant], names: Sequence[str]) -> list[Variant]:
-    known = [v.name for v in found]
+def _wanted(variants: list[Variant], names: Sequence[str]) -> list[Variant]:
+    known = [v.name for v in variants]
     for name in names:
         if name not in known:
             raise ConfigError(f"study: there is no variant {name!r}; there are {', '.join(known)}")
-    return [v for v in found if not names or v.name in names]
+    return [v for v in variants if not names or v.name in names]
 
 
 def _write(study: Study, setting: Setting, variants: list[Variant], runs: list[Run], signal: int) -> Studied:
-    results = {run.name: finished(run) for run in runs}
+    results = {run.name: result_of(run) for run in runs}
     missing = [name for name, result in results.items() if result is None]
     outcome = Outcome(setting, variants, [r for r in results.values() if r is not None])
     report = study.report(outcome) if outcome.results else Report(["No run has finished yet."], [])
@@ -296,10 +296,10 @@ def _page(study: Study, setting: Setting, report: Report, runs: list[Run], missi
 
 
 def _versions() -> dict[str, str]:
-    found = {"jumok": jumok.__version__, "python": platform.python_version()}
+    versions = {"jumok": jumok.__version__, "python": platform.python_version()}
     for package in ("numpy", "torch"):
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -95,15 +95,15 @@ def _made(
     seen: set[str] = set()
     splits: Splits = {}
     for name, size, lengths in (("test", 600, test), ("dev", 200, train), ("train", count, train)):
-        found: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str]] = []
         for _ in range(20 * size):
             s = make(rng, rng.randint(*lengths))
             if s not in seen:
                 seen.add(s)
-                found.append((s, turn(s)))
-            if len(found) == size:
+                pairs.append((s, turn(s)))
+            if len(pairs) == size:
                 break
-        splits[name] = found
+        splits[name] = pairs
     return splits
 
 
@@ -122,17 +122,17 @@ def unit_of(tokenizer: str) -> str:
 
 def read_splits(pairs: str, dev: str, test: str, text: TextConfig, warn: Callable[[str], None]) -> dict[str, list[Pair]]:
     """train, dev and test; what is not given is set aside from `pairs`, by source: 1 in 20, at most 2,000."""
-    found = {"train": read_pairs(pairs, text, warn=warn)}
+    splits = {"train": read_pairs(pairs, text, warn=warn)}
     for name, path, seed in (("test", test, SPLIT_SEED), ("dev", dev, SPLIT_SEED + 1)):
         if path:
-            found[name] = read_pairs(path, text, warn=warn)
+            splits[name] = read_pairs(path, text, warn=warn)
         else:
-            found["train"], found[name] = split_dev(found["train"], seed)
-            warn(f"no --{name} given: {len(found[name]):,} of the pairs are set aside for it, by source")
-    return found
+            splits["train"], splits[name] = split_dev(splits["train"], seed)
+            warn(f"no --{name} given: {len(splits[name]):,} of the pairs are set aside for it, by source")
+    return splits
 
 
-def prepare(
+def write_splits(
     folder: Path, description: str, splits: dict[str, list[Pair]], text: TextConfig, train_max_length: int | None
 ) -> dict[str, Any]:
     """Writes train, dev and test to the folder and tells of them: description, unit, lengths and SHA-256 of each split.
@@ -159,13 +159,13 @@ def prepare(
             "longest": max(lengths),
             "sha256": hashlib.sha256(contents[name].encode()).hexdigest(),
         }
-    there = folder / "about.json"
-    if there.exists() and read_json(there).get("splits") != about["splits"]:
+    about_file = folder / "about.json"
+    if about_file.exists() and read_json(about_file).get("splits") != about["splits"]:
         raise ConfigError(f"{folder}: the study there is of other data; a folder holds one study; give another --out")
     for name, content in contents.items():
-        if not there.exists() or not (folder / f"{name}.jsonl").exists():
+        if not about_file.exists() or not (folder / f"{name}.jsonl").exists():
             write_whole(folder / f"{name}.jsonl", content)
-    write_whole(there, json.dumps(about, ensure_ascii=False, indent=1) + "\n")
+    write_whole(about_file, json.dumps(about, ensure_ascii=False, indent=1) + "\n")
     return about
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from jumok.errors import TrainingError
 from jumok.processes import cores, worker_environment
 from jumok.studies import worker
-from jumok.studies.plan import LOG, RESULT, RUN, Interrupted, Run, as_json, finished, write_whole
+from jumok.studies.plan import LOG, RESULT, RUN, Interrupted, Run, as_json, result_of, write_whole
 
 POLL = 0.1  # seconds between two looks at the runs that go on
 
@@ -30,7 +30,7 @@ def carry_out(runs: list[Run], data: Path, jobs: int, say: Callable[[str], None]
     Raises:
         ConfigError: a result there is of other options or data. TrainingError: a run failed; the others are kept.
     """
-    left = deque(run for run in runs if finished(run) is None)
+    left = deque(run for run in runs if result_of(run) is None)
     progress = _Progress(len(runs), len(runs) - len(left), say)
     if 0 < len(left) < len(runs):
         say(f"{len(runs) - len(left)} of {len(runs)} runs are finished already; the others follow")
@@ -53,12 +53,12 @@ class _Progress:
 
     def __init__(self, total: int, finished: int, say: Callable[[str], None]) -> None:
         self.total, self.finished, self.say = total, finished, say
-        self.start, self.own = time.perf_counter(), 0
+        self.start, self.done_here = time.perf_counter(), 0
 
     def done(self, run: Run, result: dict[str, Any]) -> None:
-        self.finished, self.own = self.finished + 1, self.own + 1
-        each = (time.perf_counter() - self.start) / self.own
-        left = each * (self.total - self.finished)
+        self.finished, self.done_here = self.finished + 1, self.done_here + 1
+        a_run = (time.perf_counter() - self.start) / self.done_here
+        left = a_run * (self.total - self.finished)
         rest = f"; about {left / 60:.1f} minutes left" if left else ""
         self.say(
             f"[{self.finished}/{self.total}] {run.name}: {result['measured']['headline']} ({result['seconds']:.0f} s){rest}"

@@ -34,12 +34,12 @@ def variants(setting: Setting) -> list[Variant]:
 
 def work(task: Task) -> dict[str, Any]:
     """Trains under one regime, looking at dev often; then the test set, free running and under teacher forcing."""
-    found = train(task, LOOKS)
-    found["test"] = write_test(task)["greedy"]
-    found["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
-    first = next(iter(found["test"]))
-    found["headline"] = f"{first} {found['test'][first]:.1f}, gap at the end {found['history'][-1]['gap']:.1f}"
-    return found
+    measured = train(task, LOOKS)
+    measured["test"] = write_test(task)["greedy"]
+    measured["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
+    first = next(iter(measured["test"]))
+    measured["headline"] = f"{first} {measured['test'][first]:.1f}, gap at the end {measured['history'][-1]['gap']:.1f}"
+    return measured
 
 
 def curve(history: list[dict[str, Any]], key: str, steps: int) -> np.ndarray:
@@ -139,38 +139,40 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
         return ["The regime `always` has not finished, so there is nothing to compare the others with."]
     higher, unit = METRICS[metric].higher_is_better, UNITS[metric]
     base = _values(outcome, "always", metric)
-    found = []
+    findings = []
     mixed = [n for n in names if TEACHER_FORCING[n].mixed]
     best = max(mixed, key=lambda n: _sign(higher) * _mean(_values(outcome, n, metric)), default=None)
     for name, what in (("two-phase", ""), (best, ", the best of the mixtures," if len(mixed) > 1 else ""), ("never", "")):
         if name in names and name is not None:
             gap = difference(_values(outcome, name, metric), base)
-            found.append(compared(f"{name}{what}", "always", gap, unit, "on the test set, free running", higher, 2))
+            findings.append(compared(f"{name}{what}", "always", gap, unit, "on the test set, free running", higher, 2))
     if best is not None and len(mixed) > 1:
-        found.append("Which mixture is the best one was chosen by the same test figures, so its lead is a little too good.")
+        findings.append("Which mixture is the best one was chosen by the same test figures, so its lead is a little too good.")
     gaps = {n: {seed: _end(m, "gap") for seed, m in outcome.of(n).items()} for n in names}
-    found.append(_bias(t_interval(list(gaps["always"].values()))))
+    findings.append(_bias(t_interval(list(gaps["always"].values()))))
     for name in names:
         if name != "always":
             less = difference(gaps["always"], gaps[name])
             if less.clear:
                 word = "smaller" if less.mean > 0 else "larger"
                 size = abs(less.mean)
-                found.append(
+                findings.append(
                     f"The gap between free running and teacher forcing is {word} with {name} than with always, by "
                     f"{number(size, 2)} ± {number(less.half or 0, 2)} points."
                 )
             elif less.half is not None:
-                found.append(f"The gap is not clearly another one with {name} than with always ({plus_minus(less, 2)} points).")
+                findings.append(
+                    f"The gap is not clearly another one with {name} than with always ({plus_minus(less, 2)} points)."
+                )
     loss = {n: {seed: m["test_loss"] for seed, m in outcome.of(n).items()} for n in names}
     for name in names:
         rise = difference(loss[name], loss["always"])
         if name != "always" and rise.clear:
             word = "higher" if rise.mean > 0 else "lower"
-            found.append(
+            findings.append(
                 f"The teacher-forced loss is {word} with {name} than with always, by {number(abs(rise.mean), 3)} nats a token."
             )
-    return found
+    return findings
 
 
 def _bias(gap: Interval) -> str:

@@ -47,9 +47,9 @@ def variants(setting: Setting) -> list[Variant]:
 def work(task: Task) -> dict[str, Any]:
     """Trains a model, unless one is given, and probes it on test sentences."""
     given = task.settings.get("model")
-    found: dict[str, Any] = {} if given else train(task)
+    measured: dict[str, Any] = {} if given else train(task)
     if not given:
-        found["test"] = write_test(task)["greedy"]
+        measured["test"] = write_test(task)["greedy"]
     folder = read_folder(given or task.folder / "model")
     if folder.config.model.attention == "none":
         raise ConfigError(f"{folder.path}: the model has attention none, so no weights to look at; give one with attention")
@@ -73,14 +73,14 @@ def work(task: Task) -> dict[str, Any]:
         raise DataError(
             f"{task.data / 'test.jsonl'}: no source of 2 to {LONGEST} tokens is written without <unk>; give other pairs"
         )
-    return found | summary(probes)
+    return measured | summary(probes)
 
 
 def summary(probes: list[Probe]) -> dict[str, Any]:
     """Of all sentences: mean correlations with a bootstrap interval over sentences, curves by step, changes by largest weight."""
     by_sentence = [p.correlations() for p in probes]
-    taus = [[tau for tau, _ in found] for found in by_sentence]
-    every = np.array([pair for found in by_sentence for pair in found]).reshape(-1, 2)
+    taus = [[tau for tau, _ in steps] for steps in by_sentence]
+    every = np.array([pair for steps in by_sentence for pair in steps]).reshape(-1, 2)
     top = np.concatenate([p.weights.max(1) for p in probes])
     permuted = np.concatenate([p.permuted for p in probes])
     agree = np.concatenate([p.weights[:, :-1].argmax(1) == p.left_out.argmax(1) for p in probes])
@@ -117,13 +117,13 @@ def _at(p: Probe) -> np.ndarray:
 
 def _by_step(values: list[np.ndarray]) -> list[float]:
     """Means over the sentences that have a step t, for the first steps."""
-    found = []
+    means = []
     for t in range(STEPS):
-        own = [v[t] for v in values if len(v) > t]
-        if len(own) < max(1, len(values) // 10):  # a mean over the few longest says little
+        at_step = [v[t] for v in values if len(v) > t]
+        if len(at_step) < max(1, len(values) // 10):  # a mean over the few longest says little
             break
-        found.append(float(np.mean(own)))
-    return found
+        means.append(float(np.mean(at_step)))
+    return means
 
 
 def _bootstrap(taus: list[list[float]]) -> tuple[float, float]:
@@ -190,9 +190,9 @@ def _steps(outcome: Outcome, key: str, title: str, unit: str, file: str) -> Figu
     for v in outcome.done:
         runs = [m[key] for m in outcome.of(v.name).values()]
         count = min(map(len, runs))
-        found = [t_interval([r[t] for r in runs]) for t in range(count)]
+        intervals = [t_interval([r[t] for r in runs]) for t in range(count)]
         x = list(range(1, count + 1))
-        series.append(Series(v.name, x, [i.mean for i in found], [i.low for i in found], [i.high for i in found]))
+        series.append(Series(v.name, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals]))
     svg = line_chart(f"{title}, by output step", "output step", unit, series)
     return Figure(file, svg, f"{title} by output step; bands are 95 % intervals over seeds.")
 
@@ -210,7 +210,7 @@ def _by_weight(outcome: Outcome) -> Table:
 
 
 def _findings(outcome: Outcome) -> list[str]:
-    found = []
+    findings = []
     for v in outcome.done:
         runs = outcome.of(v.name)
         tau = _over(outcome, v.name, "kendall")
@@ -226,17 +226,17 @@ def _findings(outcome: Outcome) -> list[str]:
             if tau.mean < 0.6
             else "strong"
         )
-        found.append(
+        findings.append(
             f"{v.name}: the order of the weights and of what leaving a token out changes go together with Kendall's τ = "
             f"{number(tau.mean, 2)} (95 %: {number(low, 2)} to {number(high, 2)} {how}): {strength}."
         )
         agree, permuted, top = (_over(outcome, v.name, key) for key in ("agree", "permuted", "left_out_top"))
-        found.append(
+        findings.append(
             f"{v.name}: in {number(agree.mean)} % of the steps the most attended token is the one whose absence changes the output most; "
             f"leaving it out moves the distribution by {number(top.mean, 2)} on average."
         )
         kind = "matters" if permuted.mean >= 0.5 else "matters somewhat" if permuted.mean >= 0.1 else "hardly matters"
-        found.append(
+        findings.append(
             f"{v.name}: weights permuted among positions move the distribution by {number(permuted.mean, 2)} (median): which weight goes where {kind}."
         )
     names = [v.name for v in outcome.done]
@@ -245,16 +245,16 @@ def _findings(outcome: Outcome) -> list[str]:
         gap = difference(a, b)
         if gap.clear:
             first, second = ("one-direction", "both-directions") if gap.mean > 0 else ("both-directions", "one-direction")
-            found.append(
+            findings.append(
                 f"The weights of {first} are the more faithful ones, by {number(abs(gap.mean), 2)} ± {number(gap.half or 0, 2)} in τ over {second}."
             )
         elif gap.half is None:
-            found.append(
+            findings.append(
                 f"One seed says nothing of whether one direction or both are the more faithful ({number(gap.mean, 2)} in τ)."
             )
         else:
-            found.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
-    return found
+            findings.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
+    return findings
 
 
 STUDY = Study(

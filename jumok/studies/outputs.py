@@ -122,8 +122,8 @@ def write_test(task: Task, beams: tuple[int, ...] = (1,)) -> dict[str, Any]:
     options = trained_options(model)
     outputs_by: dict[str, list[str]] = {}
     for beam in beams:
-        found = model.translate(test.sources, features=test.features, beam=beam)
-        outputs_by["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in found]
+        translations = model.translate(test.sources, features=test.features, beam=beam)
+        outputs_by["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in translations]
     write_whole(task.folder / OUTPUTS, _outputs_json(outputs_by))
     metric = model.config.training["learn"]["metric"]
     names = [name for name in (metric, SECOND[metric]) if name != "loss"]

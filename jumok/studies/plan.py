@@ -16,7 +16,7 @@ from jumok.studies.report import Report
 
 FORMAT = 1  # grows when a run is done or measured in another way, so that old results are not taken for new ones
 RUN, RESULT, LOG = "run.json", "result.json", "log.txt"
-UNSEEN = ("pairs", "dev", "out", "threads")  # options that do not change what a run finds
+WITHOUT_EFFECT = ("pairs", "dev", "out", "threads")  # options that do not change what a run finds
 
 
 class Interrupted(Exception):
@@ -43,7 +43,7 @@ class Setting:
     Attributes:
         folder: of the study.
         options: training options by name, those of the user over those of the study.
-        data: what `jumok.studies.data.prepare` tells of the data.
+        data: what `jumok.studies.data.write_splits` tells of the data.
         settings: what is no training option: `model` (a trained model to look at).
     """
 
@@ -148,28 +148,28 @@ class Run:
 
 def plan_runs(study: str, setting: Setting, variants: list[Variant], seeds: list[int]) -> list[Run]:
     """A run for each variant and seed, seed by seed, so that a study that is cut short has compared all variants."""
-    found = []
+    runs = []
     for seed in seeds:
         for variant in variants:
             chosen = {**setting.options, **variant.options, "seed": seed}
             made_from = {
                 "format": FORMAT,
                 "study": study,
-                "options": {**_defaults(), **{k: v for k, v in chosen.items() if k not in UNSEEN}},
+                "options": {**_defaults(), **{k: v for k, v in chosen.items() if k not in WITHOUT_EFFECT}},
                 "settings": setting.settings,
                 "data": {name: split["sha256"] for name, split in setting.data["splits"].items()},
             }
             folder = setting.folder / "runs" / f"{variant.name}-{seed}"
-            found.append(Run(study, variant.name, seed, folder, chosen, setting.settings, made_from))
-    return found
+            runs.append(Run(study, variant.name, seed, folder, chosen, setting.settings, made_from))
+    return runs
 
 
 def _defaults() -> dict[str, Any]:
     """Options as `jumok train` has them: if a default changes, so do the runs that used it."""
-    return {name: f.default for name, f in options(TrainConfig).items() if name not in UNSEEN}
+    return {name: f.default for name, f in options(TrainConfig).items() if name not in WITHOUT_EFFECT}
 
 
-def finished(run: Run) -> dict[str, Any] | None:
+def result_of(run: Run) -> dict[str, Any] | None:
     """The run's result, if it has one. ConfigError, naming what differs, if that is a result of other options or data."""
     path = run.folder / RESULT
     if not path.exists():
@@ -188,23 +188,23 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
         return "other data"
     for part in ("options", "settings"):
         a, b = then.get(part, {}), now[part]
-        found = [f"{k} {a.get(k)!r} (now {b.get(k)!r})" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
-        if found:
-            return ", ".join(found[:3]) + (" and more" if len(found) > 3 else "")
+        changed = [f"{k} {a.get(k)!r} (now {b.get(k)!r})" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
+        if changed:
+            return ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
     return f"another format or study ({then.get('study')}, format {then.get('format')})"
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file of a study's folder; DataError, naming it, where it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; the study's folder is not whole") from None
     except (OSError, ValueError) as e:
         raise DataError(f"{path}: cannot be read as JSON ({e}); delete it, and its run is done again") from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise DataError(f"{path}: not a JSON object; delete it, and its run is done again")
-    return found
+    return values
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -35,12 +35,12 @@ class Probe:
 
     def correlations(self) -> list[tuple[float, float]]:
         """(Kendall's τ, Spearman's ρ) of the tokens' weights and what leaving them out changes, for each step that has both."""
-        found = []
+        pairs = []
         for a, b in zip(self.weights[:, :-1], self.left_out, strict=True):
             tau, rho = kendall(a, b), spearman(a, b)
             if tau is not None and rho is not None:
-                found.append((tau, rho))
-        return found
+                pairs.append((tau, rho))
+        return pairs
 
 
 def steps(model: NumpyModel, source: np.ndarray, output: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray | None, State]]:

@@ -40,17 +40,17 @@ def variants(setting: Setting) -> list[Variant]:
     plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
-    found = [
+    models = [
         Variant("none", plain, "no attention"),
         Variant("none-reversed", reversed_, "no attention, the source read backwards"),
         Variant("none-reversed-no-dropout", reversed_ | {"dropout": 0.0}, "the same without dropout"),
     ]
     for name, score in SCORES.items():
         more = {"attention": name} | ({"location_length": reach} if score.by_position else {})
-        found.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
-    found += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
+        models.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
+    models += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
     return [
-        *found,
+        *models,
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
         Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),
@@ -59,12 +59,12 @@ def variants(setting: Setting) -> list[Variant]:
 
 def work(task: Task) -> dict[str, Any]:
     """Trains one model; test outputs greedy and with a beam, loss and perplexity of the test targets."""
-    found = train(task)
-    found["test"] = write_test(task, (1, BEAM))
-    found["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
-    first = next(iter(found["test"]["greedy"]))
-    found["headline"] = f"{first} {found['test']['greedy'][first]:.1f}, perplexity {math.exp(found['test_loss']):.2f}"
-    return found
+    measured = train(task)
+    measured["test"] = write_test(task, (1, BEAM))
+    measured["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
+    first = next(iter(measured["test"]["greedy"]))
+    measured["headline"] = f"{first} {measured['test']['greedy'][first]:.1f}, perplexity {math.exp(measured['test_loss']):.2f}"
+    return measured
 
 
 def report(outcome: Outcome) -> Report:
@@ -137,7 +137,7 @@ def _figure(values: dict[str, dict[int, float]], metric: str) -> Figure:
 def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str, str]]:
     """A sentence for each pair whose order Luong et al. found, and its verdict: same, other, or open."""
     higher = METRICS[metric].higher_is_better
-    found = []
+    comparisons = []
     for ahead, behind, where in LUONG:
         if ahead in values and behind in values:
             gap = difference(values[ahead], values[behind])
@@ -147,36 +147,36 @@ def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str,
                 verdict
             ]
             sentence = compared(ahead, behind, gap, UNITS[metric], "", higher, 2)
-            found.append((f"{where}, {ahead} over {behind}: {word}. {sentence}", verdict))
-    return found
+            comparisons.append((f"{where}, {ahead} over {behind}: {word}. {sentence}", verdict))
+    return comparisons
 
 
 def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str) -> list[str]:
     higher = METRICS[metric].higher_is_better
     order = sorted(values, key=lambda n: t_interval(list(values[n].values())).mean, reverse=higher)
-    found = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
+    findings = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
     if len(order) > 1:
         gap = difference(values[order[0]], values[order[1]])
-        found.append(compared(order[0], order[1], gap, UNITS[metric], "", higher, 2))
+        findings.append(compared(order[0], order[1], gap, UNITS[metric], "", higher, 2))
     if {"general", "none"} <= values.keys():
         gap = difference(values["general"], values["none"])
-        found.append(compared("general", "none", gap, UNITS[metric], "", higher, 2))
+        findings.append(compared("general", "none", gap, UNITS[metric], "", higher, 2))
     beams = {
         name: difference(_values(outcome, name, metric, f"beam {BEAM}"), _values(outcome, name, metric)) for name in values
     }
     helped = [name for name, gap in beams.items() if gap.clear and (gap.mean > 0) == higher]
     hurt = [name for name, gap in beams.items() if gap.clear and (gap.mean > 0) != higher]
-    found.append(
+    findings.append(
         f"Beam {BEAM} is clearly better than greedy for {', '.join(helped) or 'none of them'}"
         + (f", and clearly worse for {', '.join(hurt)}." if hurt else ".")
     )
     verdicts = [v for _, v in _beside(values, metric)]
     if verdicts:
-        found.append(
+        findings.append(
             f"Of the orders that Luong et al. found ({len(verdicts)} of them), {verdicts.count('same')} are clearly the same here, "
             f"{verdicts.count('other')} clearly the other way round, and {verdicts.count('open')} open at this number of seeds."
         )
-    return found
+    return findings
 
 
 def _numbers(outcome: Outcome, metric: str) -> dict[str, object]:

@@ -42,8 +42,8 @@ def parameters(setting: Setting, model: ModelConfig) -> int:
     """Numbers in all arrays of a model."""
     text = _config(setting.options).text
     source, target, *_ = _facts(setting.folder / "data" / "train.jsonl", text)
-    found = shapes(model, source, target)
-    return sum(math.prod(shape) for shape in found.values())
+    arrays = shapes(model, source, target)
+    return sum(math.prod(shape) for shape in arrays.values())
 
 
 def matched_hidden(setting: Setting, options: dict[str, Any], wanted: int) -> int:

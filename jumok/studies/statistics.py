@@ -78,12 +78,12 @@ def bootstrap_difference(a: np.ndarray, b: np.ndarray, seed: int = 12345) -> tup
     """
     assert a.shape == b.shape and a.shape[1] == 2
     rng = np.random.default_rng(seed)
-    N, found = len(a), np.empty(RESAMPLES)
+    N, differences = len(a), np.empty(RESAMPLES)
     for k in range(RESAMPLES):
         times = np.bincount(rng.integers(0, N, N), minlength=N)
         (x, n), (y, m) = times @ a, times @ b
-        found[k] = 100 * (x / max(n, 1e-9) - y / max(m, 1e-9))
-    low, high = np.percentile(found, [2.5, 97.5])
+        differences[k] = 100 * (x / max(n, 1e-9) - y / max(m, 1e-9))
+    low, high = np.percentile(differences, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -148,14 +148,14 @@ def buckets(lengths: np.ndarray, parts: int, longest: int | None = None, beyond_
 def _parts(lengths: np.ndarray, rows: np.ndarray, parts: int, beyond: bool) -> list[Bucket]:
     if not len(rows):
         return []
-    own = lengths[rows]
+    sizes = lengths[rows]
     # a length belongs to the part in which the middle of its run in sorted order falls
-    different, counts = np.unique(own, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / len(own)
+    different, counts = np.unique(sizes, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2) / len(sizes)
     part_of = dict(zip(different.tolist(), np.minimum((middle * parts).astype(int), parts - 1).tolist(), strict=True))
-    which = np.array([part_of[int(n)] for n in own])
-    found = []
+    which = np.array([part_of[int(n)] for n in sizes])
+    filled = []
     for part in sorted(set(which.tolist())):
         chosen = rows[which == part]
-        found.append(Bucket(int(lengths[chosen].min()), int(lengths[chosen].max()), chosen, beyond))
-    return found
+        filled.append(Bucket(int(lengths[chosen].min()), int(lengths[chosen].max()), chosen, beyond))
+    return filled
