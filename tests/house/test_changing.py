@@ -165,11 +165,52 @@ def atomic_write(root: Path) -> None:
     )
 
 
+def command(root: Path) -> None:
+    """One that prints a vocabulary."""
+    (root / "jumok/cli/tokens.py").write_text(
+        '''"""The target tokens of a model: `jumok tokens`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tyro.conf import Positional
+
+from jumok.cli._options import Options
+from jumok.places import ModelPath
+
+
+@dataclass(frozen=True)
+class Tokens(Options):
+    """Print the target tokens of a model.
+
+    jumok tokens model
+    """
+
+    model: Positional[ModelPath]
+    """Model folder."""
+    count: bool = False
+    """Only how many there are."""
+
+
+def tokens(o: Tokens, given: Collection[str]) -> int:
+    from jumok.runtime import load
+
+    vocabulary = load(o.model).codec.target.vocabulary
+    print(len(vocabulary) if o.count else "\\n".join(vocabulary.tokens(range(len(vocabulary)))))
+    return 0
+''',
+        encoding="utf-8",
+    )
+
+
 CHANGES = (
     Change("what outputs are ranked by, a length penalty", frozenset({"jumok/decode/ranking.py"}), length_penalty),
     Change("forbid or force tokens", frozenset({"jumok/decode/rules.py"}), rules),
     Change("a backend", frozenset({"jumok/runtime/counting.py", "jumok/decode/backend.py"}), backend),
     Change("an option of train", frozenset({"jumok/config.py", "jumok/net/model.py"}), option),
+    *([Change("a command", frozenset({"jumok/cli/tokens.py"}), command)] if (ROOT / "jumok/cli").is_dir() else []),
     Change("an atomic write", frozenset({"jumok/disk.py"}), atomic_write),
 )
 

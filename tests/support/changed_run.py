@@ -107,6 +107,13 @@ def the_new_option() -> None:
     assert any(line.startswith("| `start-scale` |") for line in page.splitlines())
 
 
+def the_new_command(model: Translator) -> None:
+    vocabulary = model.codec.target.vocabulary
+    assert call("tokens", "model").split() == vocabulary.tokens(range(len(vocabulary)))
+    assert call("tokens", "model", "--count").strip() == str(len(vocabulary))
+    assert "jumok tokens model" in call("--help") and "Only how many there are." in call("tokens", "--help")
+
+
 def every_file_is_in_the_journal() -> None:
     left = {path for folder in ("model", "study") for path in Path(folder).rglob("*") if path.is_file()}
     assert {"model.safetensors", "config.json", "profile.json", "study.json", "report.html", "result.json"} <= {
@@ -125,4 +132,6 @@ if __name__ == "__main__":
     forced_and_forbidden(loaded)
     by_the_new_backend(loaded)
     the_new_option()
+    if Path("jumok/cli/tokens.py").exists():
+        the_new_command(loaded)
     every_file_is_in_the_journal()
