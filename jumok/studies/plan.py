@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jumok import disk
 from jumok.config import TrainConfig, options
 from jumok.errors import ConfigError, DataError
 from jumok.studies.report import Report
@@ -210,17 +209,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_whole(path: Path, text: str) -> None:
     """The file is there whole or not at all, whenever the machine stops."""
-    beside = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(beside, path)
+        disk.write_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as e:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
         raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 
 
