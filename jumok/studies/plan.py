@@ -211,7 +211,7 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all, making its folder. DataError where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        disk.put_file(path, text.encode("utf-8", "backslashreplace"))
+        disk.write_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as e:
         raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 

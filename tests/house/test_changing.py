@@ -153,11 +153,7 @@ def option(root: Path) -> None:
 def atomic_write(root: Path) -> None:
     """A journal of every file put in its place, alone or with its folder."""
     change(root / "jumok/disk.py", r"^TOKEN = .*\n", r"\g<0>JOURNAL: list[str] = []  # names of the files written\n")
-    change(
-        root / "jumok/disk.py",
-        r"^def write_beside\((?:.*\n)*?(?=    return )",
-        lambda found: f"{found[0]}    JOURNAL.append(path.name)\n",
-    )
+    change(root / "jumok/disk.py", r"^        self.path = path\n", r"\g<0>        JOURNAL.append(path.name)\n")
     change(
         root / "jumok/disk.py",
         r"^def put_folder\((?:.*\n)*?(?=    old, moved = )",

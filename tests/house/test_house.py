@@ -41,6 +41,19 @@ UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
 UNSAFE_ATTRIBUTES = {("torch", "load"), ("torch", "save")}
 NETWORK = {"urllib", "http", "socket", "requests", "httpx", "ftplib", "huggingface_hub"}
 
+MOVING = {"replace", "rename", "renames", "move", "link", "fsync"}  # of os, shutil and pathlib
+# Functions that write a file which is not yet, or never, at the place that somebody reads.
+WRITERS = {
+    ("jumok/corpus/prepare.py", "__enter__"),  # in the folder of what is being made; disk.move_into puts it in its place
+    ("jumok/corpus/prepare.py", "_finish"),
+    ("jumok/corpus/shards.py", "write"),  # an open draft
+    ("jumok/explain/files.py", "_write_text"),  # the path that places.Output gives
+    ("jumok/places.py", "_stream"),  # a device or a pipe
+    ("jumok/runtime/folder.py", "write_folder"),  # in a hidden folder; disk.put_folder puts it in its place
+    ("jumok/studies/engine.py", "_start"),  # a log, which grows
+    ("jumok/text/codec.py", "_write"),  # in the folder of what is being made
+}
+
 
 class Import:
     """One imported module: its dotted name, the function it stands in ("" at module level), its line."""
@@ -129,6 +142,46 @@ def unsafe(path: str, source: str) -> list[str]:
     return wrong
 
 
+def moves(path: str, source: str) -> list[str]:
+    """Files that are renamed or flushed here; that is the work of jumok/disk.py alone."""
+    wrong = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil"):
+            wrong += [f"{path}:{node.lineno}: {name.name} by its bare name" for name in node.names if name.name in MOVING]
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MOVING):
+            continue
+        of_a_module = getattr(node.func.value, "id", "") in ("os", "shutil")
+        of_a_path = (
+            len(node.args) == 1
+            and not isinstance(node.args[0], ast.Starred)
+            and not node.keywords
+            and node.func.attr in ("rename", "replace")
+        )
+        if of_a_module or of_a_path:
+            wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)}; call jumok/disk.py, which also flushes and cleans up")
+    return [] if path == "jumok/disk.py" else wrong
+
+
+def writes(path: str, source: str) -> list[str]:
+    """Files that are written here, without jumok/disk.py, so that a killed process would leave half of one."""
+    wrong = []
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef) or (path, function.name) in WRITERS:
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                mode = next((w for w in (*node.args, *(k.value for k in node.keywords)) if _is_mode(w)), None)
+                if name in ("write_text", "write_bytes", "savez", "savez_compressed") or (name == "open" and mode):
+                    wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)[:60]}; write it with jumok/disk.py")
+    return [] if path == "jumok/disk.py" else wrong
+
+
+def _is_mode(node: ast.expr) -> bool:
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return isinstance(value, str) and 0 < len(value) < 4 and set(value) <= set("rwaxbt+") and bool(set(value) & set("wax+"))
+
+
 @pytest.fixture(params=FILES, ids=IDS)
 def file(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Each file of the package: (path from the repository's root, source)."""
@@ -145,6 +198,19 @@ def test_heavy_packages_are_imported_late_and_torch_only_in_learn(file: tuple[st
 
 def test_nothing_runs_code_from_files_or_reaches_for_the_network(file: tuple[str, str]) -> None:
     assert unsafe(*file) == []
+
+
+def test_files_are_written_and_renamed_in_one_place(file: tuple[str, str]) -> None:
+    assert moves(*file) + writes(*file) == []
+
+
+def test_exceptions_for_writers_are_needed() -> None:
+    needed = set[tuple[str, str]]()
+    for path, name in WRITERS:
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name == name and writes("", ast.unparse(node)):
+                needed.add((path, name))
+    assert needed == WRITERS
 
 
 def test_first_line_says_the_job(file: tuple[str, str]) -> None:
@@ -218,10 +284,23 @@ def test_imports_along_the_order_are_let_through(path: str, source: str) -> None
         (unsafe, "eval('1')"),
         (unsafe, "np.load('a', allow_pickle=True)"),
         (unsafe, "from urllib.request import urlopen"),
+        (moves, "os.replace(new, path)"),
+        (moves, "new.rename(path)"),
+        (moves, "Path(new).replace(path)"),
+        (moves, "from os import rename"),
+        (moves, "shutil.move(new, path)"),
+        (writes, "def f():\n    path.write_text(text)"),
+        (writes, "def f():\n    with open(path, 'wb') as f:\n        pass"),
+        (writes, "def f():\n    path.open(mode='a')"),
     ],
 )
 def test_what_is_not_allowed_is_seen(check, source: str) -> None:
     assert check("jumok/explain/svg.py", source)
+
+
+def test_what_renames_and_writes_no_file_is_let_through() -> None:
+    source = "def f(text, record):\n    text.replace('a', 'b')\n    dataclasses.replace(record, step=1)\n    open(path, 'rb')\n"
+    assert moves("jumok/explain/svg.py", source) == writes("jumok/explain/svg.py", source) == []
 
 
 def test_model_eval_and_late_imports_are_let_through() -> None:

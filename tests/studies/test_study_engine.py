@@ -162,7 +162,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     write_whole(tmp_path / "a.json", "old")
-    monkeypatch.setattr("jumok.disk.os.replace", fails)
+    monkeypatch.setattr("os.replace", fails)
     with pytest.raises(DataError, match="No space left"):
         write_whole(tmp_path / "a.json", "new")
     assert (tmp_path / "a.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
