@@ -1,4 +1,4 @@
-"""One line put through a model, or through two, and what to print of their attention: the work of `jumok explain`."""
+"""The work of `jumok explain`: translates one line with a model, or two, and shows the attention."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def show(
     out: str = "",
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """The picture as standard output can show it, with the numbers; or, with `out`, the outputs and that the file is written.
+    """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        model, other: model folders; `other` may be "", for none beside the first.
+        model, other: model folders; `other` may be "", for no second model.
         source, beam: as for `Translator.translate`.
-        features: each one feature, or several with the model's separator between them, as in a table.
-        warn: given one-line messages of what is odd in the source, not known to a model, or cut.
+        features: each is one feature, or several joined by the model's separator, as in a table.
+        warn: called with one-line messages about oddities in the source, unknown tokens, and cut outputs.
     """
     check_output(out, "--out")
     if out:
@@ -70,6 +70,6 @@ def _translated(model: Translator, source: str, features: Sequence[str], beam: i
 
 
 def _names(first: str, second: str) -> tuple[str, str]:
-    """The folders' own names, where these tell them apart."""
+    """The names of the folders, if they differ; else their paths."""
     one, two = Path(first).name, Path(second).name
     return (one, two) if one and two and one != two else (first, second)

@@ -1,4 +1,4 @@
-"""A model measured on test pairs: its outputs beside the gold, both in one form, and the metrics of them."""
+"""Evaluates a model on test pairs: its outputs, the gold, and the metrics."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TOGETHER = 16  # batches that are sorted by length together
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a model made of test pairs.
+    """The outputs of a model for test pairs, and how good they are.
 
     Attributes:
-        gold: the different sources and their references.
-        outputs: one for each of them.
-        measured: the metrics that could be measured, in the order asked for.
-        remarks: how many sources had what was remarkable, by what it was.
+        gold: the distinct sources and their references.
+        outputs: one for each source.
+        measured: the metrics that could be measured, in the given order.
+        remarks: number of sources with each kind of remark.
     """
 
     gold: GoldText
@@ -38,7 +38,7 @@ class Evaluated:
 
 
 def trained_options(model: Translator) -> MeasureOptions:
-    """How a model's outputs were looked at when dev picked it: what makes dev and test figures comparable."""
+    """The options with which dev figures were measured in training, so that test figures are comparable with them."""
     learn = model.config.training.get("learn")
     tokenize = learn.get("tokenize") if isinstance(learn, dict) else None
     return options_for(model.config.text, tokenize if isinstance(tokenize, str) else None)
@@ -54,22 +54,22 @@ def evaluate(
     warn: Callable[[str], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluated:
-    """Translates the different sources of test pairs, and measures the best output of each.
+    """Translates the distinct sources of test pairs, and measures the best output of each.
 
     Args:
         pairs: several targets of one source are alternatives, any of which is right.
         search: with nbest 1: one output is measured.
-        tokenize: of BLEU; "" for that of the training.
-        warn: told once where gold is put in another form, of a metric that is left out because its package is missing, and of
-            sources and outputs that are remarkable (see `jumok.decode.remarks`).
-        advance: told how many more pairs are done.
+        tokenize: unit of BLEU; "" for that of the training.
+        warn: called once each about gold in another form, a metric left out because its package is missing, and remarks on
+            sources and outputs (see `jumok.decode.remarks`).
+        advance: called with the number of further pairs that are done.
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs.
     """
     if search.nbest > 1:
         raise ConfigError(
-            f"--nbest is {search.nbest}; one output for each source is measured: leave it out (translate --nbest lists more)"
+            f"--nbest is {search.nbest}; only one output per source is measured: leave it out (translate --nbest lists more)"
         )
     options = dataclasses.replace(trained_options(model), lowercase=lowercase)
     options = dataclasses.replace(options, tokenize=tokenize) if tokenize else options
@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:
-    """The metrics whose packages are there; what cannot be is found out before the work, on a line that is right."""
+    """The metrics whose packages are installed, found before the work by measuring one correct line."""
     usable = []
     for name in metrics:
         try:

@@ -14,7 +14,7 @@ from jumok.studies.outputs import SECOND, TITLES, UNITS, TestSet, measured_on, o
 from jumok.studies.plan import Outcome, Setting, Study, Task, Variant
 from jumok.studies.report import Block, Figure, Heading, Report, Table, Text
 from jumok.studies.statistics import Bucket, Interval, bootstrap_difference, buckets, difference, t_interval
-from jumok.studies.wording import compared, number, plus_minus
+from jumok.studies.wording import Quantity, compared, number, plus_minus
 
 ATTENTION, NONE, REVERSED = "attention", "none", "none-reversed"
 CURVE = 8  # points of a curve up to the longest length in training
@@ -22,7 +22,7 @@ BEYOND = 3  # and beyond it
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Three models of about the same number of parameters: without attention, the states are larger instead."""
+    """Three models with about the same number of parameters: those without attention have larger states."""
     score = setting.options["attention"]
     score = "general" if score == "none" else score
     wanted = sizes.parameters(setting, sizes.resolved(setting, {"attention": score, "reverse_source": False}))
@@ -37,7 +37,7 @@ def variants(setting: Setting) -> list[Variant]:
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains one model and lets it write the test set, greedily."""
+    """Trains one model and translates the test set greedily."""
     measured = train(task)
     measured["test"] = write_test(task)["greedy"]
     measured["headline"] = ", ".join(f"{name} {value:.1f}" for name, value in measured["test"].items())
@@ -45,7 +45,7 @@ def work(task: Task) -> dict[str, Any]:
 
 
 def report(outcome: Outcome) -> Report:
-    """Curves of quality by length, the table of quarters, and what differs."""
+    """Curves of quality by length, the table of quarters, and the differences."""
     setting = outcome.setting
     some = next(iter(outcome.of(outcome.done[0].name).values()))
     test = test_set(setting.folder / "data", setting.options, some.get("tokenize"))
@@ -74,7 +74,7 @@ def report(outcome: Outcome) -> Report:
     ]
     head: list[Block] = [
         Text(
-            f"Each point is the mean over seeds, with its 95 % t-interval. The test set is cut into quarters by source length, in "
+            f"Each point is the mean over seeds, with its 95 % t-interval. The test set is split into quarters by source length, in "
             f"{setting.data['unit']}; the longest source in training has {longest}. `none` and `none-reversed` have larger "
             f"states, so that all three have about the same number of parameters."
         ),
@@ -84,7 +84,7 @@ def report(outcome: Outcome) -> Report:
 
 
 def _by_bucket(outcome: Outcome, parts: list[Bucket], name: str, test: TestSet) -> dict[str, list[dict[int, float]]]:
-    """variant -> for each part the metric by seed."""
+    """By variant: for each part, the metric by seed."""
     return {
         v.name: [
             {seed: measured_on(part.rows, name, _outputs(outcome, v.name, seed), test).value for seed in outcome.of(v.name)}
@@ -106,14 +106,13 @@ def _figure(outcome: Outcome, name: str, test: TestSet, longest: int) -> Figure:
         x = [part.middle(test.lengths) for part in points]
         series.append(Series(variant, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals]))
     unit = outcome.setting.data["unit"]
-    beyond = float(longest) if any(part.beyond for part in points) else None
+    beyond = (float(longest), "longest in training") if any(part.beyond for part in points) else None
     svg = line_chart(
         f"{TITLES[name]} by source length",
         f"source length in {unit}",
         TITLES[name],
         series,
-        mark_x=beyond,
-        mark_label="longest in training",
+        mark=beyond,
     )
     return Figure(f"{name}-by-length.svg", svg, f"{TITLES[name]} by source length; bands are 95 % intervals over seeds.")
 
@@ -139,15 +138,16 @@ def _findings(
     within = [k for k, p in enumerate(parts) if not p.beyond]
     beyond = [k for k, p in enumerate(parts) if p.beyond]
     if not within:
-        return ["Every test source is longer than all in training, so there are no quarters to compare."]
+        return ["Every test source is longer than all sources in training, so there are no quarters to compare."]
     higher = METRICS[metric].higher_is_better
     unit = UNITS[metric]
+    quantity = Quantity(unit, higher)
     findings = []
     if {ATTENTION, NONE} <= by_seed.keys():
         for k, what in ((within[-1], "longest"), (within[0], "shortest")):
             a, b = by_seed[ATTENTION][k], by_seed[NONE][k]
             findings.append(
-                compared(ATTENTION, NONE, difference(a, b), unit, f"in the {what} quarter ({parts[k].label})", higher)
+                compared(ATTENTION, NONE, difference(a, b), quantity, f"in the {what} quarter ({parts[k].label})")
                 + _bootstrapped(outcome, parts[k], metric, test)
             )
         widening = {
@@ -159,7 +159,7 @@ def _findings(
     if {REVERSED, NONE} <= by_seed.keys():
         k = within[-1]
         gap = difference(by_seed[REVERSED][k], by_seed[NONE][k])
-        findings.append(compared(REVERSED, NONE, gap, unit, "in the longest quarter", higher))
+        findings.append(compared(REVERSED, NONE, gap, quantity, "in the longest quarter"))
     for name, values in by_seed.items():
         for k in beyond:
             findings.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
@@ -176,7 +176,7 @@ def _widening(gap: Interval, unit: str, higher: bool) -> str:
 
 
 def _beyond(name: str, change: Interval, label: str, unit: str, higher: bool) -> str:
-    text = f"Beyond the lengths seen in training ({label}), {name} is {plus_minus(change)} {unit} away from its own longest quarter"
+    text = f"Beyond the lengths seen in training ({label}), {name} is {plus_minus(change)} {unit} away from its longest quarter within them"
     if change.half is None:
         return text + " (one seed)."
     if not change.clear:
@@ -185,7 +185,7 @@ def _beyond(name: str, change: Interval, label: str, unit: str, higher: bool) ->
 
 
 def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) -> str:
-    """How far the choice of test sentences alone moves the lead, where the metric is a ratio of sums."""
+    """How far the choice of test sentences alone may move the lead, if the metric is a ratio of sums."""
     sums: list[np.ndarray] = []
     for variant in (ATTENTION, NONE):
         counts = [measured_on(part.rows, metric, _outputs(outcome, variant, s), test).counts for s in outcome.of(variant)]
@@ -194,7 +194,7 @@ def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) ->
         sums.append(sum(c for c in counts if c is not None))  # type: ignore[arg-type]
     low, high = bootstrap_difference(sums[0], sums[1])
     return (
-        f" As far as the choice of test sentences goes (paired bootstrap), {ATTENTION} less {NONE} is between {number(low)} and "
+        f" Over the choice of test sentences (paired bootstrap), {ATTENTION} minus {NONE} is between {number(low)} and "
         f"{number(high)}."
     )
 
@@ -203,7 +203,7 @@ STUDY = Study(
     name="bottleneck",
     question="Does attention repair the information bottleneck of the encoder-decoder?",
     claim=(
-        "A plain encoder-decoder has to press the whole source into one state, so it gets worse with length; with attention "
+        "A plain encoder-decoder must compress the whole source into one state, so it gets worse with length; with attention "
         "it does not (Cho et al. 2014; Bahdanau, Cho & Bengio 2015, fig. 2). Reading the source backwards helps the plain one "
         "(Sutskever, Vinyals & Le 2014, sec. 3.3)."
     ),

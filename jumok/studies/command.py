@@ -1,4 +1,4 @@
-"""`jumok study`: options as the command line has them, findings as lines."""
+"""`jumok study`: takes the options of the command line, and prints the findings."""
 
 from __future__ import annotations
 

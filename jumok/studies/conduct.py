@@ -1,4 +1,4 @@
-"""One study from what was asked for to its report: data, runs, study.json, figures, page."""
+"""Conducts a study, from the options to the report: data, runs, study.json, figures, page."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
-EQUAL_TIME_DROPOUT = 0.2  # by default dropout follows from the epochs, and those from the time a step takes: from the variant
-# the same on every run: a study compares models, not what a probe found fastest at that moment
+EQUAL_TIME_DROPOUT = 0.2  # the default follows from the epochs, and with equal time these depend on the variant
+# the same in every run: a study compares models, not what a probe found fastest at that moment
 EVERYWHERE = {"precision": "float32", "matmul": "default"}
 
 
 @dataclass(frozen=True)
 class Studied:
-    """What a study left behind.
+    """The result of a study.
 
     Attributes:
-        folder: with study.json, report.md, report.html, the figures, and every run.
-        findings: what was found, in sentences.
+        folder: holds study.json, report.md, report.html, the figures, and every run.
+        findings: the findings, in sentences.
         table: the numbers behind them.
         missing: names of the runs that are not finished.
-        interrupted: 0, or the number of the signal that ended it early; the same call goes on.
+        interrupted: 0, or the number of the signal that stopped it early; the same call continues.
     """
 
     folder: Path
@@ -67,18 +67,18 @@ def study(
     quiet: bool = False,
     **options: Any,
 ) -> Studied:
-    """Trains and compares: one of the studies, on your pairs or on pairs it makes itself. Finished runs are not done again.
+    """Conducts a study on your pairs, or on pairs that it makes itself. Finished runs are not done again.
 
     Args:
         name: bottleneck, gradients, exposure, scores or faithful.
-        pairs, dev, test, out: files and the folder to write. Without pairs the study makes its own; without dev or test, 1 in 20
-            pairs is set aside.
+        pairs, dev, test: files. Without pairs the study makes its own; without dev or test, 1 in 20 pairs is set aside.
+        out: the folder to write.
         seeds, jobs, minutes_per_run, train_max_length, variants, model: as in `jumok.config.StudyConfig`.
-        quiet: show nothing.
+        quiet: print nothing.
         options: any option of `jumok.config.TrainConfig`, for every run; `seed` is the first run's.
 
     Raises:
-        JumokError: anything a user can mend; its message says how.
+        JumokError: an error that the user can correct; its message says how.
     """
     asked = StudyConfig(
         dev=str(dev),
@@ -94,21 +94,21 @@ def study(
     say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
     asked = expanded(config.check(asked, "study"))
     if jobs > cores():
-        say(f"warning: jobs is {jobs}, but there are {cores()} cores: runs side by side will wait for each other")
+        say(f"warning: jobs is {jobs}, but there are {cores()} cores: parallel runs will slow each other down")
     return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
 
 
 def chosen(name: str) -> Study:
-    """The study of that name; ConfigError with those there are."""
+    """The study of this name. ConfigError, listing the names, if there is none."""
     if name not in STUDIES:
         raise ConfigError(f"study: there is no study {name!r}; there are {', '.join(STUDIES)}")
     return STUDIES[name]
 
 
 def training_options(study: Study, own_data: bool, asked: StudyConfig, given: dict[str, Any]) -> dict[str, Any]:
-    """Options of every run: those given over the study's own. ConfigError as from `jumok.config.build`."""
+    """The options of every run: given ones override the study's. ConfigError as from `jumok.config.build`."""
     if given.get("minutes") is not None:
-        raise ConfigError("study: minutes is given; a study has many runs: say how long each is with minutes_per_run")
+        raise ConfigError("study: minutes is given, but a study has many runs; use minutes_per_run, the length of each")
     given = {k: v for k, v in given.items() if v is not None}
     defaults = {**EVERYWHERE, **study.defaults, **(study.own_defaults if own_data else {})}
     if asked.minutes_per_run is not None:
@@ -119,7 +119,7 @@ def training_options(study: Study, own_data: bool, asked: StudyConfig, given: di
     options = {**defaults, **given}
     for name in ("pairs", "dev", "out"):
         if name in given:
-            raise ConfigError(f"study: {name} is no option of a run")
+            raise ConfigError(f"study: {name} is not an option of a run")
     build(TrainConfig, options, "study")
     return options
 
@@ -128,15 +128,13 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     if not asked.out:
         raise ConfigError("study: out is missing; name the folder to write")
     if asked.model and study.name != "faithful":
-        raise ConfigError(
-            f"study: model is given; the study {study.name} trains its own, only faithful can look at a given one"
-        )
+        raise ConfigError(f"study: model is given, but the study {study.name} trains its own models; only faithful takes one")
     if not asked.model:
-        need("training", "train", "torch", "rich")  # said before anything is written
+        need("training", "train", "torch", "rich")  # before anything is written
     folder = Path(asked.out)
 
     def busy(who: str) -> ConfigError:
-        return ConfigError(f"{folder}: this study is under way ({who}); wait for its end, or give another --out")
+        return ConfigError(f"{folder}: this study is already running ({who}); wait until it ends, or give another --out")
 
     with locks.held(locks.beside(folder), busy):
         return _alone(study, pairs, asked, given, folder, say)
@@ -161,31 +159,33 @@ def _alone(
     studied = _write(study, setting, variants, runs, signal)
     done = len(runs) - len(studied.missing)
     if signal:
-        say(f"stopped: {done} of {len(runs)} runs are finished and stay; the same command goes on with the others")
+        say(f"stopped: {done} of {len(runs)} runs are finished and kept; the same command continues with the others")
     return studied
 
 
 def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:
-    """ConfigError if what the study reads is among what it writes."""
+    """ConfigError if the study would overwrite a file that it reads."""
     for given in filter(None, (pairs, asked.dev, asked.test, asked.model)):
         for file in files_of(given):
             parts = [os.path.realpath(folder / part) for part in ("data", "runs")]
             if any(os.path.commonpath([part, os.path.realpath(file)]) == part for part in parts):
                 raise ConfigError(
-                    f"{file}: is a part of the study in {folder}, which writes over it; copy it, or give another --out"
+                    f"{file}: is part of the study in {folder} and would be overwritten; copy it, or give another --out"
                 )
 
 
 def _claim(folder: Path, study: Study) -> None:
-    """The folder is new, empty, or has this study; else ConfigError."""
+    """Takes a folder that is new, empty, or has this study. ConfigError for any other."""
     path = folder / "study.json"
     if path.exists():
         claimed = read_json(path)
         if claimed.get("schema") != SCHEMA or claimed.get("study") != study.name:
-            raise ConfigError(f"{folder}: has the study {claimed.get('study')!r}; a folder holds one study; give another --out")
+            raise ConfigError(
+                f"{folder}: holds the study {claimed.get('study')!r}; a folder holds one study; give another --out"
+            )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: is there and not a study; wanted a new folder; give another --out")
+        raise ConfigError(f"{folder}: exists and is not a study; give a new folder with --out")
     write_whole(path, as_json({"schema": SCHEMA, "study": study.name}))
 
 
@@ -199,7 +199,7 @@ def _data(
         from jumok.text import read_pairs
 
         if not (asked.test or pairs):
-            raise ConfigError("study: test is missing; with a model, name the pairs to look at with --test")
+            raise ConfigError("study: test is missing; with a model, name the pairs to examine with --test")
         text = load(asked.model).config.text
         name = asked.test or pairs
         return write_splits(
@@ -207,7 +207,7 @@ def _data(
         )
     if not pairs:
         if asked.dev or asked.test:
-            raise ConfigError("study: dev or test is given without pairs; give training pairs too, or neither")
+            raise ConfigError("study: dev or test is given without pairs; give training pairs too, or leave both out")
         description, made = study.own_data()
         splits = {name: as_pairs(made[name]) for name in ("train", "dev", "test")}
         return write_splits(folder / "data", description, splits, text, longest or study.train_max_length)
@@ -278,16 +278,16 @@ def _page(study: Study, setting: Setting, report: Report, runs: list[Run], missi
     return [
         Text(study.question),
         Text(f"The claim: {study.claim}"),
-        Heading("What was found"),
+        Heading("Findings"),
         Points(report.findings),
-        Text(f"{state} Seeds: {', '.join(map(str, seeds))}. An interval from so few seeds is wide, and honest."),
+        Text(f"{state} Seeds: {', '.join(map(str, seeds))}. Intervals from so few seeds are wide."),
         Heading("The numbers"),
         *report.blocks,
         Heading("Data and options"),
         Text(f"{data['description'][0].upper()}{data['description'][1:]}."),
         Table(["split", "pairs", "source length"], rows),
         Text(
-            f"Options of every run that differ from those of `jumok train`: `{options or 'none'}`. What each variant changes is in `study.json`."
+            f"Options of every run that differ from those of `jumok train`: `{options or 'none'}`. The options of each variant are in `study.json`."
         ),
         Text(
             f"{', '.join(f'{k} {v}' for k, v in _versions().items())}; {platform.system()} {platform.machine()}, {cores()} cores."

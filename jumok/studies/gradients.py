@@ -20,7 +20,7 @@ from jumok.text import END, PAD, build_codec, read_pairs
 
 LENGTHS = (10, 20, 40, 80)
 SENTENCES = 32
-POINTS = 4  # measurements during training, beside the one before it
+POINTS = 4  # measurements during training, in addition to the one before it
 TITLES = {
     name: cell.title for name, cell in sorted(CELLS.items(), key=lambda item: item[1].gates > 1)
 }  # one without gates first
@@ -37,7 +37,7 @@ def variants(setting: Setting) -> list[Variant]:
 
 
 def sentences(sources: list[list[int]], targets: list[list[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sources of exactly `length` tokens and END, [N, length + 1]: each is cut, or goes on with the ones after it; targets [N, T].
+    """Sources of exactly `length` tokens and END, [N, length + 1], cut or extended with the next ones; targets [N, T].
 
     Args: ids as `Codec.encode_pairs` gives them, END last.
     """
@@ -59,7 +59,7 @@ def sentences(sources: list[list[int]], targets: list[list[int]], length: int) -
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains one model, measuring its gradients before, during and after."""
+    """Trains one model, and measures its gradients before, during and after training."""
     from jumok.net.gradients import forget_openness, source_gradients
 
     text = build(TrainConfig, task.options, "study").text
@@ -85,12 +85,12 @@ def work(task: Task) -> dict[str, Any]:
 
 
 def report(outcome: Outcome) -> Report:
-    """Norms over the distance, ratios by length, forget gates, and what attention changes."""
+    """Norms over distance, ratios by length, forget gates, and the effect of attention."""
     longest = str(LENGTHS[-1])
     blocks: list[Block] = [
         Text(
             f"L is the loss of a sentence under teacher forcing, x_s what the encoder reads at position s; norms are means over "
-            f"{SENTENCES} test sentences that were cut (or went on with the next ones) to exactly 10, 20, 40 or 80 tokens. Ratios span "
+            f"{SENTENCES} test sentences cut (or extended with the next ones) to exactly 10, 20, 40 or 80 tokens. Ratios span "
             "many powers of ten, so their means and 95 % t-intervals over seeds are those of the logarithm to base 10: "
             "−4 ± 1 is a ten-thousandth, give or take a factor of ten."
         )
@@ -222,7 +222,7 @@ def _findings(outcome: Outcome) -> list[str]:
                 )
             else:
                 findings.append(
-                    f"{text} not clearly another one in the LSTM than in the plain RNN ({plus_minus(gap)} powers of ten)."
+                    f"{text} not clearly different in the LSTM and in the plain RNN ({plus_minus(gap)} powers of ten)."
                 )
     return findings
 
@@ -246,10 +246,10 @@ def _numbers(outcome: Outcome) -> dict[str, object]:
 
 STUDY = Study(
     name="gradients",
-    question="Does the gradient reach the first token of a long source, and by which way?",
+    question="Does the gradient reach the first token of a long source, and by which path?",
     claim=(
         "Through a recurrent network the gradient shrinks with every step (Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, "
-        "Mikolov & Bengio 2013); gates slow this down (Hochreiter & Schmidhuber 1997), and attention gives every position a short way "
+        "Mikolov & Bengio 2013); gates slow this down (Hochreiter & Schmidhuber 1997), and attention gives every position a short path "
         "to the loss."
     ),
     defaults={"bidirectional": False},

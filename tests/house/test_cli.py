@@ -162,7 +162,7 @@ def test_explain_compares_two_models(run, model_folder, tmp_path):
         status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / f"c{suffix}")
         assert status == 0 and out.endswith(f"c{suffix}\n") and (tmp_path / f"c{suffix}").stat().st_size > 100
     status, _, err = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / "c.png")
-    assert status == 2 and "one of .svg, .html, .csv, .json was wanted for a comparison" in err
+    assert status == 2 and "must be one of .svg, .html, .csv, .json for a comparison" in err
     status, out, err = run("explain", model_folder, "cat", "--compare", tmp_path / "absent")
     assert status == 2 and "absent" in err and not out
     status, _, err = run("explain", model_folder, "  ", "--compare", model_folder)

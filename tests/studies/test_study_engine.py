@@ -78,7 +78,7 @@ def test_the_command_says_how_to_go_on(toy, tmp_path, capsys, monkeypatch):
     asked = StudyConfig(out=str(tmp_path / "s"), seeds=1)
     assert command.run("toy", "", asked, TrainConfig()) == 130
     out, err = capsys.readouterr()
-    assert "1 of 2 runs are finished and stay; the same command goes on" in err and "- 1 results" in out
+    assert "1 of 2 runs are finished and kept; the same command continues" in err and "- 1 results" in out
     trouble.clear()
     assert command.run("toy", "", asked, TrainConfig()) == 0
 
@@ -97,7 +97,7 @@ def test_other_options_or_data_in_the_same_folder_are_refused(toy, tmp_path, mon
     with pytest.raises(ConfigError, match=r"learning_rate None \(now 0.5\).*--out"):
         jumok.study("toy", out=tmp_path / "s", seeds=1, quiet=True, learning_rate=0.5)
     jumok.study("toy", out=tmp_path / "s", seeds=1, quiet=True, threads=1)  # changes nothing that is found
-    with pytest.raises(ConfigError, match="has the study 'toy'"):
+    with pytest.raises(ConfigError, match="holds the study 'toy'"):
         jumok.study("bottleneck", out=tmp_path / "s", quiet=True)
     pairs = write_tsv(tmp_path / "p.tsv", 60)
     with pytest.raises(ConfigError, match="other data"):
