@@ -226,7 +226,7 @@ def test_the_quickstart_leaves_a_stranger_s_files(tmp_path: Path, monkeypatch: p
         place = tmp_path / name / "out"
         place.mkdir(parents=True)
         (place / name).write_text("mine")
-        with pytest.raises(ConfigError, match=rf"not a quickstart's \({name}\), and stays"):
+        with pytest.raises(ConfigError, match=rf"not a quickstart's \({name}\); it is left as it is"):
             quickstart.run(str(place), 1)
         assert [p.name for p in place.iterdir()] == [name] and (place / name).read_text() == "mine"
     place = tmp_path / "place"
