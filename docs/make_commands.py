@@ -1,10 +1,13 @@
 """Fills the option tables of commands.md from the dataclasses of config.py and of cli/: run it after changing an option.
 
+It runs make_signatures.py and make_python.py, too.
+
 A table stands between `<!-- options: ClassName -->` and `<!-- end -->`; the text around the tables is written by hand.
 """
 
 import dataclasses
 import re
+import runpy
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -60,4 +63,6 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
+    for name in ("make_signatures.py", "make_python.py"):
+        runpy.run_path(str(PAGE.with_name(name)))["main"]()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

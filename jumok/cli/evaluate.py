@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, warn
-from jumok.config import SearchConfig
+from jumok.config import SearchConfig, TextConfig
 from jumok.console import Bar
+from jumok.errors import ConfigError
 from jumok.places import FilePath, ModelPath, Output, PairsPath
+
+if TYPE_CHECKING:
+    from jumok.measure.evaluating import Evaluation
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class Evaluate(Options):
 
     def check(self, where: str) -> None:
         config.check(self.search, where)
+        if self.search.nbest > 1:
+            raise ConfigError(
+                f"--nbest is {self.search.nbest}; one output for each source is measured: leave it out (translate --nbest lists more)"
+            )
 
 
 def evaluate(o: Evaluate, given: Collection[str]) -> int:
@@ -61,28 +69,32 @@ def _evaluate(o: Evaluate, side: Output) -> int:
     check_output(o.outputs, "--outputs")
     model = load(o.model)
     pairs = read_pairs(o.test, model.config.text, warn=warn)
+    how = {name: value for name, value in vars(o.search).items() if name != "nbest"}
+    how |= {"tokenize": o.tokenize, "lowercase": o.lowercase, "warn": warn}
     with Bar("translating", len(pairs)) as bar:
-        found = evaluate(model, pairs, o.metrics, o.search, o.tokenize, o.lowercase, warn, advance=bar.advance)
-    sources, separator = found.gold.sources, model.config.text.features_separator
-    marks = [[separator.join(features)] if model.config.text.features_column else [] for _, features in sources]
-    columns = zip(sources, marks, found.outputs, found.gold.references, strict=True)
-    rows = [[source, *mark, one_line(t.text), *gold] for (source, _), mark, t, gold in columns]
-    searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
+        done = evaluate(model, pairs, o.metrics, **how, advance=bar.advance)
+    measured = list(done.metrics.values())
     if o.json:
-        unfinished = sum(not t.finished for t in found.outputs)
         facts = {
             "model": o.model,
             "test": o.test,
-            "search": searched,
-            "lines": len(sources),
-            "cut at the length limit": unfinished,
-            "targets put in the model's form": found.gold.rewritten,
+            "search": done.search,
+            "lines": len(done.outputs),
+            "cut at the length limit": sum(not t.finished for t in done.outputs),
+            "targets put in the model's form": done.gold.rewritten,
         }
-        lines = [json.dumps(facts | found.remarks | {"metrics": as_dict(found.measured)}, ensure_ascii=False)]
+        lines = [json.dumps(facts | done.remarks | {"metrics": as_dict(measured)}, ensure_ascii=False)]
     else:
-        lines = [f"{len(sources):,} sources of {o.test}, {searched}", *table(found.measured)]
+        lines = [f"{len(done.outputs):,} sources of {o.test}, {done.search}", *table(measured)]
     try:
         print("\n".join(lines), flush=True)
     finally:  # neither is lost because the other cannot be written
-        side.put("".join("\t".join(row) + "\n" for row in rows))
+        side.put("".join("\t".join(row) + "\n" for row in _rows(done, model.config.text)))
     return 0
+
+
+def _rows(done: Evaluation, text: TextConfig) -> Iterator[list[str]]:
+    """What --outputs has of each source."""
+    for (source, features), output, references in zip(done.gold.sources, done.outputs, done.references, strict=True):
+        mark = [text.features_separator.join(features)] if text.features_column else []
+        yield [source, *mark, one_line(output.text), *references]

@@ -36,5 +36,5 @@ class Explain(Options):
 def explain(o: Explain, given: Collection[str]) -> int:
     from jumok.explain.showing import show
 
-    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out, warn))
+    print(show([o.model, *([o.compare] if o.compare else [])], o.source, o.features, o.beam, o.out, warn))
     return 0

@@ -22,31 +22,30 @@ from jumok.text.pairs import features_in
 
 
 def show(
-    model: str,
+    folders: Sequence[str],
     source: str,
     features: Sequence[str] = (),
     beam: int = 1,
-    other: str = "",
     out: str = "",
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
     """The picture as standard output can show it, with the numbers; or, with `out`, the outputs and that the file is written.
 
     Args:
-        model, other: model folders; `other` may be "", for none beside the first.
+        folders: of a model, or of two that are compared.
         source, beam: as for `Translator.translate`.
         features: each one feature, or several with the model's separator between them, as in a table.
         warn: given one-line messages of what is odd in the source, not known to a model, or cut.
     """
     check_output(out, "--out")
     if out:
-        check(out, bool(other))
-    models = [load(folder) for folder in (model, other) if folder]
+        check(out, len(folders) > 1)
+    models = [load(folder) for folder in folders]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)
     found = [_translated(each, source, features, beam, warn) for each in models]
-    drawn = compare(found[0], found[1], _names(model, other)) if other else None
+    drawn = compare(found[0], found[1], _names(*folders)) if len(folders) > 1 else None
     if out:
         write(drawn or found[0], out)
         return "\n".join([*(t.text for t in found), f"written to {out}"])

@@ -26,7 +26,7 @@ ORDER = (
     ("runtime",),
     ("corpus",),
     ("text",),
-    ("config", "console", "edge"),
+    ("config", "console", "edge", "keywords"),
     ("locks", "places", "schedules", "scores", "windows"),
     ("disk", "processes"),
     ("errors",),
