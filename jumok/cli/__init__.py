@@ -18,6 +18,7 @@ from jumok import edge
 from jumok.errors import ConfigError
 
 FIRST = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart")  # in --help; then the others
+HELP = ("-h", "--help", "help")
 
 Command = Callable[[Any, Collection[str]], int]
 
@@ -50,8 +51,9 @@ COMMANDS: Mapping[str, tuple[type, Command]] = _Commands()
 
 def prepare(arguments: list[str]) -> None:
     """Imports what the command line asks for, and does nothing else."""
-    if arguments and arguments[0] in COMMANDS:
-        COMMANDS[arguments[0]]
+    name = arguments[0] if arguments else "--help"
+    for asked in COMMANDS if name in HELP else [name] if name in COMMANDS else []:
+        COMMANDS[asked]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if name in ("-h", "--help", "help"):
+    if name in HELP:
         from jumok.cli import _help
 
         print(_help.overview({name: kind for name, (kind, _) in COMMANDS.items()}))

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from jumok.net.model import Seq2Seq
 
 
+# what is asked of this sitting and no part of the run's configuration
+SITTING = {"resume": False, "overwrite": False, "quiet": False, "profile": False, "tensorboard": "", "observe": None}
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a training left behind: the model folder, its history, and how it ended.
@@ -54,14 +58,11 @@ def _train(
     out: str | Path = "",
     *,
     config: TrainConfig | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
     given: Collection[str] = (),
     **options: Any,
 ) -> Trained:
     start = time.perf_counter()
-    about = {name: options.pop(name) for name in ("quiet", "profile", "tensorboard", "observe") if name in options}
-    quiet = about.get("quiet", False)
+    sitting = {name: options.pop(name, usual) for name, usual in SITTING.items()}
     given = {*given, *options}
     if config is not None:
         known = to_dict(config)
@@ -72,8 +73,8 @@ def _train(
     if not asked.out:
         raise ConfigError("out is missing; name the model folder to write")
     threads.check(asked.learn.threads)
-    threads.bound_environment(lambda text: None if quiet else print(f"warning: {text}", file=sys.stderr))
-    memory.settle(_whole(asked, resume and not overwrite))
+    threads.bound_environment(lambda text: None if sitting["quiet"] else print(f"warning: {text}", file=sys.stderr))
+    memory.settle(_whole(asked, sitting["resume"] and not sitting["overwrite"]))
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as e:
@@ -81,17 +82,7 @@ def _train(
     need("training", "train", "rich")
     from jumok.learn.run import run
 
-    return run(
-        asked,
-        start,
-        resume=resume,
-        overwrite=overwrite,
-        quiet=quiet,
-        profile=about.get("profile", False),
-        tensorboard=about.get("tensorboard", ""),
-        observe=about.get("observe"),
-        given=given,
-    )
+    return run(asked, start, given=given, **sitting)
 
 
 @done_by(_train)
