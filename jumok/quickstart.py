@@ -145,7 +145,7 @@ def _run(folder: Path, minutes: float) -> int:
     tested = evaluate(translator, test, ("accuracy", "token-error-rate"), warn=say)
     words_in_all = len(tested.outputs)
     say(f"[bold]3. Test[/]  {words_in_all:,} words the model has never seen; any pronunciation in the dictionary is right")
-    for line in table(tested.measured):
+    for line in table(list(tested.metrics.values())):
         say(line, markup=False)
     new = [word for word in NEW_WORDS if word not in words][:SHOWN]
     say("[bold]4. Words that are not in the dictionary[/]")

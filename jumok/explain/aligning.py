@@ -17,9 +17,11 @@ from jumok.explain.alignment import METHODS, unit_links
 from jumok.explain.data import writable
 from jumok.explain.symmetry import COMBINE
 from jumok.text.codec import Side
+from jumok.text.given import Features, pairs_of
 from jumok.text.pairs import Pair
 
 Unit = Literal["word", "token"]
+Pairs = Iterable[Pair | tuple[str, str] | tuple[str, str, Features] | None]
 TOGETHER = 1024  # pairs read ahead and sorted by length together
 MOST_CELLS = 2**26  # source characters times target characters of these: their weights are in memory together
 
@@ -45,13 +47,12 @@ class Aligned:
     unknown_target: tuple[str, ...] = ()
 
 
-def align(
-    model: Translator, pairs: Iterable[Pair | None], method: str = "argmax", unit: Unit | None = None
-) -> Iterator[Aligned]:
+def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | None = None) -> Iterator[Aligned]:
     """The links of each pair, from the model's attention while it writes the given target; a stream, in order.
 
     Args:
-        pairs: any iterable, at most 1,024 of which are read ahead; None stands for a line without a pair and gets no links.
+        pairs: any iterable of pairs, or of tuples (source, target) or (source, target, features), at most 1,024 of which are read
+            ahead; None is a line without a pair and gets no links.
         method: one of METHODS. argmax: each target token with the source token of largest weight; path: the best monotone
             links. `unit_links` says which tokens get none.
         unit: what is numbered: words, or tokens. None: tokens on a side that is in characters, words on any other.
@@ -67,13 +68,13 @@ def align(
         raise ConfigError(
             f"{model.folder}: the model was trained with attention none, so it has no links; train with --attention general"
         )
-    return _stream(model, iter(pairs), method, unit)
+    return _stream(model, pairs_of(pairs, model.config.text.features_separator), method, unit)
 
 
 def align_both(
     model: Translator,
     reverse: Translator,
-    pairs: Iterable[Pair | None],
+    pairs: Pairs,
     method: str = "argmax",
     unit: Unit | None = None,
     combine: str = "grow-diagonal",
@@ -89,7 +90,7 @@ def align_both(
     """
     if combine not in COMBINE:
         raise ConfigError(f"combine is {combine!r}; it must be one of {', '.join(COMBINE)}")
-    forward, backward = tee(pairs)
+    forward, backward = tee(pairs_of(pairs, model.config.text.features_separator))
     turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in backward)
     both = zip(align(model, forward, method, unit), align(reverse, turned, method, unit), strict=True)
     return (_combined(one, other, combine, reverse) for one, other in both)

@@ -22,31 +22,30 @@ from jumok.text.pairs import features_in
 
 
 def show(
-    model: str,
+    folders: Sequence[str],
     source: str,
     features: Sequence[str] = (),
     beam: int = 1,
-    other: str = "",
     out: str = "",
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
     """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        model, other: model folders; `other` may be "", for no second model.
+        folders: one model folder, or two to compare.
         source, beam: as for `Translator.translate`.
         features: each is one feature, or several joined by the model's separator, as in a table.
         warn: called with one-line messages about oddities in the source, unknown tokens, and cut outputs.
     """
     check_output(out, "--out")
     if out:
-        check(out, bool(other))
-    models = [load(folder) for folder in (model, other) if folder]
+        check(out, len(folders) > 1)
+    models = [load(folder) for folder in folders]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)
     translations = [_translated(loaded, source, features, beam, warn) for loaded in models]
-    drawn = compare(translations[0], translations[1], _names(model, other)) if other else None
+    drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
         write(drawn or translations[0], out)
         return "\n".join([*(t.text for t in translations), f"written to {out}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -9,14 +10,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jumok
 from jumok import config, locks
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
+from jumok.keywords import done_by
 from jumok.learn import threads
-from jumok.places import expand, expanded
+from jumok.places import expand
 from jumok.processes import cores
 from jumok.studies.data import as_pairs, read_splits, write_splits
 from jumok.studies.engine import carry_out
@@ -51,6 +53,18 @@ class Studied:
     interrupted: int = 0
 
 
+def _study(name: str, pairs: str | Path = "", *files: str | Path, quiet: bool = False, **options: Any) -> Studied:
+    named = {f.name for f in dataclasses.fields(StudyConfig)}
+    options |= dict(zip(("dev", "test", "out"), files, strict=False))
+    asked = build(StudyConfig, {key: value for key, value in options.items() if key in named}, "study")
+    options = {key: value for key, value in options.items() if key not in named}
+    say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
+    if asked.jobs > cores():
+        say(f"warning: jobs is {asked.jobs}, but there are {cores()} cores: parallel runs will slow each other down")
+    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
+
+
+@done_by(_study)
 def study(
     name: str,
     pairs: str | Path = "",
@@ -58,44 +72,103 @@ def study(
     test: str | Path = "",
     out: str | Path = "",
     *,
+    quiet: bool = False,
+    # options: StudyConfig TextConfig ModelConfig LearnConfig -dev -test -out
     seeds: int = 3,
     jobs: int = 1,
     minutes_per_run: float | None = None,
     train_max_length: int | None = None,
     variants: Sequence[str] = (),
     model: str | Path = "",
-    quiet: bool = False,
-    **options: Any,
+    source_column: int = 1,
+    target_column: int = 2,
+    features_column: int = 0,
+    features_separator: str = ";",
+    source_tokenizer: config.TokenizerName = "char",
+    target_tokenizer: config.TokenizerName = "char",
+    source_form: config.UnicodeForm = "none",
+    target_form: config.UnicodeForm = "none",
+    bpe_size: int = 8000,
+    joint_vocabulary: bool | None = None,
+    min_count: int = 1,
+    max_tokens: int = 250,
+    attention: config.AttentionName = "dot",
+    size: config.SizeName | None = None,
+    embedding: int | None = None,
+    hidden: int | None = None,
+    layers: int = 1,
+    cell: config.CellName = "lstm",
+    bidirectional: bool = True,
+    reverse_source: bool = False,
+    score_size: int | None = None,
+    location_length: int = 256,
+    window: config.WindowName = "none",
+    window_size: int = 10,
+    readout: Literal["tanh", "linear"] = "tanh",
+    input_feeding: bool = False,
+    readout_size: int | None = None,
+    tie: config.TieName | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    batch_tokens: int | None = None,
+    accumulate: int = 1,
+    pool: int = 512,
+    learning_rate: float | None = None,
+    warmup: float = 0.05,
+    decay: config.DecayName = "cosine",
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+    dropout: float | None = None,
+    label_smoothing: float = 0.1,
+    average: float = 0.998,
+    teacher_forcing: config.TeacherForcingName = "always",
+    gold_at_end: float = 0.0,
+    switch: float = 0.5,
+    switch_patience: int = 0,
+    coin: config.CoinName = "token",
+    own_token: config.OwnTokenName = "argmax",
+    metric: config.MetricName | None = None,
+    tokenize: str | None = None,
+    evaluate_every: int | None = None,
+    patience: int = 0,
+    save_minutes: float = 5.0,
+    save_every: int = 0,
+    on_bad_loss: config.BadLossName = "skip",
+    seed: int = 1,
+    precision: config.PrecisionName = "auto",
+    matmul: config.MatmulName = "auto",
+    threads: int = 0,
+    device: config.DeviceName = "auto",
+    # end of options
 ) -> Studied:
     """Conducts a study on your pairs, or on pairs that it makes itself. Finished runs are not done again.
 
     Args:
         name: bottleneck, gradients, exposure, scores or faithful.
-        pairs, dev, test: files. Without pairs the study makes its own; without dev or test, 1 in 20 pairs is set aside.
-        out: the folder to write.
-        seeds, jobs, minutes_per_run, train_max_length, variants, model: as in `jumok.config.StudyConfig`.
+        pairs, dev, test, out: files and the folder to write. Without pairs the study makes its own; without dev or test, 1 in 20
+            pairs is set aside.
         quiet: print nothing.
-        options: any option of `jumok.config.TrainConfig`, for every run; `seed` is the first run's.
+        all others: options of every run, as `help(jumok.train)` says; `seed` is the first run's. The defaults are those of the
+            study (`jumok study NAME --help` shows them), which may not be those of `train` that stand here.
+
+    The study's own, options of `StudyConfig`:
+        dev: Development pairs. Without: 1 in 20 of PAIRS, at most 2,000.
+        test: Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000.
+        out: Folder to write. The same command again does only the runs that are missing there.
+        seeds: Runs of each variant, with seeds from seed on. Fewer than 3 say little of chance.
+        jobs: Runs side by side, each with its share of the cores.
+        minutes_per_run: Equal time instead of equal steps: wall-clock minutes of each training.
+        train_max_length: Leave longer sources (characters for char, else words) out of training and dev, so that the test has
+            lengths beyond.
+        variants: Only these of the study's variants. Default: all.
+        model: faithful only: a trained model folder to look at, instead of training.
 
     Raises:
         JumokError: an error that the user can correct; its message says how.
     """
-    asked = StudyConfig(
-        dev=str(dev),
-        test=str(test),
-        out=str(out),
-        seeds=seeds,
-        jobs=jobs,
-        minutes_per_run=minutes_per_run,
-        train_max_length=train_max_length,
-        variants=tuple(variants),
-        model=str(model),
-    )
-    say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    asked = expanded(config.check(asked, "study"))
-    if jobs > cores():
-        say(f"warning: jobs is {jobs}, but there are {cores()} cores: parallel runs will slow each other down")
-    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
+    raise NotImplementedError
 
 
 def chosen(name: str) -> Study:

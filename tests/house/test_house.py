@@ -26,7 +26,7 @@ ORDER = (
     ("runtime",),
     ("corpus",),
     ("text",),
-    ("config", "console", "edge", "overview"),
+    ("config", "console", "edge", "keywords"),
     ("locks", "places", "schedules", "scores", "windows"),
     ("disk", "processes"),
     ("errors",),
@@ -116,8 +116,8 @@ def heavy_at_start(path: str, source: str) -> list[str]:
             wrong.append(f"{path}:{found.line}: torch is imported outside jumok/learn")
         elif package in HEAVY and package != "torch" and not found.function:
             wrong.append(f"{path}:{found.line}: {package} is imported at module level; import it in the function that needs it")
-        elif package == "tyro" and path != "jumok/cli.py":
-            wrong.append(f"{path}:{found.line}: tyro is the command line's, and imported outside jumok/cli.py")
+        elif package == "tyro" and not path.startswith("jumok/cli/"):
+            wrong.append(f"{path}:{found.line}: tyro is the command line's, and imported outside jumok/cli/")
     return wrong
 
 
@@ -224,6 +224,29 @@ def test_first_line_says_the_job(file: tuple[str, str]) -> None:
 def test_files_stay_small(file: tuple[str, str]) -> None:
     path, source = file
     assert source.count("\n") <= 450, f"{path}: over 450 lines; it is two things"
+
+
+# more than six parameters have only functions whose keywords teach (public ones), and these, which are still to be mended
+MANY = {
+    *("jumok/learn/start.py train", "jumok/studies/conduct.py study", "jumok/measure/evaluating.py evaluate"),
+    "jumok/decode/translator.py translate",
+}
+TO_BE_MENDED = {
+    *("jumok/corpus/prepare.py __init__", "jumok/decode/search.py search", "jumok/decode/search.py greedy"),
+    *("jumok/decode/search.py beam", "jumok/learn/evaluation.py __init__", "jumok/learn/loop.py __init__"),
+    *("jumok/learn/run.py run", "jumok/learn/run.py __init__", "jumok/net/attention.py attend"),
+    *("jumok/net/feeding.py readouts", "jumok/runtime/folder.py write_folder", "jumok/studies/charts.py line_chart"),
+    "jumok/studies/wording.py compared",
+}
+
+
+def test_functions_have_few_parameters(file: tuple[str, str]) -> None:
+    path, source = file
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            few = len([name for name in names if name not in ("self", "cls")]) <= 6
+            assert few or f"{path} {node.name}" in MANY | TO_BE_MENDED, f"{path}:{node.lineno}: {node.name} has {len(names)}"
 
 
 def test_every_room_has_its_place() -> None:

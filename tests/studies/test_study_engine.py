@@ -73,7 +73,7 @@ def test_a_stopped_study_does_only_what_is_missing(toy, tmp_path):
 
 def test_the_command_says_how_to_go_on(toy, tmp_path, capsys, monkeypatch):
     _, trouble = toy
-    monkeypatch.setattr(command, "defaults", lambda _: TrainConfig())
+    monkeypatch.setattr(command, "defaults", lambda _: {})
     trouble["y-1"] = KeyboardInterrupt()
     asked = StudyConfig(out=str(tmp_path / "s"), seeds=1)
     assert command.run("toy", "", asked, TrainConfig()) == 130

@@ -8,11 +8,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def copy_of_the_package(folder: Path) -> None:
-    """`jumok/`, what `docs/make_commands.py` needs, and pairs for training and dev: words and the same reversed."""
+    """`jumok/`, `docs/` with the scripts that fill it, and pairs for training and dev: words and the same reversed."""
     shutil.copytree(ROOT / "jumok", folder / "jumok", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "docs").mkdir()
-    for file in ("make_commands.py", "commands.md"):
-        shutil.copy(ROOT / "docs" / file, folder / "docs" / file)
+    for file in (*(ROOT / "docs").glob("make_*.py"), *(ROOT / "docs").glob("*.md")):
+        shutil.copy(file, folder / "docs" / file.name)
     words = ["".join("abcde"[(7 * i // 5**k) % 5] for k in range(1 + i % 6)) for i in range(150)]
     pairs = [f"{w}\t{w[::-1].upper()}\n" for w in dict.fromkeys(words)]
     (folder / "pairs.tsv").write_text("".join(pairs[:-20]), encoding="utf-8")
