@@ -268,5 +268,5 @@ def test_pairs_in_the_cache_folder_are_not_written_over(data: Path, tmp_path: Pa
 def test_a_study_does_not_read_what_it_writes(data: Path, tmp_path: Path) -> None:
     (tmp_path / "s" / "data").mkdir(parents=True)
     shutil.copy(data, tmp_path / "s" / "data" / "train.jsonl")
-    with pytest.raises(ConfigError, match=r"is a part of the study in .*, which writes over it"):
+    with pytest.raises(ConfigError, match=r"is part of the study in .* and would be overwritten"):
         jumok.study("gradients", tmp_path / "s" / "data" / "train.jsonl", out=tmp_path / "s", quiet=True)
