@@ -1,33 +1,23 @@
-"""Fills the option tables of commands.md from the dataclasses of config.py and cli.py: run it after changing an option.
+"""Fills the option tables of commands.md from the dataclasses of config.py and of cli/: run it after changing an option.
+
+It runs make_signatures.py and make_python.py, too.
 
 A table stands between `<!-- options: ClassName -->` and `<!-- end -->`; the text around the tables is written by hand.
 """
 
-import ast
 import dataclasses
-import inspect
 import re
-from itertools import pairwise
+import runpy
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tyro.conf import Positional
 
 from jumok import cli, config
+from jumok.cli._help import meanings
 
 PAGE = Path(__file__).resolve().parent / "commands.md"
 TABLE = re.compile(r"<!-- options: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
-
-
-def meanings(cls: type) -> dict[str, str]:
-    """What stands in the docstring under each field of a class, on one line."""
-    (definition,) = ast.parse(inspect.getsource(cls)).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for field, text in pairwise(definition.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
-    return found
 
 
 def values(hint: Any) -> str:
@@ -53,7 +43,7 @@ def table(cls: type) -> str:
     """The options of one class (not of the classes inside it) as a Markdown table; what has no name in capitals."""
     hints, extras, text = get_type_hints(cls), get_type_hints(cls, include_extras=True), meanings(cls)
     lines = ["| option | values | default | meaning |", "|---|---|---|---|"]
-    for f in dataclasses.fields(cls):
+    for f in sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True):
         if not dataclasses.is_dataclass(hints[f.name]):
             positional = Positional in getattr(extras[f.name], "__metadata__", ())
             name = f.name.upper() if positional else f.name.replace("_", "-")
@@ -66,11 +56,13 @@ def filled(page: str) -> str:
     """The page with every table as the dataclasses have it now."""
 
     def fresh(found: re.Match[str]) -> str:
-        cls = getattr(config, found[1], None) or getattr(cli, found[1])
+        cls = getattr(config, found[1], None) or cli.COMMANDS[found[1].lower()][0]
         return f"<!-- options: {found[1]} -->\n{table(cls)}\n<!-- end -->"
 
     return TABLE.sub(fresh, page)
 
 
 if __name__ == "__main__":
+    for name in ("make_signatures.py", "make_python.py"):
+        runpy.run_path(str(PAGE.with_name(name)))["main"]()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

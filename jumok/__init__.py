@@ -12,6 +12,7 @@ _HOMES = {
     "load": "jumok.decode.translator",
     "Translation": "jumok.runtime",
     "Translator": "jumok.decode.translator",
+    "evaluate": "jumok.measure.evaluating",
     "study": "jumok.studies",
     "train": "jumok.learn",
     "JumokError": "jumok.errors",
@@ -19,13 +20,26 @@ _HOMES = {
     "explain": "jumok.explain",
     "measure": "jumok.measure",
 }
-__all__ = ["JumokError", "Translation", "Translator", "__version__", "errors", "explain", "load", "measure", "study", "train"]
+__all__ = [
+    "JumokError",
+    "Translation",
+    "Translator",
+    "__version__",
+    "errors",
+    "evaluate",
+    "explain",
+    "load",
+    "measure",
+    "study",
+    "train",
+]
 
 if TYPE_CHECKING:
     from jumok import errors, explain, measure
     from jumok.decode.translator import Translator, load
     from jumok.errors import JumokError
     from jumok.learn import train
+    from jumok.measure.evaluating import evaluate
     from jumok.runtime import Translation
     from jumok.studies import study
 

@@ -11,6 +11,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from jumok import cli
 
+    cli.prepare(sys.argv[1:])
     if ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

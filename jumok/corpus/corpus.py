@@ -11,7 +11,6 @@ A folder, no part of which is code or pickle:
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -110,21 +109,6 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
         return meta if meta["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """There whole, and on the disk, or not at all."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        with open(new, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(new, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
 
 
 # What a corpus was made from

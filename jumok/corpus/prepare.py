@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from jumok import disk
 from jumok.config import TextConfig
 from jumok.console import Bar
 from jumok.corpus import corpus
@@ -92,7 +93,7 @@ def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = Tru
             prints = corpus.file_prints(files, meta and meta["files"], shown)
             if meta is not None and _is_wanted(meta, wanted, prints):
                 if meta["files"] != prints:  # only touched: the next look need not hash it again
-                    corpus.write_whole(folder / corpus.META, json.dumps(meta | {"files": prints}).encode())
+                    disk.write_file(folder / corpus.META, json.dumps(meta | {"files": prints}).encode())
                 return False
             _Making(folder, files, wanted, prints, tell, shown, processes or cores()).run()
             return True
@@ -177,7 +178,7 @@ class _Making:
         if not (self.building / PLAN).is_file() or (self.building / PLAN).read_bytes() != data:
             shutil.rmtree(self.building, ignore_errors=True)
             self.building.mkdir()
-            corpus.write_whole(self.building / PLAN, data)
+            disk.write_file(self.building / PLAN, data)
 
     def _each_block(
         self,
@@ -223,7 +224,7 @@ class _Making:
         else:
             both = wanted.codec.source.tokenizer, wanted.codec.target.tokenizer
         values = {"held": held, "tokenizers": [each.to_dict() for each in both]}
-        corpus.write_whole(kept, json.dumps(values).encode())
+        disk.write_file(kept, json.dumps(values).encode())
         return held, both
 
     def _survey(self, survey: Survey, seed: int | None) -> None:
@@ -331,9 +332,8 @@ class _Making:
         (self.folder / corpus.META).unlink(missing_ok=True)
         arrays = [corpus.array_path(self.building, side, part) for side in corpus.SIDES for part in corpus.PARTS]
         others = [self.building / file for file in (corpus.LINES, corpus.DEV, SOURCE_FILE, TARGET_FILE)]
-        for path in (*arrays, *others):
-            os.replace(path, self.folder / path.name)
-        corpus.write_whole(self.folder / corpus.META, json.dumps(meta).encode())
+        disk.move_into(self.folder, (*arrays, *others))
+        disk.write_file(self.folder / corpus.META, json.dumps(meta).encode())
         shutil.rmtree(self.building, ignore_errors=True)
 
 
@@ -353,8 +353,6 @@ class _Array:
         with self._file:
             if error is None:
                 assert self.added == self.n
-                self._file.flush()
-                os.fsync(self._file.fileno())
 
     def add(self, part: np.ndarray) -> None:
         self._file.write(np.ascontiguousarray(part, self.dtype).data)

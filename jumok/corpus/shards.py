@@ -7,12 +7,11 @@ their counts, and `jumok.corpus.prepare` gives it the corpus's ids when all shar
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from jumok import disk
 from jumok.config import TextConfig, build
 from jumok.corpus.blocks import Columns, read_block
 from jumok.errors import DataError
@@ -125,14 +125,12 @@ class Shard:
         for name, side in zip(("source", "target"), self.sides, strict=True):
             arrays |= {f"{name}_tokens": _packed(side.tokens), f"{name}_counts": side.counts}
             arrays |= {f"{name}_ids": side.ids, f"{name}_lengths": side.lengths}
-        new = path.with_suffix(".new")
         try:
-            with open(new, "wb") as f:
-                np.savez(f, **arrays)  # type: ignore[arg-type]
-            os.replace(new, path)
+            with disk.Draft(path) as draft:
+                with draft.open() as f:
+                    np.savez(f, **arrays)  # type: ignore[arg-type]
+                draft.put()
         except OSError as e:
-            with suppress(OSError):
-                new.unlink()
             raise DataError(f"{path}: could not be written ({e.strerror or e}); what is finished is kept") from None
 
     @classmethod

@@ -18,24 +18,23 @@ import numpy as np
 from jumok.config import SearchConfig, build
 from jumok.decode.backend import Backend, make_backend
 from jumok.decode.hypotheses import Hypothesis
+from jumok.decode.info import ModelInfo, model_info
 from jumok.decode.search import search, search_one
 from jumok.errors import DataError
+from jumok.keywords import done_by
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.translation import END, Translation
-from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
+from jumok.text.given import Features, features_of
 from jumok.text.vocabulary import END as END_ID
-from jumok.windows import WINDOWS
 
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
 LONGEST = 10  # times the longest training line: beyond that, a source is not read
 
 DEFAULT = SearchConfig()
-
-Features = Sequence[str]
 
 
 class _Pause(Enum):
@@ -86,45 +85,114 @@ class Translator:
         """The tokenizers and vocabularies of its two sides."""
         return self._codec
 
-    @overload
-    def translate(self, text: str, *, features: Features | None = None, **options: Any) -> Translation: ...
+    def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
+        chosen = build(SearchConfig, options, "translate") if options else DEFAULT
+        if isinstance(text, str):
+            return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
+        return self._translate(*self._checked(text, features), chosen)
 
     @overload
-    def translate(self, text: Many, *, features: Sequence[Features] | None = None, **options: Any) -> list[Translation]: ...
+    def translate(
+        self,
+        text: str,
+        *,
+        features: Features | None = None,
+        # options: SearchConfig
+        beam: int = 1,
+        nbest: int = 1,
+        length_penalty: float = 1.0,
+        max_length: int | None = None,
+        batch_size: int = 64,
+        # end of options
+    ) -> Translation: ...
 
-    def translate(self, text: str | Many, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
+    @overload
+    def translate(
+        self,
+        text: Many,
+        *,
+        features: Sequence[Features] | None = None,
+        # options: SearchConfig
+        beam: int = 1,
+        nbest: int = 1,
+        length_penalty: float = 1.0,
+        max_length: int | None = None,
+        batch_size: int = 64,
+        # end of options
+    ) -> list[Translation]: ...
+
+    @done_by(_translate_given)
+    def translate(
+        self,
+        text: str | Many,
+        *,
+        features: Any = None,
+        # options: SearchConfig
+        beam: int = 1,
+        nbest: int = 1,
+        length_penalty: float = 1.0,
+        max_length: int | None = None,
+        batch_size: int = 64,
+        # end of options
+    ) -> Translation | list[Translation]:
         """The best output for a line, or for each of many, in their order.
 
         Args:
             text: a line, or a sequence of lines. A blank line gives an empty output, without running the model.
-            features: a sequence of strings for a line; one such sequence a line for many.
-            options: beam (1), nbest (1), length_penalty (1.0), max_length (None: by the length of the source) and
-                batch_size (64), as in `jumok.config.SearchConfig`.
+            features: for a line a sequence of strings, or one string as in a table: ["V", "PST"] or "V;PST"; for many lines a
+                sequence with one of these for each.
+
+        The options of `SearchConfig`:
+            beam: Hypotheses kept at each step; 1 = greedy.
+            nbest: Hypotheses returned for a line (at most beam).
+            length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
+            max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+            batch_size: Lines decoded together.
 
         Raises:
             DataError: text or features are not strings, or not as many features as lines.
             ConfigError: an option that cannot be.
         """
-        chosen = build(SearchConfig, options, "translate") if options else DEFAULT
-        if isinstance(text, str):
-            return self._translate(*_checked([text], None if features is None else [features]), chosen)[0]
-        return self._translate(*_checked(text, features), chosen)
+        raise NotImplementedError
 
-    def translate_lines(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
+    def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
+        chosen = build(SearchConfig, options, "translate_lines")
+        return self._stream(iter(lines), chosen)
+
+    @done_by(_translate_lines_given)
+    def translate_lines(
+        self,
+        lines: Iterable[Incoming],
+        *,
+        # options: SearchConfig
+        beam: int = 1,
+        nbest: int = 1,
+        length_penalty: float = 1.0,
+        max_length: int | None = None,
+        batch_size: int = 64,
+        # end of options
+    ) -> Iterator[Translation]:
         """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
 
         Args:
-            lines: any iterable of strings, or of (string, features). PAUSE among them says that the next one is not there yet:
-                those that came are translated before it is asked for.
-            options: as in `translate`.
+            lines: any iterable of strings, or of (string, features), the features as in `translate`. PAUSE among them says that
+                the next one is not there yet: those that came are translated before it is asked for.
+
+        The options of `SearchConfig`:
+            beam: Hypotheses kept at each step; 1 = greedy.
+            nbest: Hypotheses returned for a line (at most beam).
+            length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
+            max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+            batch_size: Lines decoded together.
+
         """
-        chosen = build(SearchConfig, options, "translate_lines")
-        return self._stream(iter(lines), chosen)
+        raise NotImplementedError
 
     def _stream(self, lines: Iterator[Incoming], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
         for chunk in _chunks(lines, size):
-            yield from self._translate(*_checked([text for text, _ in chunk], [features for _, features in chunk]), options)
+            texts, features = [text for text, _ in chunk], [features for _, features in chunk]
+            yield from self._translate(*self._checked(texts, features), options)
 
     @overload
     def score(self, source: str, target: str, features: Features | None = None) -> Translation: ...
@@ -135,14 +203,18 @@ class Translator:
     def score(self, source: str | Many, target: str | Many, features: Any = None) -> Translation | list[Translation]:
         """What the model makes of a given target, or of many: its log-probability, and the attention it is written with.
 
+        Args:
+            source, target: a line each, or as many lines of both.
+            features: as in `translate`.
+
         `score` is the log-probability a token. A token that is not in the vocabulary is shown as `<unk>`.
         """
         if isinstance(source, str) or isinstance(target, str):
             if not isinstance(source, str) or not isinstance(target, str):
                 raise DataError("score: source and target must both be strings, or both be sequences of strings")
-            return self._score(*_checked([source], None if features is None else [features]), [target])[0]
-        texts, given = _checked(source, features)
-        targets, _ = _checked(target, None)
+            return self._score(*self._checked([source], None if features is None else [features]), [target])[0]
+        texts, given = self._checked(source, features)
+        targets, _ = self._checked(target, None)
         if len(targets) != len(texts):
             raise DataError(f"score: {len(texts)} sources but {len(targets)} targets; each source needs one")
         return self._score(texts, given, targets)
@@ -152,31 +224,25 @@ class Translator:
         warnings.warn("force is now called score; the old name works for this version only", DeprecationWarning, stacklevel=2)
         return self.score(source, target, features)
 
-    def info(self) -> dict[str, Any]:
-        """Facts about the model, by name."""
-        text, model = self.config.text, self.config.model
-        score, cell = SCORES.get(model.attention), CELLS[model.cell].title
-        directions = ("both directions" if model.bidirectional else "one direction") + ", reversed" * model.reverse_source
-        readout = f"tanh {model.readout_size}" if model.readout == "tanh" else "linear"
-        window = WINDOWS.get(model.window)
-        return {
-            "folder": str(self.folder),
-            "attention": f"{model.attention}: {score.formula}" if score else "none",
-            "window": f"{model.window}: {window.formula}, D = {model.window_size}" if window else "none",
-            "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
-            "decoder": f"{cell}, {model.layers} x {model.hidden}",
-            "embedding": model.embedding,
-            "readout": readout,
-            "input feeding": "yes" if model.input_feeding else "no",
-            "tied embeddings": model.tie,
-            "parameters": self._numbers,
-            "source": _side(text.source_tokenizer, text.source_form, len(self._codec.source)),
-            "target": _side(text.target_tokenizer, text.target_form, len(self._codec.target)),
-            "joint vocabulary": self._codec.joint,
-            "length limit": f"{self.config.limit[0]:g} x source tokens + {self.config.limit[1]:g}",
-        }
+    def info(self) -> ModelInfo:
+        """What the model is, as values by name: info().attention, info().parameters …; and how far its training is."""
+        return model_info(self)
 
-    def _translate(self, texts: list[str], features: list[Features], options: SearchConfig) -> list[Translation]:
+    def _checked(self, texts: Any, features: Any) -> tuple[list[str], list[tuple[str, ...]]]:
+        """texts as a list of strings, and the features of each; DataError for anything else."""
+        if not isinstance(texts, Sequence) or isinstance(texts, bytes):
+            raise DataError(f"text is of type {type(texts).__name__}; wanted a string or a sequence of strings")
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise DataError(f"line {i + 1} is of type {type(text).__name__}; wanted a string")
+        if features is None:
+            return list(texts), [()] * len(texts)
+        if isinstance(features, str) or not isinstance(features, Sequence) or len(features) != len(texts):
+            raise DataError(f"features are {features!r:.80}; wanted a sequence with features for each of {len(texts)} line(s)")
+        separator = self.config.text.features_separator
+        return list(texts), [features_of(own, separator, f"line {i}") for i, own in enumerate(features, 1)]
+
+    def _translate(self, texts: list[str], features: list[tuple[str, ...]], options: SearchConfig) -> list[Translation]:
         found = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
@@ -223,7 +289,7 @@ class Translator:
         vocabulary = self._codec.source.vocabulary
         return tuple(i for i, token in enumerate(source_tokens[:-1]) if token not in vocabulary)
 
-    def _score(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
+    def _score(self, texts: list[str], features: list[tuple[str, ...]], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
         sources = [[*self._codec.source.vocabulary.ids(own), END_ID] for own in tokens]
         gold = [self._codec.encode_target(target) for target in targets]
@@ -279,27 +345,6 @@ def _batches(sources: list[list[int]], targets: list[list[int]] | None, size: in
         rows, order = order[:most], order[most:]
         for batch in in_length_order([sources[i] for i in rows], None if targets is None else [targets[i] for i in rows], most):
             yield replace(batch, rows=np.array(rows)[batch.rows])
-
-
-def _checked(texts: Any, features: Any) -> tuple[list[str], list[Features]]:
-    """texts as a list of strings, and a sequence of features for each; DataError for anything else."""
-    if not isinstance(texts, Sequence) or isinstance(texts, bytes):
-        raise DataError(f"text is of type {type(texts).__name__}; wanted a string or a sequence of strings")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"line {i + 1} is of type {type(text).__name__}; wanted a string")
-    if features is None:
-        return list(texts), [()] * len(texts)
-    if isinstance(features, str) or not isinstance(features, Sequence) or len(features) != len(texts):
-        raise DataError(f"features are {features!r:.80}; wanted a sequence of strings for each of {len(texts)} line(s)")
-    for i, own in enumerate(features):
-        if isinstance(own, str) or not isinstance(own, Sequence) or not all(isinstance(feature, str) for feature in own):
-            raise DataError(f"features of line {i + 1} are {own!r:.80}; wanted a sequence of strings, such as ['V', 'PST']")
-    return list(texts), list(features)
-
-
-def _side(tokenizer: str, form: str, size: int) -> str:
-    return f"{tokenizer}{'' if form == 'none' else f' in {form}'}, {size:,} entries"
 
 
 load = Translator.load

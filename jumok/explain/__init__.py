@@ -1,7 +1,7 @@
-"""What attention did: drawn (terminal, SVG, HTML, PNG, CSV, JSON, all from one `Translation`, or two compared), in numbers,
-and as links of given pairs.
+"""Explains attention: as pictures and data (terminal, SVG, HTML, PNG, CSV, JSON) of one `Translation` or two compared, as
+numbers, and as links of given pairs.
 
-Names are looked up on first use, so that `jumok translate --json` loads no drawing.
+Names are imported on first use, so that `jumok translate --json` loads no drawing code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pairs aligned by a model, or by two: each target is forced through the decoder, and its attention is read as links.
+"""Aligns pairs with one model, or two: the decoder is made to write each target, and its attention is read as links.
 
 Letters: T target tokens and S source tokens of a pair, `</s>` counted.
 """
@@ -17,9 +17,11 @@ from jumok.explain.alignment import METHODS, unit_links
 from jumok.explain.data import writable
 from jumok.explain.symmetry import COMBINE
 from jumok.text.codec import Side
+from jumok.text.given import Features, pairs_of
 from jumok.text.pairs import Pair
 
 Unit = Literal["word", "token"]
+Pairs = Iterable[Pair | tuple[str, str] | tuple[str, str, Features] | None]
 TOGETHER = 1024  # pairs read ahead and sorted by length together
 MOST_CELLS = 2**26  # source characters times target characters of these: their weights are in memory together
 
@@ -29,7 +31,7 @@ class Aligned:
     """A pair and its links.
 
     Attributes:
-        source, target: the units of each side in order: words as ASCII blanks part them, or tokens.
+        source, target: the units of each side in order: words between ASCII blanks, or tokens.
         links: (i, j), counted from 0, in order: source[i] goes with target[j].
         log_probability: of the whole target, `</s>` counted; None where the pair was not read.
         problem: why the pair was not read (it then has no links); "" where it was.
@@ -45,56 +47,57 @@ class Aligned:
     unknown_target: tuple[str, ...] = ()
 
 
-def align(
-    model: Translator, pairs: Iterable[Pair | None], method: str = "argmax", unit: Unit | None = None
-) -> Iterator[Aligned]:
-    """Each pair with the links that the model's attention gives it when it has to write the target; a stream, in order.
+def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | None = None) -> Iterator[Aligned]:
+    """The links of each pair, from the model's attention while it writes the given target; a stream, in order.
 
     Args:
-        pairs: any iterable, at most 1,024 of which are read ahead; None stands for a line without a pair and gets no links.
-        method: one of METHODS. argmax: each target token with the source token it weighs most; path: the same under the
-            condition that links never go back. `unit_links` says which tokens get none.
+        pairs: any iterable of pairs, or of tuples (source, target) or (source, target, features), at most 1,024 of which are read
+            ahead; None is a line without a pair and gets no links.
+        method: one of METHODS. argmax: each target token with the source token of largest weight; path: the best monotone
+            links. `unit_links` says which tokens get none.
         unit: what is numbered: words, or tokens. None: tokens on a side that is in characters, words on any other.
 
     Raises:
         ConfigError: no such method or unit; a model without attention.
     """
     if method not in METHODS:
-        raise ConfigError(f"method: {method!r} came; one of {', '.join(METHODS)} was wanted")
+        raise ConfigError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if unit not in ("word", "token", None):
-        raise ConfigError(f"unit: {unit!r} came; 'word' or 'token' was wanted")
+        raise ConfigError(f"unit is {unit!r}; it must be 'word' or 'token'")
     if model.config.model.attention == "none":
-        raise ConfigError(f"{model.folder}: the model has attention none, so no links; train with --attention general")
-    return _stream(model, iter(pairs), method, unit)
+        raise ConfigError(
+            f"{model.folder}: the model was trained with attention none, so it has no links; train with --attention general"
+        )
+    return _stream(model, pairs_of(pairs, model.config.text.features_separator), method, unit)
 
 
 def align_both(
     model: Translator,
     reverse: Translator,
-    pairs: Iterable[Pair | None],
+    pairs: Pairs,
     method: str = "argmax",
     unit: Unit | None = None,
     combine: str = "grow-diagonal",
 ) -> Iterator[Aligned]:
-    """As `align`, with the links of `model` and of `reverse`, which writes sources from targets, made into one set.
+    """As `align`, with the links of `model` and of `reverse`, which translates targets to sources, merged into one set.
 
     Args:
         reverse: given the targets without features.
         combine: one of COMBINE.
 
     Raises:
-        ConfigError: as `align`; no such way to combine; the two models do not number the same units.
+        ConfigError: as `align`; `combine` is unknown; the two models do not number the same units.
     """
     if combine not in COMBINE:
-        raise ConfigError(f"combine: {combine!r} came; one of {', '.join(COMBINE)} was wanted")
-    there, back = tee(pairs)
-    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in back)
-    both = zip(align(model, there, method, unit), align(reverse, turned, method, unit), strict=True)
+        raise ConfigError(f"combine is {combine!r}; it must be one of {', '.join(COMBINE)}")
+    forward, backward = tee(pairs_of(pairs, model.config.text.features_separator))
+    turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in backward)
+    both = zip(align(model, forward, method, unit), align(reverse, turned, method, unit), strict=True)
     return (_combined(one, other, combine, reverse) for one, other in both)
 
 
 def pharaoh(links: Iterable[tuple[int, int]]) -> str:
-    """Links as `i-j` with blanks between them, source first, counted from 0: what aligners call the Pharaoh format."""
+    """Links as `i-j`, separated by blanks, source first, counted from 0: the Pharaoh format of aligners."""
     return " ".join(f"{i}-{j}" for i, j in links)
 
 
@@ -113,14 +116,14 @@ def links_json(aligned: Aligned) -> str:
 
 def _stream(model: Translator, pairs: Iterator[Pair | None], method: str, unit: Unit | None) -> Iterator[Aligned]:
     for chunk in _chunks(pairs):
-        found = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
+        aligned = iter(_aligned(model, [pair for pair in chunk if pair is not None], method, unit))
         for pair in chunk:
-            yield Aligned((), (), (), problem="there is no pair") if pair is None else next(found)
+            yield Aligned((), (), (), problem="there is no pair") if pair is None else next(aligned)
 
 
 def _combined(one: Aligned, other: Aligned, combine: str, reverse: Translator) -> Aligned:
     if (one.source, one.target) != (other.target, other.source):
-        raise ConfigError(f"{reverse.folder}: cuts the text into other tokens than the first model; give --unit word")
+        raise ConfigError(f"{reverse.folder}: tokenises the text differently from the first model; give --unit word")
     if one.problem or other.problem:
         return replace(one, links=(), problem=one.problem or f"in reverse, {other.problem}")
     links = COMBINE[combine](set(one.links), {(i, j) for j, i in other.links})
@@ -142,8 +145,10 @@ def _chunks(pairs: Iterator[Pair | None]) -> Iterator[list[Pair | None]]:
 def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | None) -> list[Aligned]:
     codec = model.codec
     sides = [(_units(codec.source, pair.source, unit), _units(codec.target, pair.target, unit)) for pair in pairs]
-    found = [Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides]
-    read = [i for i, aligned in enumerate(found) if not aligned.problem]
+    aligned = [
+        Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides
+    ]
+    read = [i for i, one in enumerate(aligned) if not one.problem]
     scored = model.score([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
     for i, translation in zip(read, scored, strict=True):
         (source, target), features = sides[i], [-1] * len(pairs[i].features)
@@ -152,13 +157,13 @@ def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | Non
         unknown = tuple(translation.source_tokens[k] for k in translation.unknown)
         strange = tuple(t for t in codec.target.tokenizer.tokens(pairs[i].target) if t not in codec.target.vocabulary)
         log_probability = translation.log_probability
-        found[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
-    return found
+        aligned[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
+    return aligned
 
 
 @dataclass(frozen=True)
 class _Units:
-    """One text in units: their texts, and for each of its tokens the unit that it is part of, or -1."""
+    """One text in units: the text of each unit, and for each token the unit that it belongs to, or -1."""
 
     texts: tuple[str, ...]
     of: list[int]
@@ -174,5 +179,5 @@ def _units(side: Side, text: str, unit: Unit | None) -> _Units:
 def _problem(source: _Units, target: _Units, longest: int) -> str:
     for name, units in (("source", source), ("target", target)):
         if len(units.of) >= longest:
-            return f"the {name} has {len(units.of):,} tokens, too many for this model; wanted fewer than {longest:,}"
+            return f"the {name} has {len(units.of):,} tokens, too many for this model; it must have fewer than {longest:,}"
     return ""

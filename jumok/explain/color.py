@@ -1,7 +1,7 @@
 """The palette of every drawing and page: the ramp of the heatmaps (ANCHORS), ink and paper, and the series of charts.
 
-The ramp is one hue from light to dark, so that it reads without colour vision, in grey print, and on white. The anchors lie
-at equal steps of OKLab lightness (Ottosson 2020, https://bottosson.github.io/posts/oklab), and what lies between is mixed there.
+The ramp is one hue from light to dark, so that it works without colour vision, in grey print, and on white. The anchors are
+at equal steps of OKLab lightness (Ottosson 2020, https://bottosson.github.io/posts/oklab); colours in between are mixed there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#00
 
 @dataclass(frozen=True)
 class Surface:
-    """What text and lines stand on, and their colours there, as #rrggbb.
+    """A background, and the colours of text and lines on it, as #rrggbb.
 
     Attributes:
-        ink, muted: text, and text of less weight; each has a contrast of at least 4.5 on `back`.
+        ink, muted: main text and secondary text; each has a contrast of at least 4.5 on `back`.
         line: frames, and rules between rows.
-        back: the page.
+        back: the background.
     """
 
     ink: str
@@ -36,8 +36,8 @@ class Surface:
 
 LIGHT = Surface(ink="#10242c", muted="#5b6f77", line="#d5dfe2", back="#f6f9fa")
 DARK = Surface(ink="#e6eef0", muted="#9db0b7", line="#33464e", back="#0d171b")
-PANEL, GRID = "#ffffff", "#e7eef0"  # what a picture stands on, on any page; the lines inside a chart
-NUMBERED = 0.095  # a cell of a heatmap shows its percents from this weight on, which is 10 % when rounded
+PANEL, GRID = "#ffffff", "#e7eef0"  # the background of a picture on any page; the lines inside a chart
+NUMBERED = 0.095  # from this weight on, a cell of a heatmap shows its percentage: 10 when rounded
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 

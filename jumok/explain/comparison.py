@@ -1,4 +1,4 @@
-"""Two translations of one source held side by side: where their outputs agree, and how far apart their attention is there.
+"""Compares two translations of one source: where their outputs agree, and how far apart their attention is there.
 
 Letters: T and U output steps of the first and the second, S source positions, N steps in which their outputs agree.
 """
@@ -24,14 +24,14 @@ SCHEMA = "jumok.comparison/1"
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What two models (or two searches) made of one source.
+    """Two translations of one source, by two models or two searches.
 
     Attributes:
         names: what to call the two.
         translations: the two; either may be without weights.
         agree: N pairs (t, u), both rising: step t of the first wrote the same token as step u of the second.
-        distance: [N] float64, total variation of the two steps' weights, from 0 (alike) to 1 (nothing in common). None where
-            it cannot be told: one is without weights, or the two read different source tokens.
+        distance: [N] float64, total variation distance of the two steps' weights, from 0 (equal) to 1 (nothing in common).
+            None if one has no weights, or the two read different source tokens.
     """
 
     names: tuple[str, str]
@@ -40,19 +40,19 @@ class Comparison:
     distance: np.ndarray | None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes both side by side into a file, over one that is there: .svg, .html, .csv or .json. Errors as of `write`."""
+        """Writes both side by side to a file: .svg, .html, .csv or .json; an existing one is replaced. Errors as for `write`."""
         from jumok.explain.files import write
 
         write(self, path)
 
     def to_svg(self) -> str:
-        """The two pictures as one `<svg>` element. Raises JumokError where neither has weights."""
+        """The two pictures as one `<svg>` element. Raises JumokError if neither has weights."""
         from jumok.explain.side_by_side import comparison_svg
 
         return comparison_svg(self)
 
     def to_html(self, whole_page: bool = True) -> str:
-        """Both as an HTML page, or as one `<div>`; a page raises JumokError where neither has weights."""
+        """Both as an HTML page, or as one `<div>`; a page raises JumokError if neither has weights."""
         from jumok.explain.side_by_side import comparison_html
 
         return comparison_html(self, whole_page=whole_page)
@@ -62,9 +62,9 @@ class Comparison:
 
 
 def compare(first: Translation, second: Translation, names: tuple[str, str] = ("first", "second")) -> Comparison:
-    """Holds two translations against each other: of two models, or of one model under two searches.
+    """Compares two translations: of two models, or of one model with two searches.
 
-    Outputs agree in the tokens that stand in both in the same order: those outside of `difflib`'s longest common runs do not.
+    Outputs agree in the tokens that `difflib` matches: those of the longest runs that both have in the same order.
     """
     matcher = SequenceMatcher(None, first.tokens, second.tokens, autojunk=False)
     agree = tuple((a + k, b + k) for a, b, size in matcher.get_matching_blocks() for k in range(size))
@@ -76,16 +76,16 @@ def compare(first: Translation, second: Translation, names: tuple[str, str] = ("
 
 
 def rows(comparison: Comparison) -> list[tuple[int | None, int | None, float | None]]:
-    """Steps (t, u, distance) from top to bottom, every step once: agreeing ones together, others beside None."""
+    """Steps (t, u, distance) from top to bottom, every step once: agreeing steps together, others with None."""
     first, second = comparison.translations
-    found: list[tuple[int | None, int | None, float | None]] = []
+    steps: list[tuple[int | None, int | None, float | None]] = []
     t = u = 0
     for k, (a, b) in enumerate([*comparison.agree, (len(first.tokens), len(second.tokens))]):
-        found += [(step, None, None) for step in range(t, a)] + [(None, step, None) for step in range(u, b)]
+        steps += [(step, None, None) for step in range(t, a)] + [(None, step, None) for step in range(u, b)]
         if k < len(comparison.agree):
-            found.append((a, b, None if comparison.distance is None else float(comparison.distance[k])))
+            steps.append((a, b, None if comparison.distance is None else float(comparison.distance[k])))
         t, u = a + 1, b + 1
-    return found
+    return steps
 
 
 def verdict(comparison: Comparison) -> str:
@@ -101,7 +101,7 @@ def verdict(comparison: Comparison) -> str:
             f"most at {token}: {comparison.distance[k]:.2f}"
         )
     if first.weights is not None and second.weights is not None and first.source_tokens != second.source_tokens:
-        return text + "; attention cannot be compared number by number: the two read different source tokens"
+        return text + "; attention cannot be compared: the two read different source tokens"
     return text
 
 
@@ -120,9 +120,9 @@ def comparison_json(comparison: Comparison) -> str:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """RFC 4180 text, a row for each of `rows`: step, token, entropy and margin of the one, of the other, total variation.
+    """RFC 4180 text, a row for each of `rows`: step, token, entropy and margin of the first, of the second, total variation.
 
-    Steps count from 1. Cells of a step that has no partner, or of a model without attention, are empty.
+    Steps are counted from 1. Cells of a step without a partner, or of a model without attention, are empty.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -131,11 +131,11 @@ def comparison_csv(comparison: Comparison) -> str:
     numbers = [attention_dict(translation.weights) for translation in comparison.translations]
     for *steps, distance in rows(comparison):
         cells: list[object] = []
-        for step, translation, own in zip(steps, comparison.translations, numbers, strict=True):
+        for step, translation, attention in zip(steps, comparison.translations, numbers, strict=True):
             if step is None:
                 cells += [""] * 4
             else:
-                spread = ["", ""] if own is None else [own["entropy_bits"][step], own["margin"][step]]
+                spread = ["", ""] if attention is None else [attention["entropy_bits"][step], attention["margin"][step]]
                 cells += [step + 1, translation.tokens[step], *spread]
         writer.writerow([*cells, "" if distance is None else round(distance, 6)])
     return out.getvalue()

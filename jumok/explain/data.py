@@ -1,7 +1,7 @@
-"""A translation as data: CSV of the weights, and JSON (schema jumok.translation/1) there and back.
+"""A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
-Keys may be added within a version of the schema, never change: readers pass over those they do not know. `attention`, what
-the weights come to, was added so (it is written, and made anew from the weights when read), and `unknown`, which may be missing.
+Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Two were added so: `attention`,
+computed from the weights (written, but not read), and `unknown`, which may be missing.
 
 Letters: T output steps, S source positions.
 """
@@ -27,11 +27,10 @@ _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 
 
 def to_csv(translation: Translation) -> str:
-    """RFC 4180 text: a header of an empty cell and S source tokens, then T rows of a token and its S weights.
+    """RFC 4180 text: a header of an empty cell and S source tokens, then T rows, each with a token and its S weights.
 
-    After these, by their place, two more columns, entropy (bits) and margin of each step, and one more row, the coverage of
-    each source token. Tokens stand as they are; weights with as many digits as float32 needs to be read back the same.
-    Raises JumokError where the translation has no weights.
+    Two more columns hold the entropy (bits) and margin of each step, one more row the coverage of each source token. Tokens
+    are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -50,17 +49,17 @@ def _shortest(weight: np.float32) -> str:
 
 
 def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
-    """What weights [T, S] come to, to six digits: entropy_bits and margin of each step [T], coverage of each source position [S],
-    and unseen_share, of the positions that were never looked at."""
+    """Numbers of weights [T, S], to six digits: entropy_bits and margin of each step [T], coverage of each source position [S],
+    and unseen_share, the share of positions that were never looked at."""
     if weights is None:
         return None
-    found = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
-    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in found.items()}
+    arrays = {"entropy_bits": entropy_bits(weights), "margin": margin(weights), "coverage": coverage(weights)}
+    lists = {name: [round(float(number), 6) for number in numbers] for name, numbers in arrays.items()}
     return {**lists, "unseen_share": round(float(unseen(weights).mean()), 6)}
 
 
 def to_dict(translation: Translation) -> dict[str, Any]:
-    """What JSON holds of a translation."""
+    """A translation as the dict that JSON holds."""
     weights = translation.weights
     return {
         "source": translation.source,
@@ -78,13 +77,13 @@ def to_dict(translation: Translation) -> dict[str, Any]:
 
 
 def to_json_line(translation: Translation) -> str:
-    """As `to_json`, on one line and without its newline: one of `jumok translate --json`."""
+    """As `to_json`, but on one line and without a newline: a line of `jumok translate --json`."""
     data = {"schema": SCHEMA, **to_dict(translation)}
     return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def to_json(translation: Translation) -> str:
-    """JSON to read and compare: a key a line, a row of weights a line.
+    """JSON that people can read and compare: one line per key, and one per row of weights.
 
     `weights` and `attention` are null where there are none; alternatives have the same keys, without `schema`.
     """
@@ -92,62 +91,62 @@ def to_json(translation: Translation) -> str:
 
 
 def laid_out(data: dict[str, Any]) -> str:
-    """An object as JSON for the eye: a key a line, and a line for each item of a list of lists or objects."""
+    """An object as readable JSON: one line per key, and one for each item of a list of lists or objects."""
     return "{\n" + ",\n".join(f' "{key}": {_laid_out(value)}' for key, value in data.items()) + "\n}\n"
 
 
 def _laid_out(value: Any) -> str:
-    """One line, but a list of lists or objects has one for each of its items."""
+    """A value on one line; a list of lists or objects has one line for each item."""
     if isinstance(value, list) and value and isinstance(value[0], list | dict):
         return "[\n" + ",\n".join(f"  {_laid_out(item)}" for item in value) + "\n ]"
     return writable(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def writable(text: str) -> str:
-    """JSON text with escapes for what would end a line for some readers, or cannot be written as UTF-8."""
+    """JSON text with escapes for characters that end a line for some readers, or cannot be written as UTF-8."""
     return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def from_json(text: str) -> Translation:
-    """What `to_json` and `to_json_line` wrote. Raises DataError that names the key, for anything else."""
+    """Reads what `to_json` and `to_json_line` write. Raises DataError, naming the key, for anything else."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"translation JSON: {error}; one JSON object of schema {SCHEMA} was wanted") from error
+        raise DataError(f"translation JSON: {error}; expected one JSON object of schema {SCHEMA}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        came = repr(data.get("schema")) if isinstance(data, dict) else type(data).__name__
+        given = repr(data.get("schema")) if isinstance(data, dict) else type(data).__name__
         raise DataError(
-            f"translation JSON, schema: {came} came; {SCHEMA!r} was wanted; write it with `jumok translate --json`, "
+            f"translation JSON, schema: got {given}; expected {SCHEMA!r}; write it with `jumok translate --json`, "
             "or update jumok if the file is from a newer one"
         )
     return _from_dict(data, "translation JSON")
 
 
 def _from_dict(data: dict[str, Any], where: str) -> Translation:
-    def get(key: str, kinds: tuple[type, ...], wanted: str) -> Any:
+    def get(key: str, kinds: tuple[type, ...], expected: str) -> Any:
         if key not in data:
-            raise DataError(f"{where}, {key}: the key is missing; {wanted} was wanted")
+            raise DataError(f"{where}, {key}: the key is missing; expected {expected}")
         value = data[key]
         if type(value) not in kinds:  # isinstance would take true for a number
-            raise DataError(f"{where}, {key}: {type(value).__name__} came; {wanted} was wanted")
+            raise DataError(f"{where}, {key}: got {type(value).__name__}; expected {expected}")
         return value
 
     def number(key: str) -> float:
         value = get(key, (int, float), "a number")
         if not -1e300 < value < 1e300:  # Python's reader takes NaN, Infinity and numbers beyond float64
-            raise DataError(f"{where}, {key}: {value!r:.60} came; a finite number was wanted")
+            raise DataError(f"{where}, {key}: got {value!r:.60}; expected a finite number")
         return float(value)
 
     def strings(key: str) -> tuple[str, ...]:
         values = get(key, (list,), "a list of strings")
         if not all(isinstance(value, str) for value in values):
-            raise DataError(f"{where}, {key}: not all of it are strings; a list of strings was wanted")
+            raise DataError(f"{where}, {key}: not all items are strings; expected a list of strings")
         return tuple(values)
 
     def positions(key: str, S: int) -> tuple[int, ...]:
         values = get(key, (list,), "a list of positions") if key in data else []
         if not all(type(value) is int and 0 <= value < S for value in values):
-            raise DataError(f"{where}, {key}: {values!r:.60} came; positions in `source_tokens`, counted from 0, were wanted")
+            raise DataError(f"{where}, {key}: got {values!r:.60}; expected positions in `source_tokens`, counted from 0")
         return tuple(values)
 
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
@@ -155,7 +154,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
     alternatives = get("alternatives", (list,), "a list of translations")
     for k, alternative in enumerate(alternatives):
         if not isinstance(alternative, dict):
-            raise DataError(f"{where}, alternatives[{k}]: {type(alternative).__name__} came; an object was wanted")
+            raise DataError(f"{where}, alternatives[{k}]: got {type(alternative).__name__}; expected an object")
     return Translation(
         source=get("source", (str,), "a string"),
         text=get("text", (str,), "a string"),
@@ -172,12 +171,12 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
 
 def _weights(rows: list[Any], T: int, S: int, where: str) -> np.ndarray:
     if len(rows) != T:
-        raise DataError(f"{where}, weights: {len(rows)} rows came; {T} were wanted, one for each of `tokens`")
+        raise DataError(f"{where}, weights: got {len(rows)} rows; expected {T}, one for each of `tokens`")
     for t, row in enumerate(rows):
         if not isinstance(row, list) or any(type(weight) not in (int, float) for weight in row):
-            raise DataError(f"{where}, weights[{t}]: {row!r:.60} came; a list of numbers was wanted")
+            raise DataError(f"{where}, weights[{t}]: got {row!r:.60}; expected a list of numbers")
         if len(row) != S:
-            raise DataError(f"{where}, weights[{t}]: {len(row)} numbers came; {S} were wanted, one for each of `source_tokens`")
+            raise DataError(f"{where}, weights[{t}]: got {len(row)} numbers; expected {S}, one for each of `source_tokens`")
         if not all(0 <= weight <= 1.001 for weight in row):
-            raise DataError(f"{where}, weights[{t}]: a number outside 0 to 1 came; attention weights were wanted")
+            raise DataError(f"{where}, weights[{t}]: got a number outside 0 to 1; expected attention weights")
     return np.array(rows, dtype=np.float32).reshape(T, S)

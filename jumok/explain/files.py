@@ -1,4 +1,4 @@
-"""Writes a translation, or two compared, into a file whose suffix chooses the form; the tables WRITERS, COMPARISON_WRITERS."""
+"""Writes a translation or a comparison to a file; its suffix chooses the format. The tables WRITERS and COMPARISON_WRITERS."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COMPARISON_WRITERS: dict[str, Callable[[Comparison, Path], None]] = {
 
 
 def check(path: str | Path, comparison: bool = False) -> None:
-    """Whether `write` could write the file: before the work that it is for. Raises what `write` would."""
+    """Checks, before the work, that `write` could write the file. Raises what `write` would."""
     if Path(path).suffix.lower() in (".png", ".pdf") and not comparison and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("drawing a PNG or PDF", "plots", "matplotlib")
     _writer(Path(path), comparison)
@@ -55,12 +55,12 @@ def _writer(path: Path, comparison: bool) -> Callable[[Any, Path], None]:
     writer = writers.get(path.suffix.lower())
     if writer is None:
         kind = " for a comparison" if comparison else ""
-        raise ConfigError(f"{path}: the suffix {path.suffix!r} came; one of {', '.join(writers)} was wanted{kind}")
+        raise ConfigError(f"{path}: the suffix is {path.suffix!r}; it must be one of {', '.join(writers)}{kind}")
     return writer
 
 
 def write(drawn: Translation | Comparison, path: str | os.PathLike[str]) -> None:
-    """Writes the file, over one that is there.
+    """Writes the file; an existing one is replaced.
 
     Raises ConfigError (a suffix not in WRITERS, or for a comparison not in COMPARISON_WRITERS), MissingExtra (.png, .pdf without
     matplotlib), JumokError (no weights, or the path cannot be written).
@@ -72,6 +72,6 @@ def write(drawn: Translation | Comparison, path: str | os.PathLike[str]) -> None
             out.put(lambda new: writer(drawn, new))
     except UnicodeEncodeError as error:
         raise JumokError(
-            f"{path}: the tokens hold half a character (U+{ord(error.object[error.start]):04X}), which no text file can; "
-            "write .json, or mend the input's encoding"
+            f"{path}: the tokens contain half a character (U+{ord(error.object[error.start]):04X}), which a text file cannot hold; "
+            "write .json, or correct the input's encoding"
         ) from error

@@ -1,4 +1,4 @@
-"""A translation as HTML: a page, or the fragment a notebook shows; the SVG and tables of what looked at what."""
+"""A translation as HTML: a page with the SVG and tables of the attention, or the fragment that a notebook shows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TOP = 3
 
 
 def to_html(translation: Translation, whole_page: bool = True) -> str:
-    """HTML that needs nothing from elsewhere.
+    """HTML, complete in itself.
 
-    A whole page raises JumokError where there are no weights. The fragment (whole_page=False, for notebooks) then shows the
-    text alone: showing a translation is no mistake.
+    A whole page raises JumokError if there are no weights. The fragment (whole_page=False, for notebooks) then shows only the
+    text: showing a translation is not a mistake.
     """
     if not whole_page:
         line = _line(translation)
@@ -61,7 +61,7 @@ def token_html(token: str) -> str:
 
 
 def looked_at(translation: Translation, t: int) -> str:
-    """The source tokens that step t weighed most, with percents."""
+    """The source tokens with the largest weights at step t, with percentages."""
     weights = weights_of(translation)[t]
     best = np.argsort(-weights, kind="stable")[:TOP]
     return ", ".join(f"{token_html(translation.source_tokens[s])} {100 * weights[s]:.0f} %" for s in best)

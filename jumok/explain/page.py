@@ -1,4 +1,4 @@
-"""The skeleton of every page of ours: head, style for light, dark and paper, tables; whole in itself, and held to that."""
+"""The skeleton of every HTML page: head, style for light, dark and print, tables; the page can load nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from jumok.explain.color import DARK, LIGHT, PANEL, Surface
 from jumok.explain.labels import label
 
-# What the browser holds the page to: nothing is loaded, nothing runs, nothing is sent. Our style stands in the page itself.
+# The browser enforces this: nothing is loaded, nothing runs, nothing is sent. The style is in the page itself.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -37,7 +37,7 @@ code, .token {{ font-family: ui-monospace, monospace; }} code {{ font-size: .92e
 
 
 def page(title: str, body: str) -> str:
-    """A whole HTML page, well-formed as XML too where `body` is; `title` is text and escaped here, `body` is HTML."""
+    """A whole HTML page, also well-formed XML if `body` is; `title` is text and escaped here, `body` is HTML."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -55,13 +55,13 @@ def page(title: str, body: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that scrolls by itself where it is too wide; every cell is HTML."""
+    """A table that scrolls if it is too wide; every cell is HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in heads)
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table></div>'
 
 
 def escaped(text: str) -> str:
-    """Escaped; control characters and lone surrogates, which HTML forbids, become visible."""
+    """Text escaped for HTML; control characters and lone surrogates, which HTML forbids, become visible."""
     forbidden = ("Cc", "Cs", "Cn")
     return escape("".join(label(c) if unicodedata.category(c) in forbidden and c not in "\t\n" else c for c in text))

@@ -1,4 +1,4 @@
-"""What every SVG of ours shares: the element, the light panel it stands on, its fonts, and text made safe for XML."""
+"""What all SVGs share: the element, the light panel, fonts, and text escaped for XML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto S
 def whole(width: float, height: float, title: str, description: str, parts: Iterable[str]) -> str:
     """These parts as one `<svg>` element; sizes in pixels. Title and description are escaped here, parts are not.
 
-    It reaches for nothing outside it and has no ids, so it can stand alone or many times in a page.
+    It needs nothing outside it and has no ids, so it can be a file or occur many times in a page.
     """
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -23,13 +23,13 @@ def whole(width: float, height: float, title: str, description: str, parts: Iter
 
 
 def frame(width: float, height: float) -> str:
-    """The light panel that a picture stands on, so that it reads on a dark page as on a light one."""
+    """The light panel under a picture, so that it is readable on dark and light pages."""
     size = f'width="{width - 1:.0f}" height="{height - 1:.0f}"'
     return f'<rect x="0.5" y="0.5" {size} rx="10" fill="{PANEL}" stroke="{LIGHT.line}"/>'
 
 
 def safe(text: str) -> str:
-    """Escaped for XML, in attributes as well; what XML 1.0 forbids even escaped is replaced."""
+    """Text escaped for XML, also in attributes; characters that XML 1.0 forbids even escaped are replaced."""
     allowed = (
         c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "\ufffd" for c in text
     )

@@ -30,9 +30,9 @@ FONTS = (
 
 
 def to_png(translation: Translation, path: str | Path) -> None:
-    """Writes the picture; the suffix of `path` chooses the form (.png, .pdf).
+    """Writes the picture; the suffix of `path` chooses the format (.png, .pdf).
 
-    Raises MissingExtra without matplotlib, JumokError where there are no weights, OSError where the path cannot be written.
+    Raises MissingExtra without matplotlib, JumokError if there are no weights, OSError if the path cannot be written.
     A UserWarning names characters that no installed font can draw.
     """
     weights = weights_of(translation)
@@ -78,7 +78,7 @@ def to_png(translation: Translation, path: str | Path) -> None:
 
 
 def _pass_on(caught: list[warnings.WarningMessage]) -> None:
-    """Warnings again as they came, but those for each missing glyph as one that says what to do."""
+    """Repeats the warnings, but those about missing glyphs as a single one that says what to do."""
     missing = [w for w in caught if "missing from font" in str(w.message)]
     for warning in caught:
         if warning not in missing:

@@ -1,4 +1,4 @@
-"""One line put through a model, or through two, and what to print of their attention: the work of `jumok explain`."""
+"""The work of `jumok explain`: translates one line with a model, or two, and shows the attention."""
 
 from __future__ import annotations
 
@@ -22,39 +22,38 @@ from jumok.text.pairs import features_in
 
 
 def show(
-    model: str,
+    folders: Sequence[str],
     source: str,
     features: Sequence[str] = (),
     beam: int = 1,
-    other: str = "",
     out: str = "",
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """The picture as standard output can show it, with the numbers; or, with `out`, the outputs and that the file is written.
+    """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        model, other: model folders; `other` may be "", for none beside the first.
+        folders: one model folder, or two to compare.
         source, beam: as for `Translator.translate`.
-        features: each one feature, or several with the model's separator between them, as in a table.
-        warn: given one-line messages of what is odd in the source, not known to a model, or cut.
+        features: each is one feature, or several joined by the model's separator, as in a table.
+        warn: called with one-line messages about oddities in the source, unknown tokens, and cut outputs.
     """
     check_output(out, "--out")
     if out:
-        check(out, bool(other))
-    models = [load(folder) for folder in (model, other) if folder]
+        check(out, len(folders) > 1)
+    models = [load(folder) for folder in folders]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)
-    found = [_translated(each, source, features, beam, warn) for each in models]
-    drawn = compare(found[0], found[1], _names(model, other)) if other else None
+    translations = [_translated(loaded, source, features, beam, warn) for loaded in models]
+    drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
-        write(drawn or found[0], out)
-        return "\n".join([*(t.text for t in found), f"written to {out}"])
+        write(drawn or translations[0], out)
+        return "\n".join([*(t.text for t in translations), f"written to {out}"])
     color = terminal_color(sys.stdout, os.environ)
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
     if drawn:
         return comparison_terminal(drawn, color, width)
-    (t,) = found
+    (t,) = translations
     picture = to_terminal(t, color, width, numbers=True)
     return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
 
@@ -62,14 +61,14 @@ def show(
 def _translated(model: Translator, source: str, features: Sequence[str], beam: int, warn: Callable[[str], None]) -> Translation:
     separator = model.config.text.features_separator
     given = [feature for cell in features for feature in features_in(cell, separator)]
-    found = model.translate(source, features=given or None, beam=beam)
+    translation = model.translate(source, features=given or None, beam=beam)
     remarks = Remarks(model, "it is not read")
-    remarks.see(str(model.folder), found)
+    remarks.see(str(model.folder), translation)
     remarks.tell(warn)
-    return found
+    return translation
 
 
 def _names(first: str, second: str) -> tuple[str, str]:
-    """The folders' own names, where these tell them apart."""
+    """The names of the folders, if they differ; else their paths."""
     one, two = Path(first).name, Path(second).name
     return (one, two) if one and two and one != two else (first, second)

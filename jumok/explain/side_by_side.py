@@ -1,4 +1,4 @@
-"""A comparison drawn: two heatmaps side by side (in a narrow terminal, one above the other), as text, SVG and HTML."""
+"""Draws a comparison: two heatmaps side by side (one above the other in a narrow terminal), as text, SVG and HTML."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ GAP = 4  # columns between two pictures in a terminal
 SPACE = 16  # pixels between two pictures
 TEXT_WIDTH = 6.2  # pixels of a column of small text, at most
 LINE = 18
-WORDS = 40  # columns of the words that stand for a picture
+WORDS = 40  # columns of the sentence that is shown instead of a picture
 
 Numbers = Callable[[np.ndarray], dict[str, list[str]]]  # weights [T, S] -> under each heading T texts
 _STYLE = re.compile("\x1b\\[[0-9;]*m")
 
 
 def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", width: int | None = None) -> str:
-    """Both pictures with their names, then a line or two on each, and how far apart they are.
+    """Both pictures with their names, then a line or two about each, and how far apart they are.
 
-    Side by side where `width` (None: no limit) has room for both, else one above the other. The column `apart` of the second
-    is the total variation from the step of the first that wrote the same token. Raises JumokError where neither has weights.
+    They are side by side if both fit into `width` (None: no limit), else one above the other. The column `apart` of the second
+    is the total variation distance from the step of the first with the same token. Raises JumokError if neither has weights.
     """
     _some_weights(comparison)
     numbers = _numbers(comparison, terminal.numbers_of)
-    wide = [_drawn(t, color, None, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+    wide = [_drawn(t, color, None, beside) for t, beside in zip(comparison.translations, numbers, strict=True)]
     names = [_readable(name, color) for name in comparison.names]
     sizes = [max(columns(_STYLE.sub("", line)) for line in lines) for lines in wide]
     if width is None or sum(sizes) + GAP <= width:
@@ -47,7 +47,7 @@ def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", 
         left, right = ([*lines, *[" " * size] * (height - len(lines))] for lines, size in zip(wide, sizes, strict=True))
         lines = [a + " " * GAP + b for a, b in zip(left, right, strict=True)]
     else:
-        narrow = [_drawn(t, color, width, own) for t, own in zip(comparison.translations, numbers, strict=True)]
+        narrow = [_drawn(t, color, width, beside) for t, beside in zip(comparison.translations, numbers, strict=True)]
         lines = [shorten(names[0], width), *narrow[0], "", shorten(names[1], width), *narrow[1]]
     for name, translation in zip(names, comparison.translations, strict=True):
         lines += ["", f"{name}: {_readable(translation.text, color)}   (log-probability {translation.log_probability:.3f})"]
@@ -56,15 +56,15 @@ def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", 
 
 
 def comparison_svg(comparison: Comparison) -> str:
-    """One `<svg>` element: the two pictures side by side under their names, words below. As `to_svg` in all else.
+    """One `<svg>` element: the two pictures side by side under their names, words below; otherwise as `to_svg`.
 
-    Raises JumokError where neither has weights.
+    Raises JumokError if neither has weights.
     """
     _some_weights(comparison)
     parts: list[str] = []
     across = highest = 0.0
-    for name, translation, own in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
-        width, height, inside = _panel(translation, own)
+    for name, translation, beside in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
+        width, height, inside = _panel(translation, beside)
         title = shorten(visible(name), int(width / 9))
         parts += [f'<g transform="translate({across:.0f} 0)">', _text(title, 4, 20, size=14, ink=LIGHT.ink)]
         parts += [f'<g transform="translate(0 {SPACE + LINE})">', *inside, "</g>", "</g>"]
@@ -85,7 +85,7 @@ def comparison_svg(comparison: Comparison) -> str:
 
 
 def comparison_html(comparison: Comparison, whole_page: bool = True) -> str:
-    """HTML that needs nothing from elsewhere: the picture, and both outputs step by step; or, for a notebook, the picture."""
+    """HTML complete in itself: the picture, and both outputs step by step; or, for a notebook, only the picture."""
     if all(translation.weights is None for translation in comparison.translations):
         picture = ""
         if whole_page:
@@ -108,26 +108,26 @@ def comparison_html(comparison: Comparison, whole_page: bool = True) -> str:
         f"""<h1><bdi dir="auto">{escaped(source)}</bdi></h1>
 {body}<h2>Step by step</h2>
 {table([*heads, "apart"], (_row(comparison, *row) for row in rows(comparison)))}
-<p><small>bits: entropy of the step's weights · apart: total variation, 0 alike, 1 nothing in common</small></p>
+<p><small>bits: entropy of the step's weights · apart: total variation distance, from 0 (equal) to 1 (nothing in common)</small></p>
 """,
     )
 
 
 def _some_weights(comparison: Comparison) -> None:
-    """Raises JumokError where there is nothing to draw."""
+    """Raises JumokError if there is nothing to draw."""
     if all(translation.weights is None for translation in comparison.translations):
         weights_of(comparison.translations[0])
 
 
-def _numbers(comparison: Comparison, own: Numbers) -> list[dict[str, list[str]]]:
-    """What stands to the right of each picture; of the second also how far each agreeing step is from the first's."""
-    found: list[dict[str, list[str]]] = [{} if t.weights is None else own(t.weights) for t in comparison.translations]
+def _numbers(comparison: Comparison, numbers_of: Numbers) -> list[dict[str, list[str]]]:
+    """The columns to the right of each picture; for the second also the distance of each agreeing step from the first's."""
+    both: list[dict[str, list[str]]] = [{} if t.weights is None else numbers_of(t.weights) for t in comparison.translations]
     if comparison.distance is not None:
         apart = [""] * len(comparison.translations[1].tokens)
         for (_, u), distance in zip(comparison.agree, comparison.distance, strict=True):
             apart[u] = f"{distance:.2f}"
-        found[1]["apart"] = apart
-    return found
+        both[1]["apart"] = apart
+    return both
 
 
 def _bits(weights: np.ndarray) -> dict[str, list[str]]:
@@ -135,7 +135,7 @@ def _bits(weights: np.ndarray) -> dict[str, list[str]]:
 
 
 def _drawn(translation: Translation, color: TerminalColor, width: int | None, numbers: dict[str, list[str]]) -> list[str]:
-    """The heatmap in lines of one width; without weights, words of why there is none."""
+    """The heatmap in lines of equal width; without weights, the reason in words."""
     if translation.weights is not None:
         return terminal.draw(translation, color, width, numbers)
     lines = _wrapped(in_words(translation), min(width or WORDS, WORDS))
@@ -148,7 +148,7 @@ def _readable(text: str, color: TerminalColor) -> str:
 
 
 def _panel(translation: Translation, numbers: dict[str, list[str]]) -> tuple[float, float, list[str]]:
-    """Width, height and parts of one picture; without weights, words in a frame."""
+    """Width, height and parts of one picture; without weights, the reason in words, in a frame."""
     if translation.weights is not None:
         lay, parts = svg.panel(translation, numbers)
         return lay.width, lay.height, parts

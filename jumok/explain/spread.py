@@ -1,4 +1,4 @@
-"""How attention is spread, in numbers and words: entropy and margin of each step, coverage of each source position, distance of two.
+"""How attention is spread, in numbers and words: entropy and margin of each step, coverage of each source position, distances.
 
 Letters: T output steps, S source positions; weights [T, S], rows sum to 1.
 """
@@ -10,56 +10,56 @@ import numpy as np
 from jumok.explain.labels import label
 from jumok.runtime.translation import Translation
 
-LEAST = 0.05  # a position that no step gave as much was never looked at: its column stays blank in the terminal's picture
+LEAST = 0.05  # a position whose weight is below this at every step was never looked at; its column in the terminal is blank
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
-    """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all alike)."""
+    """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all equal)."""
     a = weights.astype(np.float64)
     return -(a * np.log(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
 
 
 def entropy_bits(weights: np.ndarray) -> np.ndarray:
-    """-Σ_s a_t(s) log₂ a_t(s) for each step: [T] float64, as `entropy` but in bits, which is what is shown: log₂ S at most."""
+    """-Σ_s a_t(s) log₂ a_t(s) for each step: [T] float64, as `entropy` but in bits, as shown to people: at most log₂ S."""
     return entropy(weights) / np.log(2)
 
 
 def margin(weights: np.ndarray) -> np.ndarray:
-    """Largest less second largest weight of each step: [T] float64, from 0 (two are first) to 1; S ≥ 1, and alone is 1."""
+    """Largest minus second largest weight of each step: [T] float64, from 0 (a tie) to 1; S ≥ 1, and 1 if S is 1."""
     a = np.sort(weights.astype(np.float64), axis=1)
     return a[:, -1] - a[:, -2] if a.shape[1] > 1 else a[:, -1]
 
 
 def coverage(weights: np.ndarray) -> np.ndarray:
-    """Σ_t a_t(s) for each source position: [S] float64, T in all; 1 is the attention of one whole step (Tu et al. 2016)."""
+    """Σ_t a_t(s) for each source position: [S] float64, summing to T; 1 is the attention of one whole step (Tu et al. 2016)."""
     return weights.sum(axis=0, dtype=np.float64)
 
 
 def unseen(weights: np.ndarray, least: float = LEAST) -> np.ndarray:
-    """Where no step gave a source position a weight of `least`: bool [S]; its mean is the share never looked at."""
+    """Source positions whose weight is below `least` at every step: bool [S]; the mean is the share never looked at."""
     return weights.max(axis=0, initial=0.0) < least
 
 
 def total_variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """½ Σ_s |a_t(s) - b_t(s)| of each row of two of one shape, [T, S]: [T] float64, from 0 (alike) to 1 (nothing in common)."""
+    """½ Σ_s |a_t(s) - b_t(s)| of each row of two arrays [T, S]: [T] float64, from 0 (equal) to 1 (nothing in common)."""
     assert a.shape == b.shape, (a.shape, b.shape)
     return 0.5 * np.abs(a.astype(np.float64) - b.astype(np.float64)).sum(axis=1)
 
 
 def in_words(translation: Translation) -> str:
-    """What the numbers say of one translation's attention, in words; and what the model does not know, and where it was cut."""
+    """A translation's attention in words, and its remarks."""
     return "; ".join([_attention_in_words(translation), *remarks(translation)])
 
 
 def remarks(translation: Translation) -> list[str]:
-    """What a reader must know of one translation beside its attention: tokens read as `<unk>`, an output that was cut."""
-    found = []
+    """What else a reader must know about a translation: tokens read as `<unk>`, an output that was cut."""
+    notes = []
     if translation.unknown:
         named = " ".join(label(translation.source_tokens[i]) for i in translation.unknown[:8])
-        found.append(f"not known to the model, read as <unk>: {named}" + " …" * (len(translation.unknown) > 8))
+        notes.append(f"not known to the model, read as <unk>: {named}" + " …" * (len(translation.unknown) > 8))
     if translation.tokens and not translation.finished:
-        found.append("the output was cut at the length limit")
-    return found
+        notes.append("the output was cut at the length limit")
+    return notes
 
 
 def _attention_in_words(translation: Translation) -> str:
@@ -85,4 +85,4 @@ def missing(translation: Translation) -> str:
         return "no attention: an empty source is not read"
     if not len(translation.tokens):
         return "no attention: the source is too long to be read"
-    return "no attention: the model was trained with attention none, its decoder saw the source through its first state alone"
+    return "no attention: the model was trained with attention none; its decoder knows the source only through its first state"

@@ -1,6 +1,6 @@
-"""The heatmap as one SVG that stands alone: no fonts, scripts, styles or ids that reach beyond it.
+"""The heatmap as one SVG, complete in itself: no external fonts, scripts or styles, and no ids.
 
-It brings its own light panel, so that it reads on a dark page as on a light one, and may stand in HTML many times.
+It is drawn on a light panel, so that it is readable on dark and light pages, and HTML can contain it many times.
 Letters: T output steps (rows), S source positions (columns).
 """
 
@@ -22,7 +22,7 @@ GAP = 2
 MARGIN = 24
 FONT = 14
 ADVANCE = 8.5  # width of a column of monospace text at FONT, with some air
-LONGEST = 24  # columns of a label at most; the whole of it is in the tooltips
+LONGEST = 24  # most columns of a label; the tooltips have all of it
 ANGLE = 60
 HEADING = 52
 LEGEND_HEIGHT = 46
@@ -38,7 +38,7 @@ LABEL_FONTS = (
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts stand, in pixels; the grid's corner is (left, top)."""
+    """Where the parts are, in pixels; the grid's corner is (left, top)."""
 
     left: float
     top: float
@@ -50,25 +50,25 @@ class Layout:
 
 
 def to_svg(translation: Translation) -> str:
-    """One `<svg>` element, without an XML declaration, so that it can also stand in HTML.
+    """One `<svg>` element, without an XML declaration, so that HTML can contain it.
 
-    A tooltip on each cell names both tokens and the weight; cells of 10 % and more show their percents. Tooltips on the labels
-    tell each step's entropy and margin, and each source token's coverage. Raises JumokError where there are no weights.
+    A tooltip on each cell names both tokens and the weight; cells of 10 % or more show their percentage. Tooltips on the labels
+    give each step's entropy and margin, and each source token's coverage. Raises JumokError if there are no weights.
     """
     lay, parts = panel(translation)
     return whole(lay.width, lay.height, f"Attention: {translation.source} → {translation.text}", about(translation), parts)
 
 
 def about(translation: Translation) -> str:
-    """The picture for those who cannot see it."""
+    """The picture described in words, for those who cannot see it."""
     T, S = len(translation.tokens), len(translation.source_tokens)
     return f"{T} output tokens by {S} source tokens; darker is more attention; {in_words(translation)}."
 
 
 def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None = None) -> tuple[Layout, list[str]]:
-    """The picture in its frame, its corner at (0, 0), and how large it is; `numbers`: T texts under each heading, to the right.
+    """The layout and the parts of the framed picture, its corner at (0, 0); `numbers`: T texts under each heading, on the right.
 
-    Raises JumokError where the translation has no weights.
+    Raises JumokError if the translation has no weights.
     """
     weights = weights_of(translation)
     numbers = numbers or {}
@@ -98,7 +98,7 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
 
 
 def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -> Iterator[str]:
-    """Each label with a tooltip: the whole token, and its number."""
+    """Each label with a tooltip: the whole token and its numbers."""
     for token, hint, text in zip(tokens, hints, texts, strict=True):
         yield f"<g><title>{safe(label(token))}: {hint}</title>{text}</g>"
 
@@ -115,7 +115,7 @@ def _numbers(numbers: Mapping[str, Sequence[str]], lay: Layout) -> Iterator[str]
 
 
 def _layout(head: list[str], side: list[str], numbers: int) -> Layout:
-    """Labels of up to 4 columns lie over their cells; if one is longer, all but the shortest are turned."""
+    """Labels of up to 4 columns are horizontal above their cells; if one is longer, all but the shortest are turned."""
     turned = max(map(columns, head)) > 4
     left = MARGIN + ADVANCE * max(map(columns, side)) + 10
     top: float = HEADING + FONT + 16
@@ -136,7 +136,7 @@ def _layout(head: list[str], side: list[str], numbers: int) -> Layout:
 
 
 def heading(translation: Translation, width: float) -> Iterator[str]:
-    """Source and text over the picture, cut to its width; each kept apart, so that Hebrew does not turn the line around."""
+    """Source and text above the picture, cut to its width; each isolated, so that Hebrew does not reverse the line."""
     room = int((width - 2 * MARGIN) / 8.5) - 3
     text = shorten(visible(translation.text), max(room // 2, room - columns(visible(translation.source))))
     source = shorten(visible(translation.source), room - columns(text))
@@ -180,7 +180,7 @@ def _cell(x: float, y: float, weight: float, tooltip: str) -> str:
 
 
 def _legend(lay: Layout) -> Iterator[str]:
-    """A bar of the colours from 0 to 1, of small plain squares: a gradient would need an id, which must be one in a page."""
+    """A bar of the colours from 0 to 1, made of small squares: a gradient would need an id, which must be unique in a page."""
     y = lay.top + lay.grid_height + 24
     steps = 20
     step = LEGEND_WIDTH / steps

@@ -1,7 +1,7 @@
-"""Links of a pair taken in both directions, made into one set; the table COMBINE.
+"""Merges the links of a pair in both directions into one set; the table COMBINE.
 
-A model links each target word by what it attends to, and a model of the other direction each source word. What both say is
-likely right; what one of them says may fill the gaps (Och & Ney 2003, section 4.3).
+A model links each target word by its attention, and a model of the other direction links each source word. Links in both sets
+are probably right; links in one set may fill the gaps (Och & Ney 2003, section 4.3).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ Links = AbstractSet[Link]
 
 
 def grow_diagonal(a: Links, b: Links) -> set[Link]:
-    """What both say, and from there, link by link, each link of either that lies diagonally beside one that is in already and
-    joins two words that have none yet.
+    """The links in both sets; then, step by step, links in either that are diagonal neighbours of an accepted link and join two
+    words that have no link yet.
 
-    As in the published outputs called "grow-diagonal" of shared/data/word-alignment. Moses' grow-diag (Koehn et al. 2005) takes
-    more: there it is enough that one of the two words has no link.
+    As in the published outputs called "grow-diagonal" for the English-French gold set. Moses' grow-diag (Koehn et al. 2005)
+    accepts more links: only one of the two words must have no link.
     """
-    found, union = set(a & b), a | b
-    sources, targets = {i for i, _ in found}, {j for _, j in found}
-    beside = sorted(found)
+    links, union = set(a & b), a | b
+    sources, targets = {i for i, _ in links}, {j for _, j in links}
+    beside = sorted(links)
     while beside:
         grown = []
         for i, j in beside:
@@ -31,9 +31,9 @@ def grow_diagonal(a: Links, b: Links) -> set[Link]:
                     grown.append(link)
                     sources.add(link[0])
                     targets.add(link[1])
-        found.update(grown)
+        links.update(grown)
         beside = sorted(grown)
-    return found
+    return links
 
 
 def _intersection(a: Links, b: Links) -> set[Link]:
@@ -49,4 +49,4 @@ COMBINE: dict[str, Callable[[Links, Links], set[Link]]] = {
     "intersection": _intersection,
     "union": _union,
 }
-"""Source-target links of either direction -> one set; the order of the two does not matter."""
+"""Two sets of source-target links -> one set; the order of the two does not matter."""

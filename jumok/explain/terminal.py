@@ -25,12 +25,12 @@ CELL = 3
 FOOT = "sum"
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.05, "░"), (0.0, " "))
 RESET = "\x1b[0m"
-LEFT_TO_RIGHT = "\u200e"  # no width; keeps terminals that turn Hebrew and Arabic around from turning the columns around
+LEFT_TO_RIGHT = "\u200e"  # no width; where terminals reverse Hebrew and Arabic, it keeps the columns in order
 
 
 def terminal_color(stream: TextIO, environ: Mapping[str, str]) -> TerminalColor:
-    """What a stream can show: "ascii" where its encoding has no shades; "plain" for a file, a pipe, $NO_COLOR
-    (https://no-color.org), TERM=dumb, or a terminal that does not claim true colour in $COLORTERM; else "truecolor"."""
+    """What a stream can show: "ascii" if its encoding has no shades; "plain" for a file, a pipe, $NO_COLOR
+    (https://no-color.org), TERM=dumb, or a terminal that does not announce true colour in $COLORTERM; else "truecolor"."""
     try:
         "░▒▓█␣".encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -44,20 +44,21 @@ def terminal_color(stream: TextIO, environ: Mapping[str, str]) -> TerminalColor:
 def to_terminal(
     translation: Translation, color: TerminalColor = "plain", width: int | None = None, numbers: bool = False
 ) -> str:
-    """The heatmap as lines of one display width, joined by newlines.
+    """The heatmap as lines of equal display width, joined by newlines.
 
     Args:
-        translation: what to draw. Raises JumokError where it has no weights.
+        translation: what to draw. Raises JumokError if it has no weights.
         color: "truecolor": background colours with percents; "plain": shades ░▒▓█ from 5, 25, 50 and 75 %; "ascii": tenths.
-        width: columns to stay within (down to about 20). Labels are set upright where lying they would not fit, and
-            what still does not fit goes on below in further blocks. None: no limit.
-        numbers: entropy (bits) and margin (percent) of each step to the right, and below, as `sum`, each source token's coverage.
+        width: the most columns (down to about 20). Labels are set vertically if they would not fit otherwise, and
+            columns that still do not fit continue below in further blocks. None: no limit.
+        numbers: also show entropy (bits) and margin (percent) of each step on the right, and coverage of each source token
+            below, as `sum`.
     """
     return "\n".join(draw(translation, color, width, numbers_of(weights_of(translation)) if numbers else None))
 
 
 def numbers_of(weights: np.ndarray) -> dict[str, list[str]]:
-    """What stands to the right of a heatmap: under each heading, T texts."""
+    """The columns to the right of a heatmap: T texts under each heading."""
     return {
         "bits": [f"{bits:.2f}" for bits in entropy_bits(weights)],
         "margin": [f"{100 * share:.0f}%" for share in margin(weights)],
@@ -80,7 +81,7 @@ def draw(
     width: int | None = None,
     numbers: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
-    """As `to_terminal`, in lines; `numbers` are columns of T texts with their headings, and bring the row of coverage along."""
+    """As `to_terminal`, as a list of lines; `numbers` are columns of T texts under their headings, and add the row of coverage."""
     weights = weights_of(translation)
     longest = LONGEST if width is None else min(LONGEST, max(4, width // 3))
     head, side = (
@@ -112,7 +113,7 @@ def draw(
 
 
 def _block(block: Sequence[_Column], side: Sequence[str], gutter: int, foot: str, plain: str) -> tuple[list[str], int]:
-    """The lines of some columns beside the output tokens, and how wide they are."""
+    """The lines of some columns next to the output tokens, and their width."""
     lines = [" " * gutter + line for line in _head([c.head for c in block], [c.width for c in block])]
     for t, text in enumerate(side):
         mark = LEFT_TO_RIGHT if is_rtl(text) else ""
@@ -136,7 +137,7 @@ def _label(token: str, longest: int, color: TerminalColor) -> str:
 
 
 def _blocks(drawn: Sequence[_Column], room: float) -> list[list[_Column]]:
-    """The columns in runs that each fit into the room; a run holds at least one."""
+    """The columns in blocks that fit into the room; a block has at least one."""
     blocks: list[list[_Column]] = [[]]
     used = 0
     for column in drawn:
@@ -149,7 +150,7 @@ def _blocks(drawn: Sequence[_Column], room: float) -> list[list[_Column]]:
 
 
 def _upright(text: str, ellipsis: str) -> list[str]:
-    """A label from top to bottom, a line each."""
+    """A label from top to bottom, one piece per line."""
     stack = clusters(text)
     return stack if len(stack) <= TALLEST else [*stack[: TALLEST - 1], ellipsis]
 

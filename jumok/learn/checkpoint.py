@@ -98,20 +98,10 @@ def write_checkpoint(
         if make and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             disk.flush(folder.absolute().parent)
-        new = disk.write_beside(newest, *pieces, by=by)
-        moved = False
-        try:
+        with disk.Draft(newest, by) as draft:
+            draft.write(*pieces)
             ours()
-            if newest.exists():
-                os.replace(newest, before)
-                moved = True
-            os.replace(new, newest)
-            moved = False
-            disk.flush(folder)
-        finally:
-            if moved:
-                os.replace(before, newest)
-            disk.discard(new)
+            draft.put_and_keep(before)
 
 
 def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple[bytes, list[memoryview]]:

@@ -8,15 +8,22 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from jumok import config
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra, need
+from jumok.keywords import done_by
 from jumok.learn import memory, threads
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
+    from jumok.decode.translator import Translator
     from jumok.net.model import Seq2Seq
+
+
+# what is asked of this sitting and no part of the run's configuration
+SITTING = {"resume": False, "overwrite": False, "quiet": False, "profile": False, "tensorboard": "", "observe": None}
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,47 @@ class Trained:
     best_step: int
     interrupted: int = 0
 
+    def load(self) -> Translator:
+        """The best model of the run, ready to use. FolderError where there is none, as after an early end."""
+        from jumok.decode.translator import load
 
+        return load(self.folder)
+
+
+def _train(
+    pairs: str | Path = "",
+    dev: str | Path = "",
+    out: str | Path = "",
+    *,
+    config: TrainConfig | None = None,
+    given: Collection[str] = (),
+    **options: Any,
+) -> Trained:
+    start = time.perf_counter()
+    sitting = {name: options.pop(name, usual) for name, usual in SITTING.items()}
+    given = {*given, *options}
+    if config is not None:
+        known = to_dict(config)
+        flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
+        options = flat | options
+    files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
+    asked = build(TrainConfig, options | files, "jumok.train")
+    if not asked.out:
+        raise ConfigError("out is missing; name the model folder to write")
+    threads.check(asked.learn.threads)
+    threads.bound_environment(lambda text: None if sitting["quiet"] else print(f"warning: {text}", file=sys.stderr))
+    memory.settle(_whole(asked, sitting["resume"] and not sitting["overwrite"]))
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as e:
+        raise MissingExtra("training", "train", "torch") from e
+    need("training", "train", "rich")
+    from jumok.learn.run import run
+
+    return run(asked, start, given=given, **sitting)
+
+
+@done_by(_train)
 def train(
     pairs: str | Path = "",
     dev: str | Path = "",
@@ -52,13 +99,76 @@ def train(
     tensorboard: str | Path = "",
     observe: Callable[[int, Seq2Seq], None] | None = None,
     given: Collection[str] = (),
-    **options: Any,
+    # options: TrainConfig -pairs -dev -out
+    cache: str | Path = "",
+    source_column: int = 1,
+    target_column: int = 2,
+    features_column: int = 0,
+    features_separator: str = ";",
+    source_tokenizer: config.TokenizerName = "char",
+    target_tokenizer: config.TokenizerName = "char",
+    source_form: config.UnicodeForm = "none",
+    target_form: config.UnicodeForm = "none",
+    bpe_size: int = 8000,
+    joint_vocabulary: bool | None = None,
+    min_count: int = 1,
+    max_tokens: int = 250,
+    attention: config.AttentionName = "dot",
+    size: config.SizeName | None = None,
+    embedding: int | None = None,
+    hidden: int | None = None,
+    layers: int = 1,
+    cell: config.CellName = "lstm",
+    bidirectional: bool = True,
+    reverse_source: bool = False,
+    score_size: int | None = None,
+    location_length: int = 256,
+    window: config.WindowName = "none",
+    window_size: int = 10,
+    readout: Literal["tanh", "linear"] = "tanh",
+    input_feeding: bool = False,
+    readout_size: int | None = None,
+    tie: config.TieName | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    batch_tokens: int | None = None,
+    accumulate: int = 1,
+    pool: int = 512,
+    learning_rate: float | None = None,
+    warmup: float = 0.05,
+    decay: config.DecayName = "cosine",
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+    dropout: float | None = None,
+    label_smoothing: float = 0.1,
+    average: float = 0.998,
+    teacher_forcing: config.TeacherForcingName = "always",
+    gold_at_end: float = 0.0,
+    switch: float = 0.5,
+    switch_patience: int = 0,
+    coin: config.CoinName = "token",
+    own_token: config.OwnTokenName = "argmax",
+    metric: config.MetricName | None = None,
+    tokenize: str | None = None,
+    evaluate_every: int | None = None,
+    patience: int = 0,
+    save_minutes: float = 5.0,
+    save_every: int = 0,
+    on_bad_loss: config.BadLossName = "skip",
+    seed: int = 1,
+    precision: config.PrecisionName = "auto",
+    matmul: config.MatmulName = "auto",
+    threads: int = 0,
+    device: config.DeviceName = "auto",
+    # end of options
 ) -> Trained:
     """Trains a model from a table of pairs and writes the best one, by a free-running dev metric, to the folder `out`.
 
     Args:
         pairs, dev, out: files and folder, as in `TrainConfig`.
-        config: a whole configuration; `pairs`, `dev`, `out` and `options` go over it.
+        config: a whole configuration; what else is given goes over it.
         resume: go on from the checkpoint in `out`, with the configuration written there; where there is none yet, begin; where
             training is finished, do nothing. So the same call can be repeated until the run is done.
         overwrite: replace a model folder that is already at `out`: its own files; what else is there stays.
@@ -69,42 +179,99 @@ def train(
             it must leave the model as it is. Of many processes, only the lead's.
         given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
             those that are not used because the checkpoint says otherwise.
-        options: any option of `jumok.config.TrainConfig` by its name, e.g. attention="dot", minutes=5.
+        cache: as in `TrainConfig`.
+
+    Text, options of `TextConfig`:
+        source_column: Column of the source in a TSV (first column = 1).
+        target_column: Column of the target in a TSV.
+        features_column: Column of features (as in inflection: V;PST), given to the encoder as tokens of their own. 0 = none.
+        features_separator: What stands between two features in their column.
+        source_tokenizer: char: code points; space: parts between blanks (phones); word: words and marks; bpe: subwords learned
+            from the data.
+        target_tokenizer (char, space, word, bpe): As source_tokenizer, for the target.
+        source_form (none, NFC, NFD, NFKC, NFKD): Unicode form the source is put in before it is cut (NFD cuts Hangul into
+            jamo). none = text as it is.
+        target_form (none, NFC, NFD, NFKC, NFKD): As source_form, for the target; a decomposed output (NFD, NFKD) is recomposed
+            (NFC) when it is written.
+        bpe_size: Entries of a bpe vocabulary.
+        joint_vocabulary: One vocabulary for both sides. Default: yes where both sides are bpe, no elsewhere.
+        min_count: A token seen less often in training becomes <unk>.
+        max_tokens: Training pairs with a side longer than this many tokens are left out, with a warning.
+
+    Model, options of `ModelConfig`:
+        attention (none, dot, general, concat, location): Score of the attention (dot learned fastest on dev, and as well as
+            any); none = plain encoder-decoder, all the source in its last state.
+        size (small, medium, large): One dial for embedding, hidden and readout_size. Default: small for letters (vocabularies
+            under 2,000), medium for words and subwords, and for letters with 50,000 pairs or more and 10 minutes or 1,500,000
+            pairs shown.
+        embedding: Numbers in an embedding (small 128, medium 256, large 512).
+        hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
+        layers: Recurrent layers, in the encoder and in the decoder.
+        cell: What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients).
+        bidirectional: Encoder in both directions, H/2 each, joined to H.
+        reverse_source: The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the
+            source's own order.
+        score_size: Inner size of the concat score and of the local-p window. Default: hidden.
+        location_length: L: source positions that the location score has weights for, </s> counted; a longer source gets no
+            weight beyond.
+        window (none, local-m, local-p): Where a content score may look: local-m = around position t at step t; local-p = around
+            a position it predicts.
+        window_size: D: positions that a window reaches to each side.
+        readout: tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h]).
+        input_feeding: The decoder also reads what the tanh readout made of the step before; a training step takes longer.
+        readout_size: Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size).
+        tie: Shared embeddings: target = target embedding and output layer; all = the source's too (joint vocabulary). Default:
+            all where the vocabulary is joint, none elsewhere.
+
+    Learning, options of `LearnConfig`:
+        minutes: Wall-clock time of the whole training; turned into steps after a short calibration, and written down as such.
+        epochs: Passes over the data. Default, where no length is given: as many as show 250,000 pairs, at least 10.
+        steps: Updates of the weights.
+        batch_size: Pairs in a batch (default 64).
+        batch_tokens: Batches by target tokens instead of pairs.
+        accumulate: Parts that a batch is computed in, one after the other: the same step, in less memory.
+        pool: Batches sorted by length together; pools are shuffled anew each epoch.
+        learning_rate: Highest rate of Adam (default 3e-3 small, 4e-3 medium, of letters 2e-3, 1e-3 large).
+        warmup: Share of the steps in which the rate rises from 0.
+        decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
+        weight_decay: Decoupled weight decay (AdamW).
+        clip: Largest norm of the gradient.
+        dropout: Share of numbers dropped in training (default, by passes over the data: none under 4, 0.1 under 10, 0.2 under
+            30, 0.3 above).
+        label_smoothing: Share of the target's probability spread over the vocabulary.
+        average: Decay of the moving average of the weights, which is what is evaluated and kept; 0 = none.
+        teacher_forcing: How often the decoder reads the gold token instead of its own, over training: always; never (free
+            running); two-phase (always, then gold_at_end); or falling from always to gold_at_end: linear, exponential,
+            inverse-sigmoid.
+        gold_at_end: Share of gold tokens that a falling or two-phase teacher_forcing ends with.
+        switch: Share of the steps after which two-phase goes over to its second phase.
+        switch_patience: Go over earlier, after this many evaluations without a better one; 0 = by switch alone.
+        coin: What gold or own is tossed for: each token, each sentence, or the whole batch.
+        own_token (argmax, sample): The decoder's own token: its likeliest, or one drawn from its distribution.
+        metric (accuracy, token-error-rate, bleu, chrf, loss): Dev metric, free running, that picks the best model; where it
+            ties, token error rate and loss on dev do (default: accuracy for words, names and phones, bleu for sentences of
+            words or subwords, chrf for sentences of characters).
+        tokenize: sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none
+            for space targets, 13a where most targets have 4 words, else char).
+        evaluate_every: Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the
+            time).
+        patience: Stop after this many evaluations without a better one; one at which nothing could be told does not count. 0 =
+            train to the end of the schedule.
+        save_minutes: A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at
+            evaluations.
+        save_every: Steps after which one is written, too; 0 = none but those.
+        on_bad_loss: A batch whose loss or gradient is not finite: skip = it is named and left out, and the tenth in a row ends
+            the run; stop = the first one ends it.
+        seed: Seed of weights, order and dropout.
+        precision: auto: bfloat16 where a probe at the start finds it clearly faster on this machine, else float32.
+        matmul (auto, default, onednn): Library for float32 products on a CPU; auto: the probe chooses.
+        threads: CPU threads; 0 = all cores.
+        device (auto, cpu, cuda): Where to train; auto: the GPU where PyTorch sees one. The model folder runs anywhere.
 
     Raises:
         JumokError: anything a user can mend; its message says how.
     """
-    start = time.perf_counter()
-    given = {*given, *options}
-    if config is not None:
-        known = to_dict(config)
-        flat = {k: v for section in ("text", "model", "learn") for k, v in known.pop(section).items()} | known
-        options = flat | options
-    files = {name: str(value) for name, value in (("pairs", pairs), ("dev", dev), ("out", out)) if value}
-    asked = build(TrainConfig, options | files, "jumok.train")
-    if not asked.out:
-        raise ConfigError("out is missing; name the model folder to write")
-    threads.check(asked.learn.threads)
-    threads.bound_environment(lambda text: None if quiet else print(f"warning: {text}", file=sys.stderr))
-    memory.settle(_whole(asked, resume and not overwrite))
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as e:
-        raise MissingExtra("training", "train", "torch") from e
-    need("training", "train", "rich")
-    from jumok.learn.run import run
-
-    return run(
-        asked,
-        start,
-        resume=resume,
-        overwrite=overwrite,
-        quiet=quiet,
-        profile=profile,
-        tensorboard=tensorboard,
-        observe=observe,
-        given=given,
-    )
+    raise NotImplementedError
 
 
 def _whole(asked: TrainConfig, resume: bool) -> TrainConfig:

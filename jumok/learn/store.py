@@ -159,7 +159,7 @@ class Store:
                     if self.before is None:
                         os.unlink(self.out / RECORD)
                     else:
-                        (self.out / RECORD).write_bytes(self.before)
+                        disk.write_file(self.out / RECORD, self.before)
                     if self.made:
                         self.out.rmdir()
             raise

@@ -1,8 +1,8 @@
-"""Word alignments against gold ones: links in, alignment error rate, precision and recall out; the table LINK_METRICS.
+"""Compares word alignments with gold ones: links in, alignment error rate, precision and recall out; the table LINK_METRICS.
 
 Letters, as in Och & Ney 2003 ("A Systematic Comparison of Various Statistical Alignment Models", section 5): A links of an
-aligner, S sure and P possible gold links (every sure link is possible too); N lines. A link (i, j) says that source word i
-and target word j go together; both count from 0 here, whatever a file does.
+aligner, S sure and P possible gold links (every sure link is possible too); N lines. A link (i, j) joins source word i
+and target word j; both are counted from 0 here, whatever a file does.
 """
 
 from __future__ import annotations
@@ -74,27 +74,27 @@ LINK_METRICS: dict[str, LinkMetric] = {
 
 
 def measure_links(links: Sequence[AbstractSet[Link]], gold: Sequence[Gold]) -> list[Measured]:
-    """All LINK_METRICS over N lines, each a sum over the whole file.
+    """All LINK_METRICS over N lines, each from sums over the whole file.
 
     Raises:
-        DataError: not as many lines of links as of gold, or no sure link in all the gold.
+        DataError: the numbers of lines differ, or the gold has no sure link.
     """
     if len(links) != len(gold):
         raise DataError(
-            f"measuring links: {len(links):,} lines of links and {len(gold):,} of gold came; one for each was wanted; "
-            "check that both are of the same pairs and that no line was lost"
+            f"measuring links: got {len(links):,} lines of links and {len(gold):,} of gold; the numbers must be equal; "
+            "check that both belong to the same pairs and that no line was lost"
         )
     sure, possible = sum(len(g.sure) for g in gold), sum(len(g.possible) for g in gold)
     if not sure:
         raise DataError(
-            "measuring links: the gold has no sure link (i-j); wanted one or more, since AER and recall divide by them"
+            "measuring links: the gold has no sure link (i-j); AER and recall divide by their number, so there must be at least one"
         )
     signature = f"n:{len(gold)}|sure:{sure}|possible:{possible}|version:jumok-{__version__}"
-    found = []
+    values = []
     for name, metric in LINK_METRICS.items():
         counts = np.array([metric.counts(A, g) for A, g in zip(links, gold, strict=True)], dtype=np.float64)
         above, below = (int(part) for part in counts.sum(axis=0))
-        found.append(
+        values.append(
             Measured(
                 name=name,
                 value=100 * above / below if below else 0.0,
@@ -103,56 +103,56 @@ def measure_links(links: Sequence[AbstractSet[Link]], gold: Sequence[Gold]) -> l
                 counts=counts if below else None,
             )
         )
-    return found
+    return values
 
 
 def read_gold(path: str, *, warn: Warn) -> list[Gold]:
-    """Gold links, a line for each pair: `i-j` sure, `ipj` only possible, both counted from 1, with blanks between them.
+    """Reads gold links, one line per pair: `i-j` sure, `ipj` only possible, counted from 1, separated by blanks.
 
     Args:
-        path: links alone, or a table with the links in its third column, behind source and target (`.gz` too; `-` is
+        path: links alone, or a table with the links in its third column, after source and target (`.gz` too; `-` is
             standard input). An empty line, or an empty third column, has no links.
-        warn: given one-line messages: byte order mark, CRLF.
+        warn: called with one-line messages: byte order mark, CRLF.
 
     Raises:
-        DataError, with file and line: what is no link, a number below 1, two columns; a file that cannot be read.
+        DataError, with file and line: not a link, a number below 1, two columns; a file that cannot be read.
     """
-    found = []
+    gold = []
     for where, line in _lines(path, warn):
         cells = line.split("\t")
         if len(cells) == _GOLD_COLUMN - 1:
-            raise DataError(f"{where}: the line has 2 columns; wanted links alone, or source TAB target TAB links")
+            raise DataError(f"{where}: the line has 2 columns; expected links alone, or source TAB target TAB links")
         parsed = [_link(token, "-p", 1, where) for token in cells[_GOLD_COLUMN - 1 if len(cells) > 1 else 0].split()]
         sure = frozenset(link for link, kind in parsed if kind == "-")
-        found.append(Gold(sure, frozenset(link for link, _ in parsed), where))
-    return found
+        gold.append(Gold(sure, frozenset(link for link, _ in parsed), where))
+    return gold
 
 
 def read_links(path: str, *, reverse: bool = False, warn: Warn) -> list[frozenset[Link]]:
-    """Links as aligners write them (the "Pharaoh" format): `i-j` counted from 0, with blanks between them, a line for each pair.
+    """Reads links as aligners write them (the "Pharaoh" format): `i-j`, counted from 0, separated by blanks, one line per pair.
 
     Args:
         path: a file (`.gz` too; `-` is standard input).
-        reverse: whether the file says target-source; links are source-target either way.
+        reverse: whether the file has target-source; the result is source-target either way.
         warn: as in `read_gold`.
 
     Raises:
-        DataError, with file and line: what is no link; a file that cannot be read.
+        DataError, with file and line: not a link; a file that cannot be read.
     """
-    found = []
+    by_line = []
     for where, line in _lines(path, warn):
         links = (_link(token, "-", 0, where)[0] for token in line.split())
-        found.append(frozenset((j, i) if reverse else (i, j) for i, j in links))
-    return found
+        by_line.append(frozenset((j, i) if reverse else (i, j) for i, j in links))
+    return by_line
 
 
 def check_range(gold: Gold, source: int, target: int) -> None:
-    """That a line's gold links lie within its `source` and `target` words; DataError, with file and line, if not."""
+    """Checks that a line's gold links are within its `source` and `target` words. DataError, with file and line, if not."""
     for i, j in sorted(gold.possible):
         if i >= source or j >= target:
             raise DataError(
                 f"{gold.where}: the gold links {i + 1} and {j + 1} (counted from 1), but the pair has {source} source and "
-                f"{target} target words; are the sentences cut as in the gold?"
+                f"{target} target words; check that the sentences are tokenised as in the gold"
             )
 
 
@@ -168,8 +168,10 @@ def _lines(path: str, warn: Warn) -> Iterator[tuple[str, str]]:
 def _link(token: str, kinds: str, first: int, where: str) -> tuple[Link, str]:
     match = re.fullmatch(rf"([0-9]{{1,9}})([{kinds}])([0-9]{{1,9}})", token)
     if match is None:
-        wanted = " or ".join(f"3{kind}4" for kind in reversed(kinds))
-        raise DataError(f"{where}: {token[:40]!r} is no link; wanted two numbers such as {wanted}, with blanks between links")
+        examples = " or ".join(f"3{kind}4" for kind in reversed(kinds))
+        raise DataError(
+            f"{where}: {token[:40]!r} is not a link; expected two numbers such as {examples}, with blanks between links"
+        )
     i, j = int(match[1]) - first, int(match[3]) - first
     if i < 0 or j < 0:
         raise DataError(f"{where}: the link {token} has a number below {first}; gold links count from 1")

@@ -1,4 +1,4 @@
-"""The edit distance of two sequences: by the package `rapidfuzz` where it is installed, else here; both give the same."""
+"""The edit distance of two sequences: by the package `rapidfuzz` if it is installed, else by our code; the results are equal."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _edits() -> Callable[[Sequence[Hashable], Sequence[Hashable]], int]:
 
 
 def plain(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
-    """`edits` without a package, by Myers (1999) in the form of Hyyrö (2003): a column of the table of edits at once.
+    """`edits` without a package, by Myers (1999) in the form of Hyyrö (2003): a whole column of the edit table at once.
 
-    Going down a column of the table, its numbers rise by one, fall by one or stay: bit i of `rises` and `falls` says so for
-    token i of `a`, in integers of any length.
+    Down a column of the table, numbers rise by one, fall by one or stay. Bit i of `rises` and `falls` says so for token i of
+    `a`; Python's integers hold any number of bits.
     """
     if not a:
         return len(b)

@@ -1,105 +1,173 @@
-"""A model measured on test pairs: its outputs beside the gold, both in one form, and the metrics of them."""
+"""Evaluates a model on test pairs: its outputs, the gold, and the metrics."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from jumok.config import SearchConfig
+from jumok.config import SearchConfig, build
 from jumok.decode.remarks import LONGER, Remarks
-from jumok.decode.translator import Translator
-from jumok.errors import ConfigError, MissingExtra
+from jumok.decode.translator import Translator, load
+from jumok.errors import DataError, MissingExtra
+from jumok.keywords import done_by
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
+from jumok.measure.report import table
+from jumok.places import expand
 from jumok.runtime.translation import Translation
-from jumok.text.pairs import Pair
+from jumok.text.given import Features, pairs_of
+from jumok.text.pairs import Pair, read_pairs
 
-GREEDY = SearchConfig()
+Pairs = str | Path | Sequence[Pair | tuple[str, str] | tuple[str, str, Features]]
 TOGETHER = 16  # batches that are sorted by length together
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """What a model made of test pairs.
+class Evaluation:
+    """The outputs of a model for test pairs, and how good they are; `print` shows the metrics as a table.
 
     Attributes:
-        gold: the different sources and their references.
-        outputs: one for each of them.
-        measured: the metrics that could be measured, in the order asked for.
-        remarks: how many sources had what was remarkable, by what it was.
+        metrics: by name, those that could be measured, in the given order: `metrics["accuracy"].value`.
+        gold: the distinct sources and their references.
+        outputs: a `Translation` for each source.
+        remarks: number of sources with each kind of remark.
+        search: how outputs were searched for: "greedy" or "beam 5, length penalty 1".
     """
 
+    metrics: dict[str, Measured]
     gold: GoldText
     outputs: list[Translation]
-    measured: list[Measured]
     remarks: dict[str, int]
+    search: str
+
+    @property
+    def sources(self) -> list[str]:
+        """The different sources, in the order of their first line."""
+        return [source for source, _ in self.gold.sources]
+
+    @property
+    def references(self) -> list[list[str]]:
+        """All right targets of each source, in the form that outputs have."""
+        return self.gold.references
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {m.value:.2f}" for name, m in self.metrics.items())
+        return f"<Evaluation of {len(self.outputs):,} sources, {self.search}: {figures}>"
+
+    def __str__(self) -> str:
+        return "\n".join([f"{len(self.outputs):,} sources, {self.search}", *table(list(self.metrics.values()))])
 
 
 def trained_options(model: Translator) -> MeasureOptions:
-    """How a model's outputs were looked at when dev picked it: what makes dev and test figures comparable."""
+    """The options with which dev figures were measured in training, so that test figures are comparable with them."""
     learn = model.config.training.get("learn")
     tokenize = learn.get("tokenize") if isinstance(learn, dict) else None
     return options_for(model.config.text, tokenize if isinstance(tokenize, str) else None)
 
 
-def evaluate(
-    model: Translator,
-    pairs: Sequence[Pair],
+def _evaluate(
+    model: Translator | str | Path,
+    pairs: Pairs,
     metrics: Sequence[str] = tuple(METRICS),
-    search: SearchConfig = GREEDY,
+    *,
     tokenize: str = "",
     lowercase: bool = False,
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Evaluation:
+    advance: Callable[[int], None] = options.pop("advance", lambda _: None)
+    search = build(SearchConfig, options, "evaluate")
+    model = model if isinstance(model, Translator) else load(model)
+    say: Callable[[str], None] = warn or (lambda text: warnings.warn(text, stacklevel=4))
+    choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
+    choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice
+    usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, say)
+    read = _pairs(pairs, model, say)
+    gold = gold_text(read, model.codec.written, say)
+    outputs: list[Translation] = []
+    counts = Counter((p.source, p.features) for p in read)
+    for start in range(0, len(gold.sources), TOGETHER * search.batch_size):
+        some = gold.sources[start : start + TOGETHER * search.batch_size]
+        texts, features = [source for source, _ in some], [given for _, given in some]
+        outputs += model.translate(texts, features=features, **vars(search))
+        advance(sum(counts[key] for key in some))
+    remarks = Remarks(model, "an empty output is compared", LONGER)
+    lines = {(p.source, p.features): p.where for p in reversed(read)}  # the first of each
+    for key, output in zip(gold.sources, outputs, strict=True):
+        remarks.see(lines[key], output)
+    remarks.tell(say)
+    measured = {name: measure(name, [t.text for t in outputs], gold.references, choice) for name in usable}
+    searched = f"beam {search.beam}, length penalty {search.length_penalty:g}" if search.beam > 1 else "greedy"
+    return Evaluation(measured, gold, outputs, remarks.counts(), searched)
+
+
+@done_by(_evaluate)
+def evaluate(
+    model: Translator | str | Path,
+    pairs: Pairs,
+    metrics: Sequence[str] = tuple(METRICS),
+    *,
+    # options: SearchConfig -nbest
+    beam: int = 1,
+    length_penalty: float = 1.0,
+    max_length: int | None = None,
+    batch_size: int = 64,
+    # end of options
+    tokenize: str = "",
+    lowercase: bool = False,
+    warn: Callable[[str], None] | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> Evaluated:
+) -> Evaluation:
     """Translates the different sources of test pairs, and measures the best output of each.
 
     Args:
-        pairs: several targets of one source are alternatives, any of which is right.
-        search: with nbest 1: one output is measured.
-        tokenize: of BLEU; "" for that of the training.
-        warn: told once where gold is put in another form, of a metric that is left out because its package is missing, and of
-            sources and outputs that are remarkable (see `jumok.decode.remarks`).
-        advance: told how many more pairs are done.
+        model: a `Translator`, or the path of a model folder.
+        pairs: a path, as for `jumok.train`; or a sequence of `jumok.text.Pair`, or of tuples (source, target) or (source, target,
+            features). Several targets of one source are alternatives, any of which is right.
+        metrics: names of `jumok.measure.METRICS`, or one of them.
+        tokenize: sacrebleu's tokenizer for BLEU; "" for that of the training.
+        lowercase: compare without regard to case.
+        warn: called once each about gold in another form, about a metric that is left out because its package is missing, and of
+            sources and outputs that are remarkable. Default: Python's warnings.
+        advance: called with the number of further pairs that are done.
+
+    All options of `SearchConfig`, without `nbest`:
+        beam: Hypotheses kept at each step; 1 = greedy.
+        length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
+        max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+        batch_size: Lines decoded together.
 
     Raises:
-        ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs.
+        ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is
+            none. FolderError: no model folder.
     """
-    if search.nbest > 1:
-        raise ConfigError(
-            f"--nbest is {search.nbest}; one output for each source is measured: leave it out (translate --nbest lists more)"
-        )
-    options = dataclasses.replace(trained_options(model), lowercase=lowercase)
-    options = dataclasses.replace(options, tokenize=tokenize) if tokenize else options
-    usable = _usable(metrics, options, warn)
-    gold = gold_text(pairs, model.codec.written, warn)
-    outputs: list[Translation] = []
-    pairs_of = Counter((p.source, p.features) for p in pairs)
-    for start in range(0, len(gold.sources), TOGETHER * search.batch_size):
-        some = gold.sources[start : start + TOGETHER * search.batch_size]
-        texts, features = [source for source, _ in some], [own for _, own in some]
-        outputs += model.translate(texts, features=features, **vars(search))
-        advance(sum(pairs_of[key] for key in some))
-    remarks = Remarks(model, "an empty output is compared", LONGER)
-    lines = {(p.source, p.features): p.where for p in reversed(pairs)}  # the first of each
-    for key, output in zip(gold.sources, outputs, strict=True):
-        remarks.see(lines[key], output)
-    remarks.tell(warn)
-    measured = [measure(name, [t.text for t in outputs], gold.references, options) for name in usable]
-    return Evaluated(gold, outputs, measured, remarks.counts())
+    raise NotImplementedError
+
+
+def _pairs(given: Pairs, model: Translator, warn: Callable[[str], None]) -> list[Pair]:
+    """The pairs of a file, or those given; DataError where there are none."""
+    if isinstance(given, str | Path):
+        return read_pairs(expand(str(given), "pairs"), model.config.text, warn=warn)
+    read = [pair for pair in pairs_of(given, model.config.text.features_separator) if pair is not None]
+    if not read:
+        raise DataError("evaluate: there are no pairs; wanted a path, or a sequence of pairs")
+    return read
 
 
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:
-    """The metrics whose packages are there; what cannot be is found out before the work, on a line that is right."""
-    found = []
+    """The metrics whose packages are installed, found before the work by measuring one correct line."""
+    usable = []
     for name in metrics:
         try:
             measure(name, ["a"], [["a"]], options)
-            found.append(name)
+            usable.append(name)
         except MissingExtra as e:
             if len(metrics) == 1:
                 raise
             warn(f"left out: {e}")
-    return found
+    return usable

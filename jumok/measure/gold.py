@@ -1,4 +1,4 @@
-"""Gold in the form that outputs are written in: through the target tokenizer and back, so that both sides are compared alike."""
+"""Gold in the form of outputs: through the target tokenizer and back, so that both sides are compared in the same form."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class GoldText:
     """What outputs are compared with.
 
     Attributes:
-        sources: N different ones, each with its features, in the order of their first line.
+        sources: N distinct sources, each with its features, in the order of their first line.
         references: N lists, all targets of each, as the model would write them, without repeats.
-        rewritten: how many targets are not as they stand in the file.
+        rewritten: number of targets that differ from the file.
     """
 
     sources: list[tuple[str, tuple[str, ...]]]
@@ -30,7 +30,7 @@ class GoldText:
 
 
 def gold_text(pairs: Sequence[Pair], written: Callable[[Sequence[str]], list[str]], warn: Callable[[str], None]) -> GoldText:
-    """Pairs -> the gold of each different source; one warning counts the targets that come out other than they went in.
+    """The gold of each distinct source of pairs; one warning counts the targets that changed.
 
     Args:
         written: texts as the model would write them (`Codec.written`).
@@ -44,7 +44,7 @@ def gold_text(pairs: Sequence[Pair], written: Callable[[Sequence[str]], list[str
         what = ", ".join(f"{kind} in {n:,}" for kind, n in kinds.most_common())
         where = f"{first.where}: " if first.where else ""
         warn(
-            f"{file}: {len(changed):,} of {len(pairs):,} targets are compared, as outputs are, in another form than they have "
+            f"{file}: {len(changed):,} of {len(pairs):,} targets are compared in the form of outputs, which differs from theirs "
             f"({what}); the first, {where}{_shown(first.target, target)}"
         )
     sources, references = merge_references(pairs, targets)
@@ -59,6 +59,6 @@ def _kind(old: str, new: str) -> str:
 
 
 def _shown(old: str, new: str) -> str:
-    same = unicodedata.normalize("NFC", old) == unicodedata.normalize("NFC", new)  # then only code points tell them apart
+    same = unicodedata.normalize("NFC", old) == unicodedata.normalize("NFC", new)  # then they differ only in code points
     a, b = (ascii(text[:SHOWN]) if same else repr(text[:SHOWN]) for text in (old, new))
     return f"{a} as {b}"

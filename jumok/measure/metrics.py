@@ -1,7 +1,7 @@
 """The metrics: hypotheses and references in, a number with its signature out; the table METRICS.
 
-Letters: N lines. Hypotheses are N strings, references N lists of one or more strings (all that count as right for a line).
-A number means little without how it was taken, so each carries a signature, in the manner of sacrebleu (Post 2018).
+Letters: N lines. Hypotheses are N strings, references N lists of one or more strings (any of them is right for the line).
+A number means little without the way it was measured, so each carries a signature, as in sacrebleu (Post 2018).
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ References = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How metrics look at text; whatever a metric uses stands in its signature."""
+    """How metrics treat text; what a metric uses is in its signature."""
 
     unit: Unit = "char"
-    """Tokens of the token error rate. char: code points, blanks included; space: parts between blanks (phones, words)."""
+    """Tokens of the token error rate. char: code points, blanks included; space: whatever is between blanks (phones, words)."""
     tokenize: str = "13a"
-    """sacrebleu's tokenizer for BLEU: 13a, none (text is in tokens already), char, intl, zh, ja-mecab, ko-mecab, ..."""
+    """sacrebleu's tokenizer for BLEU: 13a, none (text is tokenised already), char, intl, zh, ja-mecab, ko-mecab, ..."""
     lowercase: bool = False
-    """Compare without regard to case (str.lower), in every metric."""
+    """Ignore case (str.lower), in every metric."""
     form: Form = "none"
-    """NFC: outputs and references are composed (NFC), and blanks at their ends go, before they are compared, so that what looks
-    the same is the same: what `options_for` gives. none: code point by code point."""
+    """NFC: outputs and references are composed (NFC) and blanks at their ends are removed before they are compared, so that
+    text that looks the same is the same; `options_for` sets this. none: compare code point by code point."""
 
     def comparable(self, text: str) -> str:
-        """An output or a reference as it is compared."""
+        """An output or a reference in the form in which it is compared."""
         text = unicodedata.normalize("NFC", text).strip() if self.form == "NFC" else text
         return text.lower() if self.lowercase else text
 
 
 def options_for(text: TextConfig, tokenize: str | None) -> MeasureOptions:
-    """How the outputs of a model are looked at, in training, by `jumok evaluate` and in studies, so that figures are comparable.
+    """The options for a model's outputs, the same in training, `jumok evaluate` and studies, so that figures are comparable.
 
-    Tokens of the token error rate are characters where the model's are, and wherever BLEU counts characters; else what stands
+    Tokens of the token error rate are characters if the model's tokens are, or if BLEU counts characters; else whatever is
     between blanks.
 
     Args:
-        tokenize: what the model was trained with (`LearnConfig.tokenize`); None for a model from before it was written down.
+        tokenize: as the model was trained (`LearnConfig.tokenize`); None for a model from before it was recorded.
     """
     cut = TOKENIZERS[text.target_tokenizer]
     tokenize = tokenize or ("none" if cut.between_blanks else "13a")
@@ -62,15 +62,15 @@ def options_for(text: TextConfig, tokenize: str | None) -> MeasureOptions:
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric's outcome.
+    """The value of one metric.
 
     Attributes:
         name: the key in METRICS.
         value: the number, in the metric's unit (0 to 100; a token error rate may be above 100).
-        signature: how the number was taken; two values may be compared when their signatures agree.
+        signature: how the number was measured; two values are comparable if their signatures are equal.
         detail: further numbers by name.
         counts: [N, 2] float64, a numerator and a denominator for each line with value = 100 · Σ numerator / Σ denominator;
-            None for a metric that is no such ratio (BLEU, chrF).
+            None for a metric that is not such a ratio (BLEU, chrF).
     """
 
     name: str
@@ -82,18 +82,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric and what one must know to use it.
+    """A metric and its properties.
 
     Attributes:
         name: as in METRICS.
-        function: (hypotheses, references, options) -> Measured; it trusts its input, which `measure` checks.
-        unit: what stands behind the number: "%", or "" for a score from 0 to 100.
+        function: (hypotheses, references, options) -> Measured; `measure` has checked its input.
+        unit: what follows the number: "%", or "" for a score from 0 to 100.
         higher_is_better: the direction that model selection follows.
         needs: a package beyond Jumok's own dependencies, or None.
-        title: as people write it in a sentence.
-        second: another metric, which studies show beside it.
-        column: its heading in the log of a training, with what it depends on (fields of MeasureOptions in braces); "" for its name.
-        advice: what to do where it tells nothing, the same at every evaluation.
+        title: its name in a sentence.
+        second: another metric, which studies show next to it.
+        column: its heading in the log of a training; fields of MeasureOptions in braces are filled in; "" for its name.
+        advice: what to do if it is the same at every evaluation.
     """
 
     name: str
@@ -121,12 +121,12 @@ class PairLike(Protocol):
 def merge_references(
     pairs: Iterable[PairLike], targets: Iterable[str] | None = None
 ) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
-    """Pairs -> the different (source, features) in the order of their first line, and all targets of each, without repeats.
+    """The distinct (source, features) of pairs, in the order of their first line, and all targets of each, without repeats.
 
-    A dictionary such as CMUdict lists a word once for each of its pronunciations; to say any of them is right.
+    A dictionary such as CMUdict lists a word once for each of its pronunciations; any of them is right.
 
     Args:
-        targets: taken instead of the pairs' own, one for each pair.
+        targets: used instead of the targets of the pairs, one for each pair.
     """
     pairs = list(pairs)
     merged: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
@@ -138,23 +138,23 @@ def merge_references(
 def measure(
     name: str, hypotheses: Sequence[str], references: References, options: MeasureOptions = MeasureOptions()
 ) -> Measured:
-    """One metric over N lines, hypotheses and references in one form (`MeasureOptions.form`).
+    """One metric over N lines, hypotheses and references in the same form (`MeasureOptions.form`).
 
     References that become equal count once. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
     if name not in METRICS:
-        raise ConfigError(f"metric: {name!r} came; one of {', '.join(METRICS)} was wanted")
+        raise ConfigError(f"metric is {name!r}; it must be one of {', '.join(METRICS)}")
     if len(hypotheses) != len(references):
         raise DataError(
-            f"measuring {name}: {len(hypotheses)} hypotheses and {len(references)} lists of references came; "
-            "one list for each hypothesis was wanted; check that no line was lost"
+            f"measuring {name}: got {len(hypotheses)} hypotheses and {len(references)} lists of references; "
+            "there must be one list for each hypothesis; check that no line was lost"
         )
     if not hypotheses:
-        raise DataError(f"measuring {name}: no lines came; at least one was wanted; check that the test file is not empty")
+        raise DataError(f"measuring {name}: there are no lines; check that the test file is not empty")
     for line, alternatives in enumerate(references, 1):
         if isinstance(alternatives, str) or not alternatives:
             raise DataError(
                 f"measuring {name}: line {line} has {alternatives!r} as references; "
-                "a list of one or more strings was wanted; leave the line out or give it a reference"
+                "it must be a list of one or more strings; leave the line out or give it a reference"
             )
     metric = METRICS[name]
     if metric.needs:
@@ -182,7 +182,7 @@ def _form(options: MeasureOptions) -> dict[str, str]:
 
 
 def _with_form(signature: str, options: MeasureOptions) -> str:
-    """One of sacrebleu's, which knows nothing of the form."""
+    """A signature of sacrebleu's, with the form added."""
     return "|".join([signature, *(f"{key}:{value}" for key, value in _form(options).items())])
 
 
@@ -202,12 +202,12 @@ def _accuracy(hypotheses: Sequence[str], references: References, options: Measur
 def _token_error_rate(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
     """100 · Σ edits to the nearest reference / Σ tokens of that reference.
 
-    Edits are Levenshtein's (insert, delete, substitute at cost 1), so that too many tokens count as errors wherever they
-    stand, at the start as well. Nearest = fewest edits; among equals the one with most tokens, which is nearest in
-    proportion and does not depend on the references' order.
+    Edits are Levenshtein's (insert, delete, substitute at cost 1), so extra tokens count as errors wherever they are, also at
+    the start. Nearest means fewest edits; among equals, the reference with most tokens, so that the order of the references
+    does not matter.
     """
     if options.unit not in ("char", "space"):
-        raise ConfigError(f"unit of token-error-rate: {options.unit!r} came; 'char' or 'space' was wanted")
+        raise ConfigError(f"unit of token-error-rate is {options.unit!r}; it must be 'char' or 'space'")
 
     def cut(text: str) -> Sequence[str]:
         return text if options.unit == "char" else text.split()
@@ -219,7 +219,7 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
         counts[line] = min(((edits(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
     wrong, total = (int(part) for part in counts.sum(axis=0))
     if total == 0:
-        raise DataError("measuring token-error-rate: all references are empty; at least one token was wanted to divide by")
+        raise DataError("measuring token-error-rate: all references are empty; there must be at least one token")
     return Measured(
         name="token-error-rate",
         value=100 * wrong / total,
@@ -230,25 +230,25 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
 
 
 def _streams(references: References) -> list[list[str | None]]:
-    """References by line -> by number, as sacrebleu wants them: None where a line has fewer."""
+    """References by number instead of by line, as sacrebleu takes them; None if a line has fewer."""
     most = max(len(alternatives) for alternatives in references)
     return [[r[k] if k < len(r) else None for r in references] for k in range(most)]
 
 
 def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
-    """BLEU over the whole corpus (Papineni et al. 2002), as sacrebleu takes it."""
+    """BLEU over the whole corpus (Papineni et al. 2002), as sacrebleu computes it."""
     from sacrebleu.metrics import BLEU
 
     if options.tokenize not in BLEU.TOKENIZERS or not options.tokenize:
         known = ", ".join(name for name in BLEU.TOKENIZERS if name)
-        raise ConfigError(f"tokenize of bleu: {options.tokenize!r} came; one of sacrebleu's was wanted: {known}")
+        raise ConfigError(f"tokenize of bleu is {options.tokenize!r}; it must be one of sacrebleu's: {known}")
     try:
-        # force: text that is in tokens already is what "none" is for, no reason for sacrebleu's warning.
+        # force: "none" is meant for tokenised text, so sacrebleu need not warn about it
         bleu = BLEU(tokenize=options.tokenize, lowercase=options.lowercase, force=options.tokenize == "none")
     except (ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"tokenize of bleu: {options.tokenize!r} cannot be used here ({reason}); install what it asks"
+            f"tokenize of bleu: {options.tokenize!r} cannot be used here ({reason}); install what it needs"
         ) from error
     score = bleu.corpus_score(list(hypotheses), _streams(references))  # type: ignore[arg-type]
     return Measured(
@@ -266,7 +266,7 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
 
 
 def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
-    """chrF2 over the whole corpus (Popović 2015), as sacrebleu takes it."""
+    """chrF2 over the whole corpus (Popović 2015), as sacrebleu computes it."""
     from sacrebleu.metrics import CHRF
 
     chrf = CHRF(lowercase=options.lowercase)

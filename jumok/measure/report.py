@@ -1,4 +1,4 @@
-"""Measured values as a plain table and as JSON, with how far chance alone may move them."""
+"""Measured values as a plain table and as JSON, with intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK_ELEMENTS = 4_000_000
 
 @dataclass(frozen=True)
 class Spread:
-    """How sure a value is, as far as the choice of test lines goes (not the training seed), in the metric's unit."""
+    """How far the choice of test lines (not the training seed) may move a value, in the metric's unit."""
 
     standard_error: float
     low: float
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(measured: Measured) -> Spread | None:
-    """Percentile bootstrap over lines (Koehn 2004, §3), 1000 resamples, the same for every call. None where counts are None."""
+    """Percentile bootstrap over lines (Koehn 2004, §3), 1000 resamples, the same for every call. None if counts are None."""
     if measured.counts is None:
         return None
     counts = measured.counts
@@ -38,14 +38,14 @@ def spread(measured: Measured) -> Spread | None:
     for start in range(0, RESAMPLES, chunk):
         rows = rng.integers(0, N, size=(min(chunk, RESAMPLES - start), N))
         sums[start : start + chunk] = counts[rows].sum(axis=1)
-    sums = sums[sums[:, 1] > 0]  # a resample of empty references only has no rate
+    sums = sums[sums[:, 1] > 0]  # a resample with only empty references has no rate
     values = 100 * sums[:, 0] / sums[:, 1]
     low, high = np.percentile(values, [2.5, 97.5])
     return Spread(standard_error=float(values.std()), low=float(low), high=float(high))
 
 
 def table(measured: Sequence[Measured]) -> list[str]:
-    """Lines of plain text: name, value, 95 % interval, signature. An accuracy brings its word error rate along."""
+    """Lines of plain text: name, value, 95 % interval, signature; with an accuracy also the word error rate."""
     rows = [("metric", "value", "95 % interval", "signature")]
     for m in measured:
         unit = f" {_about(m).unit}" if _about(m).unit else ""
@@ -62,7 +62,7 @@ def table(measured: Sequence[Measured]) -> list[str]:
 
 
 def as_dict(measured: Sequence[Measured]) -> dict[str, dict[str, Any]]:
-    """What JSON output holds: by metric its value, unit, signature, detail and, where there is one, its spread."""
+    """The content of JSON output: for each metric its value, unit, signature, detail and, if there is one, its spread."""
     return {
         m.name: {
             "value": m.value,

@@ -13,6 +13,7 @@ Numbers, strings and arrays only: no pickle, no code, no import path. A folder f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -145,17 +146,14 @@ def update_folder(
     path = Path(path)
     _config_from_dict(path)
     ours()
-    new: dict[str, Path] = {}
-    try:
-        for name, data in _files(parameters, card, history, record).items():
-            new[name] = disk.write_beside(path / name, data, by=record.sitting if record else "")
+    files = _files(parameters, card, history, record)
+    with contextlib.ExitStack() as stack:
+        drafts = []
+        for name in sorted(files, key=lambda name: name != WEIGHTS):  # weights first: no card promises what is not there
+            drafts.append(stack.enter_context(disk.Draft(path / name, by=record.sitting if record else "")))
+            drafts[-1].write(files[name])
         ours()
-        for name in sorted(new, key=lambda name: name != WEIGHTS):  # the weights first: a card never promises what is not there
-            os.replace(new[name], path / name)
-        disk.flush(path)
-    finally:
-        for file in new.values():
-            disk.discard(file)
+        disk.put_all(drafts)
 
 
 def read_folder(path: str | Path) -> Folder:

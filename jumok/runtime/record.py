@@ -13,7 +13,6 @@ A folder without one is from before there were records, or is no training's. Run
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,13 +90,9 @@ def has_record(folder: Path) -> bool:
 
 def write_record(folder: Path, record: Record, new: bool = False) -> None:
     """Puts the record into the folder, whole. FileExistsError if it is to be `new` and one is there. OSError as of the disk."""
-    path = folder / RECORD
-    written = disk.write_beside(path, record.to_bytes(), by=record.sitting)
-    try:
+    with disk.Draft(folder / RECORD, by=record.sitting) as draft:
+        draft.write(record.to_bytes())
         if new:
-            disk.rename_to_new(written, path)
+            draft.put_new()
         else:
-            os.replace(written, path)
-        disk.flush(folder)
-    finally:
-        disk.discard(written)
+            draft.put()

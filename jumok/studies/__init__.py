@@ -1,4 +1,4 @@
-"""Studies: claims about attention turned into runs that anyone repeats. `jumok.study("bottleneck", out="folder")` does one."""
+"""Studies: claims about attention as experiments that anyone can repeat. `jumok.study("bottleneck", out="folder")` runs one."""
 
 from jumok.studies.conduct import study
 

@@ -14,7 +14,7 @@ from jumok.studies.outputs import SECOND, TITLES, UNITS, TestSet, measured_on, o
 from jumok.studies.plan import Outcome, Setting, Study, Task, Variant
 from jumok.studies.report import Block, Figure, Heading, Report, Table, Text
 from jumok.studies.statistics import Bucket, Interval, bootstrap_difference, buckets, difference, t_interval
-from jumok.studies.wording import compared, number, plus_minus
+from jumok.studies.wording import Quantity, compared, number, plus_minus
 
 ATTENTION, NONE, REVERSED = "attention", "none", "none-reversed"
 CURVE = 8  # points of a curve up to the longest length in training
@@ -22,7 +22,7 @@ BEYOND = 3  # and beyond it
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Three models of about the same number of parameters: without attention, the states are larger instead."""
+    """Three models with about the same number of parameters: those without attention have larger states."""
     score = setting.options["attention"]
     score = "general" if score == "none" else score
     wanted = sizes.parameters(setting, sizes.resolved(setting, {"attention": score, "reverse_source": False}))
@@ -37,15 +37,15 @@ def variants(setting: Setting) -> list[Variant]:
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains one model and lets it write the test set, greedily."""
-    found = train(task)
-    found["test"] = write_test(task)["greedy"]
-    found["headline"] = ", ".join(f"{name} {value:.1f}" for name, value in found["test"].items())
-    return found
+    """Trains one model and translates the test set greedily."""
+    measured = train(task)
+    measured["test"] = write_test(task)["greedy"]
+    measured["headline"] = ", ".join(f"{name} {value:.1f}" for name, value in measured["test"].items())
+    return measured
 
 
 def report(outcome: Outcome) -> Report:
-    """Curves of quality by length, the table of quarters, and what differs."""
+    """Curves of quality by length, the table of quarters, and the differences."""
     setting = outcome.setting
     some = next(iter(outcome.of(outcome.done[0].name).values()))
     test = test_set(setting.folder / "data", setting.options, some.get("tokenize"))
@@ -64,8 +64,8 @@ def report(outcome: Outcome) -> Report:
         ]
         tables[name] = [
             {"variant": variant, "lengths": b.label, "beyond training": b.beyond, "sentences": len(b.rows), "by seed": values}
-            for variant, found in by_seed.items()
-            for b, values in zip(quarters, found, strict=True)
+            for variant, by_part in by_seed.items()
+            for b, values in zip(quarters, by_part, strict=True)
         ]
     findings = [
         finding
@@ -74,7 +74,7 @@ def report(outcome: Outcome) -> Report:
     ]
     head: list[Block] = [
         Text(
-            f"Each point is the mean over seeds, with its 95 % t-interval. The test set is cut into quarters by source length, in "
+            f"Each point is the mean over seeds, with its 95 % t-interval. The test set is split into quarters by source length, in "
             f"{setting.data['unit']}; the longest source in training has {longest}. `none` and `none-reversed` have larger "
             f"states, so that all three have about the same number of parameters."
         ),
@@ -84,7 +84,7 @@ def report(outcome: Outcome) -> Report:
 
 
 def _by_bucket(outcome: Outcome, parts: list[Bucket], name: str, test: TestSet) -> dict[str, list[dict[int, float]]]:
-    """variant -> for each part the metric by seed."""
+    """By variant: for each part, the metric by seed."""
     return {
         v.name: [
             {seed: measured_on(part.rows, name, _outputs(outcome, v.name, seed), test).value for seed in outcome.of(v.name)}
@@ -101,26 +101,25 @@ def _outputs(outcome: Outcome, variant: str, seed: int) -> list[str]:
 def _figure(outcome: Outcome, name: str, test: TestSet, longest: int) -> Figure:
     points = buckets(test.lengths, CURVE, longest, BEYOND)
     series = []
-    for variant, found in _by_bucket(outcome, points, name, test).items():
-        intervals = [t_interval(list(by_seed.values())) for by_seed in found]
+    for variant, by_part in _by_bucket(outcome, points, name, test).items():
+        intervals = [t_interval(list(by_seed.values())) for by_seed in by_part]
         x = [part.middle(test.lengths) for part in points]
         series.append(Series(variant, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals]))
     unit = outcome.setting.data["unit"]
-    beyond = float(longest) if any(part.beyond for part in points) else None
+    beyond = (float(longest), "longest in training") if any(part.beyond for part in points) else None
     svg = line_chart(
         f"{TITLES[name]} by source length",
         f"source length in {unit}",
         TITLES[name],
         series,
-        mark_x=beyond,
-        mark_label="longest in training",
+        mark=beyond,
     )
     return Figure(f"{name}-by-length.svg", svg, f"{TITLES[name]} by source length; bands are 95 % intervals over seeds.")
 
 
 def _table(by_seed: dict[str, list[dict[int, float]]], parts: list[Bucket]) -> Table:
     head = ["variant", *(f"{p.label}{' (beyond training)' if p.beyond else ''}, n = {len(p.rows)}" for p in parts)]
-    rows = [[name, *(plus_minus(t_interval(list(v.values()))) for v in found)] for name, found in by_seed.items()]
+    rows = [[name, *(plus_minus(t_interval(list(v.values()))) for v in by_part)] for name, by_part in by_seed.items()]
     return Table(head, rows)
 
 
@@ -139,15 +138,16 @@ def _findings(
     within = [k for k, p in enumerate(parts) if not p.beyond]
     beyond = [k for k, p in enumerate(parts) if p.beyond]
     if not within:
-        return ["Every test source is longer than all in training, so there are no quarters to compare."]
+        return ["Every test source is longer than all sources in training, so there are no quarters to compare."]
     higher = METRICS[metric].higher_is_better
     unit = UNITS[metric]
-    found = []
+    quantity = Quantity(unit, higher)
+    findings = []
     if {ATTENTION, NONE} <= by_seed.keys():
         for k, what in ((within[-1], "longest"), (within[0], "shortest")):
             a, b = by_seed[ATTENTION][k], by_seed[NONE][k]
-            found.append(
-                compared(ATTENTION, NONE, difference(a, b), unit, f"in the {what} quarter ({parts[k].label})", higher)
+            findings.append(
+                compared(ATTENTION, NONE, difference(a, b), quantity, f"in the {what} quarter ({parts[k].label})")
                 + _bootstrapped(outcome, parts[k], metric, test)
             )
         widening = {
@@ -155,15 +155,15 @@ def _findings(
             - (by_seed[ATTENTION][within[0]][seed] - by_seed[NONE][within[0]][seed])
             for seed in by_seed[ATTENTION][0].keys() & by_seed[NONE][0].keys()
         }
-        found.append(_widening(t_interval(list(widening.values())), unit, higher))
+        findings.append(_widening(t_interval(list(widening.values())), unit, higher))
     if {REVERSED, NONE} <= by_seed.keys():
         k = within[-1]
         gap = difference(by_seed[REVERSED][k], by_seed[NONE][k])
-        found.append(compared(REVERSED, NONE, gap, unit, "in the longest quarter", higher))
+        findings.append(compared(REVERSED, NONE, gap, quantity, "in the longest quarter"))
     for name, values in by_seed.items():
         for k in beyond:
-            found.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
-    return found
+            findings.append(_beyond(name, difference(values[k], values[within[-1]]), parts[k].label, unit, higher))
+    return findings
 
 
 def _widening(gap: Interval, unit: str, higher: bool) -> str:
@@ -176,7 +176,7 @@ def _widening(gap: Interval, unit: str, higher: bool) -> str:
 
 
 def _beyond(name: str, change: Interval, label: str, unit: str, higher: bool) -> str:
-    text = f"Beyond the lengths seen in training ({label}), {name} is {plus_minus(change)} {unit} away from its own longest quarter"
+    text = f"Beyond the lengths seen in training ({label}), {name} is {plus_minus(change)} {unit} away from its longest quarter within them"
     if change.half is None:
         return text + " (one seed)."
     if not change.clear:
@@ -185,7 +185,7 @@ def _beyond(name: str, change: Interval, label: str, unit: str, higher: bool) ->
 
 
 def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) -> str:
-    """How far the choice of test sentences alone moves the lead, where the metric is a ratio of sums."""
+    """How far the choice of test sentences alone may move the lead, if the metric is a ratio of sums."""
     sums: list[np.ndarray] = []
     for variant in (ATTENTION, NONE):
         counts = [measured_on(part.rows, metric, _outputs(outcome, variant, s), test).counts for s in outcome.of(variant)]
@@ -194,7 +194,7 @@ def _bootstrapped(outcome: Outcome, part: Bucket, metric: str, test: TestSet) ->
         sums.append(sum(c for c in counts if c is not None))  # type: ignore[arg-type]
     low, high = bootstrap_difference(sums[0], sums[1])
     return (
-        f" As far as the choice of test sentences goes (paired bootstrap), {ATTENTION} less {NONE} is between {number(low)} and "
+        f" Over the choice of test sentences (paired bootstrap), {ATTENTION} minus {NONE} is between {number(low)} and "
         f"{number(high)}."
     )
 
@@ -203,7 +203,7 @@ STUDY = Study(
     name="bottleneck",
     question="Does attention repair the information bottleneck of the encoder-decoder?",
     claim=(
-        "A plain encoder-decoder has to press the whole source into one state, so it gets worse with length; with attention "
+        "A plain encoder-decoder must compress the whole source into one state, so it gets worse with length; with attention "
         "it does not (Cho et al. 2014; Bahdanau, Cho & Bengio 2015, fig. 2). Reading the source backwards helps the plain one "
         "(Sutskever, Vinyals & Le 2014, sec. 3.3)."
     ),

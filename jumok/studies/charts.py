@@ -1,6 +1,6 @@
-"""Line and bar charts as SVG that stands alone: axes, ticks, legend, intervals; told apart by colour, dash and mark.
+"""Line and bar charts as SVG, complete in themselves: axes, ticks, legend, intervals. Series differ in colour, dash and marker.
 
-Like the heatmap (`jumok.explain.svg`) a chart stands on a light panel of its own, so that it reads on a dark page as on a light one.
+Like the heatmap (`jumok.explain.svg`) a chart has a light panel, so that it is readable on dark and light pages.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 58, 56
-ROW = 26  # height of a bar with its air
+ROW = 26  # height of a bar with its spacing
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: its points in the order of x, and for each the ends of its interval (None: no interval)."""
+    """One line of a chart: its points in the order of x, and the ends of their intervals (None: no intervals)."""
 
     name: str
     x: Sequence[float]
@@ -31,7 +31,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its label, its length, and the ends of its interval."""
+    """One bar: its label, its value, and the ends of its interval."""
 
     label: str
     value: float
@@ -40,7 +40,7 @@ class Bar:
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) from low or below to high or above."""
+    """Round numbers, 1, 2 or 5 times a power of ten apart, from at most `low` to at least `high`."""
     if not high > low:
         low, high = low - 0.5, high + 0.5
     rough = (high - low) / wanted
@@ -52,7 +52,7 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Numbers to pixels along one axis, straight or by logarithm."""
+    """Maps numbers to pixels along one axis, linear or logarithmic."""
 
     marks: list[float]
     start: float
@@ -88,28 +88,28 @@ def line_chart(
     series: Sequence[Series],
     *,
     log_y: bool = False,
-    log_x: bool = False,
-    mark_x: float | None = None,
-    mark_label: str = "",
+    mark: tuple[float, str] | None = None,
 ) -> str:
-    """One `<svg>` element: lines through points, each with its interval as a band; a point's numbers are in its tooltip.
+    """One `<svg>` element: lines through points, with intervals as bands; tooltips have the numbers of each point.
 
-    `mark_x` draws an upright line there, named `mark_label`. Points that are not finite (or, with log_y, not above 0) are left out.
+    Args:
+        log_y: a logarithmic axis; points that are not above 0 are left out, as are points that are not finite.
+        mark: draws a vertical line at this x, with this label.
     """
     drawn = [_kept(s, log_y) for s in series]
-    xs = [v for s in drawn for v in s.x] + ([mark_x] if mark_x is not None else [])
+    xs = [v for s in drawn for v in s.x] + ([mark[0]] if mark else [])
     ys = [v for s in drawn for part in (s.y, s.low or (), s.high or ()) for v in part]
     legend = list(_legend([s.name for s in series]))
     height = HEIGHT + 20 * len(legend)
-    x = _Axis.over([float(v) for v in xs], LEFT, WIDTH - RIGHT, log_x)
+    x = _Axis.over([float(v) for v in xs], LEFT, WIDTH - RIGHT, False)
     y = _Axis.over([float(v) for v in ys], HEIGHT - BOTTOM, TOP, log_y)
     parts = [*_panel(title, WIDTH, height), *_axes(x, y, x_label, y_label)]
-    if mark_x is not None:
-        at = x.at(mark_x)
+    if mark:
+        at = x.at(mark[0])
         parts.append(
             f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{LIGHT.muted}" stroke-dasharray="4 4"/>'
         )
-        parts.append(f'<text x="{at + 5:.1f}" y="{TOP + 12}" font-size="11" fill="{LIGHT.muted}">{safe(mark_label)}</text>')
+        parts.append(f'<text x="{at + 5:.1f}" y="{TOP + 12}" font-size="11" fill="{LIGHT.muted}">{safe(mark[1])}</text>')
     for k, s in enumerate(drawn):
         parts += _line(s, k, x, y)
     parts += [row for lines in legend for row in lines]
@@ -117,7 +117,7 @@ def line_chart(
 
 
 def bar_chart(title: str, value_label: str, bars: Sequence[Bar]) -> str:
-    """One `<svg>` element: a lying bar for each, from 0 on, its interval as a whisker, its value at the right."""
+    """One `<svg>` element: horizontal bars from 0, intervals as whiskers, values on the right."""
     left = LEFT + 7 * max((len(b.label) for b in bars), default=0)
     height = TOP + ROW * len(bars) + BOTTOM
     values = [v for b in bars for v in (b.value, b.low, b.high) if v is not None]
@@ -213,7 +213,7 @@ def _mark(k: int, x: float, y: float, color: str) -> str:
 
 
 def _legend(names: Sequence[str]) -> Iterator[list[str]]:
-    """Rows of names below the axes, as many in a row as fit."""
+    """Rows of names below the axes, as many per row as fit."""
     row: list[str] = []
     at, line = float(LEFT), 0
     for k, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""`jumok study`: options as the command line has them, findings as lines."""
+"""`jumok study`: takes the options of the command line, and prints the findings."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from jumok.studies.conduct import EVERYWHERE, study
 from jumok.studies.studies import STUDIES
 
 
-def defaults(name: str) -> TrainConfig | None:
-    """Training options as the study has them where nothing is given; None where there is no such study."""
-    return build(TrainConfig, {**EVERYWHERE, **STUDIES[name].defaults}, "study") if name in STUDIES else None
+def defaults(name: str) -> dict[str, Any]:
+    """Training options, by name, as the study has them where nothing is given; {} where there is no such study."""
+    return {**EVERYWHERE, **STUDIES[name].defaults} if name in STUDIES else {}
 
 
 def run(name: str, pairs: str, asked: StudyConfig, training: TrainConfig) -> int:
     """Does the study and prints what it found. Exit status: 0, or 128 and the number of the signal that ended it early."""
-    usual = defaults(name)
-    assert usual is not None
-    flat, before = _flat(training), _flat(usual)
+    flat, before = _flat(training), _flat(build(TrainConfig, defaults(name), "study"))
     given = {k: v for k, v in flat.items() if v != before[k]}
     settings = {f.name: getattr(asked, f.name) for f in dataclasses.fields(asked)}
     studied = study(name, pairs, **settings, **given)

@@ -1,7 +1,8 @@
-"""One study from what was asked for to its report: data, runs, study.json, figures, page."""
+"""Conducts a study, from the options to the report: data, runs, study.json, figures, page."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -9,39 +10,40 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jumok
 from jumok import config, locks
 from jumok.config import StudyConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
+from jumok.keywords import done_by
 from jumok.learn import threads
-from jumok.places import expand, expanded
+from jumok.places import expand
 from jumok.processes import cores
-from jumok.studies.data import as_pairs, prepare, read_splits
+from jumok.studies.data import as_pairs, read_splits, write_splits
 from jumok.studies.engine import carry_out
-from jumok.studies.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
+from jumok.studies.plan import Outcome, Run, Setting, Study, Variant, as_json, plan_runs, read_json, result_of, write_whole
 from jumok.studies.report import Block, Heading, Points, Report, Table, Text, html, markdown
 from jumok.studies.studies import STUDIES
 from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
-EQUAL_TIME_DROPOUT = 0.2  # by default dropout follows from the epochs, and those from the time a step takes: from the variant
-# the same on every run: a study compares models, not what a probe found fastest at that moment
+EQUAL_TIME_DROPOUT = 0.2  # the default follows from the epochs, and with equal time these depend on the variant
+# the same in every run: a study compares models, not what a probe found fastest at that moment
 EVERYWHERE = {"precision": "float32", "matmul": "default"}
 
 
 @dataclass(frozen=True)
 class Studied:
-    """What a study left behind.
+    """The result of a study.
 
     Attributes:
-        folder: with study.json, report.md, report.html, the figures, and every run.
-        findings: what was found, in sentences.
+        folder: holds study.json, report.md, report.html, the figures, and every run.
+        findings: the findings, in sentences.
         table: the numbers behind them.
         missing: names of the runs that are not finished.
-        interrupted: 0, or the number of the signal that ended it early; the same call goes on.
+        interrupted: 0, or the number of the signal that stopped it early; the same call continues.
     """
 
     folder: Path
@@ -51,6 +53,18 @@ class Studied:
     interrupted: int = 0
 
 
+def _study(name: str, pairs: str | Path = "", *files: str | Path, quiet: bool = False, **options: Any) -> Studied:
+    named = {f.name for f in dataclasses.fields(StudyConfig)}
+    options |= dict(zip(("dev", "test", "out"), files, strict=False))
+    asked = build(StudyConfig, {key: value for key, value in options.items() if key in named}, "study")
+    options = {key: value for key, value in options.items() if key not in named}
+    say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
+    if asked.jobs > cores():
+        say(f"warning: jobs is {asked.jobs}, but there are {cores()} cores: parallel runs will slow each other down")
+    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
+
+
+@done_by(_study)
 def study(
     name: str,
     pairs: str | Path = "",
@@ -58,57 +72,116 @@ def study(
     test: str | Path = "",
     out: str | Path = "",
     *,
+    quiet: bool = False,
+    # options: StudyConfig TextConfig ModelConfig LearnConfig -dev -test -out
     seeds: int = 3,
     jobs: int = 1,
     minutes_per_run: float | None = None,
     train_max_length: int | None = None,
     variants: Sequence[str] = (),
     model: str | Path = "",
-    quiet: bool = False,
-    **options: Any,
+    source_column: int = 1,
+    target_column: int = 2,
+    features_column: int = 0,
+    features_separator: str = ";",
+    source_tokenizer: config.TokenizerName = "char",
+    target_tokenizer: config.TokenizerName = "char",
+    source_form: config.UnicodeForm = "none",
+    target_form: config.UnicodeForm = "none",
+    bpe_size: int = 8000,
+    joint_vocabulary: bool | None = None,
+    min_count: int = 1,
+    max_tokens: int = 250,
+    attention: config.AttentionName = "dot",
+    size: config.SizeName | None = None,
+    embedding: int | None = None,
+    hidden: int | None = None,
+    layers: int = 1,
+    cell: config.CellName = "lstm",
+    bidirectional: bool = True,
+    reverse_source: bool = False,
+    score_size: int | None = None,
+    location_length: int = 256,
+    window: config.WindowName = "none",
+    window_size: int = 10,
+    readout: Literal["tanh", "linear"] = "tanh",
+    input_feeding: bool = False,
+    readout_size: int | None = None,
+    tie: config.TieName | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    batch_tokens: int | None = None,
+    accumulate: int = 1,
+    pool: int = 512,
+    learning_rate: float | None = None,
+    warmup: float = 0.05,
+    decay: config.DecayName = "cosine",
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+    dropout: float | None = None,
+    label_smoothing: float = 0.1,
+    average: float = 0.998,
+    teacher_forcing: config.TeacherForcingName = "always",
+    gold_at_end: float = 0.0,
+    switch: float = 0.5,
+    switch_patience: int = 0,
+    coin: config.CoinName = "token",
+    own_token: config.OwnTokenName = "argmax",
+    metric: config.MetricName | None = None,
+    tokenize: str | None = None,
+    evaluate_every: int | None = None,
+    patience: int = 0,
+    save_minutes: float = 5.0,
+    save_every: int = 0,
+    on_bad_loss: config.BadLossName = "skip",
+    seed: int = 1,
+    precision: config.PrecisionName = "auto",
+    matmul: config.MatmulName = "auto",
+    threads: int = 0,
+    device: config.DeviceName = "auto",
+    # end of options
 ) -> Studied:
-    """Trains and compares: one of the studies, on your pairs or on pairs it makes itself. Finished runs are not done again.
+    """Conducts a study on your pairs, or on pairs that it makes itself. Finished runs are not done again.
 
     Args:
         name: bottleneck, gradients, exposure, scores or faithful.
         pairs, dev, test, out: files and the folder to write. Without pairs the study makes its own; without dev or test, 1 in 20
             pairs is set aside.
-        seeds, jobs, minutes_per_run, train_max_length, variants, model: as in `jumok.config.StudyConfig`.
-        quiet: show nothing.
-        options: any option of `jumok.config.TrainConfig`, for every run; `seed` is the first run's.
+        quiet: print nothing.
+        all others: options of every run, as `help(jumok.train)` says; `seed` is the first run's. The defaults are those of the
+            study (`jumok study NAME --help` shows them), which may not be those of `train` that stand here.
+
+    The study's own, options of `StudyConfig`:
+        dev: Development pairs. Without: 1 in 20 of PAIRS, at most 2,000.
+        test: Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000.
+        out: Folder to write. The same command again does only the runs that are missing there.
+        seeds: Runs of each variant, with seeds from seed on. Fewer than 3 say little of chance.
+        jobs: Runs side by side, each with its share of the cores.
+        minutes_per_run: Equal time instead of equal steps: wall-clock minutes of each training.
+        train_max_length: Leave longer sources (characters for char, else words) out of training and dev, so that the test has
+            lengths beyond.
+        variants: Only these of the study's variants. Default: all.
+        model: faithful only: a trained model folder to look at, instead of training.
 
     Raises:
-        JumokError: anything a user can mend; its message says how.
+        JumokError: an error that the user can correct; its message says how.
     """
-    asked = StudyConfig(
-        dev=str(dev),
-        test=str(test),
-        out=str(out),
-        seeds=seeds,
-        jobs=jobs,
-        minutes_per_run=minutes_per_run,
-        train_max_length=train_max_length,
-        variants=tuple(variants),
-        model=str(model),
-    )
-    say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    asked = expanded(config.check(asked, "study"))
-    if jobs > cores():
-        say(f"warning: jobs is {jobs}, but there are {cores()} cores: runs side by side will wait for each other")
-    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
+    raise NotImplementedError
 
 
 def chosen(name: str) -> Study:
-    """The study of that name; ConfigError with those there are."""
+    """The study of this name. ConfigError, listing the names, if there is none."""
     if name not in STUDIES:
         raise ConfigError(f"study: there is no study {name!r}; there are {', '.join(STUDIES)}")
     return STUDIES[name]
 
 
 def training_options(study: Study, own_data: bool, asked: StudyConfig, given: dict[str, Any]) -> dict[str, Any]:
-    """Options of every run: those given over the study's own. ConfigError as from `jumok.config.build`."""
+    """The options of every run: given ones override the study's. ConfigError as from `jumok.config.build`."""
     if given.get("minutes") is not None:
-        raise ConfigError("study: minutes is given; a study has many runs: say how long each is with minutes_per_run")
+        raise ConfigError("study: minutes is given, but a study has many runs; use minutes_per_run, the length of each")
     given = {k: v for k, v in given.items() if v is not None}
     defaults = {**EVERYWHERE, **study.defaults, **(study.own_defaults if own_data else {})}
     if asked.minutes_per_run is not None:
@@ -116,27 +189,25 @@ def training_options(study: Study, own_data: bool, asked: StudyConfig, given: di
         given.setdefault("dropout", EQUAL_TIME_DROPOUT)
     if any(length in given for length in LENGTHS):
         defaults = {k: v for k, v in defaults.items() if k not in LENGTHS}
-    found = {**defaults, **given}
+    options = {**defaults, **given}
     for name in ("pairs", "dev", "out"):
         if name in given:
-            raise ConfigError(f"study: {name} is no option of a run")
-    build(TrainConfig, found, "study")
-    return found
+            raise ConfigError(f"study: {name} is not an option of a run")
+    build(TrainConfig, options, "study")
+    return options
 
 
 def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], say: Callable[[str], None]) -> Studied:
     if not asked.out:
         raise ConfigError("study: out is missing; name the folder to write")
     if asked.model and study.name != "faithful":
-        raise ConfigError(
-            f"study: model is given; the study {study.name} trains its own, only faithful can look at a given one"
-        )
+        raise ConfigError(f"study: model is given, but the study {study.name} trains its own models; only faithful takes one")
     if not asked.model:
-        need("training", "train", "torch", "rich")  # said before anything is written
+        need("training", "train", "torch", "rich")  # before anything is written
     folder = Path(asked.out)
 
     def busy(who: str) -> ConfigError:
-        return ConfigError(f"{folder}: this study is under way ({who}); wait for its end, or give another --out")
+        return ConfigError(f"{folder}: this study is already running ({who}); wait until it ends, or give another --out")
 
     with locks.held(locks.beside(folder), busy):
         return _alone(study, pairs, asked, given, folder, say)
@@ -161,31 +232,33 @@ def _alone(
     studied = _write(study, setting, variants, runs, signal)
     done = len(runs) - len(studied.missing)
     if signal:
-        say(f"stopped: {done} of {len(runs)} runs are finished and stay; the same command goes on with the others")
+        say(f"stopped: {done} of {len(runs)} runs are finished and kept; the same command continues with the others")
     return studied
 
 
 def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:
-    """ConfigError if what the study reads is among what it writes."""
+    """ConfigError if the study would overwrite a file that it reads."""
     for given in filter(None, (pairs, asked.dev, asked.test, asked.model)):
         for file in files_of(given):
             parts = [os.path.realpath(folder / part) for part in ("data", "runs")]
             if any(os.path.commonpath([part, os.path.realpath(file)]) == part for part in parts):
                 raise ConfigError(
-                    f"{file}: is a part of the study in {folder}, which writes over it; copy it, or give another --out"
+                    f"{file}: is part of the study in {folder} and would be overwritten; copy it, or give another --out"
                 )
 
 
 def _claim(folder: Path, study: Study) -> None:
-    """The folder is new, empty, or has this study; else ConfigError."""
+    """Takes a folder that is new, empty, or has this study. ConfigError for any other."""
     path = folder / "study.json"
     if path.exists():
-        there = read_json(path)
-        if there.get("schema") != SCHEMA or there.get("study") != study.name:
-            raise ConfigError(f"{folder}: has the study {there.get('study')!r}; a folder holds one study; give another --out")
+        claimed = read_json(path)
+        if claimed.get("schema") != SCHEMA or claimed.get("study") != study.name:
+            raise ConfigError(
+                f"{folder}: holds the study {claimed.get('study')!r}; a folder holds one study; give another --out"
+            )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: is there and not a study; wanted a new folder; give another --out")
+        raise ConfigError(f"{folder}: exists and is not a study; give a new folder with --out")
     write_whole(path, as_json({"schema": SCHEMA, "study": study.name}))
 
 
@@ -199,32 +272,32 @@ def _data(
         from jumok.text import read_pairs
 
         if not (asked.test or pairs):
-            raise ConfigError("study: test is missing; with a model, name the pairs to look at with --test")
+            raise ConfigError("study: test is missing; with a model, name the pairs to examine with --test")
         text = load(asked.model).config.text
         name = asked.test or pairs
-        return prepare(
+        return write_splits(
             folder / "data", f"test pairs of {Path(name).name}", {"test": read_pairs(name, text, warn=say)}, text, None
         )
     if not pairs:
         if asked.dev or asked.test:
-            raise ConfigError("study: dev or test is given without pairs; give training pairs too, or neither")
+            raise ConfigError("study: dev or test is given without pairs; give training pairs too, or leave both out")
         description, made = study.own_data()
         splits = {name: as_pairs(made[name]) for name in ("train", "dev", "test")}
-        return prepare(folder / "data", description, splits, text, longest or study.train_max_length)
+        return write_splits(folder / "data", description, splits, text, longest or study.train_max_length)
     splits = read_splits(pairs, asked.dev, asked.test, text, say)
-    return prepare(folder / "data", f"pairs of {Path(pairs).name}", splits, text, longest)
+    return write_splits(folder / "data", f"pairs of {Path(pairs).name}", splits, text, longest)
 
 
-def _wanted(found: list[Variant], names: Sequence[str]) -> list[Variant]:
-    known = [v.name for v in found]
+def _wanted(variants: list[Variant], names: Sequence[str]) -> list[Variant]:
+    known = [v.name for v in variants]
     for name in names:
         if name not in known:
             raise ConfigError(f"study: there is no variant {name!r}; there are {', '.join(known)}")
-    return [v for v in found if not names or v.name in names]
+    return [v for v in variants if not names or v.name in names]
 
 
 def _write(study: Study, setting: Setting, variants: list[Variant], runs: list[Run], signal: int) -> Studied:
-    results = {run.name: finished(run) for run in runs}
+    results = {run.name: result_of(run) for run in runs}
     missing = [name for name, result in results.items() if result is None]
     outcome = Outcome(setting, variants, [r for r in results.values() if r is not None])
     report = study.report(outcome) if outcome.results else Report(["No run has finished yet."], [])
@@ -278,16 +351,16 @@ def _page(study: Study, setting: Setting, report: Report, runs: list[Run], missi
     return [
         Text(study.question),
         Text(f"The claim: {study.claim}"),
-        Heading("What was found"),
+        Heading("Findings"),
         Points(report.findings),
-        Text(f"{state} Seeds: {', '.join(map(str, seeds))}. An interval from so few seeds is wide, and honest."),
+        Text(f"{state} Seeds: {', '.join(map(str, seeds))}. Intervals from so few seeds are wide."),
         Heading("The numbers"),
         *report.blocks,
         Heading("Data and options"),
         Text(f"{data['description'][0].upper()}{data['description'][1:]}."),
         Table(["split", "pairs", "source length"], rows),
         Text(
-            f"Options of every run that differ from those of `jumok train`: `{options or 'none'}`. What each variant changes is in `study.json`."
+            f"Options of every run that differ from those of `jumok train`: `{options or 'none'}`. The options of each variant are in `study.json`."
         ),
         Text(
             f"{', '.join(f'{k} {v}' for k, v in _versions().items())}; {platform.system()} {platform.machine()}, {cores()} cores."
@@ -296,10 +369,10 @@ def _page(study: Study, setting: Setting, report: Report, runs: list[Run], missi
 
 
 def _versions() -> dict[str, str]:
-    found = {"jumok": jumok.__version__, "python": platform.python_version()}
+    versions = {"jumok": jumok.__version__, "python": platform.python_version()}
     for package in ("numpy", "torch"):
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

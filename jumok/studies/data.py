@@ -1,4 +1,4 @@
-"""The pairs of a study: the user's, or strings with known structure made here; copied into the study's folder either way."""
+"""The pairs of a study: the user's, or strings with known structure made here; both are written to the study's folder."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SPLIT_SEED = 1  # test and dev taken from the user's pairs are the same for ever
 
 
 def substitution() -> tuple[str, Splits]:
-    """Each letter becomes another one by a fixed table: step t needs the letter at t and nothing else."""
+    """Each letter is replaced by another from a fixed table: step t needs only the letter at t."""
     table = dict(zip(LETTERS, "hkaeljcbgifd", strict=True))
     turn = lambda s: "".join(table[c] for c in s)  # noqa: E731
     about = (
-        "made here: random strings over 12 letters; the target has, for each letter, another one by a fixed table. "
+        "made here: random strings over 12 letters; the target replaces each letter by another from a fixed table. "
         "Training has 2 to 14 letters, the test 2 to 22"
     )
     return about, _made(turn, 8000, (2, 14), (2, 22))
 
 
 def turned_words() -> tuple[str, Splits]:
-    """Words of 2 to 4 letters; each is written backwards, letters changed by a table: order changes, but not far."""
+    """Words of 2 to 4 letters, each written backwards with its letters changed by a table: the order changes, but only locally."""
     table = dict(zip(LETTERS, "hkaeljcbgifd", strict=True))
     about = (
         "made here: 2 to 5 words of 2 to 4 letters; the target has each word backwards, its letters changed by a fixed table"
@@ -50,13 +50,13 @@ def turned_words() -> tuple[str, Splits]:
 
 
 def harmony() -> tuple[str, Splits]:
-    """Consonants stay; each vowel written follows from the vowel read and the vowel written before it.
+    """Consonants stay; each vowel written depends on the vowel read and the previous vowel written.
 
-    With gold before it a step is easy. A wrong vowel of the model's own changes what is right to write next, all the way.
+    After a gold prefix a step is easy. A wrong vowel of the model's own changes what is right from there on.
     """
     about = (
-        "made here: syllables of a consonant and a vowel; a vowel written is the vowel read moved on by the vowel written "
-        "before it (their numbers added, modulo 5), so that an error goes on through the word"
+        "made here: syllables of a consonant and a vowel; each vowel written is the vowel read plus the previous vowel "
+        "written (their numbers added, modulo 5), so that an error continues through the word"
     )
 
     def source(rng: random.Random, length: int) -> str:
@@ -75,7 +75,7 @@ def harmony() -> tuple[str, Splits]:
 
 
 def first_letters() -> tuple[str, Splits]:
-    """The target is the first three letters of the source: all that counts is far from the end of a long source."""
+    """The target is the first three letters of the source: all that matters is far from the end of a long source."""
     about = (
         "made here: random strings of 5 to 80 letters; the target is the first three of them, far from the end of a long source"
     )
@@ -89,21 +89,21 @@ def _made(
     test: tuple[int, int],
     source: Callable[[random.Random, int], str] | None = None,
 ) -> Splits:
-    """`count` training pairs with different sources, 200 dev, 600 test, none of them in another split; always the same."""
+    """`count` training pairs with distinct sources, 200 dev, 600 test, no source in two splits; always the same."""
     rng = random.Random(2015)
     make = source or (lambda rng, length: "".join(rng.choices(LETTERS, k=length)))
     seen: set[str] = set()
     splits: Splits = {}
     for name, size, lengths in (("test", 600, test), ("dev", 200, train), ("train", count, train)):
-        found: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str]] = []
         for _ in range(20 * size):
             s = make(rng, rng.randint(*lengths))
             if s not in seen:
                 seen.add(s)
-                found.append((s, turn(s)))
-            if len(found) == size:
+                pairs.append((s, turn(s)))
+            if len(pairs) == size:
                 break
-        splits[name] = found
+        splits[name] = pairs
     return splits
 
 
@@ -111,7 +111,7 @@ def _made(
 
 
 def length_of(source: str, tokenizer: str) -> int:
-    """Length of a source as studies count it: characters where tokens are those, else words (parts between blanks)."""
+    """Length of a source in studies: characters if tokens are characters, else words between blanks."""
     return len(source) if TOKENIZERS[tokenizer].characters else len(source.split())
 
 
@@ -121,21 +121,21 @@ def unit_of(tokenizer: str) -> str:
 
 
 def read_splits(pairs: str, dev: str, test: str, text: TextConfig, warn: Callable[[str], None]) -> dict[str, list[Pair]]:
-    """train, dev and test; what is not given is set aside from `pairs`, by source: 1 in 20, at most 2,000."""
-    found = {"train": read_pairs(pairs, text, warn=warn)}
+    """Reads train, dev and test; a missing one is set aside from `pairs`, by source: 1 in 20, at most 2,000."""
+    splits = {"train": read_pairs(pairs, text, warn=warn)}
     for name, path, seed in (("test", test, SPLIT_SEED), ("dev", dev, SPLIT_SEED + 1)):
         if path:
-            found[name] = read_pairs(path, text, warn=warn)
+            splits[name] = read_pairs(path, text, warn=warn)
         else:
-            found["train"], found[name] = split_dev(found["train"], seed)
-            warn(f"no --{name} given: {len(found[name]):,} of the pairs are set aside for it, by source")
-    return found
+            splits["train"], splits[name] = split_dev(splits["train"], seed)
+            warn(f"no --{name} given: {len(splits[name]):,} of the pairs are set aside for it, by source")
+    return splits
 
 
-def prepare(
+def write_splits(
     folder: Path, description: str, splits: dict[str, list[Pair]], text: TextConfig, train_max_length: int | None
 ) -> dict[str, Any]:
-    """Writes train, dev and test to the folder and tells of them: description, unit, lengths and SHA-256 of each split.
+    """Writes train, dev and test to the folder; returns the description, unit, lengths and SHA-256 of each split.
 
     With `train_max_length`, longer pairs leave train and dev, and only the test has them.
 
@@ -150,7 +150,7 @@ def prepare(
     contents = {}
     for name, pairs in splits.items():
         if not pairs:
-            raise DataError(f"{name}: no pair is left in it; raise --train-max-length, or give more pairs")
+            raise DataError(f"{name}: no pairs are left; raise --train-max-length, or give more pairs")
         contents[name] = "".join(_line(p) for p in pairs)
         lengths = [length_of(p.source, text.source_tokenizer) for p in pairs]
         about["splits"][name] = {
@@ -159,13 +159,13 @@ def prepare(
             "longest": max(lengths),
             "sha256": hashlib.sha256(contents[name].encode()).hexdigest(),
         }
-    there = folder / "about.json"
-    if there.exists() and read_json(there).get("splits") != about["splits"]:
-        raise ConfigError(f"{folder}: the study there is of other data; a folder holds one study; give another --out")
+    about_file = folder / "about.json"
+    if about_file.exists() and read_json(about_file).get("splits") != about["splits"]:
+        raise ConfigError(f"{folder}: the study there has other data; a folder holds one study; give another --out")
     for name, content in contents.items():
-        if not there.exists() or not (folder / f"{name}.jsonl").exists():
+        if not about_file.exists() or not (folder / f"{name}.jsonl").exists():
             write_whole(folder / f"{name}.jsonl", content)
-    write_whole(there, json.dumps(about, ensure_ascii=False, indent=1) + "\n")
+    write_whole(about_file, json.dumps(about, ensure_ascii=False, indent=1) + "\n")
     return about
 
 
@@ -177,5 +177,5 @@ def _line(pair: Pair) -> str:
 
 
 def as_pairs(made: Sequence[tuple[str, str]]) -> list[Pair]:
-    """Pairs made here as `jumok.text` has them."""
+    """Pairs made here as `Pair`s."""
     return [Pair(source, target) for source, target in made]

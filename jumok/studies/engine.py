@@ -1,4 +1,4 @@
-"""Runs done one after another or side by side; what is finished is never done again, and Ctrl-C keeps it."""
+"""Does runs one after another or side by side; finished runs are kept, also after Ctrl-C, and never done again."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 from jumok.errors import TrainingError
 from jumok.processes import cores, worker_environment
 from jumok.studies import worker
-from jumok.studies.plan import LOG, RESULT, RUN, Interrupted, Run, as_json, finished, write_whole
+from jumok.studies.plan import LOG, RESULT, RUN, Interrupted, Run, as_json, result_of, write_whole
 
-POLL = 0.1  # seconds between two looks at the runs that go on
+POLL = 0.1  # seconds between two checks of the active runs
 
 
 def carry_out(runs: list[Run], data: Path, jobs: int, say: Callable[[str], None]) -> int:
-    """Does the runs that have no result yet. Returns 0, or the number of the signal that ended it early.
+    """Does the runs that have no result yet. Returns 0, or the number of the signal that stopped it early.
 
     Args:
         runs: in the order they are to be done.
         data: folder of the splits.
-        jobs: runs side by side, each in a process of its own with its share of the cores; 1 = in this process.
-        say: given one-line messages.
+        jobs: runs side by side, each in its own process with its share of the cores; 1 = in this process.
+        say: called with one-line messages.
 
     Raises:
-        ConfigError: a result there is of other options or data. TrainingError: a run failed; the others are kept.
+        ConfigError: a run there has other options or data. TrainingError: a run failed; the others are kept.
     """
-    left = deque(run for run in runs if finished(run) is None)
+    left = deque(run for run in runs if result_of(run) is None)
     progress = _Progress(len(runs), len(runs) - len(left), say)
     if 0 < len(left) < len(runs):
         say(f"{len(runs) - len(left)} of {len(runs)} runs are finished already; the others follow")
@@ -49,16 +49,16 @@ def carry_out(runs: list[Run], data: Path, jobs: int, say: Callable[[str], None]
 
 
 class _Progress:
-    """A line for each finished run, with the time that the rest will take."""
+    """Prints a line for each finished run, with an estimate of the time left."""
 
     def __init__(self, total: int, finished: int, say: Callable[[str], None]) -> None:
         self.total, self.finished, self.say = total, finished, say
-        self.start, self.own = time.perf_counter(), 0
+        self.start, self.done_here = time.perf_counter(), 0
 
     def done(self, run: Run, result: dict[str, Any]) -> None:
-        self.finished, self.own = self.finished + 1, self.own + 1
-        each = (time.perf_counter() - self.start) / self.own
-        left = each * (self.total - self.finished)
+        self.finished, self.done_here = self.finished + 1, self.done_here + 1
+        a_run = (time.perf_counter() - self.start) / self.done_here
+        left = a_run * (self.total - self.finished)
         rest = f"; about {left / 60:.1f} minutes left" if left else ""
         self.say(
             f"[{self.finished}/{self.total}] {run.name}: {result['measured']['headline']} ({result['seconds']:.0f} s){rest}"
@@ -110,4 +110,4 @@ def _raise(run: Run, status: int) -> None:
         raise Interrupted(status - 128)
     log = (run.folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = log[-1].removeprefix("jumok: ") if log else f"ended with status {status}"
-    raise TrainingError(f"{run.folder}: the run failed: {last} (all it said: {run.folder / LOG})")
+    raise TrainingError(f"{run.folder}: the run failed: {last} (full log: {run.folder / LOG})")

@@ -16,34 +16,34 @@ from jumok.studies.outputs import TITLES, UNITS, forced_loss, test_set, train, w
 from jumok.studies.plan import Outcome, Setting, Study, Task, Variant
 from jumok.studies.report import Block, Figure, Heading, Report, Table, Text
 from jumok.studies.statistics import Interval, difference, t_interval
-from jumok.studies.wording import compared, number, plus_minus
+from jumok.studies.wording import Quantity, compared, number, plus_minus
 
 LOOKS = 20  # evaluations along training, where the number of steps is given
 GRID = np.linspace(5, 100, 20)  # percent of training at which runs are compared
 CURVES = {
     "free": "free-running {metric}",
     "loss": "teacher-forced loss (nats a token)",
-    "gap": "gap: free-running less teacher-forced errors (points)",
+    "gap": "gap: free-running minus teacher-forced errors (points)",
 }
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """One a regime: all there are."""
+    """One variant for each regime."""
     return [Variant(name, {"teacher_forcing": name}, forcing.note) for name, forcing in TEACHER_FORCING.items()]
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains under one regime, looking at dev often; then the test set, free running and under teacher forcing."""
-    found = train(task, LOOKS)
-    found["test"] = write_test(task)["greedy"]
-    found["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
-    first = next(iter(found["test"]))
-    found["headline"] = f"{first} {found['test'][first]:.1f}, gap at the end {found['history'][-1]['gap']:.1f}"
-    return found
+    """Trains under one regime with frequent evaluations on dev; then the test set, free running and under teacher forcing."""
+    measured = train(task, LOOKS)
+    measured["test"] = write_test(task)["greedy"]
+    measured["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
+    first = next(iter(measured["test"]))
+    measured["headline"] = f"{first} {measured['test'][first]:.1f}, gap at the end {measured['history'][-1]['gap']:.1f}"
+    return measured
 
 
 def curve(history: list[dict[str, Any]], key: str, steps: int) -> np.ndarray:
-    """A history's values at the points of GRID, straight lines between evaluations; NaN before the first."""
+    """The values of a history at the points of GRID, interpolated between evaluations; NaN before the first."""
     rows = [(100 * entry["step"] / steps, entry[key]) for entry in history if key in entry]
     if not rows:
         return np.full(len(GRID), math.nan)
@@ -52,7 +52,7 @@ def curve(history: list[dict[str, Any]], key: str, steps: int) -> np.ndarray:
 
 
 def report(outcome: Outcome) -> Report:
-    """Curves along training, the table at the end, and who is ahead."""
+    """Curves along training, the final table, and the comparison of regimes."""
     some = next(iter(outcome.of(outcome.done[0].name).values()))
     metric = "accuracy" if some["metric"] == "loss" else some["metric"]
     blocks: list[Block] = [_how(outcome, metric), _table(outcome, metric)]
@@ -66,9 +66,9 @@ def report(outcome: Outcome) -> Report:
 def _how(outcome: Outcome, metric: str) -> Text:
     budget = "the same time" if outcome.setting.options.get("minutes") else "the same number of steps"
     return Text(
-        f"Every run has {budget}. Free running is the model in use: it reads its own tokens. The gap is percent of errors in its "
-        "own tokens less percent of gold tokens that are not its first choice when it reads gold. Figures of the test set are "
-        f"those of the model that was best on dev, by {metric}; ± is the 95 % t-interval over seeds."
+        f"Every run has {budget}. Free running is the model in use: it reads its own tokens. The gap is the percentage of errors "
+        "in its own tokens minus the percentage of gold tokens that are not its first choice when it reads gold. Test figures "
+        f"are those of the model that was best on dev, by {metric}; ± is the 95 % t-interval over seeds."
     )
 
 
@@ -139,42 +139,46 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
         return ["The regime `always` has not finished, so there is nothing to compare the others with."]
     higher, unit = METRICS[metric].higher_is_better, UNITS[metric]
     base = _values(outcome, "always", metric)
-    found = []
+    findings = []
     mixed = [n for n in names if TEACHER_FORCING[n].mixed]
     best = max(mixed, key=lambda n: _sign(higher) * _mean(_values(outcome, n, metric)), default=None)
     for name, what in (("two-phase", ""), (best, ", the best of the mixtures," if len(mixed) > 1 else ""), ("never", "")):
         if name in names and name is not None:
             gap = difference(_values(outcome, name, metric), base)
-            found.append(compared(f"{name}{what}", "always", gap, unit, "on the test set, free running", higher, 2))
+            findings.append(
+                compared(f"{name}{what}", "always", gap, Quantity(unit, higher, 2), "on the test set, free running")
+            )
     if best is not None and len(mixed) > 1:
-        found.append("Which mixture is the best one was chosen by the same test figures, so its lead is a little too good.")
+        findings.append("The best mixture was chosen by the same test figures, so its lead is slightly too large.")
     gaps = {n: {seed: _end(m, "gap") for seed, m in outcome.of(n).items()} for n in names}
-    found.append(_bias(t_interval(list(gaps["always"].values()))))
+    findings.append(_bias(t_interval(list(gaps["always"].values()))))
     for name in names:
         if name != "always":
             less = difference(gaps["always"], gaps[name])
             if less.clear:
                 word = "smaller" if less.mean > 0 else "larger"
                 size = abs(less.mean)
-                found.append(
+                findings.append(
                     f"The gap between free running and teacher forcing is {word} with {name} than with always, by "
                     f"{number(size, 2)} ± {number(less.half or 0, 2)} points."
                 )
             elif less.half is not None:
-                found.append(f"The gap is not clearly another one with {name} than with always ({plus_minus(less, 2)} points).")
+                findings.append(
+                    f"The gap with {name} is not clearly different from that with always ({plus_minus(less, 2)} points)."
+                )
     loss = {n: {seed: m["test_loss"] for seed, m in outcome.of(n).items()} for n in names}
     for name in names:
         rise = difference(loss[name], loss["always"])
         if name != "always" and rise.clear:
             word = "higher" if rise.mean > 0 else "lower"
-            found.append(
+            findings.append(
                 f"The teacher-forced loss is {word} with {name} than with always, by {number(abs(rise.mean), 3)} nats a token."
             )
-    return found
+    return findings
 
 
 def _bias(gap: Interval) -> str:
-    """Whether there is exposure bias at all."""
+    """A sentence on whether there is exposure bias at all."""
     if gap.half is None:
         return f"Under always, errors on dev are {number(gap.mean, 2)} points more when the model runs free than when it reads gold (one seed)."
     if not gap.clear:
@@ -198,7 +202,7 @@ STUDY = Study(
     name="exposure",
     question="What does teacher forcing cost, and do its mixtures with free running repair it?",
     claim=(
-        "Under teacher forcing a model never meets its own errors, so it does worse when it lives with its own words (exposure "
+        "Under teacher forcing a model never sees its own errors, so it does worse when it reads its own tokens (exposure "
         "bias); reading its own tokens more and more often in training repairs this (Bengio et al. 2015). Free running from the "
         "start learns slowly."
     ),

@@ -1,4 +1,4 @@
-"""Study: do attention weights tell the truth? What leaving a token out changes, beside the weight it had."""
+"""Study: do attention weights show what matters? Compares a token's weight with the effect of leaving it out."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from jumok.studies.wording import number, plus_minus
 from jumok.text.vocabulary import END, PAD, UNK
 
 SENTENCES = 100
-LONGEST = 100  # tokens of a source that is looked at: work grows with its square
+LONGEST = 100  # most tokens of a source: the work grows with the square
 PERMUTATIONS = 50
-STEPS = 30  # of the curves by step
+STEPS = 30  # points of the curves by step
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the largest weight of a step
 RESAMPLES = 1000
 MODEL = "model"
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """The given model; or two trained here: with the encoder in one direction, and in both, whose memory knows its neighbours."""
+    """The given model; or two trained here, with the encoder in one direction and in both, whose memory rows know their neighbours."""
     if setting.settings.get("model"):
         return [Variant(MODEL, {}, f"the model {setting.settings['model']}")]
     score = setting.options["attention"]
     if score == "none":
-        raise ConfigError("study: attention is 'none'; there are no weights to look at; give --attention general")
+        raise ConfigError("study: attention is 'none', so there are no weights to examine; give --attention general")
     return [
         Variant("one-direction", {"attention": score, "bidirectional": False}, f"{score}, encoder in one direction"),
         Variant("both-directions", {"attention": score, "bidirectional": True}, f"{score}, encoder in both directions"),
@@ -47,12 +47,14 @@ def variants(setting: Setting) -> list[Variant]:
 def work(task: Task) -> dict[str, Any]:
     """Trains a model, unless one is given, and probes it on test sentences."""
     given = task.settings.get("model")
-    found: dict[str, Any] = {} if given else train(task)
+    measured: dict[str, Any] = {} if given else train(task)
     if not given:
-        found["test"] = write_test(task)["greedy"]
+        measured["test"] = write_test(task)["greedy"]
     folder = read_folder(given or task.folder / "model")
     if folder.config.model.attention == "none":
-        raise ConfigError(f"{folder.path}: the model has attention none, so no weights to look at; give one with attention")
+        raise ConfigError(
+            f"{folder.path}: the model was trained with attention none, so it has no weights to examine; give one with attention"
+        )
     translator = load(folder.path)
     model = NumpyModel(folder.config.model, folder.parameters)
     options = {f"{k}": v for k, v in vars(folder.config.text).items()} if given else task.options
@@ -71,16 +73,16 @@ def work(task: Task) -> dict[str, Any]:
             probes.append(probe(model, ids, output, PERMUTATIONS, rng))
     if not probes:
         raise DataError(
-            f"{task.data / 'test.jsonl'}: no source of 2 to {LONGEST} tokens is written without <unk>; give other pairs"
+            f"{task.data / 'test.jsonl'}: no source of 2 to {LONGEST} tokens has an output without <unk>; give other pairs"
         )
-    return found | summary(probes)
+    return measured | summary(probes)
 
 
 def summary(probes: list[Probe]) -> dict[str, Any]:
-    """Of all sentences: mean correlations with a bootstrap interval over sentences, curves by step, changes by largest weight."""
+    """Over all sentences: mean correlations with a bootstrap interval over sentences, curves by step, changes by largest weight."""
     by_sentence = [p.correlations() for p in probes]
-    taus = [[tau for tau, _ in found] for found in by_sentence]
-    every = np.array([pair for found in by_sentence for pair in found]).reshape(-1, 2)
+    taus = [[tau for tau, _ in steps] for steps in by_sentence]
+    every = np.array([pair for steps in by_sentence for pair in steps]).reshape(-1, 2)
     top = np.concatenate([p.weights.max(1) for p in probes])
     permuted = np.concatenate([p.permuted for p in probes])
     agree = np.concatenate([p.weights[:, :-1].argmax(1) == p.left_out.argmax(1) for p in probes])
@@ -111,23 +113,23 @@ def summary(probes: list[Probe]) -> dict[str, Any]:
 
 
 def _at(p: Probe) -> np.ndarray:
-    """What leaving the most attended token out changes, [T]."""
+    """The effect of leaving out the token with the largest weight, [T]."""
     return p.left_out[np.arange(len(p.left_out)), p.weights[:, :-1].argmax(1)]
 
 
 def _by_step(values: list[np.ndarray]) -> list[float]:
-    """Means over the sentences that have a step t, for the first steps."""
-    found = []
+    """Means over the sentences with a step t, for the first steps."""
+    means = []
     for t in range(STEPS):
-        own = [v[t] for v in values if len(v) > t]
-        if len(own) < max(1, len(values) // 10):  # a mean over the few longest says little
+        at_step = [v[t] for v in values if len(v) > t]
+        if len(at_step) < max(1, len(values) // 10):  # a mean over the few longest says little
             break
-        found.append(float(np.mean(own)))
-    return found
+        means.append(float(np.mean(at_step)))
+    return means
 
 
 def _bootstrap(taus: list[list[float]]) -> tuple[float, float]:
-    """95 % percentile interval of the mean over steps, sentences drawn anew."""
+    """95 % percentile interval of the mean over steps, resampling sentences."""
     sums = np.array([(sum(t), len(t)) for t in taus], dtype=np.float64)
     rng = np.random.default_rng(12345)
     drawn = sums[rng.integers(0, len(sums), (RESAMPLES, len(sums)))].sum(1)
@@ -141,7 +143,7 @@ def _over(outcome: Outcome, name: str, key: str) -> Interval:
 
 
 def report(outcome: Outcome) -> Report:
-    """The table, the spread of the correlation, entropy and change by step."""
+    """The table, the distribution of the correlation, entropy and change by step."""
     names = [v.name for v in outcome.done]
     some = next(iter(outcome.of(names[0]).values()))
     rows = []
@@ -156,10 +158,10 @@ def report(outcome: Outcome) -> Report:
     head = ["model", "what it is", "Kendall's τ", "Spearman's ρ", "same token (%)", "top token left out", "weights permuted"]
     blocks: list[Block] = [
         Text(
-            f"{some['sentences']} test sentences a run. Each source token is left out in turn while the model is made to write its own output: "
-            "how far its distribution moves at a step (total variation distance, 0 to 1) is what the token was worth there. τ and ρ "
-            "compare this with the weights, step by step; 1 would be the same order, 0 none. The column `weights permuted` is the median "
-            f"over steps, at each the median of {PERMUTATIONS} permutations of the weights among positions. Entropy is a share of the most there can be."
+            f"{some['sentences']} test sentences per run. Each source token is left out in turn while the model is made to write its own output. "
+            "How far the distribution moves at a step (total variation distance, 0 to 1) is the effect of the token there. τ and ρ "
+            "compare the effects with the weights, step by step; 1 means the same order, 0 none. The column `weights permuted` is the median "
+            f"over steps, at each the median of {PERMUTATIONS} permutations of the weights among positions. Entropy is a share of its maximum."
         ),
         Table([*head, "entropy", "quality"], rows),
         _histogram(outcome),
@@ -190,9 +192,9 @@ def _steps(outcome: Outcome, key: str, title: str, unit: str, file: str) -> Figu
     for v in outcome.done:
         runs = [m[key] for m in outcome.of(v.name).values()]
         count = min(map(len, runs))
-        found = [t_interval([r[t] for r in runs]) for t in range(count)]
+        intervals = [t_interval([r[t] for r in runs]) for t in range(count)]
         x = list(range(1, count + 1))
-        series.append(Series(v.name, x, [i.mean for i in found], [i.low for i in found], [i.high for i in found]))
+        series.append(Series(v.name, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals]))
     svg = line_chart(f"{title}, by output step", "output step", unit, series)
     return Figure(file, svg, f"{title} by output step; bands are 95 % intervals over seeds.")
 
@@ -210,7 +212,7 @@ def _by_weight(outcome: Outcome) -> Table:
 
 
 def _findings(outcome: Outcome) -> list[str]:
-    found = []
+    findings = []
     for v in outcome.done:
         runs = outcome.of(v.name)
         tau = _over(outcome, v.name, "kendall")
@@ -218,7 +220,7 @@ def _findings(outcome: Outcome) -> list[str]:
         low, high = (tau.low, tau.high) if tau.half is not None else (some["kendall_low"], some["kendall_high"])
         how = f"over {tau.n} seeds" if tau.half is not None else "over sentences, one model"
         strength = (
-            "not clearly above 0: the weights do not tell which tokens matter"
+            "not clearly above 0: the weights do not show which tokens matter"
             if low <= 0
             else "weak"
             if tau.mean < 0.3
@@ -226,18 +228,18 @@ def _findings(outcome: Outcome) -> list[str]:
             if tau.mean < 0.6
             else "strong"
         )
-        found.append(
-            f"{v.name}: the order of the weights and of what leaving a token out changes go together with Kendall's τ = "
+        findings.append(
+            f"{v.name}: weights and effects of leaving tokens out correlate with Kendall's τ = "
             f"{number(tau.mean, 2)} (95 %: {number(low, 2)} to {number(high, 2)} {how}): {strength}."
         )
         agree, permuted, top = (_over(outcome, v.name, key) for key in ("agree", "permuted", "left_out_top"))
-        found.append(
-            f"{v.name}: in {number(agree.mean)} % of the steps the most attended token is the one whose absence changes the output most; "
+        findings.append(
+            f"{v.name}: in {number(agree.mean)} % of the steps the token with the largest weight is also the one with the largest effect; "
             f"leaving it out moves the distribution by {number(top.mean, 2)} on average."
         )
         kind = "matters" if permuted.mean >= 0.5 else "matters somewhat" if permuted.mean >= 0.1 else "hardly matters"
-        found.append(
-            f"{v.name}: weights permuted among positions move the distribution by {number(permuted.mean, 2)} (median): which weight goes where {kind}."
+        findings.append(
+            f"{v.name}: permuting the weights among positions moves the distribution by {number(permuted.mean, 2)} (median): which weight goes where {kind}."
         )
     names = [v.name for v in outcome.done]
     if {"one-direction", "both-directions"} <= set(names):
@@ -245,25 +247,25 @@ def _findings(outcome: Outcome) -> list[str]:
         gap = difference(a, b)
         if gap.clear:
             first, second = ("one-direction", "both-directions") if gap.mean > 0 else ("both-directions", "one-direction")
-            found.append(
-                f"The weights of {first} are the more faithful ones, by {number(abs(gap.mean), 2)} ± {number(gap.half or 0, 2)} in τ over {second}."
+            findings.append(
+                f"The weights of {first} are more faithful, by {number(abs(gap.mean), 2)} ± {number(gap.half or 0, 2)} in τ over {second}."
             )
         elif gap.half is None:
-            found.append(
-                f"One seed says nothing of whether one direction or both are the more faithful ({number(gap.mean, 2)} in τ)."
+            findings.append(
+                f"One seed cannot say whether one direction or both are more faithful ({number(gap.mean, 2)} in τ)."
             )
         else:
-            found.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
-    return found
+            findings.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
+    return findings
 
 
 STUDY = Study(
     name="faithful",
-    question="Do attention weights tell which source tokens an output comes from?",
+    question="Do attention weights show which source tokens an output comes from?",
     claim=(
-        "Attention is read as an explanation; for classifiers, its weights agree only weakly with what leaving tokens out changes, and "
-        "other weights often give the same output (Jain & Wallace 2019; the other side: Wiegreffe & Pinter 2019). In translation, "
-        "weights play the part of an alignment (Bahdanau, Cho & Bengio 2015)."
+        "Attention is often read as an explanation. For classifiers, its weights agree only weakly with the effect of leaving tokens out, and "
+        "other weights often give the same output (Jain & Wallace 2019; but see Wiegreffe & Pinter 2019). In translation, "
+        "weights act as an alignment (Bahdanau, Cho & Bengio 2015)."
     ),
     defaults={"attention": "general"},
     own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.0, "steps": 600, "learning_rate": 5e-3}

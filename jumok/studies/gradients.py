@@ -20,7 +20,7 @@ from jumok.text import END, PAD, build_codec, read_pairs
 
 LENGTHS = (10, 20, 40, 80)
 SENTENCES = 32
-POINTS = 4  # measurements during training, beside the one before it
+POINTS = 4  # measurements during training, in addition to the one before it
 TITLES = {
     name: cell.title for name, cell in sorted(CELLS.items(), key=lambda item: item[1].gates > 1)
 }  # one without gates first
@@ -28,69 +28,69 @@ TITLES = {
 
 def variants(setting: Setting) -> list[Variant]:
     """All cells, each without and with attention."""
-    found = []
+    models = []
     for cell, title in TITLES.items():
         none = {"cell": cell, "attention": "none", "window": "none", "input_feeding": False}
-        found.append(Variant(cell, none, f"{title} without attention"))
-        found.append(Variant(f"{cell}-attention", none | {"attention": "general"}, f"{title} with attention (general)"))
-    return found
+        models.append(Variant(cell, none, f"{title} without attention"))
+        models.append(Variant(f"{cell}-attention", none | {"attention": "general"}, f"{title} with attention (general)"))
+    return models
 
 
 def sentences(sources: list[list[int]], targets: list[list[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sources of exactly `length` tokens and END, [N, length + 1]: each is cut, or goes on with the ones after it; targets [N, T].
+    """Sources of exactly `length` tokens and END, [N, length + 1], cut or extended with the next ones; targets [N, T].
 
     Args: ids as `Codec.encode_pairs` gives them, END last.
     """
     N = min(SENTENCES, len(sources))
     stream = [ids[:-1] for ids in sources]
-    found = []
+    rows = []
     for i in range(N):
-        own: list[int] = []
+        row: list[int] = []
         k = i
-        while len(own) < length:
-            own += stream[k % len(stream)]
+        while len(row) < length:
+            row += stream[k % len(stream)]
             k += 1
-        found.append([*own[:length], END])
+        rows.append([*row[:length], END])
     T = max(len(t) for t in targets[:N])
     gold = np.full((N, T), PAD, np.int64)
     for i, t in enumerate(targets[:N]):
         gold[i, : len(t)] = t
-    return np.array(found, np.int64), gold
+    return np.array(rows, np.int64), gold
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains one model, measuring its gradients before, during and after."""
+    """Trains one model, and measures its gradients before, during and after training."""
     from jumok.net.gradients import forget_openness, source_gradients
 
     text = build(TrainConfig, task.options, "study").text
     codec = build_codec(read_pairs(str(task.data / "train.jsonl"), text, warn=lambda _: None), text)
     sources, targets = codec.encode_pairs(read_pairs(str(task.data / "test.jsonl"), text, warn=lambda _: None))
-    measured = {length: sentences(sources, targets, length) for length in LENGTHS}
+    examples = {length: sentences(sources, targets, length) for length in LENGTHS}
     seen: list[dict[str, Any]] = []
 
     def observe(step: int, model: Any) -> None:
-        entry: dict[str, Any] = {"step": step, "forget": forget_openness(model, measured[LENGTHS[-1]][0]), "lengths": {}}
-        for length, (source, target) in measured.items():
+        entry: dict[str, Any] = {"step": step, "forget": forget_openness(model, examples[LENGTHS[-1]][0]), "lengths": {}}
+        for length, (source, target) in examples.items():
             norms = source_gradients(model, source, target)[:, :length].mean(0)  # `</s>` is no token of the source
             entry["lengths"][str(length)] = {"norms": norms[::-1].tolist(), "first_to_last": float(norms[0] / norms[-1])}
         seen.append(entry)
 
-    found = train(task, POINTS, observe=observe)
-    found["gradients"] = seen
+    measured = train(task, POINTS, observe=observe)
+    measured["gradients"] = seen
     ratio = seen[-1]["lengths"][str(LENGTHS[-1])]["first_to_last"]
-    found["headline"] = (
-        f"first of {LENGTHS[-1]} tokens gets {ratio:.1e} of the last one's gradient, dev {found['metric']} {found['dev']:.1f}"
+    measured["headline"] = (
+        f"first of {LENGTHS[-1]} tokens gets {ratio:.1e} of the last one's gradient, dev {measured['metric']} {measured['dev']:.1f}"
     )
-    return found
+    return measured
 
 
 def report(outcome: Outcome) -> Report:
-    """Norms over the distance, ratios by length, forget gates, and what attention changes."""
+    """Norms over distance, ratios by length, forget gates, and the effect of attention."""
     longest = str(LENGTHS[-1])
     blocks: list[Block] = [
         Text(
             f"L is the loss of a sentence under teacher forcing, x_s what the encoder reads at position s; norms are means over "
-            f"{SENTENCES} test sentences that were cut (or went on with the next ones) to exactly 10, 20, 40 or 80 tokens. Ratios span "
+            f"{SENTENCES} test sentences cut (or extended with the next ones) to exactly 10, 20, 40 or 80 tokens. Ratios span "
             "many powers of ten, so their means and 95 % t-intervals over seeds are those of the logarithm to base 10: "
             "−4 ± 1 is a ten-thousandth, give or take a factor of ten."
         )
@@ -127,12 +127,12 @@ def _by_distance(outcome: Outcome, at: int, when: str, length: str) -> Figure:
         values = np.log10(
             [np.maximum(m["gradients"][at]["lengths"][length]["norms"], 1e-300) for m in outcome.of(v.name).values()]
         )
-        found = [t_interval(column.tolist()) for column in values.T]
-        x = list(range(len(found)))
+        intervals = [t_interval(column.tolist()) for column in values.T]
+        x = list(range(len(intervals)))
         # an interval over few seeds can span many powers of ten; the band is kept to what an axis can show
-        low, high = ([10 ** max(v, i.mean - 3) for v, i in zip([i.low for i in found], found, strict=True)],
-                     [10 ** min(v, i.mean + 3) for v, i in zip([i.high for i in found], found, strict=True)])  # fmt: skip
-        series.append(Series(v.name, x, [10**i.mean for i in found], low, high))
+        low, high = ([10 ** max(v, i.mean - 3) for v, i in zip([i.low for i in intervals], intervals, strict=True)],
+                     [10 ** min(v, i.mean + 3) for v, i in zip([i.high for i in intervals], intervals, strict=True)])  # fmt: skip
+        series.append(Series(v.name, x, [10**i.mean for i in intervals], low, high))
     title = f"‖∂L/∂x‖ in sources of {length} tokens, {when}"
     svg = line_chart(title, "distance from the last token", "norm (logarithmic)", series, log_y=True)
     name = f"norms-{when.split()[0]}.svg"
@@ -159,9 +159,11 @@ def _gates(outcome: Outcome) -> Figure | None:
         runs = [m for m in outcome.of(v.name).values() if m["gradients"][0]["forget"] is not None]
         if runs:
             count = min(len(m["gradients"]) for m in runs)
-            found = [t_interval([m["gradients"][k]["forget"] for m in runs]) for k in range(count)]
+            intervals = [t_interval([m["gradients"][k]["forget"] for m in runs]) for k in range(count)]
             x = [100 * runs[0]["gradients"][k]["step"] / runs[0]["steps"] for k in range(count)]
-            series.append(Series(v.name, x, [i.mean for i in found], [i.low for i in found], [i.high for i in found]))
+            series.append(
+                Series(v.name, x, [i.mean for i in intervals], [i.low for i in intervals], [i.high for i in intervals])
+            )
     if not series:
         return None
     svg = line_chart("How far the LSTM's forget gates are open", "percent of the training", "mean of σ(f)", series)
@@ -188,7 +190,7 @@ def _models(outcome: Outcome) -> Table:
 def _findings(outcome: Outcome) -> list[str]:
     names = [v.name for v in outcome.done]
     length = str(LENGTHS[-1])
-    found = []
+    findings = []
     for when, at in (("Before training", 0), ("After training", -1)):
         for cell, title in TITLES.items():
             plain, attending = cell, f"{cell}-attention"
@@ -206,23 +208,23 @@ def _findings(outcome: Outcome) -> list[str]:
                 text += f"no clear difference ({plus_minus(gap)} powers of ten)."
             else:
                 text += f"attention makes it {'larger' if gap.mean > 0 else 'smaller'} by {number(abs(gap.mean))} ± {number(gap.half)} powers of ten."
-            found.append(text)
+            findings.append(text)
     if "lstm" in names and "rnn" in names:
         for when, at in (("before training", 0), ("after training", -1)):
             gap = difference(logs(outcome, "lstm", length, at), logs(outcome, "rnn", length, at))
             text = f"Without attention, {when}, the gradient of the first of {length} tokens is"
             if gap.half is None:
-                found.append(f"{text} {number(gap.mean)} powers of ten larger in the LSTM than in the plain RNN (one seed).")
+                findings.append(f"{text} {number(gap.mean)} powers of ten larger in the LSTM than in the plain RNN (one seed).")
             elif gap.clear:
                 word = "larger" if gap.mean > 0 else "smaller"
-                found.append(
+                findings.append(
                     f"{text} {word} in the LSTM than in the plain RNN by {number(abs(gap.mean))} ± {number(gap.half)} powers of ten."
                 )
             else:
-                found.append(
-                    f"{text} not clearly another one in the LSTM than in the plain RNN ({plus_minus(gap)} powers of ten)."
+                findings.append(
+                    f"{text} not clearly different in the LSTM and in the plain RNN ({plus_minus(gap)} powers of ten)."
                 )
-    return found
+    return findings
 
 
 def _numbers(outcome: Outcome) -> dict[str, object]:
@@ -244,10 +246,10 @@ def _numbers(outcome: Outcome) -> dict[str, object]:
 
 STUDY = Study(
     name="gradients",
-    question="Does the gradient reach the first token of a long source, and by which way?",
+    question="Does the gradient reach the first token of a long source, and by which path?",
     claim=(
         "Through a recurrent network the gradient shrinks with every step (Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, "
-        "Mikolov & Bengio 2013); gates slow this down (Hochreiter & Schmidhuber 1997), and attention gives every position a short way "
+        "Mikolov & Bengio 2013); gates slow this down (Hochreiter & Schmidhuber 1997), and attention gives every position a short path "
         "to the loss."
     ),
     defaults={"bidirectional": False},

@@ -1,6 +1,6 @@
-"""What most runs do: train a model, let it write the test set, and keep outputs and figures, so that reports need no model.
+"""What most runs do: train a model, translate the test set, and keep outputs and figures, so that reports need no model.
 
-Letters: N different test sources.
+Letters: N distinct test sources.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNITS = {m.name: f"points of {m.title}" if m.unit else m.title for m in METRICS.
 
 @dataclass(frozen=True)
 class TestSet:
-    """The test split: N different sources with their features, references (all targets of a source) and lengths."""
+    """The test split: N distinct sources with their features, references (all targets of a source) and lengths."""
 
     pairs: list[Pair]
     sources: list[str]
@@ -48,35 +48,37 @@ def _test_set(path: Path, text: TextConfig, tokenize: str | None) -> TestSet:
     gold = gold_text(pairs, functools.partial(written, tokenizer_of(text)), warn=lambda _: None)
     sources = [source for source, _ in gold.sources]
     lengths = np.array([length_of(s, text.source_tokenizer) for s in sources])
-    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # all variants are cut alike; a warning a bucket says nothing new
+    logging.getLogger("sacrebleu").setLevel(
+        logging.ERROR
+    )  # all variants are tokenised alike; a warning for every bucket says nothing new
     options = options_for(text, tokenize)
     return TestSet(pairs, sources, [features for _, features in gold.sources], gold.references, lengths, options)
 
 
 def test_set(data: Path, options: dict[str, Any], tokenize: str | None = None) -> TestSet:
-    """The test split of a study's data folder, as models with these options read it, its gold in their form.
+    """The test split of a study's data folder, as models with these options read it, with gold in their form.
 
     Args:
-        tokenize: the unit of BLEU that a run was trained with (`tokenize` of its results).
+        tokenize: the unit of BLEU of a run (`tokenize` of its results).
     """
     return _test_set(data / "test.jsonl", build(TrainConfig, options, "study").text, tokenize)
 
 
 def tokenizer_of(text: TextConfig) -> Tokenizer:
-    """One that writes targets as the models' own do; `bpe` and `word` both give back any text, in the same form."""
+    """A tokenizer that writes targets as the models' do; `word` stands for `bpe`, since both reproduce any text."""
     name = "word" if TOKENIZERS[text.target_tokenizer].learned else text.target_tokenizer
     return train_tokenizer(name, text.target_form, (), 0)
 
 
-test_set.__test__ = False  # type: ignore[attr-defined]  # for pytest: its name is no wish
+test_set.__test__ = False  # type: ignore[attr-defined]  # for pytest: it is not a test
 TestSet.__test__ = False  # type: ignore[attr-defined]
 
 
 def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
-    """Trains the run's model into `model` in its folder; what is to be kept of it. Raises Interrupted on Ctrl-C or SIGTERM.
+    """Trains the model of a run into its folder `model`, and returns what to keep. Raises Interrupted on Ctrl-C or SIGTERM.
 
-    Where --steps or --epochs is given and --evaluate-every is not, there are about `looks` evaluations: as many for all, whatever
-    the machine.
+    If --steps or --epochs is given and --evaluate-every is not, there are about `looks` evaluations: the same number on every
+    machine.
     """
     from jumok.learn import train
     from jumok.learn.recipe import BATCH_SIZE
@@ -112,18 +114,18 @@ def _plain(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_test(task: Task, beams: tuple[int, ...] = (1,)) -> dict[str, Any]:
-    """Test outputs of the trained model, greedy and with beams; each metric of each, and the outputs in `outputs.json`.
+    """Translates the test set with the trained model, and writes the outputs to `outputs.json`.
 
     Returns:
-        {"greedy": {metric: value}, "beam 5": …} for the run's two metrics.
+        {"greedy": {metric: value}, "beam 5": …} for the two metrics of the run.
     """
     model = load(task.folder / "model")
     test = test_set(task.data, task.options)
     options = trained_options(model)
     outputs_by: dict[str, list[str]] = {}
     for beam in beams:
-        found = model.translate(test.sources, features=test.features, beam=beam)
-        outputs_by["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in found]
+        translations = model.translate(test.sources, features=test.features, beam=beam)
+        outputs_by["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in translations]
     write_whole(task.folder / OUTPUTS, _outputs_json(outputs_by))
     metric = model.config.training["learn"]["metric"]
     names = [name for name in (metric, SECOND[metric]) if name != "loss"]
@@ -140,7 +142,7 @@ def _outputs_json(written: dict[str, list[str]]) -> str:
 
 
 def forced_loss(model: Translator, test: TestSet) -> float:
-    """Negative log-likelihood of the test targets a token, in nats, `</s>` counted: the loss under teacher forcing."""
+    """Negative log-likelihood per token of the test targets, in nats, `</s>` counted: the loss under teacher forcing."""
     forced = model.score([p.source for p in test.pairs], [p.target for p in test.pairs], [p.features for p in test.pairs])
     return -sum(t.log_probability for t in forced) / sum(len(t.tokens) for t in forced)
 

@@ -1,23 +1,22 @@
-"""What a study is: its variants, the runs they become, and how a run is known again when it is finished."""
+"""What a study is: its variants, its runs, and how a finished run is recognised."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jumok import disk
 from jumok.config import TrainConfig, options
 from jumok.errors import ConfigError, DataError
 from jumok.studies.report import Report
 
-FORMAT = 1  # grows when a run is done or measured in another way, so that old results are not taken for new ones
+FORMAT = 1  # increased when runs are done or measured differently, so that old results are not reused
 RUN, RESULT, LOG = "run.json", "result.json", "log.txt"
-UNSEEN = ("pairs", "dev", "out", "threads")  # options that do not change what a run finds
+WITHOUT_EFFECT = ("pairs", "dev", "out", "threads")  # options that do not change the result of a run
 
 
 class Interrupted(Exception):
@@ -30,7 +29,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things compared: its name, the training options that make it (over the study's), and what it is in words."""
+    """One of the models compared: its name, its training options (over the study's), and a description."""
 
     name: str
     options: Mapping[str, Any]
@@ -39,13 +38,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study is done with.
+    """The inputs of a study.
 
     Attributes:
         folder: of the study.
-        options: training options by name, those of the user over those of the study.
-        data: what `jumok.studies.data.prepare` tells of the data.
-        settings: what is no training option: `model` (a trained model to look at).
+        options: training options by name; the user's override the study's.
+        data: what `jumok.studies.data.write_splits` returns.
+        settings: options that are not training options: `model` (a trained model to examine).
     """
 
     folder: Path
@@ -56,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Task:
-    """One run as its work sees it: its own folder, that of the data, all options with the seed, the settings."""
+    """What the work of one run is given: its folder, the data folder, all options including the seed, the settings."""
 
     folder: Path
     data: Path
@@ -66,19 +65,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a report is written from: the setting, the variants in order, and the finished runs' results."""
+    """What a report is made from: the setting, the variants in order, and the results of the finished runs."""
 
     setting: Setting
     variants: list[Variant]
     results: list[dict[str, Any]]
 
     def of(self, variant: str) -> dict[int, dict[str, Any]]:
-        """What was measured in each finished run of a variant, by seed."""
+        """The measurements of each finished run of a variant, by seed."""
         return {r["seed"]: r["measured"] for r in self.results if r["variant"] == variant}
 
     @property
     def done(self) -> list[Variant]:
-        """The variants with a finished run."""
+        """The variants with at least one finished run."""
         return [v for v in self.variants if self.of(v.name)]
 
 
@@ -87,12 +86,12 @@ class Study:
     """One study.
 
     Attributes:
-        question, claim: in a sentence each; the claim with its source.
+        question, claim: a sentence each; the claim with its source.
         defaults: training options that differ from those of `jumok train`; own_defaults: and further ones on `own_data`.
-        own_data: makes pairs with known structure: (their description, pairs by split).
-        variants: what is compared.
-        work: does one run, returns what it measured (for JSON), with a `headline` for the screen.
-        report: what all finished runs say together.
+        own_data: makes pairs with known structure: (description, pairs by split).
+        variants: the models to compare.
+        work: does one run, and returns its measurements (for JSON), with a `headline` for the screen.
+        report: makes the report of all finished runs.
         train_max_length: default on its own data; see `jumok.config.StudyConfig`.
     """
 
@@ -113,7 +112,7 @@ class Run:
     """One training and what is measured on it.
 
     Attributes:
-        made_from: all that its result depends on; its SHA-256 is the run's fingerprint.
+        made_from: everything that its result depends on; its SHA-256 is the fingerprint of the run.
     """
 
     study: str
@@ -131,7 +130,7 @@ class Run:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what its result depends on."""
+        """SHA-256 of everything that its result depends on."""
         return hashlib.sha256(json.dumps(self.made_from, sort_keys=True).encode()).hexdigest()
 
     def spec(self) -> dict[str, Any]:
@@ -148,30 +147,30 @@ class Run:
 
 
 def plan_runs(study: str, setting: Setting, variants: list[Variant], seeds: list[int]) -> list[Run]:
-    """A run for each variant and seed, seed by seed, so that a study that is cut short has compared all variants."""
-    found = []
+    """A run for each variant and seed, seed by seed, so that a study that is stopped early has compared all variants."""
+    runs = []
     for seed in seeds:
         for variant in variants:
             chosen = {**setting.options, **variant.options, "seed": seed}
             made_from = {
                 "format": FORMAT,
                 "study": study,
-                "options": {**_defaults(), **{k: v for k, v in chosen.items() if k not in UNSEEN}},
+                "options": {**_defaults(), **{k: v for k, v in chosen.items() if k not in WITHOUT_EFFECT}},
                 "settings": setting.settings,
                 "data": {name: split["sha256"] for name, split in setting.data["splits"].items()},
             }
             folder = setting.folder / "runs" / f"{variant.name}-{seed}"
-            found.append(Run(study, variant.name, seed, folder, chosen, setting.settings, made_from))
-    return found
+            runs.append(Run(study, variant.name, seed, folder, chosen, setting.settings, made_from))
+    return runs
 
 
 def _defaults() -> dict[str, Any]:
-    """Options as `jumok train` has them: if a default changes, so do the runs that used it."""
-    return {name: f.default for name, f in options(TrainConfig).items() if name not in UNSEEN}
+    """The defaults of `jumok train`: if one changes, so does the fingerprint of the runs that used it."""
+    return {name: f.default for name, f in options(TrainConfig).items() if name not in WITHOUT_EFFECT}
 
 
-def finished(run: Run) -> dict[str, Any] | None:
-    """The run's result, if it has one. ConfigError, naming what differs, if that is a result of other options or data."""
+def result_of(run: Run) -> dict[str, Any] | None:
+    """The result of a run, or None. ConfigError, naming what differs, if the result has other options or data."""
     path = run.folder / RESULT
     if not path.exists():
         return None
@@ -189,41 +188,34 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
         return "other data"
     for part in ("options", "settings"):
         a, b = then.get(part, {}), now[part]
-        found = [f"{k} {a.get(k)!r} (now {b.get(k)!r})" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
-        if found:
-            return ", ".join(found[:3]) + (" and more" if len(found) > 3 else "")
+        changed = [f"{k} {a.get(k)!r} (now {b.get(k)!r})" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
+        if changed:
+            return ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
     return f"another format or study ({then.get('study')}, format {then.get('format')})"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of a study's folder; DataError, naming it, where it is damaged."""
+    """Reads a JSON object from a file of a study. DataError, naming the file, if it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; the study's folder is not whole") from None
+        raise DataError(f"{path}: there is no such file; the folder of the study is incomplete") from None
     except (OSError, ValueError) as e:
-        raise DataError(f"{path}: cannot be read as JSON ({e}); delete it, and its run is done again") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: not a JSON object; delete it, and its run is done again")
-    return found
+        raise DataError(f"{path}: cannot be read as JSON ({e}); delete it, and the run will be done again") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: not a JSON object; delete it, and the run will be done again")
+    return values
 
 
 def write_whole(path: Path, text: str) -> None:
-    """The file is there whole or not at all, whenever the machine stops."""
-    beside = path.with_name(path.name + ".new")
+    """Writes a text file atomically, and makes its folder. DataError if that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(beside, path)
+        disk.write_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as e:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
         raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 
 
 def as_json(values: Any) -> str:
-    """JSON to read and compare, numbers that are not finite refused."""
+    """Readable JSON; numbers that are not finite are refused."""
     return json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

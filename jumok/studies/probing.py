@@ -1,7 +1,7 @@
-"""What attention weights are worth to a model, found by disturbing it: tokens left out, weights permuted. NumPy alone.
+"""Measures what attention weights matter to a model, by disturbing it: tokens left out, weights permuted. NumPy only.
 
 Letters: S source tokens (`</s>` counted), T output steps, V target vocabulary, P permutations.
-Jain & Wallace 2019 (leave-one-out, permuted attention); Wiegreffe & Pinter 2019 for what this does and does not say.
+Jain & Wallace 2019 (leave-one-out, permuted attention); Wiegreffe & Pinter 2019 for what this shows and what it does not.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from jumok.text.vocabulary import START
 
 @dataclass(frozen=True)
 class Probe:
-    """One sentence, step by step of its own greedy output.
+    """The measurements for one sentence, at each step of its greedy output.
 
     Attributes:
         weights: [T, S].
-        left_out: [T, S-1] total variation distance of the step's distribution when source token s is left out (never `</s>`).
+        left_out: [T, S-1] total variation distance of the step's distribution when source token s (never `</s>`) is left out.
         permuted: [T] median over permutations of the distance when the weights are permuted among positions.
         entropy: [T] nats.
     """
@@ -34,17 +34,17 @@ class Probe:
     entropy: np.ndarray
 
     def correlations(self) -> list[tuple[float, float]]:
-        """(Kendall's τ, Spearman's ρ) of the tokens' weights and what leaving them out changes, for each step that has both."""
-        found = []
+        """(Kendall's τ, Spearman's ρ) of weights and effects of leaving tokens out, for each step where both are defined."""
+        pairs = []
         for a, b in zip(self.weights[:, :-1], self.left_out, strict=True):
             tau, rho = kendall(a, b), spearman(a, b)
             if tau is not None and rho is not None:
-                found.append((tau, rho))
-        return found
+                pairs.append((tau, rho))
+        return pairs
 
 
 def steps(model: NumpyModel, source: np.ndarray, output: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray | None, State]]:
-    """The steps in which N sources of one length are made to write a given output, one at a time.
+    """Makes N sources of equal length write a given output, one step at a time.
 
     Args:
         source: int [N, S], no padding. output: T ids.
@@ -73,7 +73,7 @@ def distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def probe(model: NumpyModel, source: list[int], output: list[int], permutations: int, rng: np.random.Generator) -> Probe:
-    """Disturbs one sentence in every way; `output` is what the model wrote for `source`, END last in both; S ≥ 3."""
+    """All measurements for one sentence; `output` is what the model wrote for `source`, END last in both; S ≥ 3."""
     S = len(source)
     assert S >= 3
     without = np.array([source[:s] + source[s + 1 :] for s in range(S - 1)])
@@ -90,7 +90,7 @@ def probe(model: NumpyModel, source: list[int], output: list[int], permutations:
 def _permuted(model: NumpyModel, state: State, token: int, permutations: int, rng: np.random.Generator) -> np.ndarray:
     """The step's distribution under weights permuted among positions, [P, V].
 
-    Which position gets which weight is a matter of the values alone: permuting them is permuting the weights the other way.
+    Weights only multiply values, so permuting the values is permuting the weights the other way.
     """
     zeros = np.zeros(permutations, np.int64)
     many = model.select(state, zeros, zeros[:, None])

@@ -1,4 +1,4 @@
-"""One page out of blocks: headings, sentences, tables and figures as Markdown and as HTML that needs nothing from elsewhere."""
+"""A page made of blocks (headings, sentences, tables, figures), as Markdown and as HTML complete in itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `code` stands between backticks."""
+    """A paragraph; `code` is between backticks."""
 
     text: str
 
@@ -32,7 +32,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, the first row apart."""
+    """A table of text: its header and its rows."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -52,10 +52,10 @@ Block = Heading | Text | Points | Table | Figure
 
 @dataclass(frozen=True)
 class Report:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
-        findings: sentences that follow from the numbers, the most important first; the contrary ones too.
+        findings: sentences that follow from the numbers, the most important first; also those against the claim.
         blocks: the page below the findings.
         table: the numbers behind it, for study.json.
     """
@@ -66,12 +66,12 @@ class Report:
 
     @property
     def figures(self) -> list[Figure]:
-        """Its pictures in order."""
+        """The figures, in order."""
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
 def markdown(title: str, blocks: Sequence[Block]) -> str:
-    """The page as Markdown; figures are links to their files, which lie beside it."""
+    """The page as Markdown; figures are links to files in the same folder."""
     return "\n\n".join([f"# {title}", *(_markdown(block) for block in blocks)]) + "\n"
 
 

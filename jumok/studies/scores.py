@@ -1,4 +1,4 @@
-"""Study: which score, which extras? The shape of Luong's Tables 1 and 4 (Luong, Pham & Manning 2015) in one command."""
+"""Study: which score, which further options? Luong's Tables 1 and 4 (Luong, Pham & Manning 2015) in one command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from jumok.studies.outputs import SECOND, TITLES, UNITS, forced_loss, test_set, 
 from jumok.studies.plan import Outcome, Setting, Study, Task, Variant
 from jumok.studies.report import Block, Figure, Heading, Points, Report, Table, Text
 from jumok.studies.statistics import difference, t_interval
-from jumok.studies.wording import compared, number, plus_minus
+from jumok.studies.wording import Quantity, compared, number, plus_minus
 from jumok.windows import WINDOWS
 
 BEAM = 5
-# What Luong et al. 2015 found on WMT en-de: the first is ahead of the second by their Table 1 (a row and the row before it)
-# or Table 4 (scores, all with input feeding). Their order only: the numbers depend on data and size.
+# The orders of Luong et al. 2015 on WMT en-de: the first is ahead of the second in their Table 1 (a row and the row before it)
+# or Table 4 (scores, all with input feeding). Only their order is compared: the numbers depend on data and size.
 LUONG = (
     ("none-reversed", "none", "Table 1: the reversed source"),
     ("none-reversed", "none-reversed-no-dropout", "Table 1: dropout"),
@@ -35,22 +35,22 @@ LUONG = (
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Each a small change of general or of none; all scores and windows are among them."""
+    """All scores and windows, and small changes of general and none."""
     with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False, "input_feeding": False}
     plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
-    found = [
+    models = [
         Variant("none", plain, "no attention"),
         Variant("none-reversed", reversed_, "no attention, the source read backwards"),
         Variant("none-reversed-no-dropout", reversed_ | {"dropout": 0.0}, "the same without dropout"),
     ]
     for name, score in SCORES.items():
         more = {"attention": name} | ({"location_length": reach} if score.by_position else {})
-        found.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
-    found += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
+        models.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
+    models += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
     return [
-        *found,
+        *models,
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
         Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),
@@ -58,17 +58,17 @@ def variants(setting: Setting) -> list[Variant]:
 
 
 def work(task: Task) -> dict[str, Any]:
-    """Trains one model; test outputs greedy and with a beam, loss and perplexity of the test targets."""
-    found = train(task)
-    found["test"] = write_test(task, (1, BEAM))
-    found["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
-    first = next(iter(found["test"]["greedy"]))
-    found["headline"] = f"{first} {found['test']['greedy'][first]:.1f}, perplexity {math.exp(found['test_loss']):.2f}"
-    return found
+    """Trains one model; translates the test set greedily and with a beam; loss and perplexity of the test targets."""
+    measured = train(task)
+    measured["test"] = write_test(task, (1, BEAM))
+    measured["test_loss"] = forced_loss(load(task.folder / "model"), test_set(task.data, task.options))
+    first = next(iter(measured["test"]["greedy"]))
+    measured["headline"] = f"{first} {measured['test']['greedy'][first]:.1f}, perplexity {math.exp(measured['test_loss']):.2f}"
+    return measured
 
 
 def report(outcome: Outcome) -> Report:
-    """The table, a chart, and how the order compares with Luong's."""
+    """The table, a chart, and a comparison with Luong's order."""
     some = next(iter(outcome.of(outcome.done[0].name).values()))
     metric = "accuracy" if some["metric"] == "loss" else some["metric"]
     values = {v.name: _values(outcome, v.name, metric) for v in outcome.done}
@@ -79,10 +79,10 @@ def report(outcome: Outcome) -> Report:
         ),
         _table(outcome, metric),
         _figure(values, metric),
-        Heading("Beside Luong's order"),
+        Heading("Compared with Luong's order"),
         Text(
-            "Luong et al. trained on WMT en-de, 4 layers of 1000, words, input feeding in all of Table 4; what is compared here is the "
-            "order, not the numbers. AER is left out: most data have no gold links (`jumok align --gold` measures it where they do)."
+            "Luong et al. trained on WMT en-de, 4 layers of 1000, words, input feeding in all of Table 4. Only the "
+            "order is compared here, not the numbers. AER is left out: most data have no gold links (`jumok align --gold` measures it if they do)."
         ),
         Points([text for text, _ in _beside(values, metric)] or ["Too few variants have finished to compare."]),
     ]
@@ -135,48 +135,47 @@ def _figure(values: dict[str, dict[int, float]], metric: str) -> Figure:
 
 
 def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str, str]]:
-    """A sentence for each pair whose order Luong et al. found, and its verdict: same, other, or open."""
+    """A sentence and a verdict (same, other, open) for each pair in LUONG."""
     higher = METRICS[metric].higher_is_better
-    found = []
+    comparisons = []
     for ahead, behind, where in LUONG:
         if ahead in values and behind in values:
             gap = difference(values[ahead], values[behind])
             same = (gap.mean > 0) == higher
             verdict = "open" if not gap.clear else "same" if same else "other"
-            word = {"same": "as in Luong", "other": "the order is **the other way round** than Luong's", "open": "open here"}[
-                verdict
-            ]
-            sentence = compared(ahead, behind, gap, UNITS[metric], "", higher, 2)
-            found.append((f"{where}, {ahead} over {behind}: {word}. {sentence}", verdict))
-    return found
+            word = {"same": "as in Luong", "other": "**the reverse** of Luong", "open": "open here"}[verdict]
+            sentence = compared(ahead, behind, gap, Quantity(UNITS[metric], higher, 2))
+            comparisons.append((f"{where}, {ahead} over {behind}: {word}. {sentence}", verdict))
+    return comparisons
 
 
 def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str) -> list[str]:
     higher = METRICS[metric].higher_is_better
+    quantity = Quantity(UNITS[metric], higher, 2)
     order = sorted(values, key=lambda n: t_interval(list(values[n].values())).mean, reverse=higher)
-    found = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
+    findings = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
     if len(order) > 1:
         gap = difference(values[order[0]], values[order[1]])
-        found.append(compared(order[0], order[1], gap, UNITS[metric], "", higher, 2))
+        findings.append(compared(order[0], order[1], gap, quantity))
     if {"general", "none"} <= values.keys():
         gap = difference(values["general"], values["none"])
-        found.append(compared("general", "none", gap, UNITS[metric], "", higher, 2))
+        findings.append(compared("general", "none", gap, quantity))
     beams = {
         name: difference(_values(outcome, name, metric, f"beam {BEAM}"), _values(outcome, name, metric)) for name in values
     }
     helped = [name for name, gap in beams.items() if gap.clear and (gap.mean > 0) == higher]
     hurt = [name for name, gap in beams.items() if gap.clear and (gap.mean > 0) != higher]
-    found.append(
+    findings.append(
         f"Beam {BEAM} is clearly better than greedy for {', '.join(helped) or 'none of them'}"
         + (f", and clearly worse for {', '.join(hurt)}." if hurt else ".")
     )
     verdicts = [v for _, v in _beside(values, metric)]
     if verdicts:
-        found.append(
+        findings.append(
             f"Of the orders that Luong et al. found ({len(verdicts)} of them), {verdicts.count('same')} are clearly the same here, "
             f"{verdicts.count('other')} clearly the other way round, and {verdicts.count('open')} open at this number of seeds."
         )
-    return found
+    return findings
 
 
 def _numbers(outcome: Outcome, metric: str) -> dict[str, object]:
@@ -187,7 +186,7 @@ def _numbers(outcome: Outcome, metric: str) -> dict[str, object]:
 
 STUDY = Study(
     name="scores",
-    question="Which score, and which of its companions, makes the better model?",
+    question="Which score, and which options beside it, make the better model?",
     claim=(
         "Attention is worth more than reversing and dropout; content scores beat location, a local window with predicted positions "
         "beats global attention, and input feeding adds to both (Luong, Pham & Manning 2015, Tables 1 and 4)."

@@ -1,4 +1,4 @@
-"""How large models of given options become on a study's data, known before any is trained."""
+"""The sizes of models with given options on a study's data, before any is trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jumok.text import build_codec, read_pairs
 
 @functools.lru_cache(maxsize=2)
 def _facts(path: Path, text: TextConfig) -> tuple[int, int, int, int]:
-    """Entries of the two vocabularies, tokens of the longest source, number of pairs."""
+    """Sizes of the two vocabularies, tokens of the longest source, number of pairs."""
     pairs = read_pairs(str(path), text, warn=lambda _: None)
     codec = build_codec(pairs, text)
     sources, _ = codec.encode_pairs(pairs)
@@ -30,7 +30,7 @@ def longest_source(setting: Setting) -> int:
 
 
 def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
-    """The network of a run with these options over the study's, every size chosen."""
+    """The network of a run with these options over the study's, with every size chosen."""
     from jumok.learn.recipe import resolve
 
     run = _config({**setting.options, **options})
@@ -39,11 +39,11 @@ def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
 
 
 def parameters(setting: Setting, model: ModelConfig) -> int:
-    """Numbers in all arrays of a model."""
+    """The number of parameters of a model."""
     text = _config(setting.options).text
     source, target, *_ = _facts(setting.folder / "data" / "train.jsonl", text)
-    found = shapes(model, source, target)
-    return sum(math.prod(shape) for shape in found.values())
+    arrays = shapes(model, source, target)
+    return sum(math.prod(shape) for shape in arrays.values())
 
 
 def matched_hidden(setting: Setting, options: dict[str, Any], wanted: int) -> int:

@@ -1,4 +1,4 @@
-"""How sure a number is: t-intervals over seeds, the paired bootstrap over sentences, rank correlation, buckets by length."""
+"""Statistics: t-intervals over seeds, the paired bootstrap over sentences, rank correlation, buckets by length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of n values, and half the width of its 95 % interval (None where one value says nothing of chance)."""
+    """The mean of n values, and half the width of its 95 % interval (None if there is only one value)."""
 
     mean: float
     half: float | None
@@ -26,17 +26,17 @@ class Interval:
 
     @property
     def low(self) -> float:
-        """Lower end; the mean itself where there is no interval."""
+        """Lower end; the mean if there is no interval."""
         return self.mean - (self.half or 0.0)
 
     @property
     def high(self) -> float:
-        """Upper end; the mean itself where there is no interval."""
+        """Upper end; the mean if there is no interval."""
         return self.mean + (self.half or 0.0)
 
     @property
     def clear(self) -> bool:
-        """Whether 0 lies outside: a difference that chance alone would seldom make."""
+        """Whether 0 is outside the interval: chance alone would seldom make such a difference."""
         return self.half is not None and not self.low <= 0 <= self.high
 
 
@@ -53,9 +53,9 @@ def t_quantile(freedom: int) -> float:
 
 
 def t_interval(values: Sequence[float]) -> Interval:
-    """The mean and its 95 % t-interval, mean ± t · s / √n (Student 1908): for values that differ by seed alone, which are few."""
+    """The mean and its 95 % t-interval, mean ± t · s / √n (Student 1908): for the few values of different seeds."""
     if not len(values):
-        raise DataError("interval: no values came; at least one was wanted")
+        raise DataError("interval: there are no values; give at least one")
     a = np.asarray(values, dtype=np.float64)
     n = len(a)
     half = None if n < 2 else t_quantile(n - 1) * float(a.std(ddof=1)) / math.sqrt(n)
@@ -63,7 +63,7 @@ def t_interval(values: Sequence[float]) -> Interval:
 
 
 def difference(a: dict[int, float], b: dict[int, float]) -> Interval:
-    """a − b paired by seed (the keys): runs of one seed saw the same pairs in the same order. Seeds that only one has are left out."""
+    """a − b paired by seed (the keys): runs with the same seed saw the same pairs in the same order. Seeds that only one has are left out."""
     return t_interval([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
 
 
@@ -78,24 +78,24 @@ def bootstrap_difference(a: np.ndarray, b: np.ndarray, seed: int = 12345) -> tup
     """
     assert a.shape == b.shape and a.shape[1] == 2
     rng = np.random.default_rng(seed)
-    N, found = len(a), np.empty(RESAMPLES)
+    N, differences = len(a), np.empty(RESAMPLES)
     for k in range(RESAMPLES):
         times = np.bincount(rng.integers(0, N, N), minlength=N)
         (x, n), (y, m) = times @ a, times @ b
-        found[k] = 100 * (x / max(n, 1e-9) - y / max(m, 1e-9))
-    low, high = np.percentile(found, [2.5, 97.5])
+        differences[k] = 100 * (x / max(n, 1e-9) - y / max(m, 1e-9))
+    low, high = np.percentile(differences, [2.5, 97.5])
     return float(low), float(high)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal values sharing their mean rank: [N] float64."""
+    """Ranks from 1; equal values share their mean rank: [N] float64."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
     return (last - (count - 1) / 2)[place]
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Spearman's ρ, the correlation of ranks, −1 to 1; None where one side is all alike, or there are fewer than 2 values."""
+    """Spearman's ρ, the correlation of ranks, −1 to 1; None if all values of one side are equal, or there are fewer than 2."""
     if len(x) < 2:
         return None
     a, b = (ranks(np.asarray(v)) for v in (x, y))
@@ -105,7 +105,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Kendall's τ-b, ties accounted for (Kendall 1945): pairs in the same order less pairs in the other. None as `spearman`."""
+    """Kendall's τ-b, corrected for ties (Kendall 1945): pairs in the same order minus pairs in the other. None as for `spearman`."""
     if len(x) < 2:
         return None
     upper = np.triu_indices(len(x), 1)
@@ -116,7 +116,7 @@ def kendall(x: np.ndarray, y: np.ndarray) -> float | None:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Test sentences of like source length: `low` to `high` tokens, both counted in; `beyond` those longer than any in training."""
+    """Test sentences of similar source length, `low` to `high` tokens inclusive; `beyond`: longer than all in training."""
 
     low: int
     high: int
@@ -125,7 +125,7 @@ class Bucket:
 
     @property
     def label(self) -> str:
-        """As people write it: 5–8."""
+        """The lengths as text: 5–8."""
         return f"{self.low}" if self.low == self.high else f"{self.low}–{self.high}"
 
     def middle(self, lengths: np.ndarray) -> float:
@@ -134,11 +134,11 @@ class Bucket:
 
 
 def buckets(lengths: np.ndarray, parts: int, longest: int | None = None, beyond_parts: int = 1) -> list[Bucket]:
-    """Sentences in `parts` of about equal size by length, shortest first; equal lengths are never parted, so parts may be fewer.
+    """Sentences in `parts` of about equal size by length, shortest first; equal lengths stay together, so parts may be fewer.
 
     Args:
         lengths: [N].
-        longest: length of the longest source in training; what is longer goes to `beyond_parts` of their own.
+        longest: length of the longest source in training; longer ones go into `beyond_parts` further parts.
     """
     lengths = np.asarray(lengths)
     within = lengths <= (lengths.max() if longest is None else longest)
@@ -148,14 +148,14 @@ def buckets(lengths: np.ndarray, parts: int, longest: int | None = None, beyond_
 def _parts(lengths: np.ndarray, rows: np.ndarray, parts: int, beyond: bool) -> list[Bucket]:
     if not len(rows):
         return []
-    own = lengths[rows]
-    # a length belongs to the part in which the middle of its run in sorted order falls
-    different, counts = np.unique(own, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / len(own)
+    sizes = lengths[rows]
+    # a length belongs to the part that contains the middle of its run in sorted order
+    different, counts = np.unique(sizes, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2) / len(sizes)
     part_of = dict(zip(different.tolist(), np.minimum((middle * parts).astype(int), parts - 1).tolist(), strict=True))
-    which = np.array([part_of[int(n)] for n in own])
-    found = []
+    which = np.array([part_of[int(n)] for n in sizes])
+    filled = []
     for part in sorted(set(which.tolist())):
         chosen = rows[which == part]
-        found.append(Bucket(int(lengths[chosen].min()), int(lengths[chosen].max()), chosen, beyond))
-    return found
+        filled.append(Bucket(int(lengths[chosen].min()), int(lengths[chosen].max()), chosen, beyond))
+    return filled

@@ -1,4 +1,4 @@
-"""The table of studies: to add one, write it in a file beside this one and give it a line in STUDIES."""
+"""The table of studies: to add one, write it in a new file in this folder and add it to STUDIES."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run from its `run.json` to its `result.json`; as `python -m jumok.studies.worker FOLDER DATA` in a process of its own."""
+"""Does one run, from its `run.json` to its `result.json`; also as a process, `python -m jumok.studies.worker FOLDER DATA`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = "jumok.study.run/1"
 
 
 def work(folder: Path, data: Path) -> dict[str, Any]:
-    """Does the run that is described in `folder`; its result is written whole, and only when all of it is done."""
+    """Does the run that is described in `folder`, and writes its result when it is done."""
     from jumok.studies.studies import STUDIES
 
     spec = read_json(folder / RUN)
@@ -34,7 +34,7 @@ def work(folder: Path, data: Path) -> dict[str, Any]:
 
 
 def _end_with_the_parent() -> None:
-    """The study holds the other end of standard input; when it is gone, however that came, this run has nobody to tell."""
+    """Ends this process when the study ends: the study holds the other end of standard input."""
 
     def watch() -> None:
         os.read(0, 1)  # not sys.stdin, whose lock would stop the interpreter from ending
@@ -44,7 +44,7 @@ def _end_with_the_parent() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0, 2 for what the user can mend, 1 for our own mistakes, 128 and the number for a signal."""
+    """Exit status: 0, 2 for an error that the user can correct, 1 for our own mistakes, 128 plus the number for a signal."""
     _end_with_the_parent()
     try:
         work(Path(arguments[0]), Path(arguments[1]))

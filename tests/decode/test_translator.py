@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jumok
+from jumok.cli.info import in_words
 from jumok.config import ModelConfig, TextConfig
 from jumok.decode import translator
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
@@ -86,7 +87,7 @@ def test_a_reversed_source_comes_back_in_its_own_order(tmp_path: Path) -> None:
     """The same weights read "cat" reversed as they read "tac" straight; tokens and weights are those of "cat"."""
     straight = make(tmp_path / "straight", bidirectional=False)
     turned = make(tmp_path / "turned", bidirectional=False, reverse_source=True)
-    assert "reversed" in turned.info()["encoder"]
+    assert turned.info().reverse_source
     for word in WORDS:
         for found, wanted in (
             (turned.translate(word), straight.translate(word[::-1])),
@@ -135,11 +136,15 @@ def test_batches_change_nothing_with_any_model_option(tmp_path: Path, options: d
 
 def test_info_names_cell_order_and_window(tmp_path: Path) -> None:
     facts = make(tmp_path / "m", cell="gru", window="local-m", window_size=3, reverse_source=True).info()
-    assert facts["encoder"] == "GRU, 1 x 12, both directions, reversed" and facts["decoder"] == "GRU, 1 x 12"
-    assert facts["window"] == "local-m: t - D <= s <= t + D, D = 3"
+    assert (facts.cell, facts.layers, facts.hidden, facts.bidirectional, facts.reverse_source) == ("gru", 1, 12, True, True)
+    assert (facts.window, facts.window_size) == ("local-m", 3)
+    said = in_words(facts)
+    assert said["encoder"] == "GRU, 1 x 12, both directions, reversed" and said["decoder"] == "GRU, 1 x 12"
+    assert said["window"] == "local-m: t - D <= s <= t + D, D = 3"
     plain = make(tmp_path / "plain").info()
-    assert plain["window"] == "none" and plain["input feeding"] == "no"
-    assert make(tmp_path / "fed", input_feeding=True).info()["input feeding"] == "yes"
+    assert (plain.window, plain.window_size, plain.tie, plain.input_feeding) == (None, None, None, False)
+    assert in_words(plain)["window"] == "none" and in_words(plain)["input feeding"] == "no"
+    assert make(tmp_path / "fed", input_feeding=True).info().input_feeding is True
 
 
 def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +291,6 @@ def test_the_translator_is_found_where_it_was_before() -> None:
         (lambda m: m.translate(None), "type NoneType; wanted a string"),
         (lambda m: m.translate(["cat", 4]), "line 2 is of type int; wanted a string"),
         (lambda m: list(m.translate_lines(["cat", None])), "line 2 is of type NoneType"),
-        (lambda m: m.translate("cat", features="V"), "features of line 1 are 'V'"),
         (lambda m: m.translate("cat", features=[1]), "features of line 1"),
         (lambda m: m.translate(["cat"], features="V"), "features are 'V'"),
         (lambda m: m.translate(["cat", "why"], features=[["V"]]), r"for each of 2 line\(s\)"),
@@ -328,14 +332,24 @@ def test_no_model_is_a_jumok_error(tmp_path: Path) -> None:
 
 
 def test_info_tells_what_the_model_is(model: Translator) -> None:
-    facts = model.info()
-    assert facts["attention"] == "general: h_t · W_a h̄_s"
-    assert facts["folder"] == str(model.folder) and facts["embedding"] == 8
+    facts, said = model.info(), in_words(model.info())
+    assert facts.attention == facts["attention"] == "general" and said["attention"] == "general: h_t · W_a h̄_s"
+    assert facts.folder == str(model.folder) and facts.embedding == 8
     letters = len(set("".join(WORDS)))  # the blank is one in the source only
     Vs, V = 4 + 2 + letters, 4 + letters - 1
-    assert facts["parameters"] == sum(a.size for a in random_parameters(model.config.model, Vs, V, 0).values())
-    assert facts["source"] == f"char, {Vs} entries" and facts["target"] == f"space, {V} entries"
-    assert facts["length limit"] == "1 x source tokens + 4"
+    assert facts.parameters == sum(a.size for a in random_parameters(model.config.model, Vs, V, 0).values())
+    assert said["source"] == f"char, {Vs} entries" and said["target"] == f"space, {V} entries"
+    assert (facts.target_tokenizer, facts.target_form, facts.target_entries) == ("space", None, V)
+    assert (facts.limit_ratio, facts.limit_constant) == (1, 4) and said["length limit"] == "1 x source tokens + 4"
+    assert facts.state is facts.finished is None and said["training"] == "no record"
+
+
+def test_old_names_of_facts_work_and_say_the_new_one(model: Translator) -> None:
+    facts = model.info()
+    with pytest.warns(DeprecationWarning, match=r"info\(\)\['input feeding'\] is now info\(\).input_feeding"):
+        assert facts["input feeding"] is False
+    with pytest.raises(KeyError):
+        facts["source"]  # which was a sentence
 
 
 def test_the_runtime_imports_nothing_heavy() -> None:

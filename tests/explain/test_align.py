@@ -236,9 +236,9 @@ def test_both_directions(subwords: Path, turned: Path, combine: str) -> None:
 
 def test_both_directions_in_different_units(subwords: Path, turned: Path) -> None:
     model, reverse = Translator.load(subwords), Translator.load(turned)
-    with pytest.raises(ConfigError, match=r"cuts the text into other tokens .* give --unit word"):
+    with pytest.raises(ConfigError, match=r"tokenises the text differently .* give --unit word"):
         list(align_both(model, reverse, SENTENCES, unit="token"))
-    with pytest.raises(ConfigError, match="combine: 'both' came; one of grow-diagonal, intersection, union was wanted"):
+    with pytest.raises(ConfigError, match="combine is 'both'; it must be one of grow-diagonal, intersection, union"):
         align_both(model, reverse, SENTENCES, combine="both")
 
 
@@ -274,12 +274,12 @@ def test_many_pairs_do_not_depend_on_each_other(subwords: Path, monkeypatch: pyt
 
 def test_what_cannot_be_asked(subwords: Path, tmp_path: Path) -> None:
     model = Translator.load(subwords)
-    with pytest.raises(ConfigError, match="method: 'best' came; one of argmax, path was wanted"):
+    with pytest.raises(ConfigError, match="method is 'best'; it must be one of argmax, path"):
         align(model, [], "best")
-    with pytest.raises(ConfigError, match="unit: 'char' came"):
+    with pytest.raises(ConfigError, match="unit is 'char'"):
         align(model, [], unit="char")  # type: ignore[arg-type]
     plain = Translator.load(folder_of(tmp_path / "plain", TextConfig(), SENTENCES, "none"))
-    with pytest.raises(ConfigError, match=r"plain: the model has attention none.*--attention general"):
+    with pytest.raises(ConfigError, match=r"plain: the model was trained with attention none.*--attention general"):
         align(plain, [])
 
 
@@ -360,7 +360,7 @@ def test_standard_input(jumok, model_folder: Path, tmp_path: Path, monkeypatch: 
     ("gold", "message"),
     [
         ("1-1\n", "gold: 1 lines of gold links, but 2 lines in "),
-        ("1-1\n1-x\n", "gold:2: '1-x' is no link"),
+        ("1-1\n1-x\n", "gold:2: '1-x' is not a link"),
         ("1-1\n1-4\n", "gold:2: the gold links 1 and 4 (counted from 1), but the pair has 3 source and 3 target words"),
         ("1p1\n\n", "no sure link"),
     ],

@@ -129,7 +129,7 @@ def test_a_model_without_attention_is_said_instead_of_drawn() -> None:
 
 @pytest.mark.parametrize("draw", [comparison_terminal, comparison_svg, comparison_html])
 def test_two_without_attention_are_a_clear_error(draw) -> None:
-    with pytest.raises(JumokError, match="attention none has no weights to draw"):
+    with pytest.raises(JumokError, match="no attention weights, because the model was trained with attention none"):
         draw(compare(blind(), blind()))
     assert "no attention" in compare(blind(), blind())._repr_html_()
 
@@ -201,7 +201,7 @@ def test_writer_writes_its_form(suffix: str, tmp_path: Path) -> None:
 
 
 def test_other_forms_are_refused_with_the_list(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"one of \.svg, \.html, \.csv, \.json was wanted for a comparison"):
+    with pytest.raises(ConfigError, match=r"must be one of \.svg, \.html, \.csv, \.json for a comparison"):
         write(two(), tmp_path / "a.png")
 
 

@@ -127,26 +127,26 @@ def broken(**changes: object) -> str:
     [
         ("", "one JSON object"),
         ("{", "one JSON object"),
-        ("[1]", "schema: list came"),
-        (broken(schema="jumok.translation/2"), "schema: 'jumok.translation/2' came; 'jumok.translation/1' was wanted"),
-        (broken(schema=...), "schema: None came"),
+        ("[1]", "schema: got list"),
+        (broken(schema="jumok.translation/2"), "schema: got 'jumok.translation/2'; expected 'jumok.translation/1'"),
+        (broken(schema=...), "schema: got None"),
         (broken(source=...), "source: the key is missing"),
-        (broken(text=3), "text: int came; a string"),
-        (broken(tokens="ab"), "tokens: str came; a list of strings"),
-        (broken(tokens=["a", 1]), "tokens: not all of it are strings"),
+        (broken(text=3), "text: got int; expected a string"),
+        (broken(tokens="ab"), "tokens: got str; expected a list of strings"),
+        (broken(tokens=["a", 1]), "tokens: not all items are strings"),
         (broken(weights=...), "weights: the key is missing"),
-        (broken(weights=[[1, 0, 0]]), "weights: 1 rows came; 2 were wanted"),
-        (broken(weights=[[1, 0, 0], [1, 0]]), r"weights\[1\]: 2 numbers came; 3 were wanted"),
-        (broken(weights=[[1, 0, 0], 5]), r"weights\[1\]: 5 came; a list of numbers"),
-        (broken(weights=[[1, 0, 0], [1, True, 0]]), r"weights\[1\]: \[1, True, 0\] came"),
-        (broken(weights=[[1, 0, 0], [2, -1, 0]]), r"weights\[1\]: a number outside 0 to 1"),
-        (broken(weights=[[1, 0, 0], [float("nan"), 1, 0]]), r"weights\[1\]: a number outside 0 to 1"),
-        (broken(score=True), "score: bool came; a number"),
-        (broken(score=float("nan")), "score: nan came; a finite number"),
-        (broken(log_probability=-(10**400)), "log_probability: -1000.* came; a finite number"),
+        (broken(weights=[[1, 0, 0]]), "weights: got 1 rows; expected 2"),
+        (broken(weights=[[1, 0, 0], [1, 0]]), r"weights\[1\]: got 2 numbers; expected 3"),
+        (broken(weights=[[1, 0, 0], 5]), r"weights\[1\]: got 5; expected a list of numbers"),
+        (broken(weights=[[1, 0, 0], [1, True, 0]]), r"weights\[1\]: got \[1, True, 0\]"),
+        (broken(weights=[[1, 0, 0], [2, -1, 0]]), r"weights\[1\]: got a number outside 0 to 1"),
+        (broken(weights=[[1, 0, 0], [float("nan"), 1, 0]]), r"weights\[1\]: got a number outside 0 to 1"),
+        (broken(score=True), "score: got bool; expected a number"),
+        (broken(score=float("nan")), "score: got nan; expected a finite number"),
+        (broken(log_probability=-(10**400)), "log_probability: got -1000.*; expected a finite number"),
         ("[" * 100_000, "one JSON object"),
-        (broken(finished=1), "finished: int came; true or false"),
-        (broken(alternatives=[3]), r"alternatives\[0\]: int came; an object"),
+        (broken(finished=1), "finished: got int; expected true or false"),
+        (broken(alternatives=[3]), r"alternatives\[0\]: got int; expected an object"),
         (broken(alternatives=[{"source_tokens": []}]), r"alternatives\[0\], tokens: the key is missing"),
     ],
 )
@@ -157,7 +157,7 @@ def test_json_that_is_not_ours_is_refused_by_key(text: str, wanted: str) -> None
 
 
 def test_csv_without_weights_is_a_clear_error_and_json_is_not() -> None:
-    with pytest.raises(JumokError, match="attention none has no weights to draw"):
+    with pytest.raises(JumokError, match="no attention weights, because the model was trained with attention none"):
         to_csv(blind())
     assert json.loads(to_json(blind()))["weights"] is None
 

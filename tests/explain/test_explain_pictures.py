@@ -205,7 +205,7 @@ def test_writer_without_weights_says_so_but_json(suffix: str, tmp_path: Path) ->
         write(blind(), path)
         assert from_json(path.read_text(encoding="utf-8")).weights is None
     else:
-        with pytest.raises(JumokError, match="attention none has no weights to draw"):
+        with pytest.raises(JumokError, match="no attention weights, because the model was trained with attention none"):
             write(blind(), path)
         assert not path.exists()
 
@@ -220,7 +220,7 @@ def test_writer_says_where_it_cannot_write(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.svg.gz", ".svg"])
 def test_other_suffixes_are_refused_with_the_list(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"one of \.svg, \.html, \.png, \.pdf, \.csv, \.json was wanted"):
+    with pytest.raises(ConfigError, match=r"must be one of \.svg, \.html, \.png, \.pdf, \.csv, \.json"):
         write(small(), tmp_path / name)
 
 

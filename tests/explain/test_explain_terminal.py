@@ -101,7 +101,7 @@ def test_too_wide_is_set_upright_and_then_parted() -> None:
 
 @pytest.mark.parametrize("color", COLORS)
 def test_without_weights_there_is_a_clear_error(color) -> None:
-    with pytest.raises(JumokError, match="attention none has no weights to draw"):
+    with pytest.raises(JumokError, match="no attention weights, because the model was trained with attention none"):
         to_terminal(blind(), color)
 
 

@@ -27,7 +27,7 @@ def studied(texts: list[str]) -> str:
     """A study's page in which each text stands in every place that there is."""
     text = texts[0]
     series = [Series(name, [0, 1], [1, 2], [0, 1], [2, 3]) for name in texts]
-    figures = [line_chart(text, text, text, series, mark_x=0.5, mark_label=text), bar_chart(text, text, [Bar(text, 1.0)])]
+    figures = [line_chart(text, text, text, series, mark=(0.5, text)), bar_chart(text, text, [Bar(text, 1.0)])]
     blocks = [Heading(text), Text(text), Points(texts), Table(texts, [texts]), *(Figure("f", svg, text) for svg in figures)]
     return html(text, blocks)
 

@@ -3,11 +3,14 @@
 import gzip
 import io
 import json
+import re
 import sys
 
 import pytest
 
+from jumok import cli, config
 from jumok.cli import COMMANDS, main
+from jumok.errors import JumokError
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def run(capsys, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
         try:
             status = main([str(a) for a in arguments])
-        except SystemExit as e:  # tyro's own way out of --help and of wrong options
+        except SystemExit as e:  # tyro's own way out of wrong options
             status = e.code
         out, err = capsys.readouterr()
         assert "Traceback" not in err
@@ -31,7 +34,109 @@ def run(capsys, monkeypatch):
 def test_help_teaches(run, name):
     status, out, _ = run(name, "--help")
     assert status == 0
-    assert f"jumok {name}" in out
+    assert (
+        f"usage: jumok {name}" in out and f"$ jumok {name}" in out.replace("echo attention | ", "") and "Read on: docs/" in out
+    )
+    assert not any(len(line) > 80 for line in out.splitlines() if "$ " not in line)
+    assert all(option.strip("-") in out for option in ("--config", "--help"))
+
+
+def test_help_of_train_shows_twenty_options_and_help_all_the_rest(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, short, _ = run("train", "--help")
+    _, full, _ = run("train", "--help-all")
+    shown = re.findall(r"^  (\[PAIRS\]|--[a-z-]+)", short, re.MULTILINE)
+    every = {("no-" * (f.default is True)) + f.name.replace("_", "-") for f in config.options(config.TrainConfig).values()}
+    assert short.count("\n") <= 60 and len(set(shown) - {"--help", "--help-all"}) == 20
+    assert {"--minutes", "--epochs", "--steps", "--out", "--attention", "--resume"} <= set(shown)
+    assert every - set(re.findall(r"^  --([a-z-]+)", full, re.MULTILINE)) == {"pairs"}
+    assert f"Show all {len(every) + 6} options" in short  # config, resume, overwrite, quiet, profile, tensorboard
+
+
+def test_help_shows_what_the_file_of_options_sets(run, tmp_path):
+    (tmp_path / "r.toml").write_text("hidden = 64\nattention = 'concat'\nbidirectional = false\n", encoding="utf-8")
+    _, out, _ = run("train", "--config", tmp_path / "r.toml", "--help")
+    assert "default concat" in out and "default 64" in out and "--bidirectional" in out
+
+
+CONFIGS = {
+    "translate": ("beam = 3\nnbest = 2\n", ["MODEL", "LINES"], ["--beam", "3", "--nbest", "2"]),
+    "evaluate": ("metrics = ['accuracy']\n[search]\nbeam = 2\n", ["MODEL", "PAIRS"], ["--metrics", "accuracy", "--beam", "2"]),
+    "explain": ("beam = 2\n", ["MODEL", "cat"], ["--beam", "2"]),
+    "align": ("method = 'path'\njson = true\n", ["MODEL", "PAIRS"], ["--method", "path", "--json"]),
+    "info": ("json = true\n", ["MODEL"], ["--json"]),
+}
+
+
+@pytest.mark.parametrize("command", CONFIGS)
+def test_config_is_the_options_in_a_file_for_every_command(run, tmp_path, model_folder, command):
+    text, rest, same = CONFIGS[command]
+    (tmp_path / "lines").write_text("cat\nzebra\n", encoding="utf-8")
+    (tmp_path / "p.tsv").write_text("cat\tC A T\nzebra\tZ\n", encoding="utf-8")
+    file = tmp_path / "r.toml"
+    file.write_text(text, encoding="utf-8")
+    names = {"MODEL": model_folder, "LINES": tmp_path / "lines", "PAIRS": tmp_path / "p.tsv"}
+    arguments = [command, *(names.get(word, word) for word in rest)]
+    plain, written = run(*arguments, *same), run(*arguments, "--config", file)
+    assert plain == written and plain[0] == 0 and plain[1] != run(*arguments)[1]
+    if "[" not in text:
+        file.write_text(f"model = {json.dumps(str(model_folder))}\n{text}", encoding="utf-8")
+        if len(rest) == 1:
+            assert run(command, "--config", file) == plain  # what stands by its place can come from the file, too
+    file.write_text("bem = 3\n", encoding="utf-8")
+    status, _, err = run(*arguments, "--config", file)
+    assert status == 2 and "r.toml: there is no option 'bem'" in err and err.count("\n") == 1
+
+
+def test_wrong_values_in_a_file_of_options(run, tmp_path, model_folder):
+    file = tmp_path / "r.toml"
+    for text, says in (
+        ("nbest = 3\n", "r.toml: nbest is 3; it must be at most beam (1)"),
+        ("beam = 'many'\n", "r.toml: beam is 'many'; it must be int"),
+        ("config = 'x.toml'\n", "config is for the command line only"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        status, _, err = run("translate", model_folder, "--config", file)
+        assert status == 2 and says in err and err.count("\n") == 1
+    for text in ("metrics = 'accuracy'\n", "metrics = [1]\n"):
+        file.write_text(text, encoding="utf-8")
+        status, _, err = run("evaluate", model_folder, tmp_path / "none.tsv", "--config", file)
+        assert status == 2 and "metrics is" in err and "it must be a list of texts" in err
+
+
+def test_a_study_has_its_own_defaults_under_those_of_a_file(run, tmp_path, monkeypatch):
+    seen = {}
+
+    def study(name, pairs, **settings):
+        seen.update(settings, name=name)
+        raise JumokError("seen")
+
+    monkeypatch.setattr("jumok.studies.command.study", study)
+    (tmp_path / "r.toml").write_text("attention = 'dot'\n[learn]\nepochs = 2\n[plan]\nseeds = 4\n", encoding="utf-8")
+    run("study", "bottleneck", "--out", tmp_path / "s", "--config", tmp_path / "r.toml")
+    assert (seen["name"], seen["attention"], seen["epochs"], seen["seeds"]) == ("bottleneck", "dot", 2.0, 4)
+    assert "bidirectional" not in seen  # as the study has it
+    (tmp_path / "r.toml").write_text("name = 'exposure'\n", encoding="utf-8")
+    run("study", "--out", tmp_path / "s", "--config", tmp_path / "r.toml")
+    assert seen["name"] == "exposure"
+
+
+def test_a_command_is_a_file(run, monkeypatch, tmp_path):
+    (tmp_path / "shout.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from tyro.conf import Positional\n"
+        "from jumok.cli._options import Options\n\n\n"
+        '@dataclass(frozen=True)\nclass Shout(Options):\n    """Print a word in capitals.\n\n    jumok shout cat\n    """\n\n'
+        '    word: Positional[str]\n    """The word."""\n\n\n'
+        "def shout(o, given):\n    print(o.word.upper())\n    return 0\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(tmp_path)])
+    monkeypatch.setattr(cli, "COMMANDS", cli._Commands())
+    assert run("shout", "cat") == (0, "CAT\n", "")
+    assert "$ jumok shout cat" in run("shout", "--help")[1] and "shout       Print a word" in run("--help")[1]
+    (tmp_path / "r.toml").write_text("word = 'dog'\n", encoding="utf-8")
+    assert run("shout", "--config", tmp_path / "r.toml") == (0, "DOG\n", "")
 
 
 def test_overview_and_version(run):
@@ -162,7 +267,7 @@ def test_explain_compares_two_models(run, model_folder, tmp_path):
         status, out, _ = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / f"c{suffix}")
         assert status == 0 and out.endswith(f"c{suffix}\n") and (tmp_path / f"c{suffix}").stat().st_size > 100
     status, _, err = run("explain", model_folder, "cat", "--compare", model_folder, "--out", tmp_path / "c.png")
-    assert status == 2 and "one of .svg, .html, .csv, .json was wanted for a comparison" in err
+    assert status == 2 and "must be one of .svg, .html, .csv, .json for a comparison" in err
     status, out, err = run("explain", model_folder, "cat", "--compare", tmp_path / "absent")
     assert status == 2 and "absent" in err and not out
     status, _, err = run("explain", model_folder, "  ", "--compare", model_folder)

@@ -105,7 +105,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "p.tsv").write_text("".join(f"{s}\t{t}\t1-1\n" for s, t in rows), encoding="utf-8")
     (tmp_path / "d.tsv").write_text("af\tA F\nxy\tX Y\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
-    (tmp_path / "run.toml").write_text("seed = 3\n", encoding="utf-8")
+    (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
     words = {a + b + c: [f"{a.upper()} {b.upper()}"] for a in "abcdefgh" for b in "ijklm" for c in "nopq"}

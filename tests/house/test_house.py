@@ -26,7 +26,7 @@ ORDER = (
     ("runtime",),
     ("corpus",),
     ("text",),
-    ("config", "console", "edge", "overview"),
+    ("config", "console", "edge", "keywords"),
     ("locks", "places", "schedules", "scores", "windows"),
     ("disk", "processes"),
     ("errors",),
@@ -40,6 +40,19 @@ UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
 UNSAFE_ATTRIBUTES = {("torch", "load"), ("torch", "save")}
 NETWORK = {"urllib", "http", "socket", "requests", "httpx", "ftplib", "huggingface_hub"}
+
+MOVING = {"replace", "rename", "renames", "move", "link", "fsync"}  # of os, shutil and pathlib
+# Functions that write a file which is not yet, or never, at the place that somebody reads.
+WRITERS = {
+    ("jumok/corpus/prepare.py", "__enter__"),  # in the folder of what is being made; disk.move_into puts it in its place
+    ("jumok/corpus/prepare.py", "_finish"),
+    ("jumok/corpus/shards.py", "write"),  # an open draft
+    ("jumok/explain/files.py", "_write_text"),  # the path that places.Output gives
+    ("jumok/places.py", "_stream"),  # a device or a pipe
+    ("jumok/runtime/folder.py", "write_folder"),  # in a hidden folder; disk.put_folder puts it in its place
+    ("jumok/studies/engine.py", "_start"),  # a log, which grows
+    ("jumok/text/codec.py", "_write"),  # in the folder of what is being made
+}
 
 
 class Import:
@@ -103,8 +116,8 @@ def heavy_at_start(path: str, source: str) -> list[str]:
             wrong.append(f"{path}:{found.line}: torch is imported outside jumok/learn")
         elif package in HEAVY and package != "torch" and not found.function:
             wrong.append(f"{path}:{found.line}: {package} is imported at module level; import it in the function that needs it")
-        elif package == "tyro" and path != "jumok/cli.py":
-            wrong.append(f"{path}:{found.line}: tyro is the command line's, and imported outside jumok/cli.py")
+        elif package == "tyro" and not path.startswith("jumok/cli/"):
+            wrong.append(f"{path}:{found.line}: tyro is the command line's, and imported outside jumok/cli/")
     return wrong
 
 
@@ -129,6 +142,46 @@ def unsafe(path: str, source: str) -> list[str]:
     return wrong
 
 
+def moves(path: str, source: str) -> list[str]:
+    """Files that are renamed or flushed here; that is the work of jumok/disk.py alone."""
+    wrong = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil"):
+            wrong += [f"{path}:{node.lineno}: {name.name} by its bare name" for name in node.names if name.name in MOVING]
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MOVING):
+            continue
+        of_a_module = getattr(node.func.value, "id", "") in ("os", "shutil")
+        of_a_path = (
+            len(node.args) == 1
+            and not isinstance(node.args[0], ast.Starred)
+            and not node.keywords
+            and node.func.attr in ("rename", "replace")
+        )
+        if of_a_module or of_a_path:
+            wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)}; call jumok/disk.py, which also flushes and cleans up")
+    return [] if path == "jumok/disk.py" else wrong
+
+
+def writes(path: str, source: str) -> list[str]:
+    """Files that are written here, without jumok/disk.py, so that a killed process would leave half of one."""
+    wrong = []
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef) or (path, function.name) in WRITERS:
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                mode = next((w for w in (*node.args, *(k.value for k in node.keywords)) if _is_mode(w)), None)
+                if name in ("write_text", "write_bytes", "savez", "savez_compressed") or (name == "open" and mode):
+                    wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)[:60]}; write it with jumok/disk.py")
+    return [] if path == "jumok/disk.py" else wrong
+
+
+def _is_mode(node: ast.expr) -> bool:
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return isinstance(value, str) and 0 < len(value) < 4 and set(value) <= set("rwaxbt+") and bool(set(value) & set("wax+"))
+
+
 @pytest.fixture(params=FILES, ids=IDS)
 def file(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Each file of the package: (path from the repository's root, source)."""
@@ -147,6 +200,19 @@ def test_nothing_runs_code_from_files_or_reaches_for_the_network(file: tuple[str
     assert unsafe(*file) == []
 
 
+def test_files_are_written_and_renamed_in_one_place(file: tuple[str, str]) -> None:
+    assert moves(*file) + writes(*file) == []
+
+
+def test_exceptions_for_writers_are_needed() -> None:
+    needed = set[tuple[str, str]]()
+    for path, name in WRITERS:
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name == name and writes("", ast.unparse(node)):
+                needed.add((path, name))
+    assert needed == WRITERS
+
+
 def test_first_line_says_the_job(file: tuple[str, str]) -> None:
     path, source = file
     text = ast.get_docstring(ast.parse(source))
@@ -158,6 +224,29 @@ def test_first_line_says_the_job(file: tuple[str, str]) -> None:
 def test_files_stay_small(file: tuple[str, str]) -> None:
     path, source = file
     assert source.count("\n") <= 450, f"{path}: over 450 lines; it is two things"
+
+
+# more than six parameters have only functions whose keywords teach (public ones), and these, which are still to be mended
+MANY = {
+    *("jumok/learn/start.py train", "jumok/studies/conduct.py study", "jumok/measure/evaluating.py evaluate"),
+    "jumok/decode/translator.py translate",
+}
+TO_BE_MENDED = {
+    *("jumok/corpus/prepare.py __init__", "jumok/decode/search.py search", "jumok/decode/search.py greedy"),
+    *("jumok/decode/search.py beam", "jumok/learn/evaluation.py __init__", "jumok/learn/loop.py __init__"),
+    *("jumok/learn/run.py run", "jumok/learn/run.py __init__", "jumok/net/attention.py attend"),
+    *("jumok/net/feeding.py readouts", "jumok/runtime/folder.py write_folder", "jumok/studies/charts.py line_chart"),
+    "jumok/studies/wording.py compared",
+}
+
+
+def test_functions_have_few_parameters(file: tuple[str, str]) -> None:
+    path, source = file
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            few = len([name for name in names if name not in ("self", "cls")]) <= 6
+            assert few or f"{path} {node.name}" in MANY | TO_BE_MENDED, f"{path}:{node.lineno}: {node.name} has {len(names)}"
 
 
 def test_every_room_has_its_place() -> None:
@@ -218,10 +307,23 @@ def test_imports_along_the_order_are_let_through(path: str, source: str) -> None
         (unsafe, "eval('1')"),
         (unsafe, "np.load('a', allow_pickle=True)"),
         (unsafe, "from urllib.request import urlopen"),
+        (moves, "os.replace(new, path)"),
+        (moves, "new.rename(path)"),
+        (moves, "Path(new).replace(path)"),
+        (moves, "from os import rename"),
+        (moves, "shutil.move(new, path)"),
+        (writes, "def f():\n    path.write_text(text)"),
+        (writes, "def f():\n    with open(path, 'wb') as f:\n        pass"),
+        (writes, "def f():\n    path.open(mode='a')"),
     ],
 )
 def test_what_is_not_allowed_is_seen(check, source: str) -> None:
     assert check("jumok/explain/svg.py", source)
+
+
+def test_what_renames_and_writes_no_file_is_let_through() -> None:
+    source = "def f(text, record):\n    text.replace('a', 'b')\n    dataclasses.replace(record, step=1)\n    open(path, 'rb')\n"
+    assert moves("jumok/explain/svg.py", source) == writes("jumok/explain/svg.py", source) == []
 
 
 def test_model_eval_and_late_imports_are_let_through() -> None:

@@ -148,7 +148,7 @@ def test_studies_and_the_quickstart_are_locked_too(tmp_path: Path) -> None:
         lambda: jumok.study("gradients", out=tmp_path / "s", quiet=True),
         lambda: quickstart.run(str(tmp_path / "s"), 1),
     ):
-        with locks.held(locks.beside(tmp_path / "s"), busy), pytest.raises(ConfigError, match=r"under way"):
+        with locks.held(locks.beside(tmp_path / "s"), busy), pytest.raises(ConfigError, match=r"already running"):
             call()
     assert list(tmp_path.iterdir()) == []
 

@@ -226,7 +226,7 @@ def test_the_quickstart_leaves_a_stranger_s_files(tmp_path: Path, monkeypatch: p
         place = tmp_path / name / "out"
         place.mkdir(parents=True)
         (place / name).write_text("mine")
-        with pytest.raises(ConfigError, match=rf"not a quickstart's \({name}\), and stays"):
+        with pytest.raises(ConfigError, match=rf"not a quickstart's \({name}\); it is left as it is"):
             quickstart.run(str(place), 1)
         assert [p.name for p in place.iterdir()] == [name] and (place / name).read_text() == "mine"
     place = tmp_path / "place"
@@ -268,5 +268,5 @@ def test_pairs_in_the_cache_folder_are_not_written_over(data: Path, tmp_path: Pa
 def test_a_study_does_not_read_what_it_writes(data: Path, tmp_path: Path) -> None:
     (tmp_path / "s" / "data").mkdir(parents=True)
     shutil.copy(data, tmp_path / "s" / "data" / "train.jsonl")
-    with pytest.raises(ConfigError, match=r"is a part of the study in .*, which writes over it"):
+    with pytest.raises(ConfigError, match=r"is part of the study in .* and would be overwritten"):
         jumok.study("gradients", tmp_path / "s" / "data" / "train.jsonl", out=tmp_path / "s", quiet=True)

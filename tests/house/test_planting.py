@@ -5,14 +5,13 @@ These are the worked examples of "where would you change …?": the files named 
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from planted_files import change, contents, copy_of_the_package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,12 +54,6 @@ class Plant:
         for file, (table, entry, code) in self.entries.items():
             lines = code and f"{code}\n\n"
             change(folder / file, rf"^{table}: .*= \{{$", lambda found, l=lines, e=entry: f"{l}{found[0]}\n    {e},")
-
-
-def change(file: Path, pattern: str, replacement: object) -> None:
-    text, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), flags=re.MULTILINE)  # type: ignore[call-overload]
-    assert count == 1, f"{file}: {pattern} is there {count} times"
-    file.write_text(text, encoding="utf-8")
 
 
 SCORE = Plant(
@@ -200,22 +193,9 @@ PLANTS = (SCORE, WINDOW, CELL, METRIC, TOKENIZER, STAIRS, ROOT_DECAY)
 CASES = {"attention": PLANTS[:2], "cell and tokenizer": (CELL, TOKENIZER), "metric and schedules": (METRIC, STAIRS, ROOT_DECAY)}
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in (folder / "jumok").rglob("*.py")}
-
-
 @pytest.mark.parametrize("what", CASES)
 def test_everything_runs_with_something_new(what, tmp_path):
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "jumok", tmp_path / "jumok", ignore=ignore)
-    (tmp_path / "docs").mkdir()
-    for file in ("make_commands.py", "commands.md"):
-        shutil.copy(ROOT / "docs" / file, tmp_path / "docs" / file)
-    words = ["".join("abcde"[(7 * i // 5**k) % 5] for k in range(1 + i % 6)) for i in range(150)]
-    pairs = [f"{w}\t{w[::-1].upper()}\n" for w in dict.fromkeys(words)]
-    (tmp_path / "pairs.tsv").write_text("".join(pairs[:-20]), encoding="utf-8")
-    (tmp_path / "dev.tsv").write_text("".join(pairs[-20:]), encoding="utf-8")
-    (tmp_path / "lines.txt").write_text("abc\nde\nabcde\n", encoding="utf-8")
+    copy_of_the_package(tmp_path)
     for plant in CASES[what]:
         before = contents(tmp_path)
         plant.put_into(tmp_path)

@@ -144,14 +144,14 @@ def test_links_come_back(tmp_path_factory, rows: list[frozenset]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1-1\n1:2\n", ":2: '1:2' is no link; wanted two numbers such as 3p4 or 3-4"),
-        ("1-1\n\n1-2,2-1\n", ":3: '1-2,2-1' is no link"),
-        ("a\tb\t1-1 -1-2\n", ":1: '-1-2' is no link"),
-        ("1-²\n", ":1: '1-²' is no link"),
-        ("1-" + 5000 * "9", f":1: '1-{38 * '9'}' is no link"),
+        ("1-1\n1:2\n", ":2: '1:2' is not a link; expected two numbers such as 3p4 or 3-4"),
+        ("1-1\n\n1-2,2-1\n", ":3: '1-2,2-1' is not a link"),
+        ("a\tb\t1-1 -1-2\n", ":1: '-1-2' is not a link"),
+        ("1-²\n", ":1: '1-²' is not a link"),
+        ("1-" + 5000 * "9", f":1: '1-{38 * '9'}' is not a link"),
         ("0-1\n", ":1: the link 0-1 has a number below 1; gold links count from 1"),
         ("a\tb\t1p0\n", ":1: the link 1p0 has a number below 1"),
-        ("a\tb\n", ":1: the line has 2 columns; wanted links alone, or source TAB target TAB links"),
+        ("a\tb\n", ":1: the line has 2 columns; expected links alone, or source TAB target TAB links"),
         ("1-1\n\0\n", ":2: a NUL character"),
     ],
 )
@@ -164,7 +164,7 @@ def test_bad_gold(write: Write, text: str, message: str) -> None:
 
 def test_bad_links(write: Write) -> None:
     path = write("0-0\n0-0 1p1\n")
-    with pytest.raises(DataError, match=r"gold\.tsv:2: '1p1' is no link; wanted two numbers such as 3-4,"):
+    with pytest.raises(DataError, match=r"gold\.tsv:2: '1p1' is not a link; expected two numbers such as 3-4,"):
         read_links(path, warn=ignore)
     with pytest.raises(DataError, match="no-such: there is no such file"):
         read_links("no-such", warn=ignore)

@@ -30,7 +30,7 @@ def test_ticks_worked_by_hand():
 
 def test_line_chart_is_well_formed_and_has_every_series():
     series = [Series('a <&" b', [1, 2, 3], [10, 20, 30], [5, 15, 25], [15, 25, 35]), Series("other", [1, 2, 3], [3, 2, 1])]
-    root = ET.fromstring(line_chart("t <1>", "x & y", 'y "z"', series, mark_x=2.0, mark_label="here"))
+    root = ET.fromstring(line_chart("t <1>", "x & y", 'y "z"', series, mark=(2.0, "here")))
     assert root.tag == f"{SVG}svg" and len(root.findall(f".//{SVG}polyline")) == 2
     assert len(root.findall(f".//{SVG}polygon")) == 1  # only the one that has an interval
     texts = [e.text for e in root.iter(f"{SVG}text")]

@@ -14,7 +14,7 @@ import jumok
 from jumok.config import StudyConfig, TextConfig, TrainConfig
 from jumok.errors import ConfigError, DataError, TrainingError
 from jumok.studies import bottleneck, command, data, engine, studies
-from jumok.studies.plan import Interrupted, Setting, Study, Variant, finished, plan_runs, write_whole
+from jumok.studies.plan import Interrupted, Setting, Study, Variant, plan_runs, result_of, write_whole
 from jumok.studies.report import Report
 
 TINY = {"hidden": 8, "embedding": 8, "readout_size": 8, "batch_size": 16, "steps": 4, "threads": 1}
@@ -73,12 +73,12 @@ def test_a_stopped_study_does_only_what_is_missing(toy, tmp_path):
 
 def test_the_command_says_how_to_go_on(toy, tmp_path, capsys, monkeypatch):
     _, trouble = toy
-    monkeypatch.setattr(command, "defaults", lambda _: TrainConfig())
+    monkeypatch.setattr(command, "defaults", lambda _: {})
     trouble["y-1"] = KeyboardInterrupt()
     asked = StudyConfig(out=str(tmp_path / "s"), seeds=1)
     assert command.run("toy", "", asked, TrainConfig()) == 130
     out, err = capsys.readouterr()
-    assert "1 of 2 runs are finished and stay; the same command goes on" in err and "- 1 results" in out
+    assert "1 of 2 runs are finished and kept; the same command continues" in err and "- 1 results" in out
     trouble.clear()
     assert command.run("toy", "", asked, TrainConfig()) == 0
 
@@ -97,7 +97,7 @@ def test_other_options_or_data_in_the_same_folder_are_refused(toy, tmp_path, mon
     with pytest.raises(ConfigError, match=r"learning_rate None \(now 0.5\).*--out"):
         jumok.study("toy", out=tmp_path / "s", seeds=1, quiet=True, learning_rate=0.5)
     jumok.study("toy", out=tmp_path / "s", seeds=1, quiet=True, threads=1)  # changes nothing that is found
-    with pytest.raises(ConfigError, match="has the study 'toy'"):
+    with pytest.raises(ConfigError, match="holds the study 'toy'"):
         jumok.study("bottleneck", out=tmp_path / "s", quiet=True)
     pairs = write_tsv(tmp_path / "p.tsv", 60)
     with pytest.raises(ConfigError, match="other data"):
@@ -162,10 +162,10 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     write_whole(tmp_path / "a.json", "old")
-    monkeypatch.setattr("jumok.studies.plan.os.replace", fails)
+    monkeypatch.setattr("os.replace", fails)
     with pytest.raises(DataError, match="No space left"):
         write_whole(tmp_path / "a.json", "new")
-    assert (tmp_path / "a.json").read_text() == "old"
+    assert (tmp_path / "a.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_longer_pairs_leave_training_and_dev_but_not_the_test(tmp_path):
@@ -173,12 +173,12 @@ def test_longer_pairs_leave_training_and_dev_but_not_the_test(tmp_path):
     splits = data.read_splits(str(pairs), "", "", TextConfig(), lambda _: None)
     sources = [{p.source for p in splits[name]} for name in ("train", "dev", "test")]
     assert not sources[0] & sources[1] and not sources[0] & sources[2] and not sources[1] & sources[2]
-    about = data.prepare(tmp_path / "d", "x", splits, TextConfig(), 4)
+    about = data.write_splits(tmp_path / "d", "x", splits, TextConfig(), 4)
     assert all(about["splits"][n]["longest"] <= 4 for n in ("train", "dev")) and about["splits"]["test"]["longest"] > 4
-    again = data.prepare(tmp_path / "d", "x", splits, TextConfig(), 4)
+    again = data.write_splits(tmp_path / "d", "x", splits, TextConfig(), 4)
     assert again == about
     with pytest.raises(DataError, match="train-max-length"):
-        data.prepare(tmp_path / "e", "x", splits, TextConfig(), 0)
+        data.write_splits(tmp_path / "e", "x", splits, TextConfig(), 0)
 
 
 def test_length_is_counted_in_characters_or_words():
@@ -210,7 +210,7 @@ def test_own_data_has_the_structure_it_says():
 
 def test_bottleneck_gives_all_the_same_number_of_parameters(tmp_path):
     splits = data.read_splits(str(write_tsv(tmp_path / "p.tsv", 200)), "", "", TextConfig(), lambda _: None)
-    about = data.prepare(tmp_path / "data", "x", splits, TextConfig(), None)
+    about = data.write_splits(tmp_path / "data", "x", splits, TextConfig(), None)
     options = {"hidden": 48, "embedding": 24, "readout_size": 32, "bidirectional": False, "attention": "general"}
     setting = Setting(tmp_path, options, about, {})
     from jumok.studies import sizes
@@ -249,11 +249,11 @@ def test_jobs_side_by_side_survive_a_kill(tmp_path):
 
 
 def test_a_run_that_fails_in_its_own_process_says_why(tmp_path):
-    about = data.prepare(
+    about = data.write_splits(
         tmp_path / "data", "x", {n: data.as_pairs([("ab" + n, "c")] * 4) for n in ("train", "dev", "test")}, TextConfig(), None
     )
     setting = Setting(tmp_path, {**TINY, "attention": "location", "location_length": 1}, about, {})
     (run,) = plan_runs("scores", setting, [Variant("location", {}, "")], [1])
     with pytest.raises(TrainingError, match=r"location-1: the run failed: .*location_length is 1.*log\.txt"):
         engine.carry_out([run], tmp_path / "data", 2, lambda _: None)
-    assert finished(run) is None
+    assert result_of(run) is None

@@ -19,7 +19,7 @@ from jumok.studies.statistics import (
     t_interval,
     t_quantile,
 )
-from jumok.studies.wording import compared, number
+from jumok.studies.wording import Quantity, compared, number
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,17 @@ def test_buckets_part_the_sentences_and_never_a_length(lengths, parts, longest):
 
 
 def test_sentences_follow_from_the_numbers():
-    assert compared("a", "b", Interval(3.0, 1.0, 3), "BLEU", "here") == "a is ahead of b by 3.0 ± 1.0 BLEU here (3 seeds)."
-    assert compared("a", "b", Interval(-3.0, 1.0, 3), "BLEU") == "b is ahead of a by 3.0 ± 1.0 BLEU (3 seeds)."
-    assert compared("a", "b", Interval(-3.0, 1.0, 3), "errors", higher_is_better=False).startswith(
+    assert (
+        compared("a", "b", Interval(3.0, 1.0, 3), Quantity("BLEU"), "here")
+        == "a is ahead of b by 3.0 ± 1.0 BLEU here (3 seeds)."
+    )
+    assert compared("a", "b", Interval(-3.0, 1.0, 3), Quantity("BLEU")) == "b is ahead of a by 3.0 ± 1.0 BLEU (3 seeds)."
+    assert compared("a", "b", Interval(-3.0, 1.0, 3), Quantity("errors", higher_is_better=False)).startswith(
         "a is ahead of b by 3.0 ± 1.0"
     )
-    assert compared("a", "b", Interval(0.5, 1.0, 3), "BLEU").startswith("No clear difference between a and b: 0.5 ± 1.0 BLEU")
-    assert "one seed only" in compared("a", "b", Interval(9.0, None, 1), "BLEU")
-    assert "level" in compared("a", "b", Interval(0.01, None, 1), "BLEU")
+    assert compared("a", "b", Interval(0.5, 1.0, 3), Quantity("BLEU")).startswith(
+        "No clear difference between a and b: 0.5 ± 1.0 BLEU"
+    )
+    assert "only one seed" in compared("a", "b", Interval(9.0, None, 1), Quantity("BLEU"))
+    assert "level" in compared("a", "b", Interval(0.01, None, 1), Quantity("BLEU"))
     assert number(-0.04) == "0.0" and number(-0.06) == "-0.1" and number(12345.6, 0) == "12,346"

@@ -119,6 +119,6 @@ def write(folder: Path, profile: Profile) -> None:
     """Writes `profile.json`, there whole or not at all; TrainingError if the disk is full or not writable."""
     text = json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n"
     try:
-        disk.write_over(folder / PROFILE, text.encode(errors="backslashreplace"))
+        disk.write_file(folder / PROFILE, text.encode(errors="backslashreplace"))
     except OSError as e:
         raise TrainingError(f"{folder / PROFILE}: could not be written: {e.strerror or e}; the model is whole") from e

@@ -1,0 +1,174 @@
+"""What `jumok --help` and `jumok COMMAND --help` print."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+from tyro.conf import Positional
+
+import jumok
+from jumok.cli._options import Options, prog_words
+from jumok.places import Place
+
+LEFT = 26  # columns for an option and what it takes
+WIDEST, NARROWEST = 100, 60
+CAPITALS = {int: "N", float: "X", str: "TEXT"}
+OF_A_PLACE = {"pairs": "PAIRS", "lines": "FILE", "options": "FILE", "file": "FILE", "model": "FOLDER", "folder": "FOLDER"}
+
+
+def overview(commands: Mapping[str, type]) -> str:
+    """Name, first sentence and example of each command, from the docstring of its options."""
+    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
+    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
+    for name, kind in commands.items():
+        first, *_, example = _words(kind)
+        lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
+    return "\n".join(lines)
+
+
+def page(kind: type[Options], default: Options | None, everything: bool) -> str:
+    """One command: usage, what it is for, an example, its options in groups, and where to read on.
+
+    Args:
+        default: values that hold where the command line says nothing; None: those of the class.
+        everything: every option with all that is said about it; else those of its GROUPS, with the first sentence.
+    """
+    options = {option.name: option for option in _options(kind, default)}
+    short = bool(kind.GROUPS) and not everything
+    groups = dict(kind.GROUPS) if short else _sections(options)
+    if short and default is not None:
+        usual, shown = _options(kind, None), {name for names in groups.values() for name in names}
+        groups["set otherwise than usual"] = [
+            o.name for o in usual if o.name not in shown and o.default != options[o.name].default
+        ]
+    first, *_, example = _words(kind)
+    names = [option.shown for option in options.values() if option.positional]
+    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
+    usage = f"usage: {prog_words(kind)} {' '.join(names)} [options]".replace("  ", " ")
+    lines = [usage, "", *textwrap.wrap(first, width), f"  $ {example}"]
+    for title, members in ((title, names) for title, names in groups.items() if names):
+        lines += ["", title] if title else [""]
+        for name in members:
+            lines += options[name].lines(width, short)
+    lines += ["", f"{'  --help':<{LEFT}}Show this."]
+    if kind.GROUPS:
+        lines.append(f"{'  --help-all':<{LEFT}}Show all {len(options)} options, and all that is said about each.")
+    return "\n".join([*lines, "", *textwrap.wrap(f"Read on: {kind.READ_ON}", width)])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """An option as `--help` shows it: name, the section it stands in, type, default, what is said about it."""
+
+    name: str
+    section: str
+    hint: Any
+    place: Place | None
+    positional: bool
+    default: Any
+    meaning: str
+
+    @property
+    def shown(self) -> str:
+        """PAIRS, [FILE], or --beam."""
+        if self.positional:
+            name = self.name.upper()
+            return name if self.default is dataclasses.MISSING else f"[{name}]"
+        negative = self.default is True
+        return f"--{'no-' * negative}{self.name.replace('_', '-')}"
+
+    @property
+    def takes(self) -> str:
+        """What stands behind its name: N, TEXT, NAME; nothing behind a flag."""
+        if self.positional or self.hint is bool:
+            return ""
+        if self.place is not None:
+            return OF_A_PLACE[self.place.kind]
+        if get_origin(self.hint) is tuple:
+            return "TEXT …"
+        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not type(None)]
+        return "NAME" if self.choices else "True|False" if bool in kinds else CAPITALS[kinds[0]]
+
+    @property
+    def choices(self) -> list[str]:
+        """The names that it can be, where there is a list of them."""
+        return [c for part in (self.hint, *get_args(self.hint)) if get_origin(part) is Literal for c in get_args(part)]
+
+    def lines(self, width: int, short: bool) -> list[str]:
+        """Name on the left, meaning on the right."""
+        left = f"  {self.shown} {self.takes}".rstrip()
+        listed = self.choices and self.meaning.startswith(f"{self.choices[0]}: ")  # what each value means
+        meaning = self.meaning if listed or not short else _first_sentence(self.meaning)
+        more = [] if all(choice in meaning for choice in self.choices) else [", ".join(self.choices)]
+        if self.default not in (dataclasses.MISSING, None, "", ()) and not isinstance(self.default, bool):
+            more.append(f"default {' '.join(self.default) if isinstance(self.default, tuple) else self.default}")
+        meaning = f"{meaning.removesuffix('.')} ({'; '.join(more)})." if more else meaning
+        right = textwrap.wrap(meaning, width - LEFT, break_long_words=False, break_on_hyphens=False)
+        if len(left) > LEFT - 2:
+            return [left, *(" " * LEFT + line for line in right)]
+        return [f"{left:<{LEFT}}{right[0]}", *(" " * LEFT + line for line in right[1:])]
+
+
+def _first_sentence(text: str) -> str:
+    """As far as the first full stop outside brackets; or, but for a list of values, the first semicolon."""
+    depth = 0
+    ends = ". " if ": " in text.partition(";")[0] else ".; "
+    for i, c in enumerate(text[:-1]):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and c in ends[:-1] and text[i + 1] == " ":
+            return text[:i] + "."
+    return text
+
+
+def _options(kind: type, default: Any, section: str = "") -> Iterator[_Option]:
+    """Every option of a class and of the classes inside it."""
+    hints, marked, text = get_type_hints(kind), get_type_hints(kind, include_extras=True), meanings(kind)
+    for f in sorted(dataclasses.fields(kind), key=lambda f: f.kw_only is True):
+        hint, value = hints[f.name], f.default if default is None else getattr(default, f.name)
+        if dataclasses.is_dataclass(hint):
+            yield from _options(hint, None if default is None else value, f.name)  # type: ignore[arg-type]
+        else:
+            marks = getattr(marked[f.name], "__metadata__", ())
+            place = next((mark for mark in marks if isinstance(mark, Place)), None)
+            value = dataclasses.MISSING if value is tyro.MISSING else value
+            yield _Option(f.name, section, hint, place, Positional in marks, value, text[f.name])
+
+
+def _sections(options: Mapping[str, _Option]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for option in options.values():
+        found.setdefault(option.section, []).append(option.name)
+    return found
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """What stands in the docstring under each field of a class and of its bases, on one line.
+
+    From the source, for `python -OO` has no docstrings.
+    """
+    found: dict[str, str] = {}
+    for cls in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(cls):
+            for field, text in pairwise(_definition(cls).body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                    found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
+
+
+def _words(kind: type) -> list[str]:
+    """The lines of a class's docstring."""
+    return [line.strip() for line in (ast.get_docstring(_definition(kind)) or "").splitlines()]
+
+
+def _definition(kind: type) -> ast.ClassDef:
+    definition = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(definition, ast.ClassDef)
+    return definition

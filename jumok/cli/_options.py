@@ -1,0 +1,85 @@
+"""What the options of every command have in common, and how a command line and a TOML file become them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+
+import tyro
+
+from jumok import config, places, toml
+from jumok.cli._printing import warn
+from jumok.places import OptionsPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of each command's options.
+
+    Attributes:
+        GROUPS: title -> names of the options that `--help` shows under it; the others come with `--help-all`. Empty: all are shown.
+        READ_ON: pages that say more.
+    """
+
+    GROUPS: ClassVar[Mapping[str, Sequence[str]]] = {}
+    READ_ON: ClassVar[str] = "docs/commands.md"
+
+    config: OptionsPath = ""
+    """TOML file with any of these options but this one, by name; what stands on the command line goes over it."""
+
+    def check(self, where: str) -> None:
+        """ConfigError if values or their combination cannot be; `where` names the command line or the file."""
+
+    @classmethod
+    def usual(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Defaults, by name, that depend on what is asked for: on the command line, or by `values` of a file."""
+        return {}
+
+
+Kind = TypeVar("Kind", bound=Options)
+
+
+def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, set[str]]:
+    """The options that a command line gives, over those of its `--config`; and the names of all that are given."""
+    default, given = defaults(kind, arguments)
+    words, marks = toml.without_echoes(arguments, default), (tyro.conf.FlagCreatePairsOff,)
+    usual: Any = tyro.MISSING_NONPROP if default is None else default
+    chosen: Kind = tyro.cli(kind, args=words, prog=prog, config=marks, default=usual)
+    options = places.settle(chosen)
+    options.check("command line")
+    return options, given
+
+
+def defaults(kind: type[Kind], arguments: Sequence[str]) -> tuple[Kind | None, set[str]]:
+    """What holds where the command line says nothing (None: as the class has it); and the names of all options that are given."""
+    path, values, given = toml.defaults(arguments, kind, warn)
+    usual = kind.usual(arguments, values)
+    if path is None and not usual:
+        return None, given
+    if path is None:
+        return _built(kind, usual, prog_words(kind)), given
+    _built(kind, values, path).check(path)
+    sections = {name for name, value in values.items() if isinstance(value, dict)}
+    flat = {name: value for name, value in values.items() if name not in sections}
+    flat |= {name: value for section in sections for name, value in values[section].items()}
+    flat = {name.replace("-", "_"): value for name, value in flat.items()}
+    if not set(toml.LENGTHS).isdisjoint(flat):
+        usual = {name: value for name, value in usual.items() if name not in toml.LENGTHS}
+    return _built(kind, usual | flat, path), given
+
+
+def prog_words(kind: type[Options]) -> str:
+    """The command as it is typed."""
+    return f"jumok {kind.__name__.lower()}"
+
+
+def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
+    """The options with these values; what must be given and is not, the parser still asks for."""
+    hints = config.type_hints(kind)  # type: ignore[arg-type]
+    needed = [f.name for f in dataclasses.fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    open_ = [name for name in needed if name not in values]
+    filled = {name: get_args(hints[name])[0] if get_origin(hints[name]) is Literal else "" for name in open_}
+    made = config.build(kind, {**values, **filled}, where)
+    return dataclasses.replace(made, **dict.fromkeys(open_, tyro.MISSING))

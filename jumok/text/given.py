@@ -1,0 +1,46 @@
+"""Features and pairs as Python hands them over, in the one form that a command line, a table and JSON have, too.
+
+Features are a sequence of strings, each one feature; or one string, with the model's separator between them: ["V", "PST"] or "V;PST".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from jumok.errors import DataError
+from jumok.text.pairs import Pair, features_in
+
+Features = str | Sequence[str]
+
+
+def features_of(given: Any, separator: str, where: str) -> tuple[str, ...]:
+    """Features in either form -> one string each; empty ones are passed over, and None has none. DataError for anything else."""
+    if isinstance(given, str):
+        return features_in(given, separator)
+    if given is None:
+        return ()
+    if not isinstance(given, Sequence) or isinstance(given, bytes) or not all(isinstance(feature, str) for feature in given):
+        raise DataError(
+            f"features of {where} are {given!r:.80}; wanted a sequence of strings, such as ['V', 'PST'], or 'V;PST'"
+        )
+    return tuple(feature for feature in given if feature)
+
+
+def pairs_of(given: Iterable[Any], separator: str) -> Iterator[Pair | None]:
+    """Pairs, and tuples (source, target) or (source, target, features) -> pairs, whose features are strings; None stays."""
+    for i, one in enumerate(given, 1):
+        if isinstance(one, Pair):
+            rest: list[Any] = [one.source, one.target, one.features]
+            where = one.where
+        elif one is None:
+            yield None
+            continue
+        else:
+            where, rest = "", list(one) if isinstance(one, tuple | list) and len(one) in (2, 3) else [None, None]
+        source, target, *features = rest
+        if not isinstance(source, str) or not isinstance(target, str):
+            raise DataError(
+                f"pair {i} is {one!r:.80}; wanted a Pair, or a tuple (source, target) or (source, target, features)"
+            )
+        yield Pair(source, target, features_of(features[0], separator, f"pair {i}") if features else (), where)
