@@ -254,12 +254,12 @@ def type_hints(cls: type) -> dict[str, Any]:
 
 def options(cls: type) -> dict[str, dataclasses.Field]:
     """Every option of a config class and of the classes inside it, flat, by name."""
-    found: dict[str, dataclasses.Field] = {}
+    fields: dict[str, dataclasses.Field] = {}
     hints = type_hints(cls)
     for f in dataclasses.fields(cls):
         inner: Any = hints[f.name]
-        found |= options(inner) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else {f.name: f}
-    return found
+        fields |= options(inner) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else {f.name: f}
+    return fields
 
 
 def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:

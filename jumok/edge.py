@@ -50,7 +50,7 @@ def guarded(command: Callable[[], int]) -> int:
         except (_Gone, BrokenPipeError):  # the reader has gone (… | head): nothing to say, and nobody to say it to
             return 0
         except JumokError as e:
-            if not e.told:
+            if not e.reported:
                 _say(f"jumok: {e}")
             return e.exit_code
         except Exception as e:

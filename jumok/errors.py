@@ -14,7 +14,7 @@ class JumokError(Exception):
     """Base of all errors that a user can cause and mend."""
 
     exit_code = 2
-    told = False  # already, by another process of the same run
+    reported = False  # whether another process of the same run has printed it
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For another process: as it is, whatever a kind of error is made from."""
@@ -59,8 +59,8 @@ def need(purpose: str, extra: str, *packages: str) -> None:
     """Raises MissingExtra for the first of these packages that is not installed; imports none of them."""
     for package in packages:
         try:
-            found = importlib.util.find_spec(package)
+            spec = importlib.util.find_spec(package)
         except (ImportError, ValueError):
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             raise MissingExtra(purpose, extra, package)

@@ -69,9 +69,9 @@ def _make(folder: Path) -> list[Path]:
         folder = folder.parent
     made: list[Path] = []
     with contextlib.suppress(OSError):
-        for each in reversed(missing):
-            each.mkdir(exist_ok=True)
-            made.append(each)
+        for parent in reversed(missing):
+            parent.mkdir(exist_ok=True)
+            made.append(parent)
     return made
 
 
@@ -142,8 +142,8 @@ def _read(handle: int) -> bytes:
 def _sign(handle: int, path: Path) -> None:
     """Writes who holds it. FolderError if the file is a stranger's, which stays as it is."""
     with contextlib.suppress(OSError):
-        there = _read(handle)
-        if there and not there.startswith(f'{{"{MARK}"'.encode()):
+        content = _read(handle)
+        if content and not content.startswith(f'{{"{MARK}"'.encode()):
             raise FolderError(f"{path}: this is no lock of Jumok's, and stays; move it away")
         who = {MARK: 1, "process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.ftruncate(handle, 0)

@@ -96,11 +96,11 @@ def expand(path: str, name: str = "path") -> str:
     """
     if not path.startswith("~") or (not path.startswith("~/") and path != "~" and os.path.lexists(path)):
         return path
-    found = os.path.expanduser(path)
-    if found == path:
+    expanded_path = os.path.expanduser(path)
+    if expanded_path == path:
         user = path.partition("/")[0]
         raise ConfigError(f"{name} is {path!r}: there is no home folder {user}; for a name that begins with ~ give ./{path}")
-    return found
+    return expanded_path
 
 
 def settle(options: Options) -> Options:
@@ -113,18 +113,18 @@ def settle(options: Options) -> Options:
         if place is None and value.encode("utf-8", "replace").decode() != value:
             raise ConfigError(f"{_called(name)}: {value!r} has bytes that are not UTF-8; set the terminal to UTF-8")
     options = expanded(options)
-    found = [(name, value, place) for name, value, place in places(options) if place is not None and value]
-    for name, value, _ in found:
+    paths = [(name, value, place) for name, value, place in places(options) if place is not None and value]
+    for name, value, _ in paths:
         if "\0" in value:
             raise ConfigError(f"{_called(name)}: {value!r} has a NUL character, which no path can have")
-    read = [(name, part) for name, value, place in found if not place.written for part in place.parts(value) if place.streams]
+    read = [(name, part) for name, value, place in paths if not place.written for part in place.parts(value) if place.streams]
     streams = [name for name, part in read if part == "-"]
     if len(streams) > 1:
         first = streams[0] if streams[0] == "pairs" else f"{streams[0]} lines"
         raise ConfigError(
             f"{_called(streams[1])} -: the {first} come from standard input already; give one of the two as a file"
         )
-    for name, value, place in found:
+    for name, value, place in paths:
         if place.written and place.kind == "file":
             for other, part in read:
                 if _same_file(value, part):
@@ -148,8 +148,8 @@ def _same_file(one: str, other: str) -> bool:
 def _fields(cls: Any) -> dict[str, Place | None]:
     """Each field of an options dataclass, and what it names if it is a path."""
     hints = get_type_hints(cls, include_extras=True)
-    found = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
-    return {name: next((each for each in marks if isinstance(each, Place)), None) for name, marks in found.items()}
+    metadata = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
+    return {name: next((mark for mark in marks if isinstance(mark, Place)), None) for name, marks in metadata.items()}
 
 
 # -- files that are written --------------------------------------------------------------------------------------------

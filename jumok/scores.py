@@ -88,11 +88,11 @@ def _location_keys(xp: Any, p: Parameters, memory: Array) -> Array:
 def _location_score(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
     """The keys hold nothing but how many positions there are; those from L on get -inf, and so weigh nothing."""
     S, L = keys.shape[-2], p["W_a"].shape[0]
-    found = query @ p["W_a"][:S].swapaxes(-1, -2)
+    scores = query @ p["W_a"][:S].swapaxes(-1, -2)
     if S <= L:
-        return found
-    beyond = xp.broadcast_to(xp.full_like(found[..., :1], -float("inf")), (*found.shape[:-1], S - L))
-    return xp.concatenate([found, beyond], -1)
+        return scores
+    beyond = xp.broadcast_to(xp.full_like(scores[..., :1], -float("inf")), (*scores.shape[:-1], S - L))
+    return xp.concatenate([scores, beyond], -1)
 
 
 SCORES: dict[str, Score] = {

@@ -60,11 +60,11 @@ def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -
 
 def _named(arguments: Sequence[str]) -> str | None:
     """The file that --config names; ConfigError if it names several."""
-    found = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
-    found += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
-    if len(found) > 1:
-        raise ConfigError(f"command line: --config is given {len(found)} times; it takes one file")
-    return expand(found[0], "config") if found and found[0] else None
+    files = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
+    files += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
+    if len(files) > 1:
+        raise ConfigError(f"command line: --config is given {len(files)} times; it takes one file")
+    return expand(files[0], "config") if files and files[0] else None
 
 
 def given(arguments: Sequence[str], cls: type) -> set[str]:
@@ -97,11 +97,11 @@ def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
 
 def _flags(default: Any) -> dict[str, bool]:
     """Options that are on or off, by name."""
-    found: dict[str, bool] = {}
+    flags: dict[str, bool] = {}
     for f in dataclasses.fields(default):
         value = getattr(default, f.name)
         if dataclasses.is_dataclass(value):
-            found |= _flags(value)
+            flags |= _flags(value)
         elif isinstance(f.default, bool):
-            found[f.name] = value
-    return found
+            flags[f.name] = value
+    return flags

@@ -36,13 +36,13 @@ def best_continuations(past: Past, logits: Array, bases: Array, number: int) -> 
     """
     B, K, V = logits.shape
     logits = logits.reshape(B * K, V)
-    each = min(number, V)
-    tokens = best(logits, each)
+    width = min(number, V)
+    tokens = best(logits, width)
     values = logits[np.arange(B * K)[:, None], tokens] + bases.reshape(-1, 1)
     values, tokens = values.reshape(B, -1), tokens.reshape(B, -1)
     order = np.argsort(-values, axis=1, kind="stable")[:, :number]
     rows = np.arange(B)[:, None]
-    return order // each, tokens[rows, order], values[rows, order]
+    return order // width, tokens[rows, order], values[rows, order]
 
 
 def normaliser(logits: Array) -> Array:

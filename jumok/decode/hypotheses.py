@@ -114,11 +114,11 @@ def follow(trail: Sequence[Step], owners: Array, parents: Array, lengths: Array)
     for t in range(len(trail), 0, -1):
         step = trail[t - 1]
         rows = np.searchsorted(step.sentences, owners)
-        inner, there = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
+        inner, reached = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
         tokens[inner, t - 1] = step.tokens[rows[inner], beams[inner]]
         beams[inner] = step.parents[rows[inner], beams[inner]]
         if weights is not None and step.weights is not None:
-            weights[there, t - 1] = step.weights[rows[there], beams[there]]
+            weights[reached, t - 1] = step.weights[rows[reached], beams[reached]]
     return tokens, weights
 
 
@@ -130,15 +130,15 @@ def attention(trail: Sequence[Step], owner: int, parent: int, length: int, width
 
 def hypotheses(trail: Sequence[Step], tips: list[list[Tip]], widths: Array) -> list[list[Hypothesis]]:
     """For each sentence the hypotheses that end in its tips; widths int [B], the lengths of the sources."""
-    flat = [(sentence, tip) for sentence, own in enumerate(tips) for tip in own]
+    flat = [(sentence, tip) for sentence, seen in enumerate(tips) for tip in seen]
     owners = np.array([sentence for sentence, _ in flat], np.int64)
     parents = np.array([tip.parent for _, tip in flat], np.int64)
     lengths = np.array([tip.length for _, tip in flat], np.int64)
     tokens, weights = follow(trail, owners, parents, lengths)
     tokens[np.arange(len(flat)), lengths - 1] = [tip.token for _, tip in flat]
-    found: list[list[Hypothesis]] = [[] for _ in tips]
+    outputs: list[list[Hypothesis]] = [[] for _ in tips]
     for m, (sentence, tip) in enumerate(flat):
-        own = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
+        seen = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
         ids = tuple(tokens[m, : tip.length].tolist())
-        found[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, own, tip.token == END))
-    return found
+        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END))
+    return outputs

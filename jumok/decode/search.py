@@ -129,13 +129,13 @@ def _written(trail: list[Step], totals: Array, sizes: Array, lengths: Array, wid
         ids[step.sentences, t] = step.tokens[:, 0]
         if everything is not None and step.weights is not None:
             everything[step.sentences, t] = step.weights[:, 0]
-    found = []
+    hypotheses = []
     for row, (total, T, S) in enumerate(zip(totals.tolist(), sizes.tolist(), lengths.tolist(), strict=True)):
-        own = None if everything is None else everything[row, :T, :S].copy()
+        weights = None if everything is None else everything[row, :T, :S].copy()
         tokens = tuple(ids[row, :T].tolist())
-        score = ranking.score(total, T, partial(_given, own))
-        found.append(Hypothesis(tokens, total, score, own, tokens[-1] == END))
-    return found
+        score = ranking.score(total, T, partial(_given, weights))
+        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END))
+    return hypotheses
 
 
 def _given(weights: Array | None) -> Array | None:

@@ -22,11 +22,11 @@ from jumok.decode.search import search, search_one
 from jumok.errors import DataError
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
-from jumok.runtime.translation import END, Translation
+from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
-from jumok.text.vocabulary import END as END_ID
+from jumok.text.vocabulary import END
 from jumok.windows import WINDOWS
 
 CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
@@ -177,23 +177,26 @@ class Translator:
         }
 
     def _translate(self, texts: list[str], features: list[Features], options: SearchConfig) -> list[Translation]:
-        found = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
+        translations = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
         for i, text in enumerate(texts):
             if len(tokens[i]) >= self.longest:
-                found[i] = replace(
-                    found[i], source_tokens=(*tokens[i], END), finished=False, unknown=self._unknown((*tokens[i], END))
+                translations[i] = replace(
+                    translations[i],
+                    source_tokens=(*tokens[i], END_TOKEN),
+                    finished=False,
+                    unknown=self._unknown((*tokens[i], END_TOKEN)),
                 )
             elif text.strip():
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
-        ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
-        for row, own in self._search(ids, options):
+        ids = [[*vocabulary.ids(tokens[i]), END] for i in run]
+        for row, outputs in self._search(ids, options):
             i = run[row]
-            best, *others = (self._translation(texts[i], (*tokens[i], END), h) for h in own)
-            found[i] = replace(best, alternatives=tuple(others)) if others else best
-        return found
+            best, *others = (self._translation(texts[i], (*tokens[i], END_TOKEN), h) for h in outputs)
+            translations[i] = replace(best, alternatives=tuple(others)) if others else best
+        return translations
 
     def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[Hypothesis]]]:
         """For each source, in any order, its number and its hypotheses."""
@@ -219,15 +222,15 @@ class Translator:
         return Translation(source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished, unknown)
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
-        """Positions of the tokens, END left out, that are read as `<unk>`."""
+        """Positions of the tokens, the end token left out, that are read as `<unk>`."""
         vocabulary = self._codec.source.vocabulary
         return tuple(i for i, token in enumerate(source_tokens[:-1]) if token not in vocabulary)
 
     def _score(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
-        sources = [[*self._codec.source.vocabulary.ids(own), END_ID] for own in tokens]
+        sources = [[*self._codec.source.vocabulary.ids(attention), END] for attention in tokens]
         gold = [self._codec.encode_target(target) for target in targets]
-        found: dict[int, Translation] = {}
+        translations: dict[int, Translation] = {}
         for batch in _batches(sources, gold, 64):
             log_probabilities, weights = self.backend.score(
                 batch.source, batch.source_lengths, batch.target, batch.target_lengths
@@ -235,11 +238,13 @@ class Translator:
             totals = log_probabilities.sum(1, dtype=np.float64)
             for k, i in enumerate(batch.rows.tolist()):
                 S, T = len(sources[i]), len(gold[i])
-                own = None if weights is None else weights[k, :T, :S].copy()
+                attention = None if weights is None else weights[k, :T, :S].copy()
                 written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
-                read = (*tokens[i], END)
-                found[i] = Translation(texts[i], targets[i], read, written, own, total, total / T, True, self._unknown(read))
-        return [found[i] for i in range(len(texts))]
+                read = (*tokens[i], END_TOKEN)
+                translations[i] = Translation(
+                    texts[i], targets[i], read, written, attention, total, total / T, True, self._unknown(read)
+                )
+        return [translations[i] for i in range(len(texts))]
 
 
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:

@@ -205,10 +205,10 @@ def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected
         return
     others = [name for name in strangers(path) if name not in expected]
     if not (path / CONFIG).is_file():
-        there = set(os.listdir(path)) if path.is_dir() else {""}
-        recorded, saved = has_record(path), not there.isdisjoint(CHECKPOINTS)
-        mine = {name for name in there if name in OWN}
-        if not (others or mine or there == {""}):
+        names = set(os.listdir(path)) if path.is_dir() else {""}
+        recorded, saved = has_record(path), not names.isdisjoint(CHECKPOINTS)
+        mine = {name for name in names if name in OWN}
+        if not (others or mine or names == {""}):
             return
         if (recorded or saved) and mine <= {RECORD, PROFILE, *CHECKPOINTS}:
             if overwrite or (alone and not saved and not others):

@@ -152,15 +152,15 @@ class NumpyModel:
         if weights is not None:
             weights = weights * real[:, :, None]
         features, gold = features[real.ravel()], target[real]
-        found = np.empty(len(gold), np.float32)
+        gold_logs = np.empty(len(gold), np.float32)
         for i in range(0, len(gold), SCORED_ROWS):
             logits = features[i : i + SCORED_ROWS] @ self.output
             logits += self.output_bias
             logits -= logits.max(1, keepdims=True)
             chosen = logits[np.arange(len(logits)), gold[i : i + SCORED_ROWS]]
-            found[i : i + SCORED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
+            gold_logs[i : i + SCORED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
         log_probabilities = np.zeros((B, T), np.float32)
-        log_probabilities[real] = found
+        log_probabilities[real] = gold_logs
         return log_probabilities, weights
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:

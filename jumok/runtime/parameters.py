@@ -32,35 +32,35 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
     H, E, A, R = model.hidden, model.embedding, model.score_size, model.readout_size
     assert H is not None and E is not None and A is not None and R is not None and model.tie is not None, model
     assert not (model.bidirectional and H % 2), H
-    found: dict[str, Shape] = {"target.embedding": (target_size, E)}
+    arrays: dict[str, Shape] = {"target.embedding": (target_size, E)}
     if model.tie != "all":
-        found["source.embedding"] = (source_size, E)
+        arrays["source.embedding"] = (source_size, E)
     directions = ("forward", "backward") if model.bidirectional else ("forward",)
     gates = CELLS[model.cell].gates
     for layer in range(model.layers):
         I = E if layer == 0 else H
         for direction in directions:
-            found |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
-        found |= _layer(f"decoder.{layer}", gates, I, H)
+            arrays |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
+        arrays |= _layer(f"decoder.{layer}", gates, I, H)
     if model.input_feeding:
-        found["decoder.0.w_feed"] = (gates * H, R)
+        arrays["decoder.0.w_feed"] = (gates * H, R)
     attends = model.attention != "none"
     if attends:
-        found |= {
+        arrays |= {
             f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A, model.location_length).items()
         }
     if model.window != "none":
-        found |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
+        arrays |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
     if model.readout == "tanh":
-        found["readout.w_h"] = (R, H)
+        arrays["readout.w_h"] = (R, H)
         if attends:
-            found["readout.w_c"] = (R, H)
+            arrays["readout.w_c"] = (R, H)
         if model.tie == "none":
-            found["readout.output"] = (target_size, R)
+            arrays["readout.output"] = (target_size, R)
     else:
-        found["readout.output"] = (target_size, 2 * H if attends else H)
-    found["readout.bias"] = (target_size,)
-    return found
+        arrays["readout.output"] = (target_size, 2 * H if attends else H)
+    arrays["readout.bias"] = (target_size,)
+    return arrays
 
 
 def _layer(name: str, gates: int, inputs: int, size: int) -> dict[str, Shape]:

@@ -81,9 +81,9 @@ class Arriving:
     def _complete(self) -> bool:
         if self._ended or len(self._buffer) >= self.most:
             return True
-        found = self._buffer.find(b"\n", self._searched)
-        self._searched = len(self._buffer) if found < 0 else found
-        return found >= 0
+        end = self._buffer.find(b"\n", self._searched)
+        self._searched = len(self._buffer) if end < 0 else end
+        return end >= 0
 
 
 def _handle(stream: BinaryIO) -> int | None:

@@ -101,11 +101,11 @@ class Batches:
     def fingerprint(self) -> int:
         """A number that changes when pairs come, go, change their lengths or their order (CRC-32 of all lengths)."""
         if self._fingerprint is None:
-            found = 0
+            checksum = 0
             for rows in (self._sources, self._targets):
                 for start in range(0, len(rows), CHUNK):
-                    found = zlib.crc32(rows.lengths[start : start + CHUNK].astype(np.int64).tobytes(), found)
-            self._fingerprint = found
+                    checksum = zlib.crc32(rows.lengths[start : start + CHUNK].astype(np.int64).tobytes(), checksum)
+            self._fingerprint = checksum
         return self._fingerprint
 
     def plan(self, epoch: int) -> list[np.ndarray]:
@@ -130,7 +130,7 @@ class Batches:
         if self._batch_size is not None:
             return [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
         assert self._batch_tokens is not None
-        longest, found, start = lengths.tolist(), [], 0  # rising, so the newest is the longest
+        longest, batches, start = lengths.tolist(), [], 0  # rising, so the newest is the longest
 
         def positions(last: int) -> int:
             """Target positions of a batch from `start` to `last`."""
@@ -138,9 +138,9 @@ class Batches:
 
         while start < len(rows):
             end = bisect_right(range(len(rows)), self._batch_tokens, start + 1, key=positions)
-            found.append(rows[start:end])
+            batches.append(rows[start:end])
             start = end
-        return found
+        return batches
 
     def batch(self, rows: np.ndarray) -> Batch:
         """These pairs as arrays, in this order."""

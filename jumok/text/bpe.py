@@ -50,10 +50,10 @@ def cutter(merges: Sequence[tuple[str, str]]) -> Callable[[str], list[str]]:
     known = lru_cache(KEPT)(tokens)
 
     def cut(text: str) -> list[str]:
-        found: list[str] = []
+        pieces: list[str] = []
         for word in text.split(" ") if text else ():
-            found += known(word) if len(word) <= LONGEST else tokens(word)
-        return found
+            pieces += known(word) if len(word) <= LONGEST else tokens(word)
+        return pieces
 
     return cut
 

@@ -26,7 +26,7 @@ class Overlap:
     def __init__(self, dev: Iterable[Key]) -> None:
         self.dev = frozenset(dev)
         self._sources = frozenset(source for source, _, _ in self.dev)
-        self.found: set[Key] = set()
+        self.shared: set[Key] = set()
         self.others = False  # whether some training pair is no dev pair
 
     def look(
@@ -41,9 +41,9 @@ class Overlap:
         common = [pair for pair in seen if pair in self.dev]
         return set(common), len(common) < len(sources)
 
-    def add(self, found: Iterable[Key], others: bool) -> None:
+    def add(self, shared: Iterable[Key], others: bool) -> None:
         """What `look` saw."""
-        self.found.update(found)
+        self.shared.update(shared)
         self.others = self.others or others
 
     def judge(self, dev: Sequence[Pair], warn: Callable[[str], None]) -> None:
@@ -53,12 +53,12 @@ class Overlap:
             DataError: the two sets are equal.
         """
         name = _file(dev[0]) if dev else "dev"
-        if dev and not self.others and self.found == self.dev:
+        if dev and not self.others and self.shared == self.dev:
             raise DataError(
                 f"{name}: the dev pairs are the training pairs; a model picked by pairs it has seen cannot be trusted; "
                 "give others, or leave --dev out (1 in 20 training pairs is then held out)"
             )
-        common = sum(key(pair) in self.found for pair in dev)
+        common = sum(key(pair) in self.shared for pair in dev)
         if common:
             share = f"{100 * common / len(dev):.1f} %"
             warn(f"{name}: {common:,} of {len(dev):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
@@ -123,7 +123,7 @@ def set_aside(first: Sequence[tuple[str, int]], total: int, file: str, share: fl
             taken += size
         if taken == wanted:
             break
-    return held or {min(first, key=lambda each: each[1])[0]}  # all have more pairs than wanted: the one with fewest
+    return held or {min(first, key=lambda entry: entry[1])[0]}  # all have more pairs than wanted: the one with fewest
 
 
 def _file(pair: Pair) -> str:

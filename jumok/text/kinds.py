@@ -72,8 +72,8 @@ def kind_of(head: bytes) -> str:
 
 def refuse(head: bytes, name: str) -> None:
     """DataError, with the file's name, where it is of a kind that cannot be read as text."""
-    if found := kind_of(head):
-        raise DataError(f"{name}: {found}")
+    if kind := kind_of(head):
+        raise DataError(f"{name}: {kind}")
 
 
 def _utf_without_mark(head: bytes) -> str:

@@ -24,8 +24,12 @@ MOST_CHARACTERS = 999_999  # of a line; a million and more is a file that was no
 _MOST_BYTES = 4 * MOST_CHARACTERS + 8  # UTF-8 takes at most 4 bytes a character; CR, LF and a byte order mark on top
 _TOO_LONG = "1,000,000 characters or more in one line; wanted fewer; is this a text file?"
 BOM = b"\xef\xbb\xbf"
-CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"  # told once a file
-_CR = "its lines end in CR without LF (old Mac); save with LF (line feeds)"
+_CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"
+_BOM = "begins with a byte order mark (BOM); it was taken off"
+_CR_ALONE = "its lines end in CR without LF (old Mac); save with LF (line feeds)"
+
+
+Remark = Callable[[str, str], None]  # takes what is remarkable about a file, and the first line ("file:line") where it is so
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def read_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
     """
     name = source_name(path)
     with opened(path) as stream:
-        yield from _lines(stream, name, 0, warn)
+        yield from _lines(stream, name, 0, _warning(warn))
 
 
 def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line | None]:
@@ -71,7 +75,7 @@ def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line |
     name = source_name(path)
     with opened_raw(path) as stream:
         arriving = Arriving(stream, name, _MOST_BYTES)
-        lines = _lines(cast(BinaryIO, arriving), name, 0, warn)
+        lines = _lines(cast(BinaryIO, arriving), name, 0, _warning(warn))
         while True:
             while not arriving.has_line():
                 yield None
@@ -82,15 +86,20 @@ def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line |
             yield line
 
 
-def lines_of(raw: bytes, name: str, before: int, warn: Callable[[str], None]) -> Iterator[Line]:
+def _warning(warn: Callable[[str], None]) -> Remark:
+    return lambda what, where: warn(f"{where}: {what}")
+
+
+def lines_of(raw: bytes, name: str, before: int, remark: Remark) -> Iterator[Line]:
     """The lines of a piece of a file, as `read_lines` gives them.
 
     Args:
         raw: whole lines of `raw_lines`, joined.
         name: of the file, for messages.
         before: lines of the file that stand before the piece.
+        remark: given what `read_lines` warns of. A CRLF is remarked once in every piece that has one.
     """
-    return _lines(io.BytesIO(raw), name, before, warn)
+    return _lines(io.BytesIO(raw), name, before, remark)
 
 
 def raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -108,27 +117,27 @@ def raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield raw
 
 
-def _lines(stream: BinaryIO, name: str, number: int, warn: Callable[[str], None]) -> Iterator[Line]:
-    crlf_told = False
+def _lines(stream: BinaryIO, name: str, number: int, remark: Remark) -> Iterator[Line]:
+    crlf_seen = False
     while raw := read(stream, f"{name}:{number + 1}"):
         number += 1
         if _cut_off(raw):
             if number == 1 and b"\r" in raw and b"\r\n" not in raw:
-                raise DataError(f"{name}: {_CR}")
+                raise DataError(f"{name}: {_CR_ALONE}")
             _pass_over(stream, name, number)
             yield Line(number, None, _TOO_LONG)
             continue
         if number == 1 and not raw.endswith(b"\n") and b"\r" in raw[:-1]:
-            raise DataError(f"{name}: {_CR}")
+            raise DataError(f"{name}: {_CR_ALONE}")
         raw = raw.removesuffix(b"\n")
         if number == 1 and raw.startswith(BOM):
             raw = raw.removeprefix(BOM)
-            warn(f"{name}:1: begins with a byte order mark (BOM); it was taken off")
+            remark(_BOM, f"{name}:1")
         if raw.endswith(b"\r"):
             raw = raw[:-1]
-            if not crlf_told:
-                warn(f"{name}:{number}: {CRLF}")
-            crlf_told = True
+            if not crlf_seen:
+                remark(_CRLF, f"{name}:{number}")
+            crlf_seen = True
         yield _decoded(raw, number)
 
 

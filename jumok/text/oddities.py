@@ -60,7 +60,7 @@ class Oddities:
         self.spaced = {side: tokenizer == "space" for side, (tokenizer, _) in cut.items()}
         self.spaces = {side: t == "space" and form not in ("NFKC", "NFKD") for side, (t, form) in cut.items()}
         self.lines = 0
-        self.found: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
+        self.counts: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
         self.first: list[str] | None = None  # cells of line 1
         self.letters: set[str] = set()  # ASCII letters of the other targets, of the first lines' only
         self._waiting: tuple[list[int], list[str], list[str]] = ([], [], [])
@@ -81,12 +81,12 @@ class Oddities:
     def facts(self) -> dict[str, Any]:
         """All that was found, as JSON values; `add` takes them."""
         self._look_at_waiting()
-        return {"lines": self.lines, "found": self.found, "first": self.first, "letters": "".join(sorted(self.letters))}
+        return {"lines": self.lines, "counts": self.counts, "first": self.first, "letters": "".join(sorted(self.letters))}
 
     def add(self, facts: dict[str, Any]) -> None:
         """What other lines of the same files, after these, had."""
         self.lines += facts["lines"]
-        for key, (count, first) in facts["found"].items():
+        for key, (count, first) in facts["counts"].items():
             self._count(key, count, first)
         self.first = self.first or facts["first"]
         self.letters |= set(facts["letters"])
@@ -98,7 +98,7 @@ class Oddities:
             cells = " | ".join(cell.strip() for cell in self.first if cell)
             warn(f"{self.names[0]}:1: line 1 looks like a header ({cells:.60}), and is read like any other; take it out")
         self._tell_quotes(warn)
-        for key, (count, first) in sorted(self.found.items()):
+        for key, (count, first) in sorted(self.counts.items()):
             side, what = key.split(" ", 1)
             if what not in ("opens", "closes"):
                 where = f"{self.names[SIDES.index(side)]}:{first}"
@@ -140,8 +140,8 @@ class Oddities:
                 yield from _having(c, [c in t for t in texts])
 
     def _count(self, key: str, count: int, first: int) -> None:
-        before, at = self.found.get(key, (0, first))
-        self.found[key] = [before + count, min(at, first)]
+        before, at = self.counts.get(key, (0, first))
+        self.counts[key] = [before + count, min(at, first)]
 
     def _is_header(self) -> bool:
         assert self.first is not None
@@ -149,18 +149,24 @@ class Oddities:
         headings = _HEADINGS.split()
         if source in headings and target in headings and source != target:
             return True
-        own = {c for c in self.first[1] if c in ascii_letters}
+        target_letters = {c for c in self.first[1] if c in ascii_letters}
         word = self.first[1].strip().strip('"')
-        return self.lines > _LEAST_OTHERS and word.isalpha() and not word.isupper() and len(own) > 2 and not own & self.letters
+        return (
+            self.lines > _LEAST_OTHERS
+            and word.isalpha()
+            and not word.isupper()
+            and len(target_letters) > 2
+            and not target_letters & self.letters
+        )
 
     def _tell_quotes(self, warn: Callable[[str], None]) -> None:
         """Where nearly all cells of a side begin and end so: text that quotes somebody here and there is no spreadsheet's."""
-        counts = {side: min(self.found.get(f"{side} {what}", [0])[0] for what in ("opens", "closes")) for side in self.sides}
+        counts = {side: min(self.counts.get(f"{side} {what}", [0])[0] for what in ("opens", "closes")) for side in self.sides}
         sides = [side for side, n in counts.items() if self.lines > 1 and n >= _LEAST_QUOTED * self.lines]
         if sides:
             fewest = min(counts[side] for side in sides)
             share = "every" if fewest == self.lines else f"nearly every ({fewest:,} of {self.lines:,})"
-            first = self.found[f"{sides[0]} opens"][1]
+            first = self.counts[f"{sides[0]} opens"][1]
             what = "cell" if len(sides) == 2 else sides[0]
             where = f"{self.names[SIDES.index(sides[0])]}:{first}"
             warn(

@@ -64,13 +64,13 @@ class Tokenizer(ABC):
         Words are what stands between ASCII blanks in `text` as it is given: no other space parts them, and empty ones do
         not count.
         """
-        found = self.word_indices(self.tokens(text))
+        indices = self.word_indices(self.tokens(text))
         if self.form not in ("NFKC", "NFKD"):
-            return found
+            return indices
         # These forms turn other spaces into blanks: the words of the new text, and which word of the old text each is of.
         parts = (unicodedata.normalize(self.form, word).split(" ") for word in text.split(" ") if word)
         old = [i for i, part in enumerate(parts) for word in part if word]
-        return [old[i] if i >= 0 else -1 for i in found]
+        return [old[i] if i >= 0 else -1 for i in indices]
 
     @abstractmethod
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
@@ -253,12 +253,12 @@ def _without_marks(tokens: Iterable[str]) -> str:
 
 def _marked_words(tokens: Sequence[str]) -> list[int]:
     """A word begins with each ▁, alone or not, unless nothing stands between it and the next one."""
-    found, words = [], 0
+    indices, words = [], 0
     for token, after in pairwise([*tokens, "▁"]):
         blank = token == "▁" and after.startswith("▁")
         words += token.startswith("▁") and not blank
-        found.append(-1 if blank else words - 1)
-    return found
+        indices.append(-1 if blank else words - 1)
+    return indices
 
 
 @functools.cache

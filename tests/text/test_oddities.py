@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import TextConfig
-from jumok.corpus.blocks import Telling, cut, read_block
-from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.blocks import Warnings, cut, read_block
+from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.text import read_every_pair, read_pairs
 from jumok.text.oddities import Oddities
 
@@ -127,9 +127,9 @@ def test_blocks_tell_what_the_whole_file_does(tmp_path_factory, rows, size: int,
     path.write_bytes("".join(f"{s}\t{t}\n" for s, t in [("x", "y"), *rows]).encode())
     whole, parts = list[str](), list[str]()
     pairs = read_pairs(str(path), text, warn=whole.append)
-    telling = Telling([str(path)], text, parts.append)
+    telling = Warnings([str(path)], text, parts.append)
     for block in cut([str(path)], size):
-        telling.add(read_block(block.raw, block.before, [str(path)], text).told())
+        telling.add(read_block(block.raw, block.before, [str(path)], text).facts())
     telling.finish(len(pairs))
     one_by_one: list[str] = []
     assert list(read_every_pair(str(path), text, warn=one_by_one.append)) == pairs
@@ -141,7 +141,7 @@ def test_a_corpus_on_the_disk_tells_it_each_time(tmp_path: Path) -> None:
     path = tmp_path / "p.tsv"
     path.write_text("".join(f"{s}\t{t}\n" for s, t in rows), encoding="utf-8")
     said: list[str] = []
-    prepare(tmp_path / "c", Wanted(str(path), PHONES, None, 1), said.append, shown=False, processes=1)
+    prepare_corpus(tmp_path / "c", Wanted(str(path), PHONES, None, 1), said.append, shown=False, processes=1)
     text = "\n".join(said)
     assert "looks like a header" in text and "U+00A0 in 36 targets" in text
     from jumok.corpus.corpus import open_corpus
