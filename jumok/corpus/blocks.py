@@ -19,7 +19,7 @@ from jumok.config import TextConfig
 from jumok.errors import DataError
 from jumok.text.lines import BOM, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
 from jumok.text.oddities import Oddities
-from jumok.text.pairs import TOLD_ONE_BY_ONE, Empty, LeftOut, Pair, entries, features_in, is_json, unequal
+from jumok.text.pairs import NAMED_SINGLY, Empty, LeftOut, Pair, entries, features_in, is_json, unequal
 
 SIZE = 4 * 2**20  # bytes of a block, both files together; it ends with a whole line
 
@@ -158,7 +158,7 @@ def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text:
             lines.append(int(entry.where.rpartition(":")[2]))
         elif isinstance(entry, Empty):
             columns.reasons[entry.reason] += 1
-            if columns.reasons.total() <= TOLD_ONE_BY_ONE:
+            if columns.reasons.total() <= NAMED_SINGLY:
                 columns.notices.append((entry.reason, entry.where, True))
         else:
             columns.error = str(entry)

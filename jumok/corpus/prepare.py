@@ -97,7 +97,7 @@ def prepare_corpus(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: boo
                 if meta["files"] != prints:  # only touched: so the next run need not hash it again
                     disk.write_file(folder / corpus.META, json.dumps(meta | {"files": prints}).encode())
                 return False
-            _Preparation(folder, files, wanted, prints, tell, shown, processes or cores()).run()
+            _Preparation(folder, wanted, prints, tell, shown, processes or cores()).run()
             return True
     except OSError as e:
         raise DataError(
@@ -140,14 +140,14 @@ class _Preparation:
     def __init__(
         self,
         folder: Path,
-        files: Sequence[str],
         wanted: Wanted,
         prints: list[dict[str, Any]],
         tell: Tell,
         shown: bool,
         size: int,
     ) -> None:
-        self.folder, self.files, self.wanted, self.prints, self.tell = folder, files, wanted, prints, tell
+        self.folder, self.wanted, self.prints, self.tell = folder, wanted, prints, tell
+        self.files = files_of(wanted.pairs)
         self.shown, self.size, self.building = shown, size, folder / corpus.BUILDING
         self.notices: list[str] = []
 

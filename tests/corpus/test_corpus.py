@@ -324,7 +324,7 @@ def test_training_from_a_corpus_is_training_from_memory(pairs: str, tmp_path: Pa
     a = jumok.train(pairs, out=tmp_path / "a", **OPTIONS)
     b = jumok.train(pairs, out=tmp_path / "b", cache=tmp_path / "cache", **OPTIONS)
     with monkeypatch.context() as m:
-        m.setattr(making._Making, "run", None)
+        m.setattr(making._Preparation, "run", None)
         c = jumok.train(pairs, out=tmp_path / "c", cache=tmp_path / "cache", **OPTIONS)
     assert same_weights(a.folder, b.folder) and same_weights(a.folder, c.folder)
     assert c.config.cache == str(tmp_path / "cache")

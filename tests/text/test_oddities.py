@@ -55,11 +55,11 @@ def test_cells_in_quotes() -> None:
 def test_no_break_spaces_on_a_side_cut_at_blanks() -> None:
     rows = [*ROWS[:3], *((s, t.replace(" ", "\u00a0")) for s, t in ROWS[3:])]
     assert told(rows) == [
-        "p.tsv:4: U+00A0 in 33 targets of a space-separated side (no-break space); only the ASCII blank parts tokens: put that "
+        "p.tsv:4: U+00A0 in 33 targets of a side cut at blanks (no-break space); only the ASCII blank separates tokens; put one "
         "in its place"
     ]
     assert told(rows, TextConfig(target_tokenizer="space", target_form="NFKC")) == []
-    assert "U+3000 in 1 source of a space-separated" in told([("a\u3000b", "c")], TextConfig(source_tokenizer="space"))[0]
+    assert "U+3000 in 1 source of a side cut at blanks" in told([("a\u3000b", "c")], TextConfig(source_tokenizer="space"))[0]
     assert "U+202F" in told([("a", "b\u202fc")])[0]
 
 
@@ -77,7 +77,7 @@ def test_invisible_characters(c: str, text: TextConfig) -> None:
 def test_blanks_at_the_ends() -> None:
     rows = [*ROWS[:2], ("cat ", "C A T "), (" dog", "D"), ("owl\u3000", "O")]
     assert told(rows) == [
-        "p.tsv:3: 3 sources with blanks at the beginning or end; to a model they are tokens like any other: take them out"
+        "p.tsv:3: 3 sources with blanks at the beginning or end, which a model reads as tokens; take them out"
     ]
     assert told(rows, CHAR)[1].startswith("p.tsv:3: 1 target with blanks at the beginning or end")
     assert told([("cat ", "C ")], TextConfig(source_tokenizer="space", target_tokenizer="space")) == []
@@ -97,7 +97,9 @@ def test_blanks_at_the_ends() -> None:
 )
 def test_a_header(first: tuple[str, str]) -> None:
     (said,) = told([first, *ROWS])
-    assert said == f"p.tsv:1: line 1 looks like a header ({first[0]} | {first[1]}), and is read like any other; take it out"
+    assert (
+        said == f"p.tsv:1: line 1 looks like a header ({first[0]} | {first[1]}), but is read like any other line; take it out"
+    )
     assert told([*ROWS, first]) == []
 
 
