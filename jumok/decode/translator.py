@@ -29,9 +29,9 @@ from jumok.text.codec import Codec, is_feature
 from jumok.text.vocabulary import END
 from jumok.windows import WINDOWS
 
-CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
+CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
-LONGEST = 10  # times the longest training line: beyond that, a source is not read
+LONGEST = 10  # a source longer than so many times --max-tokens is not read
 
 DEFAULT = SearchConfig()
 
@@ -39,7 +39,7 @@ Features = Sequence[str]
 
 
 class _Pause(Enum):
-    PAUSE = "among lines: the next one is not there yet"
+    PAUSE = "among lines: the next one has not come yet"
 
 
 PAUSE = _Pause.PAUSE
@@ -48,16 +48,16 @@ Many = list[str] | tuple[str, ...]
 
 
 class Translator:
-    """A trained model, ready to use. Results do not depend on batch size or on the lines around.
+    """A trained model, ready to use. Results do not depend on the batch size or on other lines.
 
-    It can be pickled and copied, and so be handed to another process, with all its arrays: its folder need not be there.
+    It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
 
     Attributes:
-        folder: where it was read from.
+        folder: the model folder that it was read from.
         config: text and model settings, length limit, training.
         longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
-        features: those that the model knows, the most frequent first.
-        backend: what computes, one of `jumok.decode.backend.BACKENDS`.
+        features: the features that the model knows, most frequent first.
+        backend: computes the numbers; one of `jumok.decode.backend.BACKENDS`.
     """
 
     def __init__(self, folder: Folder, backend: str = "numpy") -> None:
@@ -71,11 +71,11 @@ class Translator:
 
     @classmethod
     def load(cls, path: str | Path) -> Translator:
-        """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
+        """Loads the model in the folder `path`. FolderError, saying what is wrong, if it cannot be used."""
         return cls(read_folder(path))
 
     def __repr__(self) -> str:
-        """What it is: folder, attention, sizes."""
+        """Folder, attention and sizes."""
         m = self.config.model
         sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {self._numbers:,} parameters"
         sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
@@ -83,7 +83,7 @@ class Translator:
 
     @property
     def codec(self) -> Codec:
-        """The tokenizers and vocabularies of its two sides."""
+        """The tokenizers and vocabularies of source and target."""
         return self._codec
 
     @overload

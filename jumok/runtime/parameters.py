@@ -20,10 +20,10 @@ Shape = tuple[int, ...]
 
 
 def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, Shape]:
-    """Every array of a model by name, with its shape.
+    """The shape of every array of a model, by name.
 
     Args:
-        model: with all sizes chosen (no None).
+        model: all its sizes are chosen (none is None).
         source_size, target_size: entries of the two vocabularies.
 
     Gates stand in torch's order along the first axis: i, f, g, o of an LSTM; r, z, n of a GRU. A tied array is listed once,
@@ -70,7 +70,7 @@ def _layer(name: str, gates: int, inputs: int, size: int) -> dict[str, Shape]:
 def check(
     parameters: Mapping[str, np.ndarray], model: ModelConfig, source_size: int, target_size: int, where: str = "parameters"
 ) -> None:
-    """Nothing, if the arrays are exactly those of the model, float32 and finite; else a FolderError that names one."""
+    """Raises FolderError, naming an array, unless the arrays are exactly those of the model, float32 and finite."""
     wanted = shapes(model, source_size, target_size)
     for name, shape in wanted.items():
         if name not in parameters:

@@ -201,7 +201,7 @@ def test_an_output_that_would_destroy_an_input_is_refused(
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert main(arguments) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "would destroy it; give another name" in err
+    assert err.count("\n") == 1 and "would overwrite" in err and "; give another name" in err
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
