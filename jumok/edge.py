@@ -215,7 +215,7 @@ def _warnings() -> Iterator[None]:
         _say(f"warning: {message}" if category is UserWarning else f"warning: {message} ({category.__name__})")
 
     with warnings.catch_warnings():
-        filters: list[Any] = [("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters]
+        filters: list[Any] = [("default", *entry[1:]) if entry[0] == "error" else entry for entry in warnings.filters]
         warnings.filters[:] = filters  # type: ignore[index]
         warnings.showwarning = show  # type: ignore[assignment]
         yield

@@ -213,10 +213,10 @@ class _Preparation:
         wanted, text, kept = self.wanted, self.wanted.text, self.building / SURVEY
         if kept.is_file():
             values = json.loads(kept.read_bytes())
-            first, second = (load_tokenizer(each, str(kept)) for each in values["tokenizers"])
+            first, second = (load_tokenizer(tokenizer, str(kept)) for tokenizer in values["tokenizers"])
             return values["held"], (first, second)
         cut = TOKENIZERS[text.source_tokenizer], TOKENIZERS[text.target_tokenizer]
-        learn = wanted.codec is None and any(each.learned for each in cut)
+        learn = wanted.codec is None and any(tokenizer.learned for tokenizer in cut)
         survey, held = Survey(learn), list[str]()
         if learn or wanted.dev is None:
             self._survey(survey, wanted.seed if wanted.dev is None else None)
@@ -226,7 +226,7 @@ class _Preparation:
             both = train_tokenizers(*survey.sample(held), text)
         else:
             both = wanted.codec.source.tokenizer, wanted.codec.target.tokenizer
-        values = {"held": held, "tokenizers": [each.to_dict() for each in both]}
+        values = {"held": held, "tokenizers": [tokenizer.to_dict() for tokenizer in both]}
         disk.write_file(kept, json.dumps(values).encode())
         return held, both
 
@@ -278,7 +278,7 @@ class _Preparation:
         self.tell(f"warning: {text}")
 
     def _join(self, paths: Sequence[Path], facts: Sequence[dict[str, Any]], codec: Codec) -> None:
-        rows = sum(each["rows"] for each in facts)
+        rows = sum(shard_facts["rows"] for shard_facts in facts)
         with ExitStack() as stack:
 
             def new(path: Path, largest: int, n: int) -> _Array:
@@ -288,7 +288,10 @@ class _Preparation:
             for i, (side, vocabulary) in enumerate(
                 zip(corpus.SIDES, (codec.source.vocabulary, codec.target.vocabulary), strict=True)
             ):
-                total, longest = sum(each["tokens"][i] for each in facts), max(each["longest"][i] for each in facts)
+                total, longest = (
+                    sum(shard_facts["tokens"][i] for shard_facts in facts),
+                    max(shard_facts["longest"][i] for shard_facts in facts),
+                )
                 ids = new(corpus.array_path(self.building, side, "ids"), len(vocabulary), total + 1)
                 starts = new(corpus.array_path(self.building, side, "starts"), total, rows)
                 arrays.append((vocabulary, ids, starts, new(corpus.array_path(self.building, side, "lengths"), longest, rows)))

@@ -221,8 +221,8 @@ class NumpyModel:
         sentences = np.arange(B)
         x = self.source_rows(source[order][sentences, positions])
         memory, last = np.empty(0), []
-        back = np.empty(B, np.int64)
-        back[order] = sentences
+        unsorted = np.empty(B, np.int64)
+        unsorted[order] = sentences
         for l, layer in enumerate(self.encoder):
             if l > 0:
                 x = memory[sentences, positions] @ layer.w_ih + layer.bias
@@ -230,8 +230,8 @@ class NumpyModel:
             # position s of direction d is step positions[s, d] of its own order: going back is the same indexing
             parts = [outputs[positions[:, d], d, sentences] for d in range(D)]
             memory = np.concatenate(parts, axis=-1).swapaxes(0, 1)  # [B, S, H]
-            last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[back] for part in reached))
-        return memory[back], last
+            last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[unsorted] for part in reached))
+        return memory[unsorted], last
 
     def _attend(self, state: State, query: Array, steps: Array) -> tuple[Array, Array | None]:
         """query [B, T, H], of steps int [T] or [1] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""

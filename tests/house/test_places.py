@@ -68,7 +68,10 @@ def test_parts_of_a_comma_are_parts_of_the_text(parts: list[str]) -> None:
         (["study", "scores", "p", "--dev", "-", "--test", "-", "--out", "m"], "the dev lines come from standard input"),
         (["evaluate", "m", "words.tsv", "--outputs", "./words.tsv"], "would overwrite the file that test is read from"),
         (["align", "m", "words.tsv", "--out", "words.tsv"], "would overwrite the file that pairs is read from"),
-        (["align", "m", "p.tsv", "--gold", "words.tsv", "--out", "link.tsv"], "would overwrite the file that gold is read from"),
+        (
+            ["align", "m", "p.tsv", "--gold", "words.tsv", "--out", "link.tsv"],
+            "would overwrite the file that gold is read from",
+        ),
         (["explain", "m", "caf\udce9"], "--source: 'caf\\udce9' has bytes that are not UTF-8"),
     ],
 )
