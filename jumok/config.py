@@ -1,8 +1,8 @@
 """All options, as frozen dataclasses: the same names on the command line, in TOML, in Python and in a model folder.
 
-`TextConfig` says how lines become tokens, `ModelConfig` what the network is, `LearnConfig` how it is trained, and
-`TrainConfig` is the three with the files. `None` means "chosen from the data" (see `jumok.learn.recipe`); what was chosen
-is written into the model folder, so that a run can be repeated. Checked in one place: `check`.
+`TextConfig` says how lines become tokens, `ModelConfig` what the network is, `LearnConfig` how it is trained. `TrainConfig`
+holds all three and the files. `None` means "chosen from the data" (see `jumok.learn.recipe`); the chosen values are written
+into the model folder, so that a run can be repeated. `check` checks all values.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ BadLossName = Literal["skip", "stop"]
 
 @dataclass(frozen=True)
 class TextConfig:
-    """How a line becomes tokens, and tokens a line."""
+    """How lines become tokens, and tokens become lines."""
 
     source_column: int = 1
     """Column of the source in a TSV (first column = 1)."""
     target_column: int = 2
     """Column of the target in a TSV."""
     features_column: int = 0
-    """Column of features (as in inflection: V;PST), given to the encoder as tokens of their own. 0 = none."""
+    """Column of features (as in inflection: V;PST), which the encoder reads as extra tokens. 0 = none."""
     features_separator: str = ";"
-    """What stands between two features in their column."""
+    """Separator between two features in their column."""
     source_tokenizer: TokenizerName = "char"
-    """char: code points; space: parts between blanks (phones); word: words and marks; bpe: subwords learned from the data."""
+    """char: code points; space: parts between blanks (phones); word: words and punctuation; bpe: subwords learned from the data."""
     target_tokenizer: TokenizerName = "char"
     """As --source-tokenizer, for the target."""
     source_form: UnicodeForm = "none"
-    """Unicode form the source is put in before it is cut (NFD cuts Hangul into jamo). none = text as it is."""
+    """Unicode form of the source before it is tokenised (NFD splits Hangul into jamo). none = text as it is."""
     target_form: UnicodeForm = "none"
-    """As --source-form, for the target; a decomposed output (NFD, NFKD) is recomposed (NFC) when it is written."""
+    """As --source-form, for the target. Outputs in a decomposed form (NFD, NFKD) are composed (NFC) when they are written."""
     bpe_size: int = 8000
     """Entries of a bpe vocabulary."""
     joint_vocabulary: bool | None = None
-    """One vocabulary for both sides. Default: yes where both sides are bpe, no elsewhere."""
+    """One vocabulary for both sides. Default: yes if both sides are bpe, else no."""
     min_count: int = 1
-    """A token seen less often in training becomes <unk>."""
+    """Tokens that occur less often in training become <unk>."""
     max_tokens: int = 250
     """Training pairs with a side longer than this many tokens are left out, with a warning."""
 
@@ -73,10 +73,10 @@ class ModelConfig:
     """What the network is. Sizes that are None follow --size."""
 
     attention: AttentionName = "dot"
-    """Score of the attention (dot learned fastest on dev, and as well as any); none = plain encoder-decoder, all the source in its last state."""
+    """Score of the attention (dot learned fastest, and as well as any); none = plain encoder-decoder, with only the last state."""
     size: SizeName | None = None
-    """One dial for --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and subwords,
-    and for letters with 50,000 pairs or more and 10 minutes or 1,500,000 pairs shown."""
+    """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
+    subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs shown."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
     hidden: int | None = None
@@ -84,50 +84,50 @@ class ModelConfig:
     layers: int = 1
     """Recurrent layers, in the encoder and in the decoder."""
     cell: CellName = "lstm"
-    """What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients)."""
+    """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
     bidirectional: bool = True
-    """Encoder in both directions, H/2 each, joined to H."""
+    """Encoder in both directions, with H/2 numbers each, concatenated to H."""
     reverse_source: bool = False
-    """The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the source's own order."""
+    """The encoder reads the source backwards, with </s> still last (for one direction); weights are in the source's order."""
     score_size: int | None = None
     """Inner size of the concat score and of the local-p window. Default: hidden."""
     location_length: int = 256
-    """L: source positions that the location score has weights for, </s> counted; a longer source gets no weight beyond."""
+    """L: source positions that the location score knows, </s> counted; positions beyond get no weight."""
     window: WindowName = "none"
-    """Where a content score may look: local-m = around position t at step t; local-p = around a position it predicts."""
+    """Where a content score may look: local-m = around position t at step t; local-p = around a predicted position."""
     window_size: int = 10
-    """D: positions that a window reaches to each side."""
+    """D: how many positions a window reaches to each side."""
     readout: Literal["tanh", "linear"] = "tanh"
     """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
     input_feeding: bool = False
-    """The decoder also reads what the tanh readout made of the step before; a training step takes longer."""
+    """The decoder also reads the output of the tanh readout of the step before; a training step takes longer."""
     readout_size: int | None = None
     """Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size)."""
     tie: TieName | None = None
     """Shared embeddings: target = target embedding and output layer; all = the source's too (joint vocabulary).
-    Default: all where the vocabulary is joint, none elsewhere."""
+    Default: all if the vocabulary is joint, else none."""
 
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """How the model is trained. The length is one of --minutes, --epochs, --steps; the whole schedule fits into it."""
+    """How the model is trained. One of --minutes, --epochs, --steps gives the length, and the whole schedule fits into it."""
 
     minutes: float | None = None
-    """Wall-clock time of the whole training; turned into --steps after a short calibration, and written down as such."""
+    """Wall-clock time of the whole training; a short calibration turns it into --steps, which is what is recorded."""
     epochs: float | None = None
-    """Passes over the data. Default, where no length is given: as many as show 250,000 pairs, at least 10."""
+    """Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10."""
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int | None = None
     """Pairs in a batch (default 64)."""
     batch_tokens: int | None = None
-    """Batches by target tokens instead of pairs."""
+    """Size of a batch in target tokens instead of pairs."""
     accumulate: int = 1
-    """Parts that a batch is computed in, one after the other: the same step, in less memory."""
+    """Computes a batch in so many parts, one after the other: the same step in less memory."""
     pool: int = 512
-    """Batches sorted by length together; pools are shuffled anew each epoch."""
+    """How many batches are sorted by length together; every epoch has new pools."""
     learning_rate: float | None = None
-    """Highest rate of Adam (default 3e-3 small, 4e-3 medium, of letters 2e-3, 1e-3 large)."""
+    """Highest learning rate of Adam (default: 3e-3 small; 4e-3 medium, of letters 2e-3; 1e-3 large)."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises from 0."""
     decay: DecayName = "cosine"
@@ -137,52 +137,52 @@ class LearnConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     dropout: float | None = None
-    """Share of numbers dropped in training (default, by passes over the data: none under 4, 0.1 under 10, 0.2 under 30, 0.3 above)."""
+    """Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30, else 0.3)."""
     label_smoothing: float = 0.1
-    """Share of the target's probability spread over the vocabulary."""
+    """Share of the target's probability that is spread over the vocabulary."""
     average: float = 0.998
-    """Decay of the moving average of the weights, which is what is evaluated and kept; 0 = none."""
+    """Decay of the moving average of the weights, which is evaluated and saved; 0 = no average."""
     teacher_forcing: TeacherForcingName = "always"
     """How often the decoder reads the gold token instead of its own, over training: always; never (free running); two-phase
     (always, then --gold-at-end); or falling from always to --gold-at-end: linear, exponential, inverse-sigmoid."""
     gold_at_end: float = 0.0
     """Share of gold tokens that a falling or two-phase --teacher-forcing ends with."""
     switch: float = 0.5
-    """Share of the steps after which two-phase goes over to its second phase."""
+    """Share of the steps after which two-phase begins its second phase."""
     switch_patience: int = 0
-    """Go over earlier, after this many evaluations without a better one; 0 = by --switch alone."""
+    """Begin it earlier, after this many evaluations without a better one; 0 = by --switch alone."""
     coin: CoinName = "token"
-    """What gold or own is tossed for: each token, each sentence, or the whole batch."""
+    """What each random choice between gold and own tokens is for: a token, a sentence, or the whole batch."""
     own_token: OwnTokenName = "argmax"
-    """The decoder's own token: its likeliest, or one drawn from its distribution."""
+    """The decoder's own token: argmax = the likeliest; sample = one drawn from its distribution."""
     metric: MetricName | None = None
-    """Dev metric, free running, that picks the best model; where it ties, token error rate and loss on dev do (default: accuracy
+    """Dev metric, free running, that picks the best model; if it ties, token error rate and loss on dev do (default: accuracy
     for words, names and phones, bleu for sentences of words or subwords, chrf for sentences of characters)."""
     tokenize: str | None = None
     """sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none for space
-    targets, 13a where most targets have 4 words, else char)."""
+    targets, 13a if most targets have 4 words, else char)."""
     evaluate_every: int | None = None
     """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
-    """Stop after this many evaluations without a better one; one at which nothing could be told does not count. 0 = train to the
-    end of the schedule."""
+    """Stop after this many evaluations without a better one; evaluations at which the metric shows nothing do not count. 0 =
+    train to the end of the schedule."""
     save_minutes: float = 5.0
-    """A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at evaluations."""
+    """Minutes after which a checkpoint is written between two evaluations; each evaluation writes one. 0 = none between."""
     save_every: int = 0
-    """Steps after which one is written, too; 0 = none but those."""
+    """Also write a checkpoint after so many steps; 0 = no further ones."""
     on_bad_loss: BadLossName = "skip"
-    """A batch whose loss or gradient is not finite: skip = it is named and left out, and the tenth in a row ends the run; stop
-    = the first one ends it."""
+    """If the loss or gradient of a batch is not finite: skip = the batch is named and left out, and ten in a row end the run;
+    stop = the first one ends it."""
     seed: int = 1
     """Seed of weights, order and dropout."""
     precision: PrecisionName = "auto"
-    """auto: bfloat16 where a probe at the start finds it clearly faster on this machine, else float32."""
+    """auto: bfloat16 if a probe at the start finds it clearly faster on this machine, else float32."""
     matmul: MatmulName = "auto"
     """Library for float32 products on a CPU; auto: the probe chooses."""
     threads: int = 0
     """CPU threads; 0 = all cores."""
     device: DeviceName = "auto"
-    """Where to train; auto: the GPU where PyTorch sees one. The model folder runs anywhere."""
+    """Where to train; auto: the GPU, if PyTorch sees one. The model folder runs anywhere."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class TrainConfig:
     out: FolderPath = ""
     """Model folder to write."""
     cache: FolderPath = ""
-    """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
+    """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -212,31 +212,31 @@ class SearchConfig:
     nbest: int = 1
     """Hypotheses returned for a line (at most --beam)."""
     length_penalty: float = 1.0
-    """Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation."""
+    """Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation."""
     max_length: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
-    """Most tokens written for a line. Default: grows with the source, as learned from the training pairs."""
+    """Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs."""
     batch_size: int = 64
     """Lines decoded together."""
 
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """What a study is done with, beside the options of its trainings."""
+    """Options of a study, beside those of its trainings."""
 
     dev: PairsPath = ""
     """Development pairs. Without: 1 in 20 of PAIRS, at most 2,000."""
     test: PairsPath = ""
     """Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000."""
     out: FolderPath = ""
-    """Folder to write. The same command again does only the runs that are missing there."""
+    """Folder to write. If the command is repeated, it does only the runs that are missing there."""
     seeds: int = 3
-    """Runs of each variant, with seeds from --seed on. Fewer than 3 say little of chance."""
+    """Runs of each variant, with seeds from --seed on. Fewer than 3 say little about chance."""
     jobs: int = 1
-    """Runs side by side, each with its share of the cores."""
+    """Runs at the same time, each with its share of the cores."""
     minutes_per_run: float | None = None
     """Equal time instead of equal steps: wall-clock minutes of each training."""
     train_max_length: int | None = None
-    """Leave longer sources (characters for char, else words) out of training and dev, so that the test has lengths beyond."""
+    """Leave longer sources (characters for char, else words) out of training and dev, so that only the test has them."""
     variants: tuple[str, ...] = ()
     """Only these of the study's variants. Default: all."""
     model: ModelPath = ""
@@ -253,22 +253,25 @@ def type_hints(cls: type) -> dict[str, Any]:
 
 
 def options(cls: type) -> dict[str, dataclasses.Field]:
-    """Every option of a config class and of the classes inside it, flat, by name."""
-    found: dict[str, dataclasses.Field] = {}
+    """All options of a config class and of the classes inside it, by name."""
+    fields: dict[str, dataclasses.Field] = {}
     hints = type_hints(cls)
     for f in dataclasses.fields(cls):
         inner: Any = hints[f.name]
-        found |= options(inner) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else {f.name: f}
-    return found
+        fields |= options(inner) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else {f.name: f}
+    return fields
 
 
 def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
-    """A config from flat or nested names; unknown names and wrong values are refused with what was wanted.
+    """Builds a config from flat or nested names.
 
     Args:
         cls: the config class.
         values: {"attention": "dot", …} or {"model": {"attention": "dot"}, …}, as from TOML, JSON or keyword arguments.
-        where: named in errors: a file, "the command line", "jumok.train".
+        where: the source of the values, for errors: a file, "the command line", "jumok.train".
+
+    Raises:
+        ConfigError: an unknown name, or a value that is not possible; says what was wanted.
     """
     known = options(cls)
     sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
@@ -351,7 +354,7 @@ def _up_to_one(v: float) -> bool:
     return 0 <= v <= 1
 
 
-# what numbers may be: the wish in words, its test, the options it holds for
+# ranges of numbers: in words, as a test, and the options that have this range
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
@@ -372,7 +375,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
 
 
 def check(config: Config, where: str = "options") -> Config:
-    """The config itself if all its values and their combinations can be; else a ConfigError that says why."""
+    """Returns the config if all its values and combinations are possible. Else raises a ConfigError that says why."""
     known = options(type(config))
     for wanted, good, names in _NUMBERS:
         for name in names.split():
@@ -393,12 +396,12 @@ def _check_model(model: ModelConfig, where: str) -> None:
     contents = [name for name, score in SCORES.items() if not score.by_position]
     if model.window != "none" and model.attention not in contents:
         raise ConfigError(
-            f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
+            f"{where}: window is {model.window!r} with attention {model.attention!r}; a window needs a content score: "
             f"give --attention {', '.join(contents[:-1])} or {contents[-1]}, or --window none"
         )
     if model.input_feeding and (model.attention == "none" or model.readout != "tanh"):
         raise ConfigError(
-            f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; what is fed is "
+            f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; it feeds "
             "tanh(W_c [c; h]): give an attention and --readout tanh, or --no-input-feeding"
         )
 

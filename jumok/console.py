@@ -1,4 +1,4 @@
-"""What a command shows while it works."""
+"""Progress bars that commands show while they work."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 class Bar:
-    """A progress bar on standard error, if that is a terminal and it is to be `shown`; nothing elsewhere.
+    """A progress bar on standard error; nothing if that is not a terminal, or if `shown` is False.
 
-    Without the package `rich` it is a line that says how many percent are done.
+    Without the package `rich` it is a line with the percentage.
     """
 
     def __init__(self, title: str, total: int, shown: bool = True) -> None:
@@ -34,13 +34,13 @@ class Bar:
             self.bar.stop()
 
     def advance(self, n: int, title: str = "") -> None:
-        """`n` more are done; a title takes the place of the one before."""
+        """Adds `n` to what is done. A title replaces the one before."""
         if self.bar is not None:
             self.bar.update(self.task, advance=n, description=title or None)
 
 
 class _Percent:
-    """What `Bar` uses of rich's Progress, as one line of text, which goes away at the end."""
+    """Stands in for rich's Progress: one line of text, which is removed at the end."""
 
     def add_task(self, title: str, total: int) -> int:
         self.title, self.total, self.done, self.line = title, total, 0, ""

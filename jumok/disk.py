@@ -2,7 +2,7 @@
 
 A writer that is killed in between leaves hidden names beside what it meant to write (`.model.1f3a5c77.new`,
 `.model.safetensors.new`); `bring_back` and `sweep` clear up at the start of the next run. Where a folder is replaced, files
-that are not the writer's `own` move to the new one. A kill at any moment leaves them in one of the two, and `sweep` deletes
+that are not the writer's own move to the new one. A kill at any moment leaves them in one of the two, and `sweep` deletes
 none of them.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-TOKEN = 4  # bytes of chance in a hidden name
+TOKEN = 4  # random bytes in a hidden name
 
 
 def flush(path: Path) -> None:
@@ -192,21 +192,22 @@ def link(old: Path, new: Path) -> None:
         flush(new)
 
 
-def put_folder(new: Path, path: Path, own: Container[str] | None = None) -> None:
-    """Renames the folder `new` to `path`; a folder that is there is replaced, and deleted, but for what is not `own` in it.
+def put_folder(new: Path, path: Path, owned: Container[str] | None = None) -> None:
+    """Renames the folder `new` to `path`. Replaces and deletes a folder that is at `path`, but keeps what is not `owned` in it.
 
-    `own`: names of files that are the writer's; None = all are. Whatever else is there is in `new` before it takes its place.
+    Where the system can swap two names in one step, there is always a folder at `path`. Elsewhere the old folder is renamed
+    first; `bring_back` undoes that if the run was killed between the two renames.
 
-    Where the system can swap two names in one step, there is no moment without a folder at `path`. Elsewhere the old one is
-    renamed away first; `bring_back` undoes that if the run was killed in that moment.
+    Args:
+        owned: names of the writer's own files; None = all files. All other files move to `new` before it takes its place.
 
     Raises:
-        OSError: it cannot be; the old folder is then where it was.
+        OSError: the folder cannot be renamed; the old one is where it was.
     """
     old, moved = new, list[str]()
     try:
-        if own is not None and path.is_dir():
-            _take_along(path, new, own, moved)
+        if owned is not None and path.is_dir():
+            _take_along(path, new, owned, moved)
         if not os.path.lexists(path):
             os.rename(new, path)
         elif not _swap(new, path):
@@ -222,12 +223,12 @@ def put_folder(new: Path, path: Path, own: Container[str] | None = None) -> None
             os.rename(new / name, path / name)
         raise
     flush(path.absolute().parent)
-    dissolve(old, path, own)
+    dissolve(old, path, owned)
 
 
-def _take_along(old: Path, new: Path, own: Container[str], moved: list[str]) -> None:
-    """What is not `own` in the folder `old`, into `new`: files by a second name, all else (and what can have none) moved."""
-    for name in strangers(old, own):
+def _take_along(old: Path, new: Path, owned: Container[str], moved: list[str]) -> None:
+    """Brings what is not `owned` from the folder `old` to `new`: files get a second name there, everything else moves."""
+    for name in strangers(old, owned):
         if stat.S_ISREG(os.lstat(old / name).st_mode):
             with contextlib.suppress(OSError):
                 os.link(old / name, new / name)
@@ -236,42 +237,44 @@ def _take_along(old: Path, new: Path, own: Container[str], moved: list[str]) -> 
         moved.append(name)
 
 
-def strangers(folder: Path, own: Container[str]) -> list[str]:
-    """Names in a folder that are none of the writer's `own` files, sorted; nor what a killed writer left of those."""
+def strangers(folder: Path, owned: Container[str]) -> list[str]:
+    """The names in a folder, sorted, that are neither `owned` nor unfinished files of a killed writer."""
     with os.scandir(folder) as entries:
-        found = [e.name for e in entries if e.is_dir(follow_symlinks=False) or not (e.name in own or _half(e.name) in own)]
-    return sorted(found)
+        names = [
+            e.name for e in entries if e.is_dir(follow_symlinks=False) or not (e.name in owned or _draft_of(e.name) in owned)
+        ]
+    return sorted(names)
 
 
-def _half(name: str) -> str:
-    """The file that a hidden name is the beginning of: `.a.txt.new` and `.a.txt.1f3a5c77.new` -> a.txt; "" for another name."""
+def _draft_of(name: str) -> str:
+    """The file that a draft was for: `.a.txt.new` and `.a.txt.1f3a5c77.new` -> a.txt; "" for a name that is no draft's."""
     if not (name.startswith(".") and name.endswith(".new")):
         return ""
     return re.sub(rf"\.[0-9a-f]{{{2 * TOKEN},}}$", "", name[1 : -len(".new")])
 
 
-def dissolve(left: Path, path: Path, own: Container[str] | None) -> None:
-    """Deletes what a replaced folder, or one that was to replace it, is now: a hidden name beside `path`.
+def dissolve(left: Path, path: Path, owned: Container[str] | None) -> None:
+    """Deletes `left`, a hidden folder beside `path`: the replaced one, or one that was to replace it.
 
-    What is not `own` in it and not in the folder at `path` either goes there. Where that cannot be, it stays, and so does the
-    hidden name: nothing of it is ever deleted.
+    Files in it that are not `owned` move to the folder at `path`, unless they are there already. Where a file cannot move,
+    the hidden folder stays with it: files that are not the writer's own are never deleted.
     """
-    if own is None or left.is_symlink() or not left.is_dir():
+    if owned is None or left.is_symlink() or not left.is_dir():
         discard(left)
         return
     with contextlib.suppress(OSError):
-        for name in strangers(left, own):
-            there = path / name
-            if not os.path.lexists(there) and path.is_dir():
-                os.rename(left / name, there)
-            elif not there.is_symlink() and there.is_file() and os.path.samefile(left / name, there):
+        for name in strangers(left, owned):
+            place = path / name
+            if not os.path.lexists(place) and path.is_dir():
+                os.rename(left / name, place)
+            elif not place.is_symlink() and place.is_file() and os.path.samefile(left / name, place):
                 os.unlink(left / name)
-        if not strangers(left, own):
+        if not strangers(left, owned):
             discard(left)
 
 
 def _swap(a: Path, b: Path) -> bool:
-    """Swaps two names in one step: Linux's renameat2 and macOS's renamex_np; False where system or file system cannot."""
+    """Swaps two names in one step (renameat2 on Linux, renamex_np on macOS); False where the system cannot."""
     import ctypes
 
     names = os.fsencode(a), os.fsencode(b)
@@ -285,28 +288,28 @@ def _swap(a: Path, b: Path) -> bool:
 
 
 def left_behind(path: Path) -> Path | None:
-    """Where the folder `path` is if its replacement was cut off in the moment between two renames."""
+    """The hidden folder that was at `path`, if a writer was killed between two renames; else None."""
     return None if os.path.lexists(path) else next(iter(_hidden(path, "old")), None)
 
 
 def bring_back(path: Path) -> None:
-    """Renames a folder back to `path` that a killed writer had renamed away."""
+    """Renames a folder back to `path` if a killed writer had renamed it."""
     if old := left_behind(path):
         os.rename(old, path)
 
 
 def sweep(path: Path, files: Iterable[str]) -> None:
-    """Deletes what killed writers left beside the folder `path`, and in it beside its `files`; nothing but these."""
-    own = set(files)
+    """Deletes what killed writers left: hidden folders beside the folder `path`, and in it drafts of `files`; nothing else."""
+    owned = set(files)
     for left in [*_hidden(path, "new"), *_hidden(path, "old")]:
-        dissolve(left, path, own)
+        dissolve(left, path, owned)
     with contextlib.suppress(OSError):
         for name in os.listdir(path):
-            if _half(name) in own:
+            if _draft_of(name) in owned:
                 discard(path / name)
 
 
 def _hidden(path: Path, what: str) -> list[Path]:
-    """Names beside `path` as `beside` gives them."""
+    """Existing names beside `path` of the form that `beside` gives."""
     path = Path(os.path.realpath(path))
     return list(path.parent.glob(f".{glob.escape(path.name)}.{'?' * 2 * TOKEN}.{what}"))

@@ -1,7 +1,7 @@
-"""The command line's outer edge: standard streams, and what goes wrong with files, as one line and an exit status.
+"""The outer edge of the command line: standard streams, and errors as one line and an exit status.
 
-What a person can cause is told in one line: a `JumokError`; an `OSError` of a file that is theirs, of a full disk, of a
-stream; text that is not UTF-8; memory that is full. Everything else is our own mistake, and ends in a traceback.
+What a user or the machine can cause is one line: a `JumokError`; an `OSError` of a user's file, of a full disk, of a stream;
+text that is not UTF-8; full memory. Everything else is a mistake of ours, and ends in a traceback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from jumok.errors import JumokError, OutputError
 
-# errors that a machine causes, and no mistake of ours: they may come without a file's name
+# errors that the machine causes, and what to do; they may come without the name of a file
 OF_THE_MACHINE: dict[int, str] = {
     errno.ENOSPC: "free some disk space",
     errno.EDQUOT: "free some of your quota",
@@ -35,22 +35,22 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")  # 
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs a command. Exit status: its own; 2 for what the user can mend, 130 for Ctrl-C."""
+    """Runs a command. Returns its exit status; 2 for what the user can mend, 130 for Ctrl-C."""
     with _streams(), _warnings():
         try:
             try:
                 status = command()
-            except SystemExit:  # tyro's way out, of --help too
+            except SystemExit:  # raised by tyro, for --help too
                 sys.stdout.flush()
                 raise
             sys.stdout.flush()
             return status
         except KeyboardInterrupt:
             return 130
-        except (_Gone, BrokenPipeError):  # the reader has gone (… | head): nothing to say, and nobody to say it to
+        except (_Gone, BrokenPipeError):  # nobody reads the output any more (… | head): no error
             return 0
         except JumokError as e:
-            if not e.told:
+            if not e.reported:
                 _say(f"jumok: {e}")
             return e.exit_code
         except Exception as e:
@@ -62,7 +62,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def in_words(error: Exception) -> str | None:
-    """One line for what the user or the machine has caused; None for our own mistakes."""
+    """One line for an error that the user or the machine has caused; None for a mistake of ours."""
     if isinstance(error, UnicodeEncodeError):
         half = [c for c in error.object[error.start : error.end] if 0xD800 <= ord(c) <= 0xDFFF]
         shown = ascii(error.object)[:80]
@@ -88,7 +88,7 @@ def _of_a_file(error: OSError) -> str | None:
 
 
 def _ours(name: str) -> bool:
-    """Whether a file belongs to Jumok or to Python, so that what is wrong with it is no fault of the user's."""
+    """Whether a file belongs to Jumok or to Python, so that an error with it is not the user's."""
     homes = [Path(__file__).parent, *(sysconfig.get_paths().get(kind) for kind in ("stdlib", "purelib", "platlib"))]
     return any(home is not None and Path(os.path.abspath(name)).is_relative_to(home) for home in homes)
 
@@ -101,7 +101,7 @@ def _say(text: str) -> None:
 
 
 class _Stream:
-    """A standard stream as it is, but for what happens when it fails; None stands for one that is closed."""
+    """A standard stream that handles its own failures; None stands for a closed stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -127,11 +127,11 @@ class _Stream:
 
 
 class _Gone(Exception):
-    """Nobody reads standard output any more. (Not a BrokenPipeError, on which rich ends the process with status 1.)"""
+    """Nobody reads standard output any more. (On a BrokenPipeError, rich would end the process with status 1.)"""
 
 
 class _Results(_Stream):
-    """Standard output: what cannot be written ends the command."""
+    """Standard output: a failure ends the command."""
 
     def _try(self, what: str, *arguments: str) -> Any:
         if self._stream is None:
@@ -149,7 +149,7 @@ class _Results(_Stream):
 
 
 class _Messages(_Stream):
-    """Standard error: a message that nobody can read is lost, and the work goes on."""
+    """Standard error: a message that cannot be written is dropped, and the work goes on."""
 
     def _try(self, what: str, *arguments: str) -> Any:
         if self._stream is not None:
@@ -159,7 +159,7 @@ class _Messages(_Stream):
 
 
 class _NoInput:
-    """Standard input that is closed; `jumok.text.lines` says so when it is read."""
+    """Closed standard input; `jumok.text.lines` raises an error when it is read."""
 
     buffer = None
 
@@ -169,7 +169,7 @@ class _NoInput:
 
 @contextlib.contextmanager
 def _streams() -> Iterator[None]:
-    """Standard streams for the length of a command: UTF-8 whatever the locale, and with an answer when they fail."""
+    """Replaces the standard streams during a command: UTF-8 in every locale, and failures are handled."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -188,7 +188,7 @@ def _streams() -> Iterator[None]:
 
 
 def _fill_numbers() -> None:
-    """Standard streams that are closed leave their numbers to the files opened next, and to what a library prints into them."""
+    """Opens closed standard streams as /dev/null: else the next files get their numbers, and libraries print into them."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -197,7 +197,7 @@ def _fill_numbers() -> None:
 
 
 def _empty(stream: Any) -> None:
-    """What could not be written must not be tried again when Python ends, which would say so in its own words."""
+    """Drops what could not be written: else Python tries again when it ends, and prints a message of its own."""
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -209,13 +209,13 @@ def _empty(stream: Any) -> None:
 
 @contextlib.contextmanager
 def _warnings() -> Iterator[None]:
-    """Python's warnings as lines like ours; under `-W error`, which is for programmers, too: no run ends because of one."""
+    """Prints Python's warnings like Jumok's. Under `-W error`, which is for programmers, they do not end a run either."""
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         _say(f"warning: {message}" if category is UserWarning else f"warning: {message} ({category.__name__})")
 
     with warnings.catch_warnings():
-        told: list[Any] = [("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters]
-        warnings.filters[:] = told  # type: ignore[index]
+        filters: list[Any] = [("default", *entry[1:]) if entry[0] == "error" else entry for entry in warnings.filters]
+        warnings.filters[:] = filters  # type: ignore[index]
         warnings.showwarning = show  # type: ignore[assignment]
         yield

@@ -1,9 +1,8 @@
-"""Locks: a folder that a process works in is its alone, until it ends; a process that is killed holds nobody up.
+"""Locks: one process at a time works in a folder; a killed process holds no lock.
 
-A lock is one of the operating system's on a small hidden file, never the file itself: one that a killed process left behind
-is nobody's, is taken by the next one, and is deleted in the end. Over several hosts it holds as far as their shared disk
-passes locks on (NFS does, with its lock service); where it does not, nobody is held up, and what is written must be checked
-in another way (see `jumok.runtime.record`).
+The lock is the operating system's lock on a small hidden file, not the file itself: a file that a killed process left is free,
+and the next process takes and later deletes it. Between hosts, a lock holds if their shared disk supports locks (NFS does,
+with its lock service). Where it does not, nothing is locked, and writers need another check (see `jumok.runtime.record`).
 """
 
 from __future__ import annotations
@@ -18,36 +17,36 @@ from pathlib import Path
 
 from jumok.errors import FolderError, JumokError
 
-POLL = 0.1  # seconds between two tries of one who waits
+POLL = 0.1  # seconds between two tries of a waiting process
 INSIDE = ".jumok.lock"
-MARK = "jumok-lock"  # first key of what stands in the file
-TRIES = 100  # a lock file may vanish between opening and locking it; so often in a row it does not
+MARK = "jumok-lock"  # the first key in the file
+TRIES = 100  # a lock file may be deleted between opening and locking it, but not so often in a row
 
 _held: dict[int, Path] = {}  # file handle -> path
 
 
 def beside(folder: str | Path) -> Path:
-    """The lock of a folder that is itself replaced: a hidden file beside it, the same by whatever name the folder is given."""
+    """The lock file of a folder that may be replaced: hidden, beside it; the same for all names of the folder."""
     real = Path(os.path.realpath(folder))
     return real.parent / f".{real.name}.lock"  # the root has no name
 
 
 def inside(folder: str | Path) -> Path:
-    """The lock of a folder that stays where it is."""
+    """The lock file of a folder that is not replaced."""
     return Path(folder) / INSIDE
 
 
 @contextlib.contextmanager
 def held(path: Path, busy: Callable[[str], JumokError], waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
-    """Holds the lock at `path`. Yields whether it is held: False where no lock can be, because disk or system have none.
+    """Holds the lock at `path`. Yields True; or False if disk or system support no locks.
 
     Args:
-        path: the lock file, see `beside` and `inside`; folders above it are made, and if they are still empty, deleted again.
-        busy: makes the error for when another process holds it, from who that is: "process 7 on host, since …".
-        waiting: given, it is told once who that is instead, and the lock is waited for.
+        path: the lock file, see `beside` and `inside`. Folders above it are made, and deleted again if they are still empty.
+        busy: makes the error if another process holds the lock. It gets a description: "process 7 on host, since …".
+        waiting: if given, it gets that description once, and the lock is waited for instead.
 
     Raises:
-        FolderError: a file that is no lock has this name. What `busy` makes.
+        FolderError: another kind of file has this name. What `busy` makes.
     """
     made = _make(path.parent)
     handle = _take(path, busy, waiting)
@@ -55,23 +54,23 @@ def held(path: Path, busy: Callable[[str], JumokError], waiting: Callable[[str],
         yield handle is not None
     finally:
         if handle is not None:
-            _give_back(handle, path)
+            _release(handle, path)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
 def _make(folder: Path) -> list[Path]:
-    """Makes the folder and those above it; which ones were made."""
+    """Makes the folder and those above it. Returns the ones that were made."""
     missing = []
     while not os.path.lexists(folder):
         missing.append(folder)
         folder = folder.parent
     made: list[Path] = []
     with contextlib.suppress(OSError):
-        for each in reversed(missing):
-            each.mkdir(exist_ok=True)
-            made.append(each)
+        for parent in reversed(missing):
+            parent.mkdir(exist_ok=True)
+            made.append(parent)
     return made
 
 
@@ -80,11 +79,11 @@ def _take(path: Path, busy: Callable[[str], JumokError], waiting: Callable[[str]
     while tries < TRIES:
         try:
             handle = _open(path)
-        except FileNotFoundError:  # another one has just deleted the folder it had made
+        except FileNotFoundError:  # another process has just deleted the folder that it had made
             _make(path.parent)
             tries += 1
             continue
-        except OSError:  # read-only, no such rights: nobody can write here, and that is said by whoever tries
+        except OSError:  # read-only, or no right to write: the first write will say so
             return None
         try:
             got = _lock(handle)
@@ -96,14 +95,14 @@ def _take(path: Path, busy: Callable[[str], JumokError], waiting: Callable[[str]
         except BaseException:
             os.close(handle)
             raise
-        if got is None:  # then the file says nothing; a stranger's stays
+        if got is None:  # delete the file if it is empty, for then it is ours
             with contextlib.suppress(OSError):
                 if not os.fstat(handle).st_size and _is(handle, path):
                     os.unlink(path)
         os.close(handle)
         if got is None:
             return None
-        if got:  # its last holder deleted it before we had it
+        if got:  # its last holder has deleted it meanwhile
             tries += 1
         elif waiting is None:
             raise busy(holder)
@@ -123,11 +122,11 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:
-        return os.open(path, os.O_RDONLY | flags)  # another user's
+        return os.open(path, os.O_RDONLY | flags)  # it belongs to another user
 
 
 def _is(handle: int, path: Path) -> bool:
-    """Whether the open file is the one that has this name now."""
+    """Whether the open file still has this name."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
     except OSError:
@@ -140,11 +139,11 @@ def _read(handle: int) -> bytes:
 
 
 def _sign(handle: int, path: Path) -> None:
-    """Writes who holds it. FolderError if the file is a stranger's, which stays as it is."""
+    """Writes into the file who holds the lock. FolderError if it is no lock file of Jumok's, which stays unchanged."""
     with contextlib.suppress(OSError):
-        there = _read(handle)
-        if there and not there.startswith(f'{{"{MARK}"'.encode()):
-            raise FolderError(f"{path}: this is no lock of Jumok's, and stays; move it away")
+        content = _read(handle)
+        if content and not content.startswith(f'{{"{MARK}"'.encode()):
+            raise FolderError(f"{path}: this is not a lock file of Jumok's; move it away")
         who = {MARK: 1, "process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
@@ -152,7 +151,7 @@ def _sign(handle: int, path: Path) -> None:
 
 
 def _holder(handle: int) -> str:
-    """In words, who holds it."""
+    """A description of the process that holds the lock."""
     try:
         who = json.loads(_read(handle))
         return f"process {who['process']} on {who['host']}, since {who['since']}"
@@ -160,8 +159,8 @@ def _holder(handle: int) -> str:
         return "another process"
 
 
-def _give_back(handle: int, path: Path) -> None:
-    """Deletes the file while it is still locked, so that nobody can lock it between the two; Windows deletes no open file."""
+def _release(handle: int, path: Path) -> None:
+    """Deletes the file while it is still locked, so that no process can lock it in between. (Windows deletes no open file.)"""
     _held.pop(handle, None)
     try:
         if os.name != "nt" and _is(handle, path):
@@ -175,7 +174,7 @@ def _give_back(handle: int, path: Path) -> None:
 
 
 def _lock(handle: int) -> bool | None:
-    """Takes the lock: True; False where another one has it, None where there is no such thing."""
+    """Takes the lock. Returns True; False if another process has it; None if locks are not supported."""
     try:
         import fcntl
     except ImportError:
@@ -194,7 +193,7 @@ def _lock_on_windows(handle: int) -> bool | None:
         import msvcrt
     except ImportError:
         return None
-    os.lseek(handle, 2**30, os.SEEK_SET)  # a byte far behind: what is locked there cannot be read
+    os.lseek(handle, 2**30, os.SEEK_SET)  # a byte far behind the content, since a locked byte cannot be read
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         return True
@@ -203,7 +202,7 @@ def _lock_on_windows(handle: int) -> bool | None:
 
 
 def _forget() -> None:
-    """A forked child has no part in its parent's locks: else they would outlive the parent."""
+    """Closes the parent's locks in a forked child: else they would outlive the parent."""
     for handle in list(_held):
         with contextlib.suppress(OSError):
             os.close(handle)

@@ -1,6 +1,7 @@
-"""Places: paths that a user names, what each is for and what `~` means in it; and files that are written whole.
+"""Places: the paths that a user names. What each is for, what `~` means in it, and the errors when it cannot be written.
 
-Options that are paths have one of the types at the end of this file, so that what holds for every path is said once.
+Options that are paths have one of the types at the end of this file, so that rules for all paths stand here. Files are
+written by `jumok.disk`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ BLOCK = 4096  # bytes that are written to see whether there is room
 
 @dataclass(frozen=True)
 class Place:
-    """What an option that is a path names.
+    """What a path option names.
 
     Attributes:
-        kind: pairs (one file, or "SOURCE,TARGET"), lines, options (TOML), model; or, `written`, file or folder.
+        kind: what is read: pairs (one file, or "SOURCE,TARGET"), lines, options (TOML), model; or what is written: file, folder.
+        written: whether it is written.
     """
 
     kind: str
@@ -39,14 +41,14 @@ class Place:
         return self.kind in ("pairs", "lines")
 
     def parts(self, path: str) -> list[str]:
-        """The files that the path names: two, where they are parallel ones."""
+        """The files that the path names: one, or two parallel ones."""
         return list(parallel(path) or (path,)) if self.kind == "pairs" else [path]
 
 
 def parallel(path: str) -> tuple[str, str] | None:
-    """The two files of "SOURCE,TARGET"; None where that is the name of one file, or no comma is between two names.
+    """The two files of "SOURCE,TARGET"; None if a file has that name, or if no comma stands between two names.
 
-    Where there are several commas, for a folder's name may have one, the two files tell which.
+    If there are several commas, since names may have some, the comma is taken that stands between two existing files.
     """
     if "," not in path or os.path.lexists(path):
         return None
@@ -63,7 +65,7 @@ def _is_there(path: str) -> bool:
 
 
 def places(options: Any) -> Iterator[tuple[str, str, Place | None]]:
-    """(name, value, what it names) of every text in an options dataclass and in those inside it; None: it is no path."""
+    """Yields (name, value, place) of every string option of a dataclass and of dataclasses in it; place is None for no path."""
     for name, place in _fields(type(options)).items():  # type: ignore[arg-type]
         value = getattr(options, name)
         if dataclasses.is_dataclass(value):
@@ -75,7 +77,7 @@ def places(options: Any) -> Iterator[tuple[str, str, Place | None]]:
 
 
 def expanded(options: Options) -> Options:
-    """The options with `~` and `~user` in each path as the folder they stand for; see `expand`."""
+    """The options with `~` and `~user` in paths replaced by the home folder; see `expand`."""
     new = dict[str, Any]()
     for name, place in _fields(type(options)).items():  # type: ignore[arg-type]
         value = getattr(options, name)
@@ -89,48 +91,50 @@ def expanded(options: Options) -> Options:
 
 
 def expand(path: str, name: str = "path") -> str:
-    """`~/x` and `~user/x` as the shell means them, which leaves them alone behind a `=`; so does a TOML file.
+    """`~/x` and `~user/x` with the home folder in place of `~`, as in the shell (which does not do it behind `=`, or in TOML).
+
+    An existing file whose name begins with `~` stays as it is.
 
     Raises:
-        ConfigError: there is no such user. A file whose own name begins with `~` is meant where it is there.
+        ConfigError: there is no such user.
     """
     if not path.startswith("~") or (not path.startswith("~/") and path != "~" and os.path.lexists(path)):
         return path
-    found = os.path.expanduser(path)
-    if found == path:
+    expanded_path = os.path.expanduser(path)
+    if expanded_path == path:
         user = path.partition("/")[0]
         raise ConfigError(f"{name} is {path!r}: there is no home folder {user}; for a name that begins with ~ give ./{path}")
-    return found
+    return expanded_path
 
 
 def settle(options: Options) -> Options:
-    """The options of a command with every path expanded, and checked as far as can be without looking into files.
+    """Expands and checks the paths of a command's options, without reading files.
 
     Raises:
-        ConfigError: a text that is not UTF-8; standard input for two things; a file that is read and would be written over.
+        ConfigError: an option is not UTF-8; two options name standard input; a file to write is one that is read.
     """
     options = _read_as_utf8(options)
     for name, value, place in places(options):
         if place is None and value.encode("utf-8", "replace").decode() != value:
             raise ConfigError(f"{_called(name)}: {value!r} has bytes that are not UTF-8; set the terminal to UTF-8")
     options = expanded(options)
-    found = [(name, value, place) for name, value, place in places(options) if place is not None and value]
-    for name, value, _ in found:
+    paths = [(name, value, place) for name, value, place in places(options) if place is not None and value]
+    for name, value, _ in paths:
         if "\0" in value:
             raise ConfigError(f"{_called(name)}: {value!r} has a NUL character, which no path can have")
-    read = [(name, part) for name, value, place in found if not place.written for part in place.parts(value) if place.streams]
+    read = [(name, part) for name, value, place in paths if not place.written for part in place.parts(value) if place.streams]
     streams = [name for name, part in read if part == "-"]
     if len(streams) > 1:
         first = streams[0] if streams[0] == "pairs" else f"{streams[0]} lines"
         raise ConfigError(
             f"{_called(streams[1])} -: the {first} come from standard input already; give one of the two as a file"
         )
-    for name, value, place in found:
+    for name, value, place in paths:
         if place.written and place.kind == "file":
             for other, part in read:
                 if _same_file(value, part):
                     raise ConfigError(
-                        f"{value}: {_called(name)} is the file that {other} is read from, and would destroy it; give another name"
+                        f"{value}: {_called(name)} would overwrite the file that {other} is read from; give another name"
                     )
     return options
 
@@ -169,27 +173,27 @@ def _same_file(one: str, other: str) -> bool:
 
 @functools.cache
 def _fields(cls: Any) -> dict[str, Place | None]:
-    """Each field of an options dataclass, and what it names if it is a path."""
+    """The fields of an options dataclass, each with its place if it is a path."""
     hints = get_type_hints(cls, include_extras=True)
-    found = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
-    return {name: next((each for each in marks if isinstance(each, Place)), None) for name, marks in found.items()}
+    metadata = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
+    return {name: next((mark for mark in marks if isinstance(mark, Place)), None) for name, marks in metadata.items()}
 
 
 # -- files that are written --------------------------------------------------------------------------------------------
 
 
 class Output:
-    """A file to write, tried at once and put in its place when its content is there; until then the old one stays.
+    """A file to write. It is tried at once, and replaced when the new content is whole; until then the old file stays.
 
-    Used as a context, so that nothing is left where the work in between fails. What a link points to is replaced, not the
-    link; a device or a pipe (/dev/stdout) is written to as it is.
+    Used as a context, so that nothing is left if the work in between fails. If the path is a link, the file that it points to
+    is replaced. A device or a pipe (/dev/stdout) is written to directly.
 
     Args:
-        path: "" = there is none, and `put` does nothing.
-        option: how the user named it, for messages.
+        path: "" = there is no file, and `put` does nothing.
+        option: the option that names it, for messages.
 
     Raises:
-        OutputError: here or in `put`: it cannot be written; what was there stays.
+        OutputError: here or in `put`, if it cannot be written; the old file stays.
     """
 
     def __init__(self, path: str | Path, option: str = "--out") -> None:
@@ -211,7 +215,7 @@ class Output:
             raise self._cannot(e) from None
 
     def put(self, content: str | Callable[[Path], None]) -> None:
-        """Writes the text, or has a function write to the path that it is given, which has the same suffix."""
+        """Writes a text; or calls a function that writes to the path that it gets, which has the same suffix."""
         if not self.path:
             return
         try:
@@ -253,13 +257,13 @@ class Output:
 
 
 def put(path: str | Path, text: str, option: str = "--out") -> None:
-    """Writes a text file, whole or not at all. OutputError where that cannot be."""
+    """Writes a text file, whole or not at all. OutputError if it cannot be written."""
     with Output(path, option) as out:
         out.put(text)
 
 
 def make_folder(path: str | Path, option: str = "--out") -> None:
-    """Makes a folder, unless it is there. OutputError where it cannot be, or where nothing can be written to it."""
+    """Makes a folder, unless it exists. OutputError if it cannot be made, or if nothing can be written to it."""
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -269,12 +273,12 @@ def make_folder(path: str | Path, option: str = "--out") -> None:
 
 
 def tried(path: str | Path, option: str = "--out") -> None:
-    """OutputError where the file cannot be written: before the work that it is for."""
+    """Raises OutputError if the file cannot be written; called before the work that it is for."""
     Output(path, option).close()
 
 
 def _reserved(path: Path) -> Draft:
-    """A draft for the file at `path`, of the same suffix, with room for a block. OSError if nothing can be written there."""
+    """A draft for the file at `path`, with the same suffix. OSError if not even a block can be written there."""
     draft = Draft(path, hidden=f".jumok.{secrets.token_hex(4)}.new{path.suffix}")
     draft.reserve(BLOCK)
     return draft

@@ -1,7 +1,7 @@
-"""A step in, a number out: how the learning rate, and the share of gold tokens that the decoder reads, run over training.
+"""Schedules: the learning rate, and the share of gold tokens that the decoder reads, as functions of the step.
 
-Every schedule is a plain function of `progress`, the share of training that is done (0 to 1), so that the same shape fits
-a run of any length. To add a shape, write it here and give it a line in `DECAYS`, or in `TEACHER_FORCING`.
+The shape of a schedule is a function of `progress`, the share of training that is done (0 to 1), so that it fits a run of any
+length. To add a shape, write it here and give it a line in `DECAYS`, or in `TEACHER_FORCING`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ DECAYS: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: str) -> float:
-    """The rate of update number `step` (0-based) out of `steps`.
+    """The learning rate of update number `step` (from 0) of `steps`.
 
-    It rises in a straight line over the first `warmup` share of the steps, then falls from `highest` along DECAYS[decay].
+    It rises linearly over the first `warmup` share of the steps, then falls from `highest` along DECAYS[decay].
     """
     rising = max(1, round(warmup * steps))
     if step < rising:
@@ -59,19 +59,19 @@ def _exponentially(progress: float, end: float) -> float:
 
 
 def _by_inverse_sigmoid(progress: float, end: float) -> float:
-    """k ln k is half way."""
+    """Bengio et al. 2015, sec. 2.4, with its steepest point at half of the training."""
     return end + (1 - end) / (1 + math.exp((progress - 0.5) / 0.1))
 
 
 @dataclass(frozen=True)
 class Forcing:
-    """How often the decoder reads gold, over training.
+    """How often the decoder reads gold tokens, over training.
 
     Attributes:
         share: (progress, end) -> share of gold tokens; `end` is the share at the end (Bengio et al. 2015, sec. 2.4, over steps).
-        note: what it is, for the study of exposure.
-        mixed: whether it mixes gold and own tokens all the way.
-        switches: whether it has a second phase, at `end`, which begins where `switch` or patience says.
+        note: a description, for the study of exposure.
+        mixed: whether gold and own tokens are mixed during the whole training.
+        switches: whether there is a second phase with the share `end`; the option `switch`, or patience, says when it begins.
     """
 
     share: Callable[[float, float], float]
@@ -95,12 +95,12 @@ TEACHER_FORCING: dict[str, Forcing] = {
 
 
 def gold_share(name: str, step: float, steps: int, end: float, switched: float) -> float:
-    """Probability that the decoder reads gold at update number `step` (0-based) out of `steps`.
+    """The probability that the decoder reads gold tokens at update number `step` (from 0) of `steps`.
 
     Args:
-        name: key of TEACHER_FORCING.
-        end: the share that falling schedules reach at the end, and one with two phases after its switch.
-        switched: the step at which a run with two phases goes over to its second.
+        name: a key of TEACHER_FORCING.
+        end: the share that falling schedules reach at the end, and two-phase in its second phase.
+        switched: the step at which the second phase begins, if there is one.
     """
     forcing = TEACHER_FORCING[name]
     if forcing.switches and step >= switched:

@@ -1,11 +1,11 @@
-"""Attention: the scores, each written once for NumPy and torch alike; the mask, the softmax and the context beside them.
+"""Attention: the scores, and the mask, softmax and context beside them, each written once for NumPy and torch.
 
-To add a score, write its `shapes`, `keys` and `score` below, as functions with names (a model that is handed to another process
-knows them by these), and give it a line in `SCORES`. The tests find it there.
+To add a score, write its `shapes`, `keys` and `score` below, as named functions (pickle finds them by name), and give it a line
+in `SCORES`, where the tests find it.
 
 Letters: B sentences, T queries a sentence (decoder steps, or beams), S source positions, H size of memory and query,
-A inner size of `concat`, L positions that `location` knows, K size of the keys. A function here takes arrays of either library and uses only what both spell
-alike (`@`, `swapaxes`, arithmetic); `xp` is the library itself (`numpy` or `torch`) where a name is needed.
+A inner size of `concat`, L positions that `location` knows, K size of the keys. Functions take arrays of either library, and use
+only what both libraries have (`@`, `swapaxes`, arithmetic); `xp` is the library itself (`numpy` or `torch`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ class Score:
     """One attention score as a formula.
 
     Attributes:
-        shapes: (H, A, L) -> the score's parameters by name with their shapes.
+        shapes: (H, A, L) -> the shapes of the score's parameters, by name.
         keys: (xp, parameters, memory [B, S, H]) -> keys [B, S, K], computed once a sentence.
         score: (xp, parameters, query [B, T, H], keys [B, S, K]) -> scores [B, T, S].
-        formula: the formula as people write it, for docs and `jumok info`.
-        source: the paper it comes from.
-        by_position: whether a weight belongs to a position and not to what stands there: it knows L of them, and no window
-            goes around it.
-        identity: parameters that start as the identity instead of at random.
-        beside: what it computes for every pair of positions that is no product, in words ("tanh").
+        formula: as people write it, for docs and `jumok info`.
+        source: the paper.
+        by_position: whether it scores positions, not what stands there. It then knows L positions, and takes no window.
+        identity: parameters that start as the identity matrix instead of at random.
+        beside: the function, besides products, that it computes for every pair of positions ("tanh").
     """
 
     shapes: Callable[[int, int, int], dict[str, tuple[int, ...]]]
@@ -86,13 +85,13 @@ def _location_keys(xp: Any, p: Parameters, memory: Array) -> Array:
 
 
 def _location_score(xp: Any, p: Parameters, query: Array, keys: Array) -> Array:
-    """The keys hold nothing but how many positions there are; those from L on get -inf, and so weigh nothing."""
+    """The keys are empty, but have as many rows as the source. Positions from L on get -inf, and so no weight."""
     S, L = keys.shape[-2], p["W_a"].shape[0]
-    found = query @ p["W_a"][:S].swapaxes(-1, -2)
+    scores = query @ p["W_a"][:S].swapaxes(-1, -2)
     if S <= L:
-        return found
-    beyond = xp.broadcast_to(xp.full_like(found[..., :1], -float("inf")), (*found.shape[:-1], S - L))
-    return xp.concatenate([found, beyond], -1)
+        return scores
+    beyond = xp.broadcast_to(xp.full_like(scores[..., :1], -float("inf")), (*scores.shape[:-1], S - L))
+    return xp.concatenate([scores, beyond], -1)
 
 
 SCORES: dict[str, Score] = {
@@ -109,7 +108,7 @@ SCORES: dict[str, Score] = {
         score=_products,
         formula="h_t · W_a h̄_s",
         source="Luong, Pham & Manning 2015, eq. 8",
-        identity=("W_a",),  # starts as dot: on dev never worse than a random W_a, up to 0.9 better
+        identity=("W_a",),  # so it starts as dot: on dev never worse than a random W_a, up to 0.9 better
     ),
     "concat": Score(
         shapes=_concat_shapes,

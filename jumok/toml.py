@@ -1,4 +1,4 @@
-"""A TOML file of options, and what it is for the command line: the defaults that the command line goes over."""
+"""TOML files of options: they give the defaults, and the command line overrides them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from jumok.config import options
 from jumok.errors import ConfigError
 from jumok.places import expand
 
-LENGTHS = ("minutes", "epochs", "steps")  # of which one is given
+LENGTHS = ("minutes", "epochs", "steps")  # of a training; only one of them is given
 OTHER_CODES = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Options from a TOML file, as `jumok.config.build` takes them; ConfigError, one line, if there are none to be had."""
+    """Reads options from a TOML file, for `jumok.config.build`. ConfigError if it cannot be read."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -33,9 +33,9 @@ def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
         if data.startswith(mark):
             raise ConfigError(f"{path}: this is {code}; save it as UTF-8, as TOML wants it")
     if b"\0" in data:
-        raise ConfigError(f"{path}: this has NUL bytes, so it is UTF-16 or no text; wanted TOML in UTF-8")
+        raise ConfigError(f"{path}: this has NUL bytes, so it is UTF-16 or not text; wanted TOML in UTF-8")
     if data.startswith(codecs.BOM_UTF8):
-        warn(f"{path} begins with a byte order mark (BOM), which is left out")
+        warn(f"{path} begins with a byte order mark (BOM), which is ignored")
         data = data[len(codecs.BOM_UTF8) :]
     try:
         return tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
@@ -47,7 +47,7 @@ def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
 
 
 def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
-    """The file that --config names (None: none), its options as far as the command line leaves them, and all options given."""
+    """The file that --config names (or None), its options that the command line does not override, and all given options."""
     path, options_given = _named(arguments), given(arguments, cls)
     if path is None:
         return None, {}, options_given
@@ -60,22 +60,22 @@ def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -
 
 def _named(arguments: Sequence[str]) -> str | None:
     """The file that --config names; ConfigError if it names several."""
-    found = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
-    found += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
-    if len(found) > 1:
-        raise ConfigError(f"command line: --config is given {len(found)} times; it takes one file")
-    return expand(found[0], "config") if found and found[0] else None
+    files = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
+    files += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
+    if len(files) > 1:
+        raise ConfigError(f"command line: --config is given {len(files)} times; it takes one file")
+    return expand(files[0], "config") if files and files[0] else None
 
 
 def given(arguments: Sequence[str], cls: type) -> set[str]:
-    """Names of the options of `cls` that the command line gives."""
+    """The names of the options of `cls` that are on the command line."""
     known = options(cls)
     words = {a.partition("=")[0][2:].replace("-", "_") for a in arguments if a.startswith("--")}
     return {name for name in known if name in words or f"no_{name}" in words}
 
 
 def _under(values: dict[str, Any], arguments: Sequence[str], cls: type) -> dict[str, Any]:
-    """The file's values without a length of training, where the command line gives another one."""
+    """The values of the file, without the length of the training if the command line gives one."""
     if given(arguments, cls).isdisjoint(LENGTHS):
         return values
     kept = {name: value for name, value in values.items() if name not in LENGTHS}
@@ -85,7 +85,7 @@ def _under(values: dict[str, Any], arguments: Sequence[str], cls: type) -> dict[
 
 
 def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
-    """The arguments without flags that say what the file says already, which the parser would not know."""
+    """The arguments without flags that repeat the file's value: the parser would not know them."""
     if default is None:
         return list(arguments)
     echoes = set()
@@ -96,12 +96,12 @@ def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
 
 
 def _flags(default: Any) -> dict[str, bool]:
-    """Options that are on or off, by name."""
-    found: dict[str, bool] = {}
+    """The boolean options and their values, by name."""
+    flags: dict[str, bool] = {}
     for f in dataclasses.fields(default):
         value = getattr(default, f.name)
         if dataclasses.is_dataclass(value):
-            found |= _flags(value)
+            flags |= _flags(value)
         elif isinstance(f.default, bool):
-            found[f.name] = value
-    return found
+            flags[f.name] = value
+    return flags

@@ -1,10 +1,10 @@
-"""Windows: where around a position attention may look, each written once for NumPy and torch alike; the table WINDOWS.
+"""Windows: the positions that attention may look at, each window written once for NumPy and torch; the table WINDOWS.
 
-To add a window, write its `prior` below and give it a line in `WINDOWS`. The tests find it there.
+To add a window, write its `prior` below and give it a line in `WINDOWS`, where the tests find it.
 
-A window is what is added to the scores before the softmax: -inf outside, the logarithm of its factor inside. Luong et al.
-multiply the softmaxed weights with the Gaussian and leave their sum below 1; here the rows sum to 1 as always, which is
-the same weights divided by their sum. It needs at least one real position inside, in every row.
+A window is added to the scores before the softmax: -inf outside, the logarithm of its factor inside. Luong et al. multiply the
+weights after the softmax with a Gaussian, so that their sum is below 1; here rows sum to 1, which gives the same weights
+divided by their sum. Every row needs at least one real position inside the window.
 
 Letters: B sentences, T queries a sentence (decoder steps, or beams), S source positions, H size of a query, A inner size
 of `local-p`, D size of the window (D to each side). `xp` is `numpy` or `torch`, as in `jumok.scores`.
@@ -25,11 +25,11 @@ class Window:
     """One window as a formula.
 
     Attributes:
-        shapes: (H, A) -> the window's parameters by name with their shapes.
-        prior: (xp, parameters, query [B, T, H], mask [B, S], steps int [T] or [1], D) -> [B or 1, T or 1, S], to be added to
-            the scores. `steps` are the numbers of the decoder's steps that the queries belong to, from 0.
-        formula: the formula as people write it, for docs and `jumok info`.
-        source: the paper it comes from.
+        shapes: (H, A) -> the shapes of the window's parameters, by name.
+        prior: (xp, parameters, query [B, T, H], mask [B, S], steps int [T] or [1], D) -> [B or 1, T or 1, S], which is added to
+            the scores. `steps` are the numbers of the queries' decoder steps, from 0.
+        formula: as people write it, for docs and `jumok info`.
+        source: the paper.
     """
 
     shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
@@ -39,7 +39,7 @@ class Window:
 
 
 def _positions(xp: Any, query: Array, mask: Array) -> tuple[Array, Array]:
-    """Numbers of the real positions [B, 1, S] (on pads anything) and how many they are [B, 1, 1], both of the query's kind."""
+    """The indices of the real positions [B, 1, S] (anything on pads), and their number [B, 1, 1]; both of the query's type."""
     ones = xp.where(mask, xp.ones_like(query[:, 0, :1]), 0.0)[:, None, :]
     return ones.cumsum(-1) - 1, ones.sum(-1)[..., None]
 
@@ -49,7 +49,7 @@ def _no_shapes(H: int, A: int) -> dict[str, tuple[int, ...]]:
 
 
 def _monotone(xp: Any, p: Parameters, query: Array, mask: Array, steps: Array, size: int) -> Array:
-    """Once the window has left the source at its end, the last real position is all there is to see."""
+    """Behind the end of the source, the window has the last real position alone."""
     position, length = _positions(xp, query, mask)
     t = steps[:, None]
     inside = ((position >= t - size) | (position >= length - 1)) & (position <= t + size)
@@ -61,7 +61,7 @@ def _predictive_shapes(H: int, A: int) -> dict[str, tuple[int, ...]]:
 
 
 def _predictive(xp: Any, p: Parameters, query: Array, mask: Array, steps: Array, size: int) -> Array:
-    """σ(x) is written tanh(x/2)/2 + 1/2, which cannot overflow. As 0 <= p_t <= S and D >= 1, a real position is always inside."""
+    """σ(x) as tanh(x/2)/2 + 1/2, which cannot overflow. Since 0 <= p_t <= S and D >= 1, some real position is inside."""
     position, length = _positions(xp, query, mask)
     inner = xp.tanh(query @ p["W_p"].swapaxes(-1, -2)) @ p["v_p"]  # [B, T]
     centre = length * (0.5 * xp.tanh(0.5 * inner) + 0.5)[..., None]

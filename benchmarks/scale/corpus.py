@@ -132,14 +132,14 @@ def preparing(o: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """Seconds that preparing alone takes, and MB of the corpus on the disk."""
     from jumok.config import TextConfig
     from jumok.corpus.corpus import open_corpus
-    from jumok.corpus.prepare import Wanted, prepare
+    from jumok.corpus.prepare import Wanted, prepare_corpus
     from jumok.text import read_pairs
 
     text = TextConfig(source_tokenizer=o.tokenizer, target_tokenizer=o.tokenizer)
     dev = read_pairs(str(folder / "dev.tsv"), text, warn=print)
     wanted = Wanted(str(folder / "pairs.tsv"), text, dev, seed=1)
     start = time.perf_counter()
-    prepare(folder / "alone", wanted, print, processes=o.processes or None)
+    prepare_corpus(folder / "alone", wanted, print, processes=o.processes or None)
     seconds = time.perf_counter() - start
     return seconds, open_corpus(folder / "alone", text).size() / 1e6
 

@@ -1,7 +1,7 @@
-"""Blocks: files of pairs in pieces of some megabytes, cut by one process and read by any; a piece becomes columns.
+"""Blocks: files of pairs in pieces of some megabytes. One process cuts them, any process reads one and gets columns.
 
-A block is read line by line by the reader of whole files (`jumok.text.pairs`), so that it warns of the same and refuses the
-same; only where every line of it is as it should be, its columns are cut out all at once.
+A block is read line by line, by the reader of whole files (`jumok.text.pairs`), so that warnings and errors are the same.
+Only if every line is an ordinary pair, the columns are split all at once, which is faster.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 from jumok.config import TextConfig
 from jumok.errors import DataError
-from jumok.text.lines import BOM, CRLF, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
+from jumok.text.lines import BOM, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
 from jumok.text.oddities import Oddities
-from jumok.text.pairs import TOLD_ONE_BY_ONE, Empty, LeftOut, Pair, entries, features_in, is_json, unequal
+from jumok.text.pairs import NAMED_SINGLY, Empty, LeftOut, Pair, entries, features_in, is_json, unequal
 
-SIZE = 4 * 2**20  # bytes of a block, of both files together; the last line is whole
+SIZE = 4 * 2**20  # bytes of a block, both files together; it ends with a whole line
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Block:
     """Whole lines of one file, or as many of two parallel files.
 
     Attributes:
-        before: lines that stand before it.
-        raw: bytes of each file.
-        position: bytes of the files up to its end, as they lie on the disk.
+        before: number of lines before the block.
+        raw: the bytes, of each file.
+        position: bytes from the beginning of the files to the end of the block, as they are on the disk (packed, if .gz).
     """
 
     before: int
@@ -41,36 +41,38 @@ class Block:
 
 @dataclass(slots=True)
 class Columns:
-    """The pairs of a block, each column a list; and what was not a pair.
+    """The pairs of a block, a list for each column; and the lines that are not pairs.
 
     Attributes:
-        features: None where no pair has any.
+        features: None if no pair has any.
         lines: the pairs' line numbers.
-        notices: in their order, (where, why) of the first lines left out, and ("", what) of byte order mark and CRLF.
+        notices: in order, (what, where, False) for each remark on a file (byte order mark, CRLF), and (why, where, True) for
+            each of the first lines left out.
         reasons: how many lines were left out in all, by reason.
         odd: what `Oddities` found.
-        error: what ends reading, if anything does; the columns have what stood before it.
+        error: the error that ends reading, or ""; the columns have the pairs before it.
     """
 
     sources: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     features: list[tuple[str, ...]] | None = None
     lines: Sequence[int] = ()
-    notices: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[tuple[str, str, bool]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     odd: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
-    def told(self) -> dict[str, Any]:
-        """All but the pairs, as JSON values."""
+    def facts(self) -> dict[str, Any]:
+        """Everything but the pairs, as JSON values."""
         return {"notices": self.notices, "reasons": dict(self.reasons), "odd": self.odd, "error": self.error}
 
 
 def cut(files: Sequence[str], size: int) -> Iterator[Block]:
-    """The blocks of one file or of two parallel ones, in order; the same every time.
+    """Cuts one file, or two parallel files, into blocks; the same blocks every time.
 
     Raises:
-        DataError: a file is missing, a folder, damaged; parallel files of unequal length. What stands before comes first.
+        DataError: a file is missing, a folder, damaged; parallel files have unequal lengths. Whole lines before the error are
+            yielded first.
     """
     with ExitStack() as stack:
         streams = [stack.enter_context(opened(file)) for file in files]
@@ -100,6 +102,8 @@ def _cut_by_line(streams: Sequence[BinaryIO], files: Sequence[str], size: int) -
     try:
         for lines in zip_longest(*readers):
             if None in lines:
+                if before + len(held) == 0:
+                    _check_first(lines, names)
                 more = 1 + sum(1 for reader in readers for _ in reader)
                 have = before + len(held)
                 raise unequal(names, [have if line is None else have + more for line in lines])
@@ -116,51 +120,63 @@ def _cut_by_line(streams: Sequence[BinaryIO], files: Sequence[str], size: int) -
         yield block()
 
 
+def _check_first(lines: Sequence[bytes | None], names: Sequence[str]) -> None:
+    """DataError if a first line shows that its file is none that can be read; that comes before unequal lengths."""
+    for raw, name in zip(lines, names, strict=True):
+        if raw is not None:
+            next(lines_of(raw, name, 0, lambda *_: None), None)
+
+
 def read_block(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns:
-    """A block's pairs, by the rules of `read_pairs`. Args: a Block's, and the names of its files as `files_of` gives them."""
-    found = _ordinary(raw, before, files, text) or _line_by_line(raw, before, files, text)
+    """The pairs of a block, by the rules of `read_pairs`.
+
+    Args:
+        raw, before: as in `Block`.
+        files: names of the files, as `files_of` gives them.
+    """
+    columns = _ordinary(raw, before, files, text) or _line_by_line(raw, before, files, text)
     odd = Oddities(text, files)
-    odd.look(found.lines, found.sources, found.targets)
-    found.odd = odd.facts()
-    return found
+    odd.look(columns.lines, columns.sources, columns.targets)
+    columns.odd = odd.facts()
+    return columns
 
 
 def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns:
-    found = Columns()
+    columns = Columns()
 
-    def warn(text: str) -> None:
-        found.notices.append(("", text))
+    def remark(what: str, where: str) -> None:
+        columns.notices.append((what, where, False))
 
-    readers = [lines_of(part, source_name(file), before, warn) for part, file in zip(raw, files, strict=True)]
+    readers = [lines_of(part, source_name(file), before, remark) for part, file in zip(raw, files, strict=True)]
     features: list[tuple[str, ...]] = []
     lines: list[int] = []
     for entry in _or_error(entries(readers, files, text)):
         if isinstance(entry, Pair):
-            found.sources.append(entry.source)
-            found.targets.append(entry.target)
+            columns.sources.append(entry.source)
+            columns.targets.append(entry.target)
             features.append(entry.features)
             lines.append(int(entry.where.rpartition(":")[2]))
         elif isinstance(entry, Empty):
-            found.reasons[entry.reason] += 1
-            if found.reasons.total() <= TOLD_ONE_BY_ONE:
-                found.notices.append((entry.where, entry.reason))
+            columns.reasons[entry.reason] += 1
+            if columns.reasons.total() <= NAMED_SINGLY:
+                columns.notices.append((entry.reason, entry.where, True))
         else:
-            found.error = str(entry)
+            columns.error = str(entry)
             break
-    found.features, found.lines = features if any(features) else None, lines
-    return found
+    columns.features, columns.lines = features if any(features) else None, lines
+    return columns
 
 
-def _or_error(found: Iterator[Pair | DataError]) -> Iterator[Pair | DataError]:
-    """The entries, and last of all what ended reading, as an entry."""
+def _or_error(entries: Iterator[Pair | DataError]) -> Iterator[Pair | DataError]:
+    """The entries; an error that ends reading is the last one."""
     try:
-        yield from found
+        yield from entries
     except DataError as e:
         yield e
 
 
 def _ordinary(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns | None:
-    """The columns of a block whose every line is a pair and no less or more; None where it has to be read line by line."""
+    """The columns of a block, if every line is an ordinary pair; None if it has to be read line by line."""
     if len(files) == 1 and is_json(files[0]):
         return None
     sides = [_ordinary_lines(part, before) for part in raw]
@@ -179,8 +195,8 @@ def _ordinary(raw: Sequence[bytes], before: int, files: Sequence[str], text: Tex
         return None
     features = None
     if places[2] >= 0 and any(columns[places[2]]):
-        found = [features_in(cell, text.features_separator) for cell in columns[places[2]]]
-        features = found if any(found) else None
+        lists = [features_in(cell, text.features_separator) for cell in columns[places[2]]]
+        features = lists if any(lists) else None
     return Columns(sources, targets, features, range(before + 1, before + 1 + len(sources)))
 
 
@@ -189,7 +205,7 @@ def _places(text: TextConfig) -> tuple[int, int, int]:
 
 
 def _ordinary_lines(raw: bytes, before: int) -> str | None:
-    """The text, with a line feed at its end; None where there is anything to tell of a line."""
+    """The text, with a line feed at its end; None if there may be a warning about a line."""
     if b"\r" in raw or b"\0" in raw or (before == 0 and raw.startswith(BOM)):
         return None
     raw = raw if raw.endswith(b"\n") else raw + b"\n"
@@ -203,7 +219,7 @@ def _ordinary_lines(raw: bytes, before: int) -> str | None:
 
 
 def _table(raw: bytes, text: str) -> list[list[str]] | None:
-    """The columns of text (`raw` are its bytes), if all its lines have as many."""
+    """The columns of a text whose bytes are `raw`, if all lines have equally many; else None."""
     bytes_ = np.frombuffer(raw if raw.endswith(b"\n") else raw + b"\n", np.uint8)
     marks = bytes_[(bytes_ == ord("\t")) | (bytes_ == ord("\n"))]
     width = int(np.argmax(marks == ord("\n"))) + 1
@@ -215,35 +231,35 @@ def _table(raw: bytes, text: str) -> list[list[str]] | None:
     return [cells[column::width] for column in range(width)]
 
 
-class Telling:
-    """Blocks' warnings as those of one file: what is told once a file is told once, and left-out lines are counted together."""
+class Warnings:
+    """Gives the warnings of all blocks as those of one file: each remark once a file, left-out lines counted together."""
 
     def __init__(self, files: Sequence[str], text: TextConfig, warn: Callable[[str], None]) -> None:
         self.files, self.warn, self.left_out = files, warn, LeftOut(warn)
         self.odd = Oddities(text, list(map(source_name, files)))
-        self._once: set[str] = set()
+        self._remarks: set[tuple[str, str]] = set()  # (file, what)
 
     def add(self, facts: dict[str, Any]) -> None:
-        """DataError where the block has a line that ends reading."""
-        for where, what in facts["notices"]:
-            if where:
+        """Gives the warnings of the next block. DataError if it has a line that ends reading."""
+        added = Counter[str]()
+        for what, where, left_out in facts["notices"]:
+            if left_out:
                 self.left_out.add(where, what)
+                added[what] += 1
             else:
-                self._warn(what)
-        self.left_out.count_more(Counter(facts["reasons"]) - Counter(what for where, what in facts["notices"] if where))
+                self._remark(what, where)
+        self.left_out.count_more(Counter(facts["reasons"]) - added)
         if facts["error"]:
             raise DataError(facts["error"])
         self.odd.add(facts["odd"])
 
-    def _warn(self, text: str) -> None:
-        if text.endswith(CRLF):
-            name = text.removesuffix(CRLF).rpartition(":")[0].rpartition(":")[0]
-            if name in self._once:
-                return
-            self._once.add(name)
-        self.warn(text)
+    def _remark(self, what: str, where: str) -> None:
+        file = where.rpartition(":")[0]
+        if (file, what) not in self._remarks:
+            self._remarks.add((file, what))
+            self.warn(f"{where}: {what}")
 
     def finish(self, pairs: int) -> None:
-        """DataError where there was no pair."""
+        """Gives the warnings that need the whole file. DataError if there was no pair."""
         self.left_out.sum_up(self.files, pairs)
         self.odd.tell(self.warn)

@@ -1,12 +1,12 @@
-"""Corpus: training pairs as ids in files that are mapped into memory instead of loaded; made by `jumok.corpus.prepare`.
+"""A corpus: training pairs as ids, in files that are mapped into memory instead of loaded. `jumok.corpus.prepare` makes it.
 
-A folder, no part of which is code or pickle:
+It is a folder, without code and without pickle:
 
-    corpus.json               format, what it was made from, what there is to tell; written last: without it, it is no corpus
+    corpus.json               format, what the corpus was made from, warnings; written last: without it, there is no corpus
     source.json, target.json  tokenizer and vocabulary of each side, as in a model folder
-    source.ids.npy …          all ids, list behind list, with a PAD at the end (see `Rows`); .starts and .lengths of the lists
+    source.ids.npy …          all ids, one row after the other, with a PAD at the end (see `Rows`); .starts and .lengths of the rows
     lines.npy                 line number of each pair
-    dev.jsonl                 pairs set aside for dev
+    dev.jsonl                 pairs held out for dev
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ PARTS = ("ids", "starts", "lengths")
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Training pairs that are on the disk, and what goes with them.
+    """Training pairs on the disk, with their codec.
 
     Attributes:
-        sources, targets: the rows, as `Codec.encode_pairs` would give them; pairs with too long a side are left out.
-        codec: what they were encoded with.
-        dev: pairs set aside for dev, where none were given.
+        sources, targets: the rows, as `Codec.encode_pairs` would give them; pairs with a side that is too long are left out.
+        codec: the codec that encoded them.
+        dev: pairs held out for dev, if none were given.
         lines: line number of each pair.
-        too_long: pairs left out because of --max-tokens.
-        notices: warnings of when the pairs were read.
+        too_long: how many pairs were left out because of --max-tokens.
+        notices: warnings that were given when the pairs were read.
     """
 
     folder: Path
@@ -70,20 +70,23 @@ class Corpus:
 
 
 def array_path(folder: Path, side: str, part: str) -> Path:
-    """Where an array of a corpus is; side of SIDES, part of PARTS."""
+    """The file of one array of a corpus; `side` is one of SIDES, `part` one of PARTS."""
     return folder / f"{side}.{part}.npy"
 
 
 def open_corpus(folder: str | Path, text: TextConfig) -> Corpus:
-    """The corpus in a folder. `text`: the settings it was made with.
+    """Opens the corpus in a folder.
+
+    Args:
+        text: the settings that it was made with.
 
     Raises:
-        FolderError: there is none, or it is damaged.
+        FolderError: there is no corpus, or it is damaged.
     """
     folder = Path(folder)
     meta = read_meta(folder)
     if meta is None:
-        raise FolderError(f"{folder}: no tokenised pairs here; train with --cache {folder} to make them")
+        raise FolderError(f"{folder}: there are no tokenised pairs here; train with --cache {folder} to make them")
     codec = Codec.load(folder, text)
     try:
         mapped = [[_mapped(array_path(folder, side, part)) for part in PARTS] for side in SIDES]
@@ -92,7 +95,7 @@ def open_corpus(folder: str | Path, text: TextConfig) -> Corpus:
             dev = [Pair(**{**(row := json.loads(line)), "features": tuple(row["features"])}) for line in f]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise FolderError(
-            f"{folder}: the tokenised pairs are damaged ({e}); delete the folder, and they are made anew"
+            f"{folder}: the tokenised pairs are damaged ({e}); delete the folder, and they are made again"
         ) from None
     sources, targets = (Rows(*arrays) for arrays in mapped)
     return Corpus(folder, sources, targets, codec, dev, lines, meta["too_long"], meta["notices"])
@@ -103,7 +106,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
-    """What corpus.json says; None where it is not there, not readable, or of another format."""
+    """The values in corpus.json; None if the file is missing, damaged, or of another format."""
     try:
         meta = json.loads((folder / META).read_bytes())
         return meta if meta["format"] == FORMAT else None
@@ -115,63 +118,63 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
 
 
 def statuses(files: Sequence[str]) -> list[os.stat_result]:
-    """Size and time of change of files that can be read more than once; DataError for one that is missing or no such file."""
-    found = []
+    """The status of each file (size, time of change). DataError if one is missing, or can be read only once."""
+    stats = []
     for file in files:
         try:
-            found.append(os.stat(file))
+            stats.append(os.stat(file))
         except FileNotFoundError:
             why = "standard input can be read only once" if file == "-" else "there is no such file"
             raise DataError(f"{source_name(file)}: {why}; with --cache, give a file") from None
         except OSError as e:
             raise DataError(f"{file}: cannot be read ({e.strerror})") from None
-        if stat.S_ISDIR(found[-1].st_mode):
+        if stat.S_ISDIR(stats[-1].st_mode):
             raise DataError(f"{file}: this is a folder; give a file in it")
-        if not stat.S_ISREG(found[-1].st_mode):
-            raise DataError(f"{file}: this can be read only once, for it is no plain file; with --cache, give a file")
-    return found
+        if not stat.S_ISREG(stats[-1].st_mode):
+            raise DataError(f"{file}: this is not a regular file and can be read only once; with --cache, give a file")
+    return stats
 
 
 def file_prints(files: Sequence[str], known: Any, shown: bool) -> list[dict[str, Any]]:
-    """What tells that files have changed: size, time of change, and SHA-256 of all bytes.
+    """Size, time of change, and SHA-256 of each file: a file whose hash differs has changed.
 
-    The hash decides; it is taken (half a second a gigabyte) where size or time are not the `known` ones.
+    The hash is computed (half a second a gigabyte) only if size or time differ from the `known` prints.
     """
-    found = []
+    prints = []
     for i, (file, status) in enumerate(zip(files, statuses(files), strict=True)):
         old = known[i] if isinstance(known, list) and len(known) == len(files) else {}
-        own: dict[str, Any] = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-        same = all(old.get(name) == value for name, value in own.items())
-        found.append(own | {"sha256": old["sha256"] if same else _sha256(file, status.st_size, shown)})
-    return found
+        now: dict[str, Any] = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        same = all(old.get(name) == value for name, value in now.items())
+        prints.append(now | {"sha256": old["sha256"] if same else _sha256(file, status.st_size, shown)})
+    return prints
 
 
 def _sha256(file: str, size: int, shown: bool) -> str:
-    found = hashlib.sha256()
-    with opened_raw(file, packed=False) as f, Bar("looking at the file", size, shown and size > 2**30) as bar:
+    digest = hashlib.sha256()
+    with opened_raw(file, packed=False) as f, Bar("checking the file", size, shown and size > 2**30) as bar:
         while chunk := read(f, file, 2**22):
-            found.update(chunk)
+            digest.update(chunk)
             bar.advance(len(chunk))
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
 def contents(prints: Sequence[dict[str, Any]]) -> list[Any]:
-    """The part of `file_prints` that must be the same; a file that was only touched or copied is the same."""
-    return [[each["size"], each["sha256"]] for each in prints]
+    """The part of `file_prints` that decides: a file that was only touched or copied has not changed."""
+    return [[file["size"], file["sha256"]] for file in prints]
 
 
 def text_settings(text: TextConfig) -> dict[str, Any]:
-    """All that settles how pairs become ids, whether left open or written out."""
+    """All settings that decide how pairs become ids, defaults included."""
     return {**dataclasses.asdict(text), "joint_vocabulary": is_joint(text)}
 
 
 def digest(values: Any) -> str:
-    """SHA-256 of JSON values."""
+    """The SHA-256 of JSON values, in hexadecimal."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def alone(folder: Path, tell: Callable[[str], None]) -> AbstractContextManager[bool]:
-    """Waits until no other process is preparing this folder; a process that is killed holds nobody up."""
+def locked(folder: Path, tell: Callable[[str], None]) -> AbstractContextManager[bool]:
+    """Holds the folder's lock; waits while another process is preparing it. A killed process holds no lock."""
     return locks.held(
         folder / LOCK,
         lambda who: DataError(f"{folder}: another run is preparing it ({who})"),

@@ -1,7 +1,7 @@
-"""Crew: several processes (`jumok.corpus.worker`) that do the same work on one piece of data after another.
+"""A crew: several processes (`jumok.corpus.worker`) that do the same work on one piece of data after another.
 
-They talk through pipes, in lines of JSON with bytes behind them: nothing that comes through a pipe is run, the program that
-calls `jumok.train` is not imported again, and a process whose crew has gone, however that came, ends.
+They talk through pipes: a line of JSON, then bytes. Nothing that comes through a pipe is run as code. The program that calls
+`jumok.train` is not imported again. A worker ends when its crew is gone, even if that was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jumok.corpus.survey import Surveying
 from jumok.errors import DataError
 from jumok.processes import worker_environment
 
-Task = tuple[dict[str, Any], Sequence[bytes]]  # a header of JSON values, and data
+Message = tuple[dict[str, Any], Sequence[bytes]]  # a header of JSON values, and data
 Work = Callable[[dict[str, Any], Sequence[bytes]], dict[str, Any]]
 
 WORKS: dict[str, Callable[[dict[str, Any]], Work]] = {"survey": Surveying, "shards": Sharding}
@@ -32,8 +32,8 @@ class Crew:
 
     Args:
         work: a key of WORKS.
-        settings: what the work is made from, as JSON values.
-        size: processes; 1 = it is done in this one.
+        settings: of the work, as JSON values.
+        size: number of processes; 1 = the work is done in this process.
     """
 
     def __init__(self, work: str, settings: dict[str, Any], size: int) -> None:
@@ -50,19 +50,19 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         for member in self._members:
-            member.process.kill()  # what is written is written under another name first
+            member.process.kill()  # files are written whole or not at all
         self._threads.shutdown(cancel_futures=True)
         for member in self._members:
             member.end()
 
-    def do(self, tasks: Iterable[Task]) -> Iterator[dict[str, Any]]:
-        """The answers, in the tasks' order; a few tasks are taken ahead of them, so that nobody waits.
+    def do(self, tasks: Iterable[Message]) -> Iterator[dict[str, Any]]:
+        """The answers, in the order of the tasks. Takes a few tasks ahead, so that no process waits.
 
         Raises:
-            DataError: a process has ended; or what `tasks` raises, after the answers to what came before.
+            DataError: a process has ended. What `tasks` raises, after the answers to the tasks before it.
         """
         ahead: deque[Future[dict[str, Any]]] = deque()
-        coming: Iterator[Task] | None = iter(tasks)
+        coming: Iterator[Message] | None = iter(tasks)
         error: DataError | None = None
         while True:
             while coming is not None and len(ahead) < 2 * self.size:
@@ -89,7 +89,7 @@ class Crew:
 
 
 class _Member:
-    """One process, seen from outside."""
+    """One process of the crew, seen from outside."""
 
     def __init__(self, work: str, settings: dict[str, Any]) -> None:
         self.process = subprocess.Popen(
@@ -97,7 +97,7 @@ class _Member:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=worker_environment(threads=1),
-            start_new_session=True,  # Ctrl-C is for the one who asks
+            start_new_session=True,  # so that Ctrl-C reaches only this process
         )
         self._settings: dict[str, Any] | None = settings
 
@@ -109,12 +109,12 @@ class _Member:
                 self._settings = None
             _send(self.process.stdin, header, data)
             line = self.process.stdout.readline()
-        except (OSError, ValueError):  # its end of the pipe is closed
+        except (OSError, ValueError):  # the process has closed its end of the pipe
             line = b""
         if not line:
             raise DataError(
-                f"a process that read pairs ended with status {self.process.wait()}; what it said stands above, or the memory "
-                "is full. What is finished is kept; the same command goes on"
+                f"a process that read pairs ended with status {self.process.wait()}; see its message above; without one, the "
+                "memory may be full. Finished parts are kept; give the same command again to go on"
             )
         return json.loads(line)
 
@@ -122,7 +122,7 @@ class _Member:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                with contextlib.suppress(OSError):  # what was still to be sent to a process that has ended
+                with contextlib.suppress(OSError):  # data that the ended process has not read
                     stream.close()
 
 
@@ -133,8 +133,8 @@ def _send(stream: Any, values: dict[str, Any], data: Sequence[bytes] = ()) -> No
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Task | None:
-    """The next message of the crew; None where there is none, or not all of one: then the crew has gone."""
+def receive(stream: BinaryIO) -> Message | None:
+    """The next message of the crew; None if there is none, or only a part of one, because the crew is gone."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None

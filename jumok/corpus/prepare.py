@@ -1,10 +1,11 @@
-"""Preparing a corpus: pairs read and cut once, by all cores, into shards, and the shards put together.
+"""Preparing a corpus: all cores read and tokenise the pairs once, into shards, and the shards become one corpus.
 
-1. Where dev must be set aside, or bpe must learn, a survey of all pairs (`jumok.corpus.survey`).
-2. Each block of the files becomes a shard of its own (`jumok.corpus.shards`). What was interrupted goes on here.
-3. All shards' counts make the vocabularies; then each shard's ids become the vocabulary's, and lie behind one another.
+1. If dev must be held out, or bpe must learn, a survey of all pairs (`jumok.corpus.survey`).
+2. Each block of the files becomes a shard (`jumok.corpus.shards`). An interrupted run goes on here.
+3. The counts of all shards make the vocabularies. Then each shard's ids become ids of the vocabulary, and are written one
+   shard after the other.
 
-No step holds more than some blocks, the vocabularies and dev in memory.
+No step holds more than a few blocks, the vocabularies and dev in memory.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from jumok import disk
 from jumok.config import TextConfig
 from jumok.console import Bar
 from jumok.corpus import corpus
-from jumok.corpus.blocks import SIZE, Telling, cut
-from jumok.corpus.crew import Crew, Task
+from jumok.corpus.blocks import SIZE, Warnings, cut
+from jumok.corpus.crew import Crew, Message
+from jumok.corpus.shards import FORMAT as SHARDS
 from jumok.corpus.shards import Shard, Sharding, count_tokens, shard_path
 from jumok.corpus.survey import Survey
 from jumok.errors import DataError
@@ -45,12 +47,12 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """What a corpus is to be made from.
+    """What to make a corpus from.
 
     Attributes:
         pairs: the file, or "A,B".
-        dev: the dev pairs; None = some are set aside, by `seed`.
-        codec: tokenizers and vocabularies, where a run that goes on has them already; None = they are made from the pairs.
+        dev: the dev pairs; None = some are held out, chosen by `seed`.
+        codec: tokenizers and vocabularies of a run that is resumed; None = they are made from the pairs.
     """
 
     pairs: str
@@ -60,51 +62,51 @@ class Wanted:
     codec: Codec | None = None
 
     def settings(self) -> dict[str, Any]:
-        """All but the files and the codec, as JSON values."""
+        """Everything except the files and the codec, as JSON values."""
         dev = self.seed if self.dev is None else corpus.digest([key(pair) for pair in self.dev])
         return {"text": corpus.text_settings(self.text), "dev": dev}
 
 
-def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = True, processes: int | None = None) -> bool:
-    """Makes the corpus in `folder`, unless it is there; False if it was.
+def prepare_corpus(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = True, processes: int | None = None) -> bool:
+    """Makes the corpus in `folder`. Returns False if it was there already.
 
-    Interrupted (KeyboardInterrupt), it keeps what it has done, and the next call goes on.
+    If it is interrupted (KeyboardInterrupt), finished shards stay, and the next call goes on.
 
     Args:
-        folder: an empty or a new one, or that of a corpus, which is replaced if it is not what is wanted.
-        tell: given one-line messages; warnings begin with "warning: ".
-        shown: show bars.
-        processes: that read side by side. Default: as many as there are cores.
+        folder: a new or an empty folder, or that of a corpus, which is replaced if it was made from something else.
+        tell: takes one-line messages; warnings begin with "warning: ".
+        shown: whether to show progress bars.
+        processes: how many processes read. Default: one a core.
 
     Raises:
-        DataError: all that `read_pairs`, `check_dev` and `split_dev` refuse; a folder that is something else; a full disk.
+        DataError: whatever `read_pairs`, `check_dev` and `split_dev` refuse; a folder with other files; a full disk.
     """
     folder = Path(folder)
     try:
         if _strange(folder):
-            raise DataError(f"{folder}: there is something else here; give --cache an empty or a new folder")
+            raise DataError(f"{folder}: the folder has other files in it; give --cache an empty or a new folder")
         files = files_of(wanted.pairs)
         check_separator(wanted.text)
         corpus.statuses(files)
         _check_inputs(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
-        with corpus.alone(folder, tell):
+        with corpus.locked(folder, tell):
             meta = corpus.read_meta(folder)
             prints = corpus.file_prints(files, meta and meta["files"], shown)
             if meta is not None and _is_wanted(meta, wanted, prints):
-                if meta["files"] != prints:  # only touched: the next look need not hash it again
+                if meta["files"] != prints:  # only touched: so the next run need not hash it again
                     disk.write_file(folder / corpus.META, json.dumps(meta | {"files": prints}).encode())
                 return False
-            _Making(folder, files, wanted, prints, tell, shown, processes or cores()).run()
+            _Preparation(folder, wanted, prints, tell, shown, processes or cores()).run()
             return True
     except OSError as e:
         raise DataError(
-            f"{folder}: could not be written ({e.strerror or e}); what is finished is kept. --cache names another place"
+            f"{folder}: could not be written ({e.strerror or e}); finished parts are kept; make room, or give --cache another folder"
         ) from None
 
 
 def _strange(folder: Path) -> bool:
-    """Whether there is something in the folder, and it is no corpus, none that is being made, and none that was begun."""
+    """Whether the folder has files, and they are neither a corpus nor one that was begun."""
     if not folder.is_dir():
         return folder.exists()
     names = {file.name for file in folder.iterdir()} - {corpus.LOCK}
@@ -118,7 +120,7 @@ def _strange(folder: Path) -> bool:
 
 
 def _check_inputs(folder: Path, files: Sequence[str]) -> None:
-    """DataError if a file of pairs is in the folder under a name that the corpus needs."""
+    """DataError if a file of pairs would be overwritten, since it has the name of a file of the corpus."""
     needed = {corpus.META, corpus.DEV, corpus.LINES, SOURCE_FILE, TARGET_FILE}
     for file in files:
         place, name = os.path.split(os.path.realpath(file))
@@ -132,43 +134,44 @@ def _is_wanted(meta: dict[str, Any], wanted: Wanted, prints: Sequence[dict[str, 
     return bool(codec and same)
 
 
-class _Making:
-    """The steps, in order."""
+class _Preparation:
+    """The steps of preparing one corpus, in order."""
 
     def __init__(
         self,
         folder: Path,
-        files: Sequence[str],
         wanted: Wanted,
         prints: list[dict[str, Any]],
         tell: Tell,
         shown: bool,
         size: int,
     ) -> None:
-        self.folder, self.files, self.wanted, self.prints, self.tell = folder, files, wanted, prints, tell
+        self.folder, self.wanted, self.prints, self.tell = folder, wanted, prints, tell
+        self.files = files_of(wanted.pairs)
         self.shown, self.size, self.building = shown, size, folder / corpus.BUILDING
         self.notices: list[str] = []
 
     def run(self) -> None:
         self._begin()
-        held, tokenizers = self._before_cutting()
+        held, tokenizers = self._dev_and_tokenizers()
         facts = self._shards(held, tokenizers)
         paths = [shard_path(self.building, i) for i in range(len(facts))]
         codec = self.wanted.codec
         if codec is None:
             codec = codec_from_counts(*tokenizers, *count_tokens(paths), self.wanted.text)
-        if not sum(each["rows"] for each in facts):
+        if not sum(shard["rows"] for shard in facts):
             most = self.wanted.text.max_tokens
             raise DataError(f"{self.wanted.pairs}: no training pair is left; raise --max-tokens above {most}")
-        self._put_together(paths, facts, codec)
+        self._join(paths, facts, codec)
         self._check_unchanged()
         self._finish(facts, codec)
 
     def _begin(self) -> None:
-        """Throws away what an interrupted making of something else has left."""
+        """Deletes what an interrupted run with other settings has left."""
         codec = self.wanted.codec
         plan = {
             "format": corpus.FORMAT,
+            "shards": SHARDS,
             "size": SIZE,
             "files": corpus.contents(self.prints),
             "settings": self.wanted.settings(),
@@ -188,11 +191,11 @@ class _Making:
         take: Callable[[dict[str, Any]], None],
         header: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        """Has the work done on every block, with a bar, and takes the facts in the blocks' order."""
+        """Does the work on every block, with a progress bar; `take` gets the facts in the order of the blocks."""
         positions: list[int] = []
-        total, done, pairs, start = sum(each["size"] for each in self.prints), 0, 0, time.perf_counter()
+        total, done, pairs, start = sum(file["size"] for file in self.prints), 0, 0, time.perf_counter()
 
-        def tasks() -> Iterator[Task]:
+        def tasks() -> Iterator[Message]:
             for index, block in enumerate(cut(self.files, SIZE)):
                 positions.append(block.position)
                 yield {"index": index, "before": block.before, **header()}, block.raw
@@ -205,15 +208,15 @@ class _Making:
                 bar.advance(positions[index] - done, f"{title} · {rate:,.0f} pairs/s")
                 done = positions[index]
 
-    def _before_cutting(self) -> tuple[list[str], tuple[Tokenizer, Tokenizer]]:
-        """The sources that are set aside for dev, and both sides' tokenizers; kept for when the making is interrupted."""
+    def _dev_and_tokenizers(self) -> tuple[list[str], tuple[Tokenizer, Tokenizer]]:
+        """The sources held out for dev, and the tokenizers of both sides; written down, so that a second run has them."""
         wanted, text, kept = self.wanted, self.wanted.text, self.building / SURVEY
         if kept.is_file():
             values = json.loads(kept.read_bytes())
-            first, second = (load_tokenizer(each, str(kept)) for each in values["tokenizers"])
+            first, second = (load_tokenizer(tokenizer, str(kept)) for tokenizer in values["tokenizers"])
             return values["held"], (first, second)
         cut = TOKENIZERS[text.source_tokenizer], TOKENIZERS[text.target_tokenizer]
-        learn = wanted.codec is None and any(each.learned for each in cut)
+        learn = wanted.codec is None and any(tokenizer.learned for tokenizer in cut)
         survey, held = Survey(learn), list[str]()
         if learn or wanted.dev is None:
             self._survey(survey, wanted.seed if wanted.dev is None else None)
@@ -223,17 +226,17 @@ class _Making:
             both = train_tokenizers(*survey.sample(held), text)
         else:
             both = wanted.codec.source.tokenizer, wanted.codec.target.tokenizer
-        values = {"held": held, "tokenizers": [each.to_dict() for each in both]}
+        values = {"held": held, "tokenizers": [tokenizer.to_dict() for tokenizer in both]}
         disk.write_file(kept, json.dumps(values).encode())
         return held, both
 
     def _survey(self, survey: Survey, seed: int | None) -> None:
-        """Warnings are kept for the next pass, which tells them, but where there will be none."""
+        """Surveys all blocks. The next pass gives the same warnings, so that they are given here only if it fails."""
         warnings: list[str] = []
-        telling = Telling(self.files, self.wanted.text, warnings.append)
+        messages = Warnings(self.files, self.wanted.text, warnings.append)
 
         def take(facts: dict[str, Any]) -> None:
-            telling.add(facts)
+            messages.add(facts)
             survey.add(facts)
 
         settings = {
@@ -244,38 +247,38 @@ class _Making:
         }
         try:
             header = lambda: {"every": survey.every, "below": survey.below}  # noqa: E731
-            self._each_block("survey", settings, "looking at the pairs", take, header)
-            telling.finish(survey.pairs)
+            self._each_block("survey", settings, "surveying the pairs", take, header)
+            messages.finish(survey.pairs)
         except DataError:
             for warning in warnings:
                 self._warn(warning)
             raise
 
     def _shards(self, held: list[str], tokenizers: tuple[Tokenizer, Tokenizer]) -> list[dict[str, Any]]:
-        """Makes all shards; the facts of each."""
+        """Makes all shards. Returns the facts of each."""
         overlap = Overlap(key(pair) for pair in self.wanted.dev or ())
         settings = Sharding.settings(
             self.building, self.files, corpus.text_settings(self.wanted.text), tokenizers, held, sorted(overlap.dev)
         )
-        telling, found = Telling(self.files, self.wanted.text, self._warn), list[dict[str, Any]]()
+        messages, all_facts = Warnings(self.files, self.wanted.text, self._warn), list[dict[str, Any]]()
 
         def take(facts: dict[str, Any]) -> None:
-            telling.add(facts)
+            messages.add(facts)
             overlap.add(((source, target, tuple(features)) for source, target, features in facts["overlap"]), facts["others"])
-            found.append(facts)
+            all_facts.append(facts)
 
         self._each_block("shards", settings, "tokenising", take)
-        telling.finish(sum(each["pairs"] + len(each["dev"]) for each in found))
+        messages.finish(sum(shard["pairs"] + len(shard["dev"]) for shard in all_facts))
         if self.wanted.dev is not None:
             overlap.judge(self.wanted.dev, self._warn)
-        return found
+        return all_facts
 
     def _warn(self, text: str) -> None:
         self.notices.append(text)
         self.tell(f"warning: {text}")
 
-    def _put_together(self, paths: Sequence[Path], facts: Sequence[dict[str, Any]], codec: Codec) -> None:
-        rows = sum(each["rows"] for each in facts)
+    def _join(self, paths: Sequence[Path], facts: Sequence[dict[str, Any]], codec: Codec) -> None:
+        rows = sum(shard_facts["rows"] for shard_facts in facts)
         with ExitStack() as stack:
 
             def new(path: Path, largest: int, n: int) -> _Array:
@@ -285,12 +288,15 @@ class _Making:
             for i, (side, vocabulary) in enumerate(
                 zip(corpus.SIDES, (codec.source.vocabulary, codec.target.vocabulary), strict=True)
             ):
-                total, longest = sum(each["tokens"][i] for each in facts), max(each["longest"][i] for each in facts)
+                total, longest = (
+                    sum(shard_facts["tokens"][i] for shard_facts in facts),
+                    max(shard_facts["longest"][i] for shard_facts in facts),
+                )
                 ids = new(corpus.array_path(self.building, side, "ids"), len(vocabulary), total + 1)
                 starts = new(corpus.array_path(self.building, side, "starts"), total, rows)
                 arrays.append((vocabulary, ids, starts, new(corpus.array_path(self.building, side, "lengths"), longest, rows)))
             lines = new(self.building / corpus.LINES, 2**32 - 1, rows)
-            bar = stack.enter_context(Bar("putting the pairs together", rows, self.shown))
+            bar = stack.enter_context(Bar("joining the shards", rows, self.shown))
             for path in paths:
                 shard = Shard.read(path)
                 for part, (vocabulary, ids, starts, lengths) in zip(shard.sides, arrays, strict=True):
@@ -306,16 +312,16 @@ class _Making:
         for file, known in zip(self.files, self.prints, strict=True):
             status = os.stat(file)
             if (status.st_size, status.st_mtime_ns) != (known["size"], known["mtime_ns"]):
-                raise DataError(f"{file}: has changed while it was read; train again when it is finished")
+                raise DataError(f"{file}: has changed while it was read; train again when it no longer changes")
 
     def _finish(self, facts: Sequence[dict[str, Any]], codec: Codec) -> None:
-        """Everything to its place, what says that it is all there last."""
+        """Moves everything to its place; corpus.json, which says that the corpus is whole, comes last."""
         codec.save(self.building)
         name = source_name(self.files[0])
         dev = [
             {"source": source, "target": target, "features": features, "where": f"{name}:{line}"}
-            for each in facts
-            for line, source, target, features in each["dev"]
+            for shard in facts
+            for line, source, target, features in shard["dev"]
         ]
         rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in dev)
         (self.building / corpus.DEV).write_text(rows, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -325,8 +331,8 @@ class _Making:
             "files": self.prints,
             "codec": corpus.digest(codec.to_dict()),
             "own": self.wanted.codec is None,
-            "pairs": sum(each["rows"] for each in facts),
-            "too_long": sum(each["too_long"] for each in facts),
+            "pairs": sum(shard["rows"] for shard in facts),
+            "too_long": sum(shard["too_long"] for shard in facts),
             "notices": self.notices,
         }
         (self.folder / corpus.META).unlink(missing_ok=True)

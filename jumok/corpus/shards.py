@@ -1,7 +1,7 @@
-"""Shards: a block of pairs as ids of its own small vocabularies, in a file; how a process makes one, how all are read.
+"""Shards: the pairs of a block as ids of small vocabularies of its own, in a file; how shards are made and read.
 
-Which ids the whole corpus will have is known only when every block was counted. So a shard numbers its own tokens and keeps
-their counts, and `jumok.corpus.prepare` gives it the corpus's ids when all shards are there.
+The ids of the whole corpus are known only when all blocks have been counted. So each shard numbers its own tokens and keeps
+their counts. When all shards are written, `jumok.corpus.prepare` replaces their ids by those of the corpus.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from jumok.text.dev import Key, Overlap
 from jumok.text.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import END, SPECIALS, Vocabulary
 
-FIRST = len(SPECIALS)  # a shard's own ids begin where a vocabulary's do, and the specials are the same
+FORMAT = 2  # of a shard and its facts; grows when shards that an older jumok left cannot be used
+FIRST = len(SPECIALS)  # a shard's ids begin where a vocabulary's do, behind the same specials
 _CODE_POINTS = 0x110000
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class ShardSide:
     """One side of a shard.
 
     Attributes:
         tokens: the strings of ids FIRST, FIRST + 1, …
-        counts: how often each is there, in pairs that are too long as well.
-        ids: all rows, one behind the other, each with its END.
+        counts: how often each occurs, in pairs that are too long as well.
+        ids: all rows, one after the other, each with its END.
         lengths: of each row.
     """
 
@@ -49,17 +50,17 @@ class Side:
     lengths: np.ndarray
 
     def of(self, vocabulary: Vocabulary) -> np.ndarray:
-        """The ids in a vocabulary."""
+        """The ids, translated to those of a vocabulary."""
         table = np.array([*range(FIRST), *vocabulary.ids(self.tokens)], np.uint32)
         return table[self.ids]
 
-    def only(self, rows: np.ndarray) -> Side:
-        """Without the rows where `rows` is False; the counts stay."""
-        return Side(self.tokens, self.counts, self.ids[np.repeat(rows, self.lengths)], self.lengths[rows])
+    def only(self, rows: np.ndarray) -> ShardSide:
+        """A copy without the rows where `rows` is False; the counts stay."""
+        return ShardSide(self.tokens, self.counts, self.ids[np.repeat(rows, self.lengths)], self.lengths[rows])
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], features: Sequence[tuple[str, ...]] | None = None) -> Side:
-    """Texts as a side: features, tokens, END, as `Codec.encode_source` and `encode_target` have them."""
+def encode(tokenizer: Tokenizer, texts: Sequence[str], features: Sequence[tuple[str, ...]] | None = None) -> ShardSide:
+    """Encodes texts: features, tokens, END, in the order of `Codec.encode_source` and `encode_target`."""
     if isinstance(tokenizer, CharTokenizer) and features is None:
         return _characters(tokenizer, texts)
     lists: list[list[Any]] = list(tokenizer.batch(texts))
@@ -73,15 +74,15 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], features: Sequence[tuple[
 
 
 class _Numbers(dict[str, int]):
-    """Tokens by number, in the order they come."""
+    """Numbers tokens in the order in which they come."""
 
     def __missing__(self, token: str) -> int:
         self[token] = number = len(self) + FIRST
         return number
 
 
-def _characters(tokenizer: CharTokenizer, texts: Sequence[str]) -> Side:
-    """All texts at once, as an array of code points; a line feed, which no text has, becomes the END of each."""
+def _characters(tokenizer: CharTokenizer, texts: Sequence[str]) -> ShardSide:
+    """Encodes all texts at once, as an array of code points; a line feed, which no text has, becomes the END of each."""
     whole = "\n".join([*texts, ""])
     if tokenizer.form != "none":
         whole = unicodedata.normalize(tokenizer.form, whole)  # nothing is composed with a line feed, or moved over it
@@ -96,31 +97,31 @@ def _characters(tokenizer: CharTokenizer, texts: Sequence[str]) -> Side:
     return _side([chr(c) for c in alphabet], table[points], np.diff(ends, prepend=-1))
 
 
-def _side(tokens: list[str], ids: np.ndarray, lengths: np.ndarray) -> Side:
+def _side(tokens: list[str], ids: np.ndarray, lengths: np.ndarray) -> ShardSide:
     counts = np.bincount(ids, minlength=FIRST + len(tokens))[FIRST:]
-    return Side(tokens, counts, ids.astype(np.min_scalar_type(FIRST + len(tokens))), lengths)
+    return ShardSide(tokens, counts, ids.astype(np.min_scalar_type(FIRST + len(tokens))), lengths)
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What a shard's file has.
+    """The content of a shard's file.
 
     Attributes:
-        facts: what its making told, see `Sharding`.
+        facts: about the block, see `Sharding`.
         lines: line number of each pair.
     """
 
     facts: dict[str, Any]
-    source: Side
-    target: Side
+    source: ShardSide
+    target: ShardSide
     lines: np.ndarray
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> tuple[ShardSide, ShardSide]:
         return self.source, self.target
 
     def write(self, path: Path) -> None:
-        """There whole or not at all. DataError where the disk is full, read-only, gone."""
+        """Writes the file, whole or not at all. DataError if the disk is full, read-only, gone."""
         arrays = {"facts": _packed(self.facts), "lines": self.lines}
         for name, side in zip(("source", "target"), self.sides, strict=True):
             arrays |= {f"{name}_tokens": _packed(side.tokens), f"{name}_counts": side.counts}
@@ -131,14 +132,16 @@ class Shard:
                     np.savez(f, **arrays)  # type: ignore[arg-type]
                 draft.put()
         except OSError as e:
-            raise DataError(f"{path}: could not be written ({e.strerror or e}); what is finished is kept") from None
+            raise DataError(f"{path}: could not be written ({e.strerror or e}); finished parts are kept") from None
 
     @classmethod
     def read(cls, path: Path) -> Shard:
-        """The shard in a file. DataError where it is damaged."""
+        """Reads a shard. DataError if the file is damaged."""
         with _opened(path) as arrays:
             sides = [
-                Side(_unpacked(arrays[f"{name}_tokens"]), *(arrays[f"{name}_{what}"] for what in ("counts", "ids", "lengths")))
+                ShardSide(
+                    _unpacked(arrays[f"{name}_tokens"]), *(arrays[f"{name}_{what}"] for what in ("counts", "ids", "lengths"))
+                )
                 for name in ("source", "target")
             ]
             return cls(_unpacked(arrays["facts"]), sides[0], sides[1], arrays["lines"])
@@ -150,7 +153,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with np.load(path, allow_pickle=False) as arrays:
             yield arrays
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-        raise DataError(f"{path}: damaged ({e}); delete the folder it is in, and it is made anew") from None
+        raise DataError(f"{path}: damaged ({e}); delete the folder it is in, and it is made again") from None
 
 
 def _packed(values: Any) -> np.ndarray:
@@ -162,16 +165,23 @@ def _unpacked(array: np.ndarray) -> Any:
 
 
 def shard_path(folder: Path, index: int) -> Path:
-    """Where the shard of a block is."""
+    """The file of the shard of block number `index`."""
     return folder / f"shard-{index:06}.npz"
 
 
 class Sharding:
-    """Makes the shards of blocks, in whichever process.
+    """Makes shards of blocks, in any process.
 
-    A block's facts: `pairs` in it, without those set aside; `rows` that are kept of them, the others being `too_long`;
-    `tokens` of the rows and the `longest` one, of each side; `dev`: pairs set aside; `overlap`: the dev pairs that are in it;
-    `others`: whether it has pairs that are none; and all that `Columns.told` has. With an `error` there is no shard.
+    The facts of a block, as JSON values:
+
+        pairs       number of pairs, those held out for dev not counted
+        rows        of these, the ones that are kept; the others are `too_long`
+        tokens      tokens in the rows, of each side
+        longest     tokens in the longest row, of each side
+        dev         the pairs held out for dev: (line, source, target, features)
+        overlap     given dev pairs that occur in the block
+        others      whether the block has pairs that are not among the given dev pairs
+        …           all of `Columns.facts`; with an `error`, there is no shard
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -190,30 +200,30 @@ class Sharding:
         held: Sequence[str],
         dev: Sequence[Key],
     ) -> dict[str, Any]:
-        """What `Sharding` is made from, as JSON values.
+        """The settings that make a `Sharding`, as JSON values.
 
         Args:
-            folder: for the shards.
+            folder: where the shards are written.
             files: as `files_of` gives them.
             text: TextConfig as a dict.
             tokenizers: of both sides.
-            held: sources whose pairs are set aside.
-            dev: pairs to be looked for.
+            held: sources whose pairs are held out for dev.
+            dev: given dev pairs, to look for in the block.
         """
         cut = [tokenizer.to_dict() for tokenizer in tokenizers]
         return {"folder": str(folder), "files": files, "text": text, "tokenizers": cut, "held": held, "dev": dev}
 
     def __call__(self, header: dict[str, Any], raw: Sequence[bytes]) -> dict[str, Any]:
-        """Block -> facts. Header: the block's `index`, and the lines `before` it."""
+        """Makes the shard of a block, and returns the facts. The header has its `index` and the number of lines `before` it."""
         path = shard_path(self.folder, header["index"])
         if path.exists():
             with _opened(path) as arrays:
                 return _unpacked(arrays["facts"])
         columns = read_block(raw, header["before"], self.files, self.text)
         aside = self._set_aside(columns)
-        found, others = self.overlap.look(columns.sources, columns.targets, columns.features)
-        facts = columns.told() | {"pairs": len(columns.sources), "dev": aside}
-        facts |= {"overlap": sorted(found), "others": others}
+        dev_pairs, others = self.overlap.look(columns.sources, columns.targets, columns.features)
+        facts = columns.facts() | {"pairs": len(columns.sources), "dev": aside}
+        facts |= {"overlap": sorted(dev_pairs), "others": others}
         if columns.error:
             return facts
         source = encode(self.tokenizers[0], columns.sources, columns.features)
@@ -236,7 +246,7 @@ class Sharding:
         return facts
 
     def _set_aside(self, columns: Columns) -> list[Any]:
-        """Takes the pairs of the held sources out; each as (line, source, target, features)."""
+        """Removes the pairs of the held sources from the columns. Returns each as (line, source, target, features)."""
         chosen = [i for i, source in enumerate(columns.sources) if source in self.held] if self.held else []
         if not chosen:
             return []
@@ -252,11 +262,11 @@ class Sharding:
 
 
 def count_tokens(paths: Iterable[Path]) -> tuple[Counter[str], Counter[str]]:
-    """How often each token is in the shards, on each side; pairs that are too long count, those set aside do not."""
-    found: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+    """How often each token occurs in the shards, on each side; pairs that are too long count, those held out do not."""
+    counters: tuple[Counter[str], Counter[str]] = Counter(), Counter()
     for path in paths:
         with _opened(path) as arrays:
-            for counter, name in zip(found, ("source", "target"), strict=True):
+            for counter, name in zip(counters, ("source", "target"), strict=True):
                 for token, n in zip(_unpacked(arrays[f"{name}_tokens"]), arrays[f"{name}_counts"].tolist(), strict=True):
                     counter[token] += n
-    return found
+    return counters

@@ -1,4 +1,4 @@
-"""Survey: a first pass over all pairs for what must be known before they are cut: dev's sources, text for bpe to learn from."""
+"""A survey: a first pass over all pairs that finds what tokenising needs: the sources of dev, and text for bpe to learn from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from jumok.config import TextConfig, build
 from jumok.corpus.blocks import read_block
 from jumok.text.dev import LOOKED_AT, hashed
 
-SAMPLE = 500_000  # pairs that bpe learns from, at most; spread evenly over the lines
+SAMPLE = 500_000  # most pairs that bpe learns from; spread evenly over the lines
 
 
 class Surveying:
-    """Looks at a block, in whichever process.
+    """Surveys blocks, in any process.
 
-    A block's facts: `pairs` in it; `sample`: (line, source, target) of pairs on every so-manieth line; `first`: (hash, source,
-    pairs that have it) of sources with low hashes; and all that `Columns.told` has.
+    The facts of a block, as JSON values:
+
+        pairs       number of pairs
+        sample      (line, source, target) of the pairs whose line number is a multiple of `every`
+        first       (hash, source, number of pairs with it) of the sources with the lowest hashes
+        …           all of `Columns.facts`
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -25,25 +29,29 @@ class Surveying:
         self.text = build(TextConfig, settings["text"], "survey")
 
     def __call__(self, header: dict[str, Any], raw: Sequence[bytes]) -> dict[str, Any]:
-        """Block -> facts. Header: lines `before` it, `every` so many lines a sample (0 = none), hashes `below` this."""
+        """Surveys a block, and returns the facts.
+
+        The header has the number of lines `before` the block, the distance `every` of sampled lines (0 = no sample), and the
+        highest hash that may still count, `below`.
+        """
         columns = read_block(raw, header["before"], self.files, self.text)
         every, first = header["every"], []
         if self.seed is not None:
             below, seen = bytes.fromhex(header["below"]), Counter(columns.sources)
-            lowest = sorted(each for each in hashed(seen, self.seed) if each[0] <= below)[: self.looked_at]
-            first = [(found.hex(), source, seen[source]) for found, source in lowest]
+            lowest = sorted(entry for entry in hashed(seen, self.seed) if entry[0] <= below)[: self.looked_at]
+            first = [(digest.hex(), source, seen[source]) for digest, source in lowest]
         rows = zip(columns.lines, columns.sources, columns.targets, strict=True)
         sample = [row for row in rows if row[0] % every == 0] if every else []
-        return columns.told() | {"pairs": len(columns.sources), "sample": sample, "first": first}
+        return columns.facts() | {"pairs": len(columns.sources), "sample": sample, "first": first}
 
 
 class Survey:
-    """What all blocks together told, in the order they come.
+    """The facts of all blocks together, added in order.
 
     Attributes:
-        pairs: so far.
-        every: a sample is taken from so many lines; 0 = from none.
-        below: sources with a higher hash are of no interest any more.
+        pairs: number of pairs so far.
+        every: distance of the lines that are sampled; 0 = no sample.
+        below: the highest hash that may still count.
     """
 
     def __init__(self, sample: bool, most: int = SAMPLE, looked_at: int = LOOKED_AT) -> None:
@@ -54,26 +62,26 @@ class Survey:
         self._first: dict[str, tuple[str, int]] = {}
 
     def add(self, facts: dict[str, Any]) -> None:
-        """The facts of the next block."""
+        """Adds the facts of the next block."""
         self.pairs += facts["pairs"]
         self._sample += [(line, source, target) for line, source, target in facts["sample"] if line % self.every == 0]
         while len(self._sample) > self.most:
             self.every *= 2
             self._sample = [row for row in self._sample if row[0] % self.every == 0]
-        for found, source, n in facts["first"]:
-            if found <= self.below:
-                self._first[found] = source, n + (self._first[found][1] if found in self._first else 0)
+        for digest, source, n in facts["first"]:
+            if digest <= self.below:
+                self._first[digest] = source, n + (self._first[digest][1] if digest in self._first else 0)
         if len(self._first) > 2 * self.looked_at:
             self._keep_lowest()
 
     def _keep_lowest(self) -> None:
         lowest = sorted(self._first)[: self.looked_at]
-        self._first = {found: self._first[found] for found in lowest}
+        self._first = {digest: self._first[digest] for digest in lowest}
         if len(lowest) == self.looked_at:
             self.below = lowest[-1]
 
     def first(self) -> list[tuple[str, int]]:
-        """The sources with the lowest hashes, lowest first, and how many pairs have each; as `set_aside` wants them."""
+        """The sources with the lowest hashes, lowest first, and how many pairs have each; for `set_aside`."""
         self._keep_lowest()
         return list(self._first.values())
 

@@ -12,14 +12,14 @@ from jumok.corpus.crew import WORKS, receive
 
 
 def main(work: str) -> None:
-    """Answers until there are no more tasks, or the crew has gone."""
+    """Answers until there are no more tasks, or the crew is gone."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    os.dup2(2, 1)  # so that what a library prints is not read as an answer
     first = receive(sys.stdin.buffer)
     if first is None:
         return
     do = WORKS[work](first[0])
-    gc.disable()  # it would look through a block's million strings again and again, and what is made here has no cycles
+    gc.disable()  # it would scan the millions of strings of a block again and again; nothing here makes cycles
     with contextlib.suppress(BrokenPipeError):
         while task := receive(sys.stdin.buffer):
             answers.write(json.dumps(do(*task)).encode() + b"\n")

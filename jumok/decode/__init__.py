@@ -1,11 +1,14 @@
-"""Decoding: from a model to its outputs. A backend gives the numbers; search, ranking and rules choose; the translator speaks in strings.
+"""Decoding: from a model to its outputs. A backend computes; search, ranking and rules choose; the translator works with strings.
 
-    backend.py      what search asks of a model, and the table BACKENDS
-    search.py       greedy and beam, over any backend
+    backend.py      what search needs of a model, and the table BACKENDS
+    search.py       greedy and beam search, over any backend
     ranking.py      which of two outputs is better
-    rules.py        what may not be written
-    hypotheses.py   what search finds, and the trail it follows back to it
+    rules.py        which tokens may not be written
+    choice.py       how a step of search chooses among tokens
+    hypotheses.py   the outputs of search, and the trail of steps that leads back from them
     translator.py   strings in, `Translation`s out
+    answers.py      a translation for every line of a file or a stream
+    remarks.py      warnings about many translations
 
-Nothing is imported here, so that search runs without a model folder's code, and training without the translator.
+Nothing is imported here, so that search runs without the code for model folders, and training without the translator.
 """

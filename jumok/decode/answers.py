@@ -1,4 +1,4 @@
-"""Answers: the lines of a file or of a stream translated as they come, and what was remarkable in them told at the end."""
+"""Answers: translates the lines of a file or a stream as they come, and gives warnings at the end."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Warn = Callable[[str], None]
 def answers(
     model: Translator, file: str, options: SearchConfig, *, flush: Callable[[], None], warn: Warn, note: Warn
 ) -> Iterator[Translation]:
-    """A translation for every line of a file, in order, whatever is wrong with it.
+    """Yields a translation for every line of a file, in order, whatever is wrong with a line.
 
-    Lines that have come are translated when no more is waiting, so that a program that writes a line can wait for its answer;
-    under load they are translated together.
+    As soon as no further line is waiting, those that have come are translated, so that a program that writes a line gets its
+    answer. Lines that come fast are translated together.
 
     Args:
-        file: as for `read_sources`; so are warn and note.
-        flush: called each time before the next line has to be waited for, when all before it are answered.
+        file, warn, note: as for `read_sources`.
+        flush: called before each wait for a line, when all earlier lines are answered.
 
     Raises:
-        DataError: as from `read_sources`; or, when all is answered, none of the lines could be used.
+        DataError: as from `read_sources`; or, at the end, if no line could be used.
     """
     remarks, n, usable = Remarks(model, advice=LONGER), 0, 0
     asked: deque[Source] = deque()

@@ -1,7 +1,7 @@
-"""What search asks of a model: four calls on arrays, whatever library computes them. And the table of those there are.
+"""Backends: the four calls that search makes on a model, whatever library computes them, and the table BACKENDS.
 
-To add a backend, write a class with `start`, `step`, `select` and `score` in a file of its own and give it a line in
-`BACKENDS`. Search, translator, alignments and studies need nothing else.
+To add a backend, write a class with `start`, `step`, `select` and `score` in a new file and give it a line in `BACKENDS`.
+Search, translator, alignments and studies need nothing else.
 
 Letters: B sentences, K beams a sentence, S source positions, T target tokens, V target vocabulary.
 """
@@ -22,9 +22,9 @@ Array = np.ndarray
 
 
 class Backend(Protocol):
-    """A model that can be searched. Arrays are NumPy's; the state is the backend's own affair.
+    """A model that can be searched. Arrays are NumPy's; only the backend knows what a state is.
 
-    State goes in and comes out: a state can be used again, and what a call returns depends on nothing but its arguments.
+    State goes in and comes out: a state can be used again, and the result of a call depends only on its arguments.
     Weights are None for a model without attention, and 0 on a source's padding.
     """
 
@@ -38,7 +38,7 @@ class Backend(Protocol):
         """The state with only these sentences, int [B'], and of each these beams, int [B', K']."""
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
-        """What the model makes of given targets.
+        """The log-probabilities and weights of given targets.
 
         target int [B, T], each ending with the end token, padded at the end; target_lengths int [B]. Returns the
         log-probabilities of the target's tokens, float32 [B, T], and weights [B, T, S] or None; both 0 on the target's padding.
@@ -46,14 +46,18 @@ class Backend(Protocol):
 
 
 class OneSentence(Protocol):
-    """What a backend may offer besides: a faster way for a single sentence, greedily. Search takes it where nothing asks for more."""
+    """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
-        """What greedy search writes: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
+        """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
 
-        source int [S], END last; limit: the most tokens, END counted, 1 or more; never: tokens that are not written, though
-        their probability stays theirs. Tokens are those of `start` and `step` in any batch, unless two are equally likely
-        up to rounding; how far the rest may differ is for the backend to say.
+        The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
+        Each backend says how far log-probability and weights may differ.
+
+        Args:
+            source: int [S], END last.
+            limit: the most tokens, END counted; 1 or more.
+            never: tokens that are not written. They keep their share of the probability.
         """
 
 
@@ -63,14 +67,14 @@ def _numpy(folder: Folder) -> Backend:
     return NumpyModel(folder.config.model, folder.parameters)
 
 
-# name -> a function from a model folder that was read to a backend; what it needs is imported when it is called
+# name -> a function that makes a backend from the content of a model folder, and imports what it needs
 BACKENDS: dict[str, Callable[[Folder], Backend]] = {
     "numpy": _numpy,
 }
 
 
 def make_backend(name: str, folder: Folder) -> Backend:
-    """The backend of this name for a model folder. ConfigError if there is none."""
+    """Makes the backend of this name for a model folder. ConfigError if there is no such backend."""
     if name not in BACKENDS:
         raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")
     return BACKENDS[name](folder)

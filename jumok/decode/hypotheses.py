@@ -1,4 +1,4 @@
-"""What search finds, and the trail of steps along which a hypothesis is followed back to its beginning.
+"""Hypotheses: the outputs of search, and the trail of steps that leads from the end of each back to its beginning.
 
 Letters: B sentences still searched, K beams a sentence, N = B·K rows, M hypotheses followed, S source positions, t steps done.
 """
@@ -22,9 +22,9 @@ class Hypothesis:
     Attributes:
         tokens: T ids, the end token last if `finished`.
         log_probability: sum of the tokens' natural-log probabilities.
-        score: what hypotheses are ranked by, see `jumok.decode.ranking`; with the length penalty log_probability / T ** power.
+        score: by which hypotheses are ranked, see `jumok.decode.ranking`; with the length penalty, log_probability / T ** power.
         weights: [T, S] attention, S the sentence's own length; None without attention.
-        finished: False if the length limit cut it.
+        finished: False if it was cut at the length limit.
     """
 
     tokens: tuple[int, ...]
@@ -36,9 +36,13 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step leaves behind, to be followed back from the ends.
+    """What is kept of one step.
 
-    sentences [B]: which they are, rising; parents, tokens [B, K]: each new beam's; weights [B, K before, S].
+    Attributes:
+        sentences: int [B], indices of the sentences, rising.
+        parents: int [B, K], the beam that each new beam grew from.
+        tokens: int [B, K], the token that each new beam has written.
+        weights: [B, K before the step, S], or None.
     """
 
     sentences: Array
@@ -49,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The last token of a hypothesis, and the beam it grew from. `length` counts this token."""
+    """The last token of a hypothesis, and the beam that it grew from. `length` counts this token."""
 
     score: float
     log_probability: float
@@ -60,12 +64,12 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the N rows of a step have behind them; looked up only when asked for, and only while the step lasts.
+    """The past of the N rows of a step. It is computed only when asked for; use it only during that step.
 
     Attributes:
-        trail: the steps done, t of them.
-        sentences: int [B], which sentences the rows belong to.
-        beams: K rows a sentence, side by side.
+        trail: the t steps so far.
+        sentences: int [B], the sentences that the rows belong to.
+        beams: K, the rows of each sentence, side by side.
     """
 
     trail: Sequence[Step]
@@ -73,15 +77,15 @@ class Past:
     beams: int
 
     def owners(self) -> Array:
-        """int [N], the sentence of each row, as numbered in the batch that search was given."""
+        """The sentence of each row, int [N], by its index in the batch that search was given."""
         return np.repeat(self.sentences, self.beams)
 
     def tokens(self) -> Array:
-        """int [N, t], what each row has written so far."""
+        """The tokens that each row has written so far, int [N, t]."""
         return self._follow()[0]
 
     def weights(self) -> Array | None:
-        """float32 [N, t, S], where each row has looked so far; None without attention."""
+        """The attention weights of each row so far, float32 [N, t, S]; None without attention."""
         return self._follow()[1]
 
     def _follow(self) -> tuple[Array, Array | None]:
@@ -96,15 +100,15 @@ class Past:
 
 
 def follow(trail: Sequence[Step], owners: Array, parents: Array, lengths: Array) -> tuple[Array, Array | None]:
-    """M hypotheses followed back through the steps, all together.
+    """Follows M hypotheses back through the steps, all together.
 
     Args:
         owners: int [M], their sentences.
         parents: int [M], the beam that each one's last token grew from.
-        lengths: int [M], their tokens, the last counted.
+        lengths: int [M], their numbers of tokens, the last one counted.
 
     Returns:
-        tokens int [M, t], 0 at the last and beyond; weights float32 [M, t, S], 0 beyond the last, or None.
+        Tokens int [M, t], 0 from the last one on; weights float32 [M, t, S], 0 behind the last token, or None.
     """
     beams = parents.copy()  # at each step on the way back: the beam before it
     tokens = np.zeros((len(owners), len(trail)), np.int64)
@@ -114,31 +118,31 @@ def follow(trail: Sequence[Step], owners: Array, parents: Array, lengths: Array)
     for t in range(len(trail), 0, -1):
         step = trail[t - 1]
         rows = np.searchsorted(step.sentences, owners)
-        inner, there = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
+        inner, reached = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
         tokens[inner, t - 1] = step.tokens[rows[inner], beams[inner]]
         beams[inner] = step.parents[rows[inner], beams[inner]]
         if weights is not None and step.weights is not None:
-            weights[there, t - 1] = step.weights[rows[there], beams[there]]
+            weights[reached, t - 1] = step.weights[rows[reached], beams[reached]]
     return tokens, weights
 
 
 def attention(trail: Sequence[Step], owner: int, parent: int, length: int, width: int) -> Array | None:
-    """The weights [length, width] of one hypothesis, as for `follow`, over a source of `width` positions."""
+    """The weights [length, width] of one hypothesis over a source of `width` positions. Arguments as for `follow`."""
     weights = follow(trail[:length], np.array([owner]), np.array([parent]), np.array([length]))[1]
     return None if weights is None else weights[0, :, :width]
 
 
 def hypotheses(trail: Sequence[Step], tips: list[list[Tip]], widths: Array) -> list[list[Hypothesis]]:
-    """For each sentence the hypotheses that end in its tips; widths int [B], the lengths of the sources."""
-    flat = [(sentence, tip) for sentence, own in enumerate(tips) for tip in own]
+    """The hypotheses of each sentence that end in its tips. `widths` int [B] are the lengths of the sources."""
+    flat = [(sentence, tip) for sentence, seen in enumerate(tips) for tip in seen]
     owners = np.array([sentence for sentence, _ in flat], np.int64)
     parents = np.array([tip.parent for _, tip in flat], np.int64)
     lengths = np.array([tip.length for _, tip in flat], np.int64)
     tokens, weights = follow(trail, owners, parents, lengths)
     tokens[np.arange(len(flat)), lengths - 1] = [tip.token for _, tip in flat]
-    found: list[list[Hypothesis]] = [[] for _ in tips]
+    outputs: list[list[Hypothesis]] = [[] for _ in tips]
     for m, (sentence, tip) in enumerate(flat):
-        own = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
+        seen = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
         ids = tuple(tokens[m, : tip.length].tolist())
-        found[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, own, tip.token == END))
-    return found
+        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END))
+    return outputs

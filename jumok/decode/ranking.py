@@ -1,4 +1,4 @@
-"""Which of two hypotheses is better: the score that search ranks by.
+"""Ranking: the score that says which of two hypotheses is better.
 
 To add a ranking, write a class with `score` and `bound` here, and say in `ranking_of` which options ask for it.
 
@@ -15,30 +15,30 @@ import numpy as np
 
 from jumok.config import SearchConfig
 
-Attention = Callable[[], "np.ndarray | None"]  # gives a hypothesis' weights [T, S], None without attention; costs when called
+Attention = Callable[[], "np.ndarray | None"]  # computes the weights [T, S] of a hypothesis; None without attention
 
 
 class Ranking(Protocol):
     """How hypotheses are ranked: a higher score is better."""
 
     def score(self, total: float, length: int, attention: Attention) -> float:
-        """Of a hypothesis that ended or was cut: its log-probability, its number of tokens, what it looked at."""
+        """The score of a hypothesis that has ended or was cut, from its log-probability, number of tokens, and attention."""
 
     def bound(self, total: Any, length: Any) -> Any:
-        """A score that none of this log-probability and length exceeds; floats or arrays alike.
+        """The highest score that a hypothesis with this log-probability and length can have; takes floats or arrays.
 
-        It rises with both: search stops early by the bound of what goes on, at the length limit.
+        It must rise with both: search stops early if no unfinished beam can reach a better score at the length limit.
         """
 
 
 @dataclass(frozen=True)
 class LengthPenalty:
-    """log-probability / length ** power. 0: the log-probability itself; 1: the mean of a token."""
+    """log-probability / length ** power. With power 0 that is the log-probability, with 1 the mean over the tokens."""
 
     power: float = 1.0
 
     def score(self, total: Any, length: Any, attention: Attention | None = None) -> Any:
-        """See `Ranking`; attention plays no part."""
+        """See `Ranking`; attention is not used."""
         return total / length**self.power
 
     def bound(self, total: Any, length: Any) -> Any:

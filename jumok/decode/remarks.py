@@ -1,6 +1,6 @@
-"""Remarks: what many translations came to that a reader must know: tokens and features never seen, sources too long, outputs cut.
+"""Remarks: warnings about many translations: unknown tokens and features, sources that are too long, outputs that were cut.
 
-Each is counted, and told once at the end with the first line that has it.
+Each kind is counted, and gives one warning at the end, with the first line that has it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from jumok.runtime.translation import Translation
 from jumok.text.codec import is_feature
 
 LONGER = "; --max-length sets another"
-NAMED = 12  # tokens that a warning names; of the others it says how many
+NAMED = 12  # tokens that a warning names; the others are counted
 
 
 @dataclass
 class _Seen:
-    """Lines that have something: how many, the first, and what it is."""
+    """The lines of one kind: how many, the first, and what is remarkable in them."""
 
     lines: int = 0
     first: str = ""
@@ -32,11 +32,11 @@ class _Seen:
 
 
 class Remarks:
-    """What was to be told of a model's translations so far.
+    """Collects remarks about the translations of a model.
 
     Args:
-        instead: what becomes of a source that is too long.
-        advice: what to do where an output was cut.
+        instead: says what is done with a source that is too long.
+        advice: says what to do if an output was cut.
     """
 
     def __init__(self, model: Translator, instead: str = "an empty line is written", advice: str = "") -> None:
@@ -48,7 +48,7 @@ class Remarks:
         self.unknown, self.strange, self.targets, self.bare, self.long, self.cut = (_Seen() for _ in range(6))
 
     def see(self, where: str, t: Translation) -> None:
-        """One translation more, of the line at "file:line"."""
+        """Adds a translation, of the line at "file:line"."""
         if not t.source_tokens:
             return
         self.see_tokens(where, [t.source_tokens[i] for i in t.unknown], (), any(map(is_feature, t.source_tokens)))
@@ -58,7 +58,7 @@ class Remarks:
             self.cut.add(where, [])
 
     def see_tokens(self, where: str, source: Sequence[str], target: Sequence[str], has_features: bool) -> None:
-        """One line more: the tokens of its source and of its given target that the model has never seen."""
+        """Adds a line: the tokens of its source and of its given target that the model does not know."""
         if letters := [token for token in source if not is_feature(token)]:
             self.unknown.add(where, letters)
         if strange := [token[1:-1] for token in source if is_feature(token)]:
@@ -69,7 +69,7 @@ class Remarks:
             self.targets.add(where, list(target))
 
     def counts(self) -> dict[str, int]:
-        """Lines of each kind, for JSON."""
+        """The number of lines of each kind, for JSON."""
         return {
             "sources with unknown tokens": self.unknown.lines,
             "sources with unknown features": self.strange.lines,
@@ -77,7 +77,7 @@ class Remarks:
         }
 
     def tell(self, warn: Callable[[str], None]) -> None:
-        """A warning for each kind there was."""
+        """Gives a warning for each kind."""
         for seen, what in ((self.unknown, f"has {self.token}"), (self.targets, f"has {self.written} in the target")):
             if seen.lines:
                 warn(f"{seen.first}: {_lines(seen, what)} the model does not know: {_named(seen)} (read as <unk>)")

@@ -1,8 +1,8 @@
-"""What may not be written: rules that change a step's logits before search chooses among them.
+"""Rules: functions that change the logits of a step before search chooses a token, for example to forbid some.
 
-A rule is a function `(past, logits) -> logits`: what the rows have behind them, see `jumok.decode.hypotheses.Past`, and the
-logits of the next token, float32 [N, V], one row a hypothesis, which the rule may write to. -inf forbids a token. The
-log-probability that search counts stays the model's own, since it is normalised before: as in `Backend.score`.
+A rule is a function `(past, logits) -> logits`. `past` is what the rows have written so far (`jumok.decode.hypotheses.Past`).
+`logits` are those of the next token, float32 [N, V], a row for each hypothesis; the rule may write to them. -inf forbids a
+token. Log-probabilities are normalised before rules apply, so that they stay the model's, as in `Backend.score`.
 
 To add a rule, write it here. Letters: N rows (hypotheses), V target vocabulary.
 """
@@ -32,12 +32,12 @@ class Never:
         return logits
 
 
-NEVER = (PAD, START)  # what no model may write, in search as in training's free running
-RULES: tuple[Rule, ...] = (Never(NEVER),)  # hold for every output; further rules come after them
+NEVER = (PAD, START)  # tokens that no model may write, in search and in free running
+RULES: tuple[Rule, ...] = (Never(NEVER),)  # for every output; put further rules behind them
 
 
 def never(rules: Sequence[Rule]) -> tuple[int, ...] | None:
-    """The tokens that are forbidden at every step, if rules say nothing else; else None."""
+    """The tokens that are forbidden at every step, if that is all that the rules say; else None."""
     tokens: list[int] = []
     for rule in rules:
         if not isinstance(rule, Never):

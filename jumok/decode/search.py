@@ -1,7 +1,7 @@
-"""Search for a model's best outputs: greedy and beam, many sentences at once, whatever library the model is in.
+"""Search for a model's best outputs: greedy and beam search, many sentences at once, over any backend.
 
-What is a matter of choice comes as an argument: the ranking, the rules, and how a step chooses among tokens. What is found
-for a sentence does not depend on the sentences searched beside it.
+Ranking, rules, and how a step chooses among tokens are arguments (`Policy`). The outputs for a sentence do not depend on the
+other sentences of the batch.
 
 Letters: B sentences still searched, K beams a sentence, N = B·K rows, S source positions, T steps of a hypothesis, V target
 vocabulary.
@@ -10,6 +10,7 @@ vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
@@ -26,42 +27,64 @@ from jumok.text.vocabulary import END, START
 Array = np.ndarray
 
 
+@dataclass(frozen=True)
+class Policy:
+    """How a search chooses.
+
+    Attributes:
+        ranking: what hypotheses are ranked by. None: what the options ask for.
+        rules: all rules that hold. The default forbids pads and the start token; put further rules behind it.
+        choose: how greedy search chooses a token.
+        candidates: how beam search chooses continuations.
+    """
+
+    ranking: Ranking | None = None
+    rules: Sequence[Rule] = RULES
+    choose: Choose = likeliest
+    candidates: Candidates = best_continuations
+
+
+PLAIN = Policy()
+
+
 def search(
     backend: Backend,
     source: Array,
     lengths: Array,
     options: SearchConfig,
     limits: Array,
-    ranking: Ranking | None = None,
-    rules: Sequence[Rule] = RULES,
+    policy: Policy = PLAIN,
 ) -> list[list[Hypothesis]]:
-    """The best outputs for each sentence, by beam search.
+    """Finds the best outputs for each sentence, by beam search.
 
-    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence is
-    done when none that goes on can still enter its n-best list; or, with `beam` finished hypotheses, when none that goes on has
-    so far a better score than the n-best list's last (it could only get one by words likelier than all before); or at its limit.
-    Between equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
+    At each step, candidates that end and are among the best `beam` are finished, and the best `beam` of the others go on. The
+    search of a sentence stops
+
+    - when no beam can still enter the n-best list; or
+    - when `beam` hypotheses are finished, and no beam has so far a better score than the last of the n-best list (it could
+      only get one by tokens that are likelier than all before); or
+    - at the sentence's limit.
+
+    Among equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
 
     Args:
         backend: see `jumok.decode.backend.Backend`.
         source: int [B, S], padded at the end.
         lengths: int [B].
-        options: beam and nbest are used; length_penalty where no ranking is given.
+        options: `beam` and `nbest`; `length_penalty`, unless the policy has a ranking.
         limits: int [B], the most tokens to write for each sentence, the end token included; 1 or more.
-        ranking: what hypotheses are ranked by. None: what the options ask for.
-        rules: all that hold. The default says that pads and the start token are never written; further ones stand after it.
+        policy: ranking, rules, and how a step chooses.
 
     Returns:
-        for each sentence 1 to nbest hypotheses, finished ones first, then by falling score.
+        For each sentence, 1 to nbest hypotheses: finished ones first, then by falling score.
     """
     lengths, limits = np.asarray(lengths), np.asarray(limits)
     assert len(source) == len(lengths) == len(limits) and (limits >= 1).all()
     if len(source) == 0:
         return []
-    ranking = ranking or ranking_of(options)
     if options.beam == 1:
-        return [[h] for h in greedy(backend, source, lengths, limits, ranking, rules)]
-    return beam(backend, source, lengths, options, limits, ranking, rules)
+        return [[h] for h in greedy(backend, source, lengths, options, limits, policy)]
+    return beam(backend, source, lengths, options, limits, policy)
 
 
 def search_one(
@@ -69,18 +92,18 @@ def search_one(
     source: Array,
     options: SearchConfig,
     limit: int,
-    ranking: Ranking | None = None,
-    rules: Sequence[Rule] = RULES,
+    policy: Policy = PLAIN,
 ) -> list[Hypothesis]:
-    """As `search`, for one sentence by itself: source int [S], END last. The backend's own way where it has one that does it all.
+    """As `search`, for a single sentence: source int [S], END last.
 
-    That way writes the same tokens, see `jumok.decode.backend.OneSentence`.
+    Takes the backend's faster way for one sentence, if it has one and options and policy ask for no more than that offers. It
+    writes the same tokens, see `jumok.decode.backend.OneSentence`.
     """
-    one, forbidden = getattr(backend, "one", None), never(rules)
+    one, forbidden = getattr(backend, "one", None), never(policy.rules)
     if one is None or forbidden is None or options.beam > 1:
-        return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), ranking, rules)[0]
+        return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, total, weights = one(source, limit, forbidden)
-    score = (ranking or ranking_of(options)).score(total, len(tokens), partial(_given, weights))
+    score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
     return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END)]
 
 
@@ -88,12 +111,11 @@ def greedy(
     backend: Backend,
     source: Array,
     lengths: Array,
+    options: SearchConfig,
     limits: Array,
-    ranking: Ranking,
-    rules: Sequence[Rule] = RULES,
-    choose: Choose = likeliest,
+    policy: Policy = PLAIN,
 ) -> list[Hypothesis]:
-    """`beam` with a beam of 1, in fewer calls: the one hypothesis of each sentence. `choose` may choose otherwise."""
+    """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence."""
     alive = np.arange(len(source))
     final, sizes = np.zeros(len(source)), np.zeros(len(source), np.int64)
     tokens, totals = np.full(len(source), START), np.zeros(len(source))
@@ -105,9 +127,9 @@ def greedy(
         logits = logits[:, 0]
         totals -= normaliser(logits)
         past = Past(trail, alive, 1)
-        for rule in rules:
+        for rule in policy.rules:
             logits = rule(past, logits)
-        tokens = choose(past, logits)
+        tokens = policy.choose(past, logits)
         totals += logits[np.arange(len(tokens)), tokens]
         trail.append(Step(alive, first[: len(alive)], tokens[:, None], weights))
         done = (tokens == END) | (limits <= length)
@@ -118,24 +140,30 @@ def greedy(
                 break
             state = backend.select(state, stay, first[: len(stay)])
             alive, tokens, totals, limits = alive[stay], tokens[stay], totals[stay], limits[stay]
-    return _written(trail, final, sizes, lengths, source.shape[1], ranking)
+    return _collected(trail, final, sizes, lengths, source.shape[1], _ranking(policy, options))
 
 
-def _written(trail: list[Step], totals: Array, sizes: Array, lengths: Array, width: int, ranking: Ranking) -> list[Hypothesis]:
-    """The hypotheses of a trail with one beam, whose log-probabilities and lengths are totals and sizes, [B]."""
+def _ranking(policy: Policy, options: SearchConfig) -> Ranking:
+    return policy.ranking or ranking_of(options)
+
+
+def _collected(
+    trail: list[Step], totals: Array, sizes: Array, lengths: Array, width: int, ranking: Ranking
+) -> list[Hypothesis]:
+    """The hypotheses of a trail with one beam. Their log-probabilities are `totals` [B], their lengths `sizes` [B]."""
     ids = np.zeros((len(totals), len(trail)), np.int64)
     everything = None if trail[0].weights is None else np.zeros((*ids.shape, width), np.float32)
     for t, step in enumerate(trail):
         ids[step.sentences, t] = step.tokens[:, 0]
         if everything is not None and step.weights is not None:
             everything[step.sentences, t] = step.weights[:, 0]
-    found = []
+    hypotheses = []
     for row, (total, T, S) in enumerate(zip(totals.tolist(), sizes.tolist(), lengths.tolist(), strict=True)):
-        own = None if everything is None else everything[row, :T, :S].copy()
+        weights = None if everything is None else everything[row, :T, :S].copy()
         tokens = tuple(ids[row, :T].tolist())
-        score = ranking.score(total, T, partial(_given, own))
-        found.append(Hypothesis(tokens, total, score, own, tokens[-1] == END))
-    return found
+        score = ranking.score(total, T, partial(_given, weights))
+        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END))
+    return hypotheses
 
 
 def _given(weights: Array | None) -> Array | None:
@@ -148,14 +176,13 @@ def beam(
     lengths: Array,
     options: SearchConfig,
     limits: Array,
-    ranking: Ranking,
-    rules: Sequence[Rule] = RULES,
-    candidates: Candidates = best_continuations,
+    policy: Policy = PLAIN,
 ) -> list[list[Hypothesis]]:
-    """`search` with any beam."""
+    """`search` with a beam of any size."""
+    ranking = _ranking(policy, options)
     finished: list[list[Tip]] = [[] for _ in range(len(source))]
     cut: list[list[Tip]] = [[] for _ in range(len(source))]
-    floor = np.full(len(source), -np.inf)  # the score of the nbest-th finished hypothesis, where there are so many
+    floor = np.full(len(source), -np.inf)  # the score of the nbest-th finished hypothesis, if there are so many
     alive = np.arange(len(source))
     tokens, totals = np.full((len(source), 1), START), np.zeros((len(source), 1))
     state = backend.start(source, lengths)
@@ -170,10 +197,10 @@ def beam(
         (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
         bases = totals.reshape(-1) - normaliser(logits)
-        for rule in rules:
+        for rule in policy.rules:
             logits = rule(past, logits)
-        # twice the beam, of which at most half end: enough go on
-        parents, tokens, totals = candidates(past, logits.reshape(B, K, V), bases.reshape(B, K), 2 * options.beam)
+        # twice the beam: at most half of these end, so that `beam` of them go on
+        parents, tokens, totals = policy.candidates(past, logits.reshape(B, K, V), bases.reshape(B, K), 2 * options.beam)
         ends = (tokens == END) & (totals > -np.inf)
         on = np.argsort(ends, axis=1, kind="stable")[:, : options.beam]
         rows = np.arange(B)[:, None]

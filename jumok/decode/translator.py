@@ -24,21 +24,21 @@ from jumok.errors import DataError
 from jumok.keywords import done_by
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
-from jumok.runtime.translation import END, Translation
+from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
 from jumok.text.given import Features, features_of
-from jumok.text.vocabulary import END as END_ID
+from jumok.text.vocabulary import END
 
-CHUNK = 16  # batches of a stream that are read ahead and sorted by length together
+CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
-LONGEST = 10  # times the longest training line: beyond that, a source is not read
+LONGEST = 10  # a source longer than so many times --max-tokens is not read
 
 DEFAULT = SearchConfig()
 
 
 class _Pause(Enum):
-    PAUSE = "among lines: the next one is not there yet"
+    PAUSE = "among lines: the next one has not come yet"
 
 
 PAUSE = _Pause.PAUSE
@@ -47,16 +47,16 @@ Many = list[str] | tuple[str, ...]
 
 
 class Translator:
-    """A trained model, ready to use. Results do not depend on batch size or on the lines around.
+    """A trained model, ready to use. Results do not depend on the batch size or on other lines.
 
-    It can be pickled and copied, and so be handed to another process, with all its arrays: its folder need not be there.
+    It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
 
     Attributes:
-        folder: where it was read from.
+        folder: the model folder that it was read from.
         config: text and model settings, length limit, training.
         longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
-        features: those that the model knows, the most frequent first.
-        backend: what computes, one of `jumok.decode.backend.BACKENDS`.
+        features: the features that the model knows, most frequent first.
+        backend: computes the numbers; one of `jumok.decode.backend.BACKENDS`.
     """
 
     def __init__(self, folder: Folder, backend: str = "numpy") -> None:
@@ -70,11 +70,11 @@ class Translator:
 
     @classmethod
     def load(cls, path: str | Path) -> Translator:
-        """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
+        """Loads the model in the folder `path`. FolderError, saying what is wrong, if it cannot be used."""
         return cls(read_folder(path))
 
     def __repr__(self) -> str:
-        """What it is: folder, attention, sizes."""
+        """Folder, attention and sizes."""
         m = self.config.model
         sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {self._numbers:,} parameters"
         sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
@@ -82,7 +82,7 @@ class Translator:
 
     @property
     def codec(self) -> Codec:
-        """The tokenizers and vocabularies of its two sides."""
+        """The tokenizers and vocabularies of source and target."""
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
@@ -145,8 +145,8 @@ class Translator:
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
             nbest: Hypotheses returned for a line (at most beam).
-            length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
-            max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+            length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
+            max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
 
         Raises:
@@ -181,8 +181,8 @@ class Translator:
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
             nbest: Hypotheses returned for a line (at most beam).
-            length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
-            max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+            length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
+            max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
 
         """
@@ -243,23 +243,26 @@ class Translator:
         return list(texts), [features_of(own, separator, f"line {i}") for i, own in enumerate(features, 1)]
 
     def _translate(self, texts: list[str], features: list[tuple[str, ...]], options: SearchConfig) -> list[Translation]:
-        found = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
+        translations = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
         for i, text in enumerate(texts):
             if len(tokens[i]) >= self.longest:
-                found[i] = replace(
-                    found[i], source_tokens=(*tokens[i], END), finished=False, unknown=self._unknown((*tokens[i], END))
+                translations[i] = replace(
+                    translations[i],
+                    source_tokens=(*tokens[i], END_TOKEN),
+                    finished=False,
+                    unknown=self._unknown((*tokens[i], END_TOKEN)),
                 )
             elif text.strip():
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
-        ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
-        for row, own in self._search(ids, options):
+        ids = [[*vocabulary.ids(tokens[i]), END] for i in run]
+        for row, outputs in self._search(ids, options):
             i = run[row]
-            best, *others = (self._translation(texts[i], (*tokens[i], END), h) for h in own)
-            found[i] = replace(best, alternatives=tuple(others)) if others else best
-        return found
+            best, *others = (self._translation(texts[i], (*tokens[i], END_TOKEN), h) for h in outputs)
+            translations[i] = replace(best, alternatives=tuple(others)) if others else best
+        return translations
 
     def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[Hypothesis]]]:
         """For each source, in any order, its number and its hypotheses."""
@@ -285,15 +288,15 @@ class Translator:
         return Translation(source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished, unknown)
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
-        """Positions of the tokens, END left out, that are read as `<unk>`."""
+        """Positions of the tokens, the end token left out, that are read as `<unk>`."""
         vocabulary = self._codec.source.vocabulary
         return tuple(i for i, token in enumerate(source_tokens[:-1]) if token not in vocabulary)
 
     def _score(self, texts: list[str], features: list[tuple[str, ...]], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
-        sources = [[*self._codec.source.vocabulary.ids(own), END_ID] for own in tokens]
+        sources = [[*self._codec.source.vocabulary.ids(line), END] for line in tokens]
         gold = [self._codec.encode_target(target) for target in targets]
-        found: dict[int, Translation] = {}
+        translations: dict[int, Translation] = {}
         for batch in _batches(sources, gold, 64):
             log_probabilities, weights = self.backend.score(
                 batch.source, batch.source_lengths, batch.target, batch.target_lengths
@@ -301,11 +304,13 @@ class Translator:
             totals = log_probabilities.sum(1, dtype=np.float64)
             for k, i in enumerate(batch.rows.tolist()):
                 S, T = len(sources[i]), len(gold[i])
-                own = None if weights is None else weights[k, :T, :S].copy()
+                attention = None if weights is None else weights[k, :T, :S].copy()
                 written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
-                read = (*tokens[i], END)
-                found[i] = Translation(texts[i], targets[i], read, written, own, total, total / T, True, self._unknown(read))
-        return [found[i] for i in range(len(texts))]
+                read = (*tokens[i], END_TOKEN)
+                translations[i] = Translation(
+                    texts[i], targets[i], read, written, attention, total, total / T, True, self._unknown(read)
+                )
+        return [translations[i] for i in range(len(texts))]
 
 
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:

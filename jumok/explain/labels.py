@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from jumok.runtime.translation import END
+from jumok.runtime.translation import END_TOKEN
 
 JOINER = "\u200d"
 EMOJI_STYLE = "\ufe0f"  # makes a wide emoji of the character before it
@@ -70,7 +70,7 @@ def visible(text: str) -> str:
 
 def is_special(token: str) -> bool:
     """Whether the model put the token there, rather than the text: `</s>`, `<unk>`, a feature such as ‹V›."""
-    return token in (END, "<s>", "<unk>", "<pad>") or (len(token) > 2 and token[0] == "‹" and token[-1] == "›")
+    return token in (END_TOKEN, "<s>", "<unk>", "<pad>") or (len(token) > 2 and token[0] == "‹" and token[-1] == "›")
 
 
 def is_rtl(text: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jumok.config import TrainConfig
 from jumok.corpus.corpus import open_corpus
-from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import DataError
 from jumok.learn.progress import Display
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, read_pairs, split_dev
@@ -95,7 +95,7 @@ def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: P
     given = read_pairs(run.dev, run.text, warn=display.warn) if run.dev else None
     wanted = Wanted(run.pairs, run.text, given, run.learn.seed, codec)
     try:
-        made = prepare(cache, wanted, display.note, shown=not display.quiet)
+        made = prepare_corpus(cache, wanted, display.note, shown=not display.quiet)
     except KeyboardInterrupt:
         display.note(f"stopped; what was done is kept in {cache}, and the same command goes on from there")
         raise

@@ -198,7 +198,7 @@ class Team:
                     "when that is mended, --resume goes on from the last checkpoint"
                 )
             if self._store.add(f"told on host {os.environ.get('GROUP_RANK', 0)}", 1) > 1 and isinstance(error, JumokError):
-                error.told = True
+                error.reported = True
         except RuntimeError:  # the notes were kept by a process that is gone
             pass
         return error

@@ -184,89 +184,88 @@ def train(
     Text, options of `TextConfig`:
         source_column: Column of the source in a TSV (first column = 1).
         target_column: Column of the target in a TSV.
-        features_column: Column of features (as in inflection: V;PST), given to the encoder as tokens of their own. 0 = none.
-        features_separator: What stands between two features in their column.
-        source_tokenizer: char: code points; space: parts between blanks (phones); word: words and marks; bpe: subwords learned
-            from the data.
+        features_column: Column of features (as in inflection: V;PST), which the encoder reads as extra tokens. 0 = none.
+        features_separator: Separator between two features in their column.
+        source_tokenizer: char: code points; space: parts between blanks (phones); word: words and punctuation; bpe: subwords
+            learned from the data.
         target_tokenizer (char, space, word, bpe): As source_tokenizer, for the target.
-        source_form (none, NFC, NFD, NFKC, NFKD): Unicode form the source is put in before it is cut (NFD cuts Hangul into
+        source_form (none, NFC, NFD, NFKC, NFKD): Unicode form of the source before it is tokenised (NFD splits Hangul into
             jamo). none = text as it is.
-        target_form (none, NFC, NFD, NFKC, NFKD): As source_form, for the target; a decomposed output (NFD, NFKD) is recomposed
-            (NFC) when it is written.
+        target_form (none, NFC, NFD, NFKC, NFKD): As source_form, for the target. Outputs in a decomposed form (NFD, NFKD) are
+            composed (NFC) when they are written.
         bpe_size: Entries of a bpe vocabulary.
-        joint_vocabulary: One vocabulary for both sides. Default: yes where both sides are bpe, no elsewhere.
-        min_count: A token seen less often in training becomes <unk>.
+        joint_vocabulary: One vocabulary for both sides. Default: yes if both sides are bpe, else no.
+        min_count: Tokens that occur less often in training become <unk>.
         max_tokens: Training pairs with a side longer than this many tokens are left out, with a warning.
 
     Model, options of `ModelConfig`:
-        attention (none, dot, general, concat, location): Score of the attention (dot learned fastest on dev, and as well as
-            any); none = plain encoder-decoder, all the source in its last state.
-        size (small, medium, large): One dial for embedding, hidden and readout_size. Default: small for letters (vocabularies
-            under 2,000), medium for words and subwords, and for letters with 50,000 pairs or more and 10 minutes or 1,500,000
-            pairs shown.
+        attention (none, dot, general, concat, location): Score of the attention (dot learned fastest, and as well as any); none
+            = plain encoder-decoder, with only the last state.
+        size (small, medium, large): Sets embedding, hidden and readout_size. Default: small for letters (vocabularies under
+            2,000), medium for words and subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs
+            shown.
         embedding: Numbers in an embedding (small 128, medium 256, large 512).
         hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
         layers: Recurrent layers, in the encoder and in the decoder.
-        cell: What a layer is made of: lstm, gru, or rnn (the plain network, there to show vanishing gradients).
-        bidirectional: Encoder in both directions, H/2 each, joined to H.
-        reverse_source: The encoder reads the source backwards, </s> still last (meant for one direction); weights keep the
-            source's own order.
+        cell: Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients).
+        bidirectional: Encoder in both directions, with H/2 numbers each, concatenated to H.
+        reverse_source: The encoder reads the source backwards, with </s> still last (for one direction); weights are in the
+            source's order.
         score_size: Inner size of the concat score and of the local-p window. Default: hidden.
-        location_length: L: source positions that the location score has weights for, </s> counted; a longer source gets no
-            weight beyond.
+        location_length: L: source positions that the location score knows, </s> counted; positions beyond get no weight.
         window (none, local-m, local-p): Where a content score may look: local-m = around position t at step t; local-p = around
-            a position it predicts.
-        window_size: D: positions that a window reaches to each side.
+            a predicted position.
+        window_size: D: how many positions a window reaches to each side.
         readout: tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h]).
-        input_feeding: The decoder also reads what the tanh readout made of the step before; a training step takes longer.
+        input_feeding: The decoder also reads the output of the tanh readout of the step before; a training step takes longer.
         readout_size: Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size).
         tie: Shared embeddings: target = target embedding and output layer; all = the source's too (joint vocabulary). Default:
-            all where the vocabulary is joint, none elsewhere.
+            all if the vocabulary is joint, else none.
 
     Learning, options of `LearnConfig`:
-        minutes: Wall-clock time of the whole training; turned into steps after a short calibration, and written down as such.
-        epochs: Passes over the data. Default, where no length is given: as many as show 250,000 pairs, at least 10.
+        minutes: Wall-clock time of the whole training; a short calibration turns it into steps, which is what is recorded.
+        epochs: Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10.
         steps: Updates of the weights.
         batch_size: Pairs in a batch (default 64).
-        batch_tokens: Batches by target tokens instead of pairs.
-        accumulate: Parts that a batch is computed in, one after the other: the same step, in less memory.
-        pool: Batches sorted by length together; pools are shuffled anew each epoch.
-        learning_rate: Highest rate of Adam (default 3e-3 small, 4e-3 medium, of letters 2e-3, 1e-3 large).
+        batch_tokens: Size of a batch in target tokens instead of pairs.
+        accumulate: Computes a batch in so many parts, one after the other: the same step in less memory.
+        pool: How many batches are sorted by length together; every epoch has new pools.
+        learning_rate: Highest learning rate of Adam (default: 3e-3 small; 4e-3 medium, of letters 2e-3; 1e-3 large).
         warmup: Share of the steps in which the rate rises from 0.
         decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
         weight_decay: Decoupled weight decay (AdamW).
         clip: Largest norm of the gradient.
-        dropout: Share of numbers dropped in training (default, by passes over the data: none under 4, 0.1 under 10, 0.2 under
-            30, 0.3 above).
-        label_smoothing: Share of the target's probability spread over the vocabulary.
-        average: Decay of the moving average of the weights, which is what is evaluated and kept; 0 = none.
+        dropout: Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30,
+            else 0.3).
+        label_smoothing: Share of the target's probability that is spread over the vocabulary.
+        average: Decay of the moving average of the weights, which is evaluated and saved; 0 = no average.
         teacher_forcing: How often the decoder reads the gold token instead of its own, over training: always; never (free
             running); two-phase (always, then gold_at_end); or falling from always to gold_at_end: linear, exponential,
             inverse-sigmoid.
         gold_at_end: Share of gold tokens that a falling or two-phase teacher_forcing ends with.
-        switch: Share of the steps after which two-phase goes over to its second phase.
-        switch_patience: Go over earlier, after this many evaluations without a better one; 0 = by switch alone.
-        coin: What gold or own is tossed for: each token, each sentence, or the whole batch.
-        own_token (argmax, sample): The decoder's own token: its likeliest, or one drawn from its distribution.
-        metric (accuracy, token-error-rate, bleu, chrf, loss): Dev metric, free running, that picks the best model; where it
-            ties, token error rate and loss on dev do (default: accuracy for words, names and phones, bleu for sentences of
-            words or subwords, chrf for sentences of characters).
+        switch: Share of the steps after which two-phase begins its second phase.
+        switch_patience: Begin it earlier, after this many evaluations without a better one; 0 = by switch alone.
+        coin: What each random choice between gold and own tokens is for: a token, a sentence, or the whole batch.
+        own_token: The decoder's own token: argmax = the likeliest; sample = one drawn from its distribution.
+        metric (accuracy, token-error-rate, bleu, chrf, loss): Dev metric, free running, that picks the best model; if it ties,
+            token error rate and loss on dev do (default: accuracy for words, names and phones, bleu for sentences of words or
+            subwords, chrf for sentences of characters).
         tokenize: sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none
-            for space targets, 13a where most targets have 4 words, else char).
+            for space targets, 13a if most targets have 4 words, else char).
         evaluate_every: Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the
             time).
-        patience: Stop after this many evaluations without a better one; one at which nothing could be told does not count. 0 =
-            train to the end of the schedule.
-        save_minutes: A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at
-            evaluations.
-        save_every: Steps after which one is written, too; 0 = none but those.
-        on_bad_loss: A batch whose loss or gradient is not finite: skip = it is named and left out, and the tenth in a row ends
-            the run; stop = the first one ends it.
+        patience: Stop after this many evaluations without a better one; evaluations at which the metric shows nothing do not
+            count. 0 = train to the end of the schedule.
+        save_minutes: Minutes after which a checkpoint is written between two evaluations; each evaluation writes one. 0 = none
+            between.
+        save_every: Also write a checkpoint after so many steps; 0 = no further ones.
+        on_bad_loss: If the loss or gradient of a batch is not finite: skip = the batch is named and left out, and ten in a row
+            end the run; stop = the first one ends it.
         seed: Seed of weights, order and dropout.
-        precision: auto: bfloat16 where a probe at the start finds it clearly faster on this machine, else float32.
+        precision: auto: bfloat16 if a probe at the start finds it clearly faster on this machine, else float32.
         matmul (auto, default, onednn): Library for float32 products on a CPU; auto: the probe chooses.
         threads: CPU threads; 0 = all cores.
-        device (auto, cpu, cuda): Where to train; auto: the GPU where PyTorch sees one. The model folder runs anywhere.
+        device (auto, cpu, cuda): Where to train; auto: the GPU, if PyTorch sees one. The model folder runs anywhere.
 
     Raises:
         JumokError: anything a user can mend; its message says how.

@@ -138,8 +138,8 @@ def evaluate(
 
     All options of `SearchConfig`, without `nbest`:
         beam: Hypotheses kept at each step; 1 = greedy.
-        length_penalty: Hypotheses are ranked by log-probability / length ** this; 0 = no normalisation.
-        max_length: Most tokens written for a line. Default: grows with the source, as learned from the training pairs.
+        length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
+        max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
         batch_size: Lines decoded together.
 
     Raises:

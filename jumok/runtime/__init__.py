@@ -1,4 +1,4 @@
-"""The runtime: a trained model without torch. Model folder, NumPy model, and what a translation is."""
+"""The runtime: a trained model without torch. The model folder, the NumPy model, and `Translation`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Translation", "Translator", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Translator` and `load` live in `jumok.decode`, above this room, and are found here, too."""
+    """Gives `Translator` and `load`, which live in `jumok.decode`, above this room."""
     if name in ("Translator", "load"):
         import jumok
 

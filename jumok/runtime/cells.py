@@ -1,7 +1,7 @@
-"""Recurrent cells in NumPy: one step of each, the order its gates stand in, and a layer that runs over padded sentences.
+"""Recurrent cells in NumPy: one step of each cell, the order of its gates, and a layer that runs over padded sentences.
 
-To add a cell, write its `arrange` and its `step` below and give it a line in `CELLS` (and in `jumok/net/cells.py`). The
-tests find it there.
+To add a cell, write its `arrange` and its `step` below and give it a line in `CELLS` (and in `jumok/net/cells.py`), where the
+tests find it.
 
 Letters: S source positions, D directions side by side (1 or 2), B sentences, N rows, I input, h size of one direction,
 G gates of the cell.
@@ -26,9 +26,9 @@ class Cell:
     Attributes:
         gates: G, blocks of h rows in its weights.
         parts: arrays in its state, h first.
-        arrange: weights or bias [..., G·h] in the model folder's order of gates -> as `step` wants them, contiguous.
+        arrange: weights or bias [..., G·h], gates in the order of the model folder -> in the order of `step`, contiguous.
         step: (x [..., G·h] (input times its weights, plus bias), state [..., h] each, w_hh [..., h, G·h]) -> state, fresh.
-        title: how people call it.
+        title: its name for people.
         formula, source: for docs and `jumok info`.
     """
 
@@ -42,13 +42,13 @@ class Cell:
 
 
 def _lstm_gates(w: Array) -> Array:
-    """In the order i, f, o, g, the first three halved for the σ of `_lstm_step`."""
+    """Puts the gates in the order i, f, o, g, and halves the first three for the σ of `_lstm_step`."""
     i, f, g, o = np.split(w, 4, axis=-1)
     return np.concatenate([i / 2, f / 2, o / 2, g], axis=-1)
 
 
 def _lstm_step(x: Array, state: CellState, w_hh: Array) -> CellState:
-    """One tanh does for all four gates, since σ(x) = tanh(x/2)/2 + 1/2; it cannot overflow."""
+    """One tanh serves all four gates, since σ(x) = tanh(x/2)/2 + 1/2; it cannot overflow."""
     h, c = state
     size = c.shape[-1]
     gates = h @ w_hh
@@ -65,7 +65,7 @@ def _lstm_step(x: Array, state: CellState, w_hh: Array) -> CellState:
 
 
 def _gru_gates(w: Array) -> Array:
-    """r and z halved, as in `_lstm_gates`; n as it is."""
+    """Halves r and z, as in `_lstm_gates`; n stays."""
     r, z, n = np.split(w, 3, axis=-1)
     return np.concatenate([r / 2, z / 2, n], axis=-1)
 
@@ -140,14 +140,14 @@ class Layer:
 
     @staticmethod
     def of(cell: Cell, p: Mapping[str, Array], directions: list[str]) -> Layer:
-        """From the arrays of a model folder."""
+        """Makes a layer from the arrays of a model folder."""
         w_ih, w_hh, bias = (
             np.stack([cell.arrange(np.atleast_2d(p[f"{d}.{name}"].T)) for d in directions]) for name in ("w_ih", "w_hh", "bias")
         )
         return Layer(cell, w_ih, w_hh, bias)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: arrays keep their order in memory, since a product's rounding may depend on it."""
+        """For pickle: arrays keep their order in memory, since a product's rounding may depend on it."""
         kept = []
         for array in (self.w_ih, self.w_hh, self.bias):
             axes = np.argsort([-stride for stride in array.strides], kind="stable")

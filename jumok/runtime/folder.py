@@ -1,14 +1,14 @@
-"""The model folder: written whole or not at all, read back with every doubt turned into one clear line.
+"""The model folder: written whole or not at all, and checked when it is read; whatever is wrong is one clear line.
 
-    config.json         format, version, text and model settings, the length limit of search, the training's configuration
+    config.json         format, version, text and model settings, the length limit of search, the configuration of the training
     model.safetensors   the arrays of `jumok.runtime.parameters`, float32
     source.json …       tokenizers and vocabularies, see `jumok.text.codec`
     README.md           the model card
-    history.json        each evaluation of the training
-    training.json       which run the folder belongs to, and how far it came, see `jumok.runtime.record`
-    checkpoint.safetensors, checkpoint.before.safetensors    of a training that is not finished, see `jumok.learn.checkpoint`
+    history.json        the evaluations of the training
+    training.json       which run the folder belongs to, and how far it has come, see `jumok.runtime.record`
+    checkpoint.safetensors, checkpoint.before.safetensors    of an unfinished training, see `jumok.learn.checkpoint`
 
-Numbers, strings and arrays only: no pickle, no code, no import path. A folder from a stranger is safe to read.
+It has only numbers, strings and arrays: no pickle, no code, no import path. A folder from a stranger is safe to read.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from jumok.runtime.parameters import check
 from jumok.runtime.record import RECORD, Record, has_record
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE, Codec
 
-FORMAT = 1  # grows when an older jumok could not read the folder any more
+FORMAT = 1  # grows when older versions of Jumok cannot read the folder
 CONFIG, WEIGHTS, CARD, HISTORY = "config.json", "model.safetensors", "README.md", "history.json"
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.before.safetensors")  # the newest, and the one before
 PROFILE = "profile.json"
-# the files that are Jumok's own, which alone it replaces
+# Jumok's own files; it replaces no others
 OWN = (CONFIG, WEIGHTS, CARD, HISTORY, SOURCE_FILE, TARGET_FILE, RECORD, PROFILE, *CHECKPOINTS)
-NEEDED = ("format", "model", "search", "text")  # in config.json; all else may be missing, and what is unknown is ignored
+NEEDED = ("format", "model", "search", "text")  # keys of config.json; other keys may be missing, and unknown ones are ignored
 SIZES = ("embedding", "hidden", "score_size", "readout_size", "tie")
 
 
@@ -52,7 +52,7 @@ class FolderConfig:
         text: how lines become tokens.
         model: the network, every size chosen.
         limit: (ratio, constant): an output has at most ratio · S + constant tokens, for a source of S tokens.
-        training: the training's whole configuration, as plain dicts; kept for people; only evaluation reads BLEU's unit.
+        training: the whole configuration of the training, as plain dicts; for people, but evaluation reads BLEU's unit in it.
     """
 
     text: TextConfig
@@ -63,7 +63,7 @@ class FolderConfig:
 
 @dataclass(frozen=True)
 class Folder:
-    """A model folder, read: where it is, its settings, its arrays, its codec."""
+    """The content of a model folder: its path, settings, arrays and codec."""
 
     path: Path
     config: FolderConfig
@@ -86,21 +86,21 @@ def write_folder(
     """Writes a model folder under a temporary name beside `path`, flushes it, and renames it.
 
     Args:
-        path: a new folder, or one that is to be replaced.
-        overwrite: replace the model folder or the unfinished training that is there: its own files (`OWN`). What else is in the
-            folder stays there.
-        carry: files of the replaced folder that stay, where they are there: the training's own checkpoints.
-        record: of the run whose model it is, if a run it is.
-        ours: raises an error where what is at `path` is not the writer's own; instead of `overwrite`.
+        path: a new folder, or one to replace.
+        overwrite: whether to replace the files (`OWN`) of a model folder or of an unfinished training at `path`. Other files
+            in it stay.
+        carry: files of the replaced folder that stay: the checkpoints of the training.
+        record: of the training run, if the model is from one.
+        ours: raises an error if the folder at `path` is not the writer's; used instead of `overwrite`.
 
     Raises:
-        FolderError: there is something at `path` already: a model folder, without `overwrite`; anything else, always
-            (but an empty folder). What `ours` raises.
+        FolderError: at `path` there is a model folder, and `overwrite` is False; or anything else but an empty folder. What
+            `ours` raises.
         OSError: the disk is full or not writable; `path` is then as it was.
     """
     path = Path(path)
     if path.is_symlink():
-        path = path.resolve()  # what it points to is replaced, not the link
+        path = path.resolve()  # replace what it points to, not the link
     check(parameters, config.model, len(codec.source), len(codec.target), str(path))
     allowed = ours or (lambda: refuse_to_replace(path, overwrite))
     allowed()
@@ -118,7 +118,7 @@ def write_folder(
             if (path / name).exists():
                 disk.link(path / name, new / name)
         disk.flush(new)
-        allowed()  # whatever came there while we wrote
+        allowed()  # something may have come there meanwhile
         disk.put_folder(new, path, OWN)
     finally:
         disk.dissolve(new, path, OWN)
@@ -132,9 +132,9 @@ def update_folder(
     record: Record | None = None,
     ours: Callable[[], None] = lambda: None,
 ) -> None:
-    """Replaces weights (unless None), card, history and record of a model folder, each file whole; settings and codec stay.
+    """Replaces weights (unless None), card, history and record of a model folder. Settings and codec stay.
 
-    All are on the disk under hidden names before the first is renamed: a disk that is full changes nothing.
+    All files are on the disk under hidden names before the first is renamed, so that a full disk changes nothing.
 
     Args:
         record, ours: as for `write_folder`.
@@ -149,7 +149,7 @@ def update_folder(
     files = _files(parameters, card, history, record)
     with contextlib.ExitStack() as stack:
         drafts = []
-        for name in sorted(files, key=lambda name: name != WEIGHTS):  # weights first: no card promises what is not there
+        for name in sorted(files, key=lambda name: name != WEIGHTS):  # weights first: the card may not describe missing ones
             drafts.append(stack.enter_context(disk.Draft(path / name, by=record.sitting if record else "")))
             drafts[-1].write(files[name])
         ours()
@@ -160,7 +160,7 @@ def read_folder(path: str | Path) -> Folder:
     """Reads a model folder.
 
     Raises:
-        FolderError: it is none, or too new, or a file in it is missing, damaged or does not fit the others.
+        FolderError: it is no model folder, or too new, or a file in it is missing, damaged or does not fit the others.
     """
     path = Path(path)
     config = _config_from_dict(path)
@@ -172,7 +172,7 @@ def read_folder(path: str | Path) -> Folder:
         raise FolderError(f"{where}: there is no such file; the model folder is not whole, copy it again") from None
     except OSError as e:
         raise FolderError(f"{where}: cannot be read ({e.strerror or e})") from None
-    except (SafetensorError, TypeError, KeyError, ValueError) as e:  # not only the first: a bfloat16 array is a TypeError
+    except (SafetensorError, TypeError, KeyError, ValueError) as e:  # a bfloat16 array, for example, is a TypeError
         raise FolderError(f"{where}: not weights that NumPy can read ({e}); the file is damaged, copy it again") from None
     for side, name in ((codec.source, "source"), (codec.target, "target")):
         embedding = parameters.get(f"{name}.embedding", parameters.get("target.embedding"))
@@ -181,7 +181,7 @@ def read_folder(path: str | Path) -> Folder:
                 f"{path}: the {name} vocabulary has {len(side)} entries, but the weights were made for {len(embedding)}; "
                 f"{name}.json and {WEIGHTS} do not belong together, copy the folder again"
             )
-    if config.model.layers > len(parameters):  # before a list of all their arrays is made
+    if config.model.layers > len(parameters):  # check this first: `shapes` lists the arrays of all layers
         raise FolderError(
             f"{path}: layers is {config.model.layers}, but {WEIGHTS} has {len(parameters)} arrays; {CONFIG} is damaged"
         )
@@ -190,16 +190,16 @@ def read_folder(path: str | Path) -> Folder:
 
 
 def strangers(path: Path) -> list[str]:
-    """Names in the folder at `path` that are not Jumok's, sorted; they stay whatever is written there."""
+    """The names in a folder that are not Jumok's, sorted. Jumok never touches them."""
     return disk.strangers(path, OWN) if path.is_dir() else []
 
 
 def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected: Sequence[str] = ()) -> None:
-    """FolderError if a model folder may not be written at `path`: something else is there, or a model, without `overwrite`.
+    """Raises FolderError if `path` has a model, unless `overwrite`; or if it has other files and no model.
 
     Args:
-        alone: no other run is under way there, for its lock is held; then a run that has written nothing yet is over.
-        expected: names of folders in `path` that this run puts things into, too, and which may be there already.
+        alone: whether the caller holds the folder's lock. Then a run that is recorded there without a checkpoint is over.
+        expected: names of folders in `path` that this run writes into, and which may exist.
     """
     if not os.path.lexists(path):
         return
@@ -207,10 +207,10 @@ def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected
     if clash := next((name for name in others if name in OWN), None):
         raise FolderError(f"{path / clash}: this is a folder, where a file of Jumok's has its place; move it away")
     if not (path / CONFIG).is_file():
-        there = set(os.listdir(path)) if path.is_dir() else {""}
-        recorded, saved = has_record(path), not there.isdisjoint(CHECKPOINTS)
-        mine = {name for name in there if name in OWN}
-        if not (others or mine or there == {""}):
+        names = set(os.listdir(path)) if path.is_dir() else {""}
+        recorded, saved = has_record(path), not names.isdisjoint(CHECKPOINTS)
+        mine = {name for name in names if name in OWN}
+        if not (others or mine or names == {""}):
             return
         if (recorded or saved) and mine <= {RECORD, PROFILE, *CHECKPOINTS}:
             if overwrite or (alone and not saved and not others):
@@ -240,7 +240,7 @@ def _files(
 
 
 def _json(values: Any) -> bytes:
-    """JSON in UTF-8; a name of a file that is not UTF-8 has its bytes as escapes, which JSON reads back."""
+    """JSON in UTF-8. File names that are not UTF-8 become escapes, which JSON can read back."""
     return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -256,12 +256,12 @@ def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
 
 
 def _config_from_dict(path: Path) -> FolderConfig:
-    """The config of the model folder at `path`, read and checked."""
+    """Reads and checks the config of a model folder."""
     where = path / CONFIG
     if not path.exists():
         if old := disk.left_behind(path):
             raise FolderError(
-                f"{path}: its replacement was cut off; what was here is {old}: rename it back, or --resume the training"
+                f"{path}: a run that replaced it was killed; the old folder is {old}: rename it back, or --resume the training"
             )
         raise FolderError(f"{path}: there is no such folder; wanted a model folder, as `jumok train --out` writes it")
     if not where.is_file():
@@ -315,7 +315,7 @@ def _section(cls: type[Config], values: Any, where: str) -> Config:
     if not isinstance(values, dict):
         raise FolderError(f"{where} is {values!r}; wanted a section of options; the file is damaged")
     known = options(cls)
-    try:  # what a newer Jumok has put there below the same format number changes nothing of what we know
+    try:  # a newer Jumok may add options below the same format number; ours mean the same
         return build(cls, {name: value for name, value in values.items() if name in known}, where)
     except ConfigError as e:
         raise FolderError(f"{e}; the file is damaged, or from a jumok that had this option") from None

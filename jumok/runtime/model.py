@@ -3,7 +3,7 @@
 Letters: B sentences, K beams a sentence, N = B·K rows, S source positions, T target positions, D encoder directions (1 or 2),
 H hidden, h = H/D, E embedding, G gates of the cell, R inner size of the readout, V target vocabulary.
 
-Weights lie transposed, [inputs, outputs]: `x @ w` is then as fast as a product gets here, for one row as for many.
+Weights are stored transposed, [inputs, outputs]: that makes `x @ w` fastest, for one row and for many.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from jumok.windows import WINDOWS
 Array = np.ndarray
 
 BLOCK = 16  # rows of a table filled together
-TABLE_BYTES = 1 << 29  # a larger table is not kept
+TABLE_BYTES = 1 << 29  # a larger table is not stored
 SCORED_ROWS = 256  # positions that go through the output layer together in `score`
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a search stands: all that a step needs. Arrays are never written to again.
+    """The state of a search: all that a step needs. Its arrays are never written to again.
 
     Attributes:
         layers: the state of each decoder layer: h, and c of an LSTM, [B, K, H] each.
         keys: [B, S, ·] memory prepared for the score; None without attention.
-        values: [B, S, ·] what the weights sum: W_c·memory for the tanh readout, the memory itself for the linear one.
+        values: [B, S, ·] whose weighted sum is the context: W_c·memory for the tanh readout, the memory for the linear one.
         mask: [B, S], True where the source is real.
         position: steps done, the same for all: the number t of the next one.
         fed: [B, K, R] what the readout's tanh made of the step before; None without input feeding.
@@ -51,10 +51,10 @@ class State:
 
 
 class NumpyModel:
-    """A model as a `jumok.decode.backend.Backend`, the reference for all others, with a way of its own for one sentence.
+    """A model as a `jumok.decode.backend.Backend`: the reference for all others, with a faster way for one sentence.
 
-    State goes in and comes out. The one thing kept between calls are rows of E·W_ihᵀ + b by token, computed when first
-    met; each is the same number for number whenever that is, so nothing of it can be observed but the time it saves.
+    State goes in and comes out. Between calls, only the rows of E·W_ihᵀ + b are kept, a row for each token, computed when it
+    is first met. A row's numbers do not depend on when that is, so that only the time saved can be observed.
 
     Args:
         model: with all sizes chosen.
@@ -152,19 +152,19 @@ class NumpyModel:
         if weights is not None:
             weights = weights * real[:, :, None]
         features, gold = features[real.ravel()], target[real]
-        found = np.empty(len(gold), np.float32)
+        gold_logs = np.empty(len(gold), np.float32)
         for i in range(0, len(gold), SCORED_ROWS):
             logits = features[i : i + SCORED_ROWS] @ self.output
             logits += self.output_bias
             logits -= logits.max(1, keepdims=True)
             chosen = logits[np.arange(len(logits)), gold[i : i + SCORED_ROWS]]
-            found[i : i + SCORED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
+            gold_logs[i : i + SCORED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
         log_probabilities = np.zeros((B, T), np.float32)
-        log_probabilities[real] = found
+        log_probabilities[real] = gold_logs
         return log_probabilities, weights
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
-        """One sentence, greedily; see `jumok.runtime.single.greedy`."""
+        """Greedy search for one sentence; see `jumok.runtime.single.greedy`."""
         return greedy(self, source, limit, never)
 
     def _all(self, state: State, x: Array) -> tuple[Array, Array | None]:
@@ -181,7 +181,7 @@ class NumpyModel:
         return self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
 
     def _each(self, state: State, x: Array) -> tuple[Array, Array]:
-        """Step after step, as input feeding wants it: x [T, B, G·H] and results as in `_all`."""
+        """Step after step, which input feeding needs: x [T, B, G·H], results as in `_all`."""
         features, weights = [], []
         for row in x:
             state, read, looked = self._advance(state, row)
@@ -204,11 +204,11 @@ class NumpyModel:
         return self._read(source, lengths)
 
     def _read(self, source: Array, lengths: Array) -> tuple[Array, list[CellState]]:
-        """As `_encode`, in the order the source is given in.
+        """As `_encode`, reading the source in the given order.
 
-        Longest first, so that at step t the sentences longer than t are the first `rows[t]`: only real positions are
-        computed. Each direction goes through its own order of the source, the second from every sentence's last position
-        down to 0. Where that falls below 0, the index wraps around to a pad, since only pads are left at the end.
+        Sentences are sorted, longest first, so that at step t those longer than t are the first `rows[t]`: only real positions
+        are computed. The second direction reads each sentence from its last position down to 0. Below 0 its index wraps
+        around to the end, where such a sentence has only pads.
         """
         B, S = source.shape
         D = len(self.encoder[0].w_hh)
@@ -221,8 +221,8 @@ class NumpyModel:
         sentences = np.arange(B)
         x = self.source_rows(source[order][sentences, positions])
         memory, last = np.empty(0), []
-        back = np.empty(B, np.int64)
-        back[order] = sentences
+        unsorted = np.empty(B, np.int64)
+        unsorted[order] = sentences
         for l, layer in enumerate(self.encoder):
             if l > 0:
                 x = memory[sentences, positions] @ layer.w_ih + layer.bias
@@ -230,8 +230,8 @@ class NumpyModel:
             # position s of direction d is step positions[s, d] of its own order: going back is the same indexing
             parts = [outputs[positions[:, d], d, sentences] for d in range(D)]
             memory = np.concatenate(parts, axis=-1).swapaxes(0, 1)  # [B, S, H]
-            last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[back] for part in reached))
-        return memory[back], last
+            last.append(tuple(part.swapaxes(0, 1).reshape(B, -1)[unsorted] for part in reached))
+        return memory[unsorted], last
 
     def _attend(self, state: State, query: Array, steps: Array) -> tuple[Array, Array | None]:
         """query [B, T, H], of steps int [T] or [1] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
@@ -252,10 +252,10 @@ class NumpyModel:
 
 
 class _Rows:
-    """E·W_ihᵀ + b by token, for all directions of a first layer; rows are computed when first met and kept.
+    """E·W_ihᵀ + b by token, for all directions of a first layer; rows are computed when first met, and kept.
 
-    They are computed in blocks of fixed tokens (neighbours in a vocabulary sorted by count are met together), so that a row
-    does not depend on what was asked for before: a product's rounding may depend on its shape.
+    They are computed in fixed blocks of tokens, so that a row does not depend on earlier calls: a product's rounding may
+    depend on its shape. (Neighbours in a vocabulary sorted by count are often met together.)
     """
 
     def __init__(self, embedding: Array, layer: Layer) -> None:
@@ -264,7 +264,7 @@ class _Rows:
         self._clear()
 
     def _clear(self) -> None:
-        """No row is computed yet."""
+        """Makes an empty table."""
         (D, _, gates), n = self.layer.w_ih.shape, len(self.embedding)
         self.table = self.filled = None
         if 4 * D * n * gates <= TABLE_BYTES:
@@ -272,7 +272,7 @@ class _Rows:
             self.filled = np.zeros(-(-n // BLOCK), bool)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes into another process: not the rows, which are computed there when met."""
+        """For pickle: without the rows, which another process computes when it meets them."""
         return {"embedding": self.embedding, "layer": self.layer, "offsets": self.offsets}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

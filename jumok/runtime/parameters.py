@@ -20,10 +20,10 @@ Shape = tuple[int, ...]
 
 
 def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, Shape]:
-    """Every array of a model by name, with its shape.
+    """The shape of every array of a model, by name.
 
     Args:
-        model: with all sizes chosen (no None).
+        model: all its sizes are chosen (none is None).
         source_size, target_size: entries of the two vocabularies.
 
     Gates stand in torch's order along the first axis: i, f, g, o of an LSTM; r, z, n of a GRU. A tied array is listed once,
@@ -32,35 +32,35 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
     H, E, A, R = model.hidden, model.embedding, model.score_size, model.readout_size
     assert H is not None and E is not None and A is not None and R is not None and model.tie is not None, model
     assert not (model.bidirectional and H % 2), H
-    found: dict[str, Shape] = {"target.embedding": (target_size, E)}
+    arrays: dict[str, Shape] = {"target.embedding": (target_size, E)}
     if model.tie != "all":
-        found["source.embedding"] = (source_size, E)
+        arrays["source.embedding"] = (source_size, E)
     directions = ("forward", "backward") if model.bidirectional else ("forward",)
     gates = CELLS[model.cell].gates
     for layer in range(model.layers):
         I = E if layer == 0 else H
         for direction in directions:
-            found |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
-        found |= _layer(f"decoder.{layer}", gates, I, H)
+            arrays |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))
+        arrays |= _layer(f"decoder.{layer}", gates, I, H)
     if model.input_feeding:
-        found["decoder.0.w_feed"] = (gates * H, R)
+        arrays["decoder.0.w_feed"] = (gates * H, R)
     attends = model.attention != "none"
     if attends:
-        found |= {
+        arrays |= {
             f"attention.{name}": shape for name, shape in SCORES[model.attention].shapes(H, A, model.location_length).items()
         }
     if model.window != "none":
-        found |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
+        arrays |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
     if model.readout == "tanh":
-        found["readout.w_h"] = (R, H)
+        arrays["readout.w_h"] = (R, H)
         if attends:
-            found["readout.w_c"] = (R, H)
+            arrays["readout.w_c"] = (R, H)
         if model.tie == "none":
-            found["readout.output"] = (target_size, R)
+            arrays["readout.output"] = (target_size, R)
     else:
-        found["readout.output"] = (target_size, 2 * H if attends else H)
-    found["readout.bias"] = (target_size,)
-    return found
+        arrays["readout.output"] = (target_size, 2 * H if attends else H)
+    arrays["readout.bias"] = (target_size,)
+    return arrays
 
 
 def _layer(name: str, gates: int, inputs: int, size: int) -> dict[str, Shape]:
@@ -70,7 +70,7 @@ def _layer(name: str, gates: int, inputs: int, size: int) -> dict[str, Shape]:
 def check(
     parameters: Mapping[str, np.ndarray], model: ModelConfig, source_size: int, target_size: int, where: str = "parameters"
 ) -> None:
-    """Nothing, if the arrays are exactly those of the model, float32 and finite; else a FolderError that names one."""
+    """Raises FolderError, naming an array, unless the arrays are exactly those of the model, float32 and finite."""
     wanted = shapes(model, source_size, target_size)
     for name, shape in wanted.items():
         if name not in parameters:

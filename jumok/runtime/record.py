@@ -1,13 +1,15 @@
-"""The record of a training: which run a model folder belongs to, and how far that run came; `training.json` in the folder.
+"""The record of a training, `training.json`: which run a model folder belongs to, and how far that run has come.
 
     format   1
-    run      the run's name, made by chance; --resume keeps it
-    sitting  the name of the process that writes, anew with every --resume: each write first looks whether the folder is still its own
-    state    running (also what a killed run leaves), stopped (by a signal; --resume goes on) or finished (by patience, too)
-    step     of the last thing that was written; steps: how many the whole run has
-    asked    the options that were given, as they were given; files are in config.json
+    run      the run's name, at random; --resume keeps it
+    sitting  the name of the writing process, at random, new with every --resume. Before each write, a process checks that the
+             folder is still its own.
+    state    running (a killed run leaves that, too), stopped (by a signal; --resume goes on) or finished (also by patience)
+    step     the step of the last write
+    steps    the number of steps of the whole run
+    asked    the options as they were given; files are in config.json
 
-A folder without one is from before there were records, or is no training's. Running a model never reads it.
+A folder without a record is older than records, or not from a training. Running a model never reads it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ RUNNING, STOPPED, FINISHED = STATES = ("running", "stopped", "finished")
 
 @dataclass(frozen=True)
 class Record:
-    """What the file says; `more` is what a newer Jumok may have put there, and is kept."""
+    """The values in the file. `more` has the keys of a newer Jumok, which are kept."""
 
     run: str
     sitting: str
@@ -39,26 +41,26 @@ class Record:
     more: dict[str, Any] = field(default_factory=dict)
 
     def at(self, step: int, state: str = RUNNING) -> Record:
-        """The same run, later."""
+        """The record of the same run at a later step."""
         return replace(self, step=step, state=state)
 
     def to_bytes(self) -> bytes:
-        """The file."""
+        """The content of the file."""
         names = ("run", "sitting", "state", "step", "steps", "asked")
         known = {name: getattr(self, name) for name in names}
         return (json.dumps({"format": FORMAT, **self.more, **known}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def new_name() -> str:
-    """A name for a run or a sitting, that no other has."""
+    """A new random name for a run or a sitting."""
     return secrets.token_hex(8)
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in a folder; None where there is none.
+    """Reads the record in a folder; None if there is none.
 
     Raises:
-        FolderError: it is damaged, of a newer Jumok, or cannot be read.
+        FolderError: the record is damaged, of a newer Jumok, or cannot be read.
     """
     path = folder / RECORD
     try:
@@ -81,7 +83,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def has_record(folder: Path) -> bool:
-    """Whether there is one that can be read."""
+    """Whether a folder has a record that can be read."""
     try:
         return read_record(folder) is not None
     except FolderError:
@@ -89,7 +91,7 @@ def has_record(folder: Path) -> bool:
 
 
 def write_record(folder: Path, record: Record, new: bool = False) -> None:
-    """Puts the record into the folder, whole. FileExistsError if it is to be `new` and one is there. OSError as of the disk."""
+    """Writes the record into a folder. FileExistsError if it must be `new` and there is one. OSError if the disk fails."""
     with disk.Draft(folder / RECORD, by=record.sitting) as draft:
         draft.write(record.to_bytes())
         if new:

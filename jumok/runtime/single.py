@@ -1,7 +1,7 @@
-"""One sentence, greedily, in arrays without a batch axis: what a program that translates a line at a time waits for.
+"""Greedy search for one sentence, in arrays without a batch axis: faster for a program that translates a line at a time.
 
-The mathematics is `NumpyModel`'s, with its own cells and scores; what is left out are masks, orders and rows of a batch, whose
-bookkeeping costs as much as the products where a product takes microseconds.
+The formulas, cells and scores are those of `NumpyModel`. Masks, orders and rows of a batch are left out: for one sentence,
+their bookkeeping costs as much as the products.
 
 Letters: S source positions, D encoder directions, H hidden, h = H/D, G gates of the cell, V target vocabulary.
 """
@@ -24,11 +24,12 @@ Array = np.ndarray
 
 
 def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
-    """What greedy search of any batch writes; see `jumok.decode.backend.OneSentence`.
+    """The output of greedy search; see `jumok.decode.backend.OneSentence`.
 
-    Products over one row round otherwise than over many. Of 10,630 outputs of 1,897 models (every cell, score, readout and
-    window, random weights up to 6 times their usual size; one trained), all had the batch's tokens; log-probabilities
-    differed by at most 5e-6 a token (2e-6 for the trained model), weights by at most 3e-5 (1e-6). Tests hold 1e-5 and 5e-5.
+    Products over one row round differently from products over many. 10,630 outputs of 1,897 models (every cell, score, readout
+    and window, random weights up to 6 times their usual size; one trained model) all had the same tokens as in a batch.
+    Log-probabilities differed by at most 5e-6 a token (2e-6 for the trained model), weights by at most 3e-5 (1e-6). Tests hold
+    1e-5 and 5e-5.
     """
     memory, state = _read(model, source)
     keys = values = everything = None
@@ -74,7 +75,7 @@ def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -
 
 
 def _features(model: NumpyModel, h: Array, context: Array | None) -> Array:
-    """What the output layer reads, from the state h [H] and the context."""
+    """The input of the output layer, from the state h [H] and the context."""
     if model.w_h is None:
         return h if context is None else np.concatenate([context, h])
     inner = h @ model.w_h

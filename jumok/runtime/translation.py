@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-END = "</s>"
+END_TOKEN = "</s>"
 _SHOWN = 40  # characters of a text in `repr`
 
 

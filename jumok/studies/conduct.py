@@ -156,12 +156,12 @@ def study(
     The study's own, options of `StudyConfig`:
         dev: Development pairs. Without: 1 in 20 of PAIRS, at most 2,000.
         test: Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000.
-        out: Folder to write. The same command again does only the runs that are missing there.
-        seeds: Runs of each variant, with seeds from seed on. Fewer than 3 say little of chance.
-        jobs: Runs side by side, each with its share of the cores.
+        out: Folder to write. If the command is repeated, it does only the runs that are missing there.
+        seeds: Runs of each variant, with seeds from seed on. Fewer than 3 say little about chance.
+        jobs: Runs at the same time, each with its share of the cores.
         minutes_per_run: Equal time instead of equal steps: wall-clock minutes of each training.
-        train_max_length: Leave longer sources (characters for char, else words) out of training and dev, so that the test has
-            lengths beyond.
+        train_max_length: Leave longer sources (characters for char, else words) out of training and dev, so that only the test
+            has them.
         variants: Only these of the study's variants. Default: all.
         model: faithful only: a trained model folder to look at, instead of training.
 

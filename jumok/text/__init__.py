@@ -1,4 +1,4 @@
-"""Text: strings to arrays and back; lines, pairs, tokenizers, vocabularies, batches."""
+"""Text: strings to arrays and back. Lines, pairs, tokenizers, vocabularies, batches."""
 
 from jumok.text.batches import Batch, Batches, in_length_order
 from jumok.text.codec import Codec, Side, build_codec, is_joint

@@ -1,4 +1,4 @@
-"""Bytes as they arrive through a pipe, a terminal or a socket, and whether the next line is there or has to be waited for."""
+"""Bytes as they arrive through a pipe, a terminal or a socket; says whether the next line is here or one has to wait for it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import BinaryIO
 
 from jumok.text.kinds import HEAD, refuse
 
-PIECE = 2**16  # bytes read at a time; what a pipe holds
+PIECE = 2**16  # bytes read at a time: as many as a pipe holds
 
 
 class Arriving:
-    """A stream that can say whether its next line has come, whatever stands at the other end.
+    """A stream that can say whether its next line has come.
 
     Args:
-        stream: what `open` or standard input give (it is read past their buffer); anything else never has to be waited for.
+        stream: from `open`, or standard input; its buffer is bypassed. Any other stream counts as always ready.
         name: of the file, for messages.
-        most: bytes of a line that `readline` is asked for at most.
-        by_thread: ask by a thread that reads ahead, as Windows needs it, where pipes cannot be asked.
+        most: the most bytes of a line that `readline` will be asked for.
+        by_thread: let a thread read ahead. Windows needs that, since it cannot say whether a pipe is ready.
     """
 
     def __init__(self, stream: BinaryIO, name: str, most: int, by_thread: bool = os.name == "nt") -> None:
@@ -43,7 +43,7 @@ class Arriving:
             self._read, self._ready = lambda: _read(handle), lambda: _has_come(handle, 0)
 
     def has_line(self) -> bool:
-        """Whether a line, or the end, is here or can be read without waiting."""
+        """Whether the next line, or the end, can be read without waiting."""
         while not self._complete():
             if not self._ready():
                 return False
@@ -51,19 +51,20 @@ class Arriving:
         return True
 
     def wait(self) -> None:
-        """Takes what comes next, and waits for it; what goes wrong is raised by `readline`."""
+        """Waits for the next bytes, and takes them. `readline` raises what goes wrong here."""
         try:
             piece = self._read()
-        except (OSError, EOFError, zlib.error) as e:  # the last two: gzip data that is cut or damaged
+        except (OSError, EOFError, zlib.error) as e:  # the last two mean cut or damaged gzip data
             self._error, piece = e, b""
         self._ended = self._ended or not piece
         self._buffer += piece
 
     def readline(self, most: int) -> bytes:
-        """The next line with its end, or as much as `most` bytes of it; b"" at the end.
+        """The next line with its end, or its first `most` bytes; b"" at the end.
 
         Raises:
-            DataError: the stream begins as no text does. OSError, EOFError, zlib.error: it cannot be read.
+            DataError: the stream does not begin like text.
+            OSError, EOFError, zlib.error: it cannot be read.
         """
         while not self._complete():
             self.wait()
@@ -81,13 +82,13 @@ class Arriving:
     def _complete(self) -> bool:
         if self._ended or len(self._buffer) >= self.most:
             return True
-        found = self._buffer.find(b"\n", self._searched)
-        self._searched = len(self._buffer) if found < 0 else found
-        return found >= 0
+        end = self._buffer.find(b"\n", self._searched)
+        self._searched = len(self._buffer) if end < 0 else end
+        return end >= 0
 
 
 def _handle(stream: BinaryIO) -> int | None:
-    """What the system knows the stream by; None where its bytes are not the system's: unpacked, or in memory."""
+    """The system's handle of the stream; None if there is none, for it is unpacked on the way or in memory."""
     try:
         return stream.fileno() if isinstance(stream, io.BufferedReader) else None
     except io.UnsupportedOperation:
@@ -98,13 +99,13 @@ def _read(handle: int) -> bytes:
     while True:
         try:
             return os.read(handle, PIECE)
-        except BlockingIOError:  # whoever opened it set it so
+        except BlockingIOError:  # it was opened as non-blocking
             _has_come(handle, None)
 
 
 def _has_come(handle: int, seconds: float | None) -> bool:
-    """Whether a read would not have to wait; after at most so many seconds, None = as long as it takes."""
-    if hasattr(select, "poll"):  # select knows the first 1,024 handles only
+    """Whether bytes can be read without waiting. Waits for them so many seconds at most; None = as long as it takes."""
+    if hasattr(select, "poll"):  # select takes only the first 1,024 handles
         poll = select.poll()
         poll.register(handle, select.POLLIN)
         return bool(poll.poll(None if seconds is None else 1000 * seconds))
@@ -112,7 +113,7 @@ def _has_come(handle: int, seconds: float | None) -> bool:
 
 
 class _ReadAhead:
-    """A thread that reads, so that one can ask whether something was read."""
+    """A thread that reads ahead, so that one can ask whether something has come."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle

@@ -1,4 +1,4 @@
-"""Batches: padded arrays with lengths, pooled by length, in an order that follows from seed and epoch alone.
+"""Batches: padded arrays with lengths, pooled by length, in an order that depends only on seed and epoch.
 
 Letters: B pairs in a batch, S longest source of the batch, T longest target; N pairs in all. Lengths count END.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from jumok.text.rows import Rows
 
-CHUNK = 1 << 20  # lengths looked at together
+CHUNK = 1 << 20  # lengths in one step of a checksum
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,9 @@ class Batch:
     Attributes:
         source: [B, S] ids, END last.
         source_lengths: [B].
-        target: [B, T] ids, END last, no START; [B, 0] where there are no targets.
+        target: [B, T] ids, END last, no START; [B, 0] if there are no targets.
         target_lengths: [B].
-        rows: [B] the pairs' places in the lists the batch was made from.
+        rows: [B] the indices of the pairs in the lists that the batch was made from.
     """
 
     source: np.ndarray
@@ -36,9 +36,9 @@ class Batch:
     rows: np.ndarray
 
     def part(self, number: int, of: int) -> Batch:
-        """Every `of`-th pair from `number` on, padded no further than these need; none where the batch has too few.
+        """Every `of`-th pair, beginning with pair `number`; without padding that they do not need. It may be empty.
 
-        The parts of a batch are disjoint, together they are the batch, and neighbours in length are dealt out to all of them.
+        Together, the parts of a batch are the batch, and each gets pairs of all lengths.
         """
         chosen = slice(number, None, of)
         lengths, target_lengths = self.source_lengths[chosen], self.target_lengths[chosen]
@@ -47,7 +47,7 @@ class Batch:
 
 
 class Batches:
-    """All pairs, once an epoch, in batches of about equal lengths.
+    """All pairs, once an epoch, in batches of pairs with about equal lengths.
 
     An epoch shuffles all pairs, cuts them into pools of `pool` batches, sorts each pool by target length and, among equals, by
     source length, cuts it into batches, and shuffles all batches.
@@ -56,8 +56,8 @@ class Batches:
         sources: N lists of ids, END last, or the same as `Rows`.
         targets: as sources.
         batch_size: pairs in a batch; or
-        batch_tokens: target positions in a batch, pads included, at most (a longer target is a batch of its own).
-        pool: batches sorted by length together: the more, the less padding.
+        batch_tokens: the most target positions in a batch, padding included (a longer target is a batch of its own).
+        pool: how many batches are sorted by length together; the more, the less padding.
         seed: 0 or more.
     """
 
@@ -82,16 +82,16 @@ class Batches:
         assert batch_size is not None
         self._pool = pool * batch_size
         longest = max(int(rows.lengths.max(initial=0)) for rows in (self._sources, self._targets))
-        self._narrow = np.min_scalar_type(-longest - 1)  # NumPy sorts the short integers by radix, in a tenth of the time
-        self._counts: dict[int, int] = {}  # batches of epochs that were planned
+        self._narrow = np.min_scalar_type(-longest - 1)  # NumPy sorts short integers by radix, in a tenth of the time
+        self._counts: dict[int, int] = {}  # epoch -> its number of batches
         self._fingerprint: int | None = None
 
     def __len__(self) -> int:
-        """Batches in an epoch: the same in all with `batch_size`; with `batch_tokens` those of epoch 0 (see `length`)."""
+        """The number of batches in an epoch; with `batch_tokens`, in epoch 0 (see `length`)."""
         return self.length(0)
 
     def length(self, epoch: int) -> int:
-        """Batches in this epoch; with `batch_tokens` it differs a little from one to the next."""
+        """The number of batches in this epoch; with `batch_tokens`, it differs a little between epochs."""
         if self._batch_size is not None:
             return -(-len(self._sources) // self._batch_size)
         if epoch not in self._counts:
@@ -99,17 +99,17 @@ class Batches:
         return self._counts[epoch]
 
     def fingerprint(self) -> int:
-        """A number that changes when pairs come, go, change their lengths or their order (CRC-32 of all lengths)."""
+        """A number that changes when pairs are added or removed, or change lengths or order (CRC-32 of all lengths)."""
         if self._fingerprint is None:
-            found = 0
+            checksum = 0
             for rows in (self._sources, self._targets):
                 for start in range(0, len(rows), CHUNK):
-                    found = zlib.crc32(rows.lengths[start : start + CHUNK].astype(np.int64).tobytes(), found)
-            self._fingerprint = found
+                    checksum = zlib.crc32(rows.lengths[start : start + CHUNK].astype(np.int64).tobytes(), checksum)
+            self._fingerprint = checksum
         return self._fingerprint
 
     def plan(self, epoch: int) -> list[np.ndarray]:
-        """The epoch's batches in order, each as its rows; a pure function of the data's lengths, seed and epoch."""
+        """The epoch's batches in order, each as row indices; a pure function of the data's lengths, seed and epoch."""
         random = np.random.default_rng([self._seed, epoch])
         order = random.permutation(np.arange(len(self._sources), dtype=np.int32))
         batches: list[np.ndarray] = []
@@ -126,11 +126,11 @@ class Batches:
         return [batches[i] for i in random.permutation(len(batches))]
 
     def _cut(self, rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-        """A sorted pool as batches; lengths are its targets'."""
+        """Cuts a sorted pool into batches. `lengths` are those of its targets."""
         if self._batch_size is not None:
             return [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
         assert self._batch_tokens is not None
-        longest, found, start = lengths.tolist(), [], 0  # rising, so the newest is the longest
+        longest, batches, start = lengths.tolist(), [], 0  # lengths rise, so the last of a batch is its longest
 
         def positions(last: int) -> int:
             """Target positions of a batch from `start` to `last`."""
@@ -138,16 +138,16 @@ class Batches:
 
         while start < len(rows):
             end = bisect_right(range(len(rows)), self._batch_tokens, start + 1, key=positions)
-            found.append(rows[start:end])
+            batches.append(rows[start:end])
             start = end
-        return found
+        return batches
 
     def batch(self, rows: np.ndarray) -> Batch:
         """These pairs as arrays, in this order."""
         return Batch(*self._sources.padded(rows), *self._targets.padded(rows), rows.astype(np.int64, copy=False))
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from the `skip`-th on (a run that is taken up again skips those it has seen)."""
+        """The epoch's batches, without the first `skip` (a resumed run skips those it has seen)."""
         for rows in self.plan(epoch)[skip:]:
             yield self.batch(rows)
 
@@ -155,7 +155,7 @@ class Batches:
 def in_length_order(
     sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] | None, batch_size: int
 ) -> Iterator[Batch]:
-    """All pairs once, longest source first, for decoding and for the loss on dev; `rows` says where each belongs.
+    """All pairs once, longest source first, for decoding and for the loss on dev; `rows` are their indices.
 
     Without targets, `target` is [B, 0] and `target_lengths` are 0.
     """

@@ -1,7 +1,7 @@
-"""Byte pair encoding of words (Sennrich, Haddow & Birch 2016, section 3.2): merges are learned from text, and applied.
+"""Byte pair encoding of words (Sennrich, Haddow & Birch 2016, section 3.2): learns merges from text, and applies them.
 
-Learning is done by the package `tokenizers`; applying is done here, so that running a model does not need that package. A word
-begins with ▁, and no token crosses into the next one. A ▁ of the text itself is written as a blank.
+The package `tokenizers` learns; this file applies, so that running a model does not need that package. A word begins with ▁,
+and no token reaches into the next word. A ▁ of the text itself is written as a blank.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from jumok.errors import MissingExtra
 
 Merges = Mapping[tuple[str, str], tuple[int, str]]
 
-KEPT = 1 << 15  # words whose tokens are remembered, those used last
-LONGEST = 100  # characters of a word that is remembered
+KEPT = 1 << 15  # words whose tokens are cached: those used last
+LONGEST = 100  # characters of a word that is cached
 
 
 def learn(marked: Iterable[str], size: int) -> tuple[list[str], list[tuple[str, str]]]:
-    """Texts in which each word begins with ▁ -> their alphabet, sorted, and merges, first learned first.
+    """Learns merges from texts in which each word begins with ▁.
 
-    Learns until both have `size` entries together, or no pair is left that occurs twice. Raises MissingExtra.
+    Stops when alphabet and merges have `size` entries together, or when no pair occurs twice.
+
+    Returns:
+        The sorted alphabet, and the merges in the order in which they were learned.
+
+    Raises:
+        MissingExtra: the package `tokenizers` is not installed.
     """
     try:
         from tokenizers import Tokenizer
@@ -41,7 +47,7 @@ def learn(marked: Iterable[str], size: int) -> tuple[list[str], list[tuple[str, 
 
 
 def cutter(merges: Sequence[tuple[str, str]]) -> Callable[[str], list[str]]:
-    """A function from a text to its tokens. It remembers words (at most KEPT), and threads may share it."""
+    """A function from a text to its tokens. It caches at most KEPT words, and threads may share it."""
     ranks = {pair: (rank, pair[0] + pair[1]) for rank, pair in enumerate(merges)}
 
     def tokens(word: str) -> tuple[str, ...]:
@@ -50,22 +56,22 @@ def cutter(merges: Sequence[tuple[str, str]]) -> Callable[[str], list[str]]:
     known = lru_cache(KEPT)(tokens)
 
     def cut(text: str) -> list[str]:
-        found: list[str] = []
+        pieces: list[str] = []
         for word in text.split(" ") if text else ():
-            found += known(word) if len(word) <= LONGEST else tokens(word)
-        return found
+            pieces += known(word) if len(word) <= LONGEST else tokens(word)
+        return pieces
 
     return cut
 
 
 def merge(word: str, merges: Merges) -> list[str]:
-    """The tokens of one word: of all pairs that stand side by side the one learned first becomes one token, the leftmost
-    of equals, until none is left that was learned.
+    """The tokens of one word.
 
-    Takes n log n for n characters: the pairs wait in a heap, and the tokens are linked to their neighbours.
+    Of all neighbouring pairs, the one learned first becomes one token (of equals, the leftmost), until no pair is left that
+    was learned. This takes n log n steps for n characters: pairs wait in a heap, and tokens are linked to their neighbours.
 
     Args:
-        merges: pair -> (its place among the merges, the token it becomes).
+        merges: pair -> (its rank among the merges, the token it becomes).
     """
     tokens, n = list(word), len(word)
     before, after = list(range(-1, n - 1)), list(range(1, n + 1))
@@ -74,9 +80,9 @@ def merge(word: str, merges: Merges) -> list[str]:
     while waiting:
         rank, i = heappop(waiting)
         j = after[i]
-        place, joined = merges.get((tokens[i], tokens[j]), (-1, "")) if j < n else (-1, "")
-        if place != rank:
-            continue  # one of the two has been merged with another since
+        now, joined = merges.get((tokens[i], tokens[j]), (-1, "")) if j < n else (-1, "")
+        if now != rank:
+            continue  # one of the two has been merged with another token since
         tokens[i], tokens[j] = joined, ""
         after[i] = right = after[j]
         left = before[i]

@@ -50,7 +50,7 @@ class Codec:
         return self.source is self.target
 
     def source_tokens(self, text: str, features: Sequence[str] = ()) -> list[str]:
-        """Features, then the text's tokens; without `</s>`. With `char`, no token of a text can be taken for a feature."""
+        """Features, then the text's tokens; without `</s>`. With `char`, no token of a text looks like a feature."""
         return feature_tokens(features) + self.source.tokenizer.tokens(text)
 
     def encode_source(self, text: str, features: Sequence[str] = ()) -> list[int]:
@@ -62,7 +62,7 @@ class Codec:
         return [*self.target.vocabulary.ids(self.target.tokenizer.tokens(text)), END]
 
     def encode_pairs(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
-        """Ids of all sources and of all targets, as `encode_source` and `encode_target` give them, but fast."""
+        """Ids of all sources and of all targets: the same as from `encode_source` and `encode_target`, but faster."""
         sources: list[list[int]] = []
         targets: list[list[int]] = []
         for source_tokens, target_tokens in _tokens(pairs, self.source.tokenizer, self.target.tokenizer):
@@ -71,11 +71,11 @@ class Codec:
         return sources, targets
 
     def target_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The ids' tokens, one for one, specials too: what a `Translation` shows."""
+        """The token of each id, specials included, as a `Translation` shows them."""
         return self.target.vocabulary.tokens(ids)
 
     def decode_target(self, ids: Iterable[int]) -> str:
-        """The ids' text: up to END, without PAD and START; UNK as the tokenizer's `unknown` (� or <unk>)."""
+        """The text of the ids: up to END, without PAD and START. UNK becomes the tokenizer's `unknown` (� or <unk>)."""
         tokenizer, kept = self.target.tokenizer, []
         for i in ids:
             if i == END:
@@ -86,17 +86,17 @@ class Codec:
         return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
 
     def written(self, texts: Sequence[str]) -> list[str]:
-        """Texts as the model would write them: through the target's form and tokenizer, and back. Nothing becomes <unk>."""
+        """Texts as the model would write them: put through the target's form and tokenizer and back. Nothing becomes <unk>."""
         return written(self.target.tokenizer, texts)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: {"source": …, "target": …}, what `save` writes to two files."""
+        """JSON values: {"source": …, "target": …}, which `save` writes to two files."""
         target = {"same_as": "source"} if self.joint else _side_to_dict(self.target)
         return {"source": _side_to_dict(self.source), "target": target}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], config: TextConfig, where: str | Path) -> Codec:
-        """The codec of these JSON values. FolderError, naming the file in the folder `where`, for what is not as `config` says."""
+        """The codec of these JSON values. FolderError, with the file in the folder `where`, if they do not fit `config`."""
         path = Path(where) / TARGET_FILE
         given = values["source"], str(Path(where) / SOURCE_FILE)
         source = _side_from_dict(*given, config.source_tokenizer, config.source_form)
@@ -109,28 +109,28 @@ class Codec:
         return cls(source, source, config)
 
     def save(self, folder: str | Path) -> None:
-        """Write source.json and target.json; the folder is there already."""
+        """Writes source.json and target.json into an existing folder."""
         values = self.to_dict()
         _write(Path(folder) / SOURCE_FILE, values["source"])
         _write(Path(folder) / TARGET_FILE, values["target"])
 
     @classmethod
     def load(cls, folder: str | Path, config: TextConfig) -> Codec:
-        """The codec that `save` wrote. FolderError, naming the file, for one missing, damaged, or not as `config` says."""
+        """Reads what `save` wrote. FolderError, with the file, if one is missing, damaged, or does not fit `config`."""
         files = {"source": Path(folder) / SOURCE_FILE, "target": Path(folder) / TARGET_FILE}
         return cls.from_dict({side: _read(file) for side, file in files.items()}, config, folder)
 
 
 def written(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
-    """Texts cut into tokens and joined again: what `tokenizer` keeps of them."""
+    """Texts after the tokenizer has cut them into tokens and joined these again."""
     return [tokenizer.text(tokens) for tokens in tokenizer.batch(texts)]
 
 
 def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
-    """Tokenizers and vocabularies for these training pairs.
+    """Builds tokenizers and vocabularies for these training pairs.
 
     Raises:
-        ConfigError: a joint vocabulary asked for where the sides are cut differently.
+        ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
         DataError: no token is seen `min_count` times.
     """
     cut = train_tokenizers([p.source for p in pairs], [p.target for p in pairs], config)
@@ -143,10 +143,10 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
 
 
 def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: TextConfig) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizer of each side, one and the same for a joint vocabulary; only `bpe` looks at the texts.
+    """Trains the tokenizer of each side; with a joint vocabulary, both are one object. Only `bpe` learns from the texts.
 
     Raises:
-        ConfigError: a joint vocabulary asked for where the sides are cut differently.
+        ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
     """
     if is_joint(config):
         tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, chain(sources, targets), config.bpe_size)
@@ -160,7 +160,7 @@ def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: Tex
 def codec_from_counts(
     cut_source: Tokenizer, cut_target: Tokenizer, sources: Mapping[str, int], targets: Mapping[str, int], config: TextConfig
 ) -> Codec:
-    """The codec of these tokenizers and of the tokens' counts on each side.
+    """Builds a codec from tokenizers and the counts of their tokens on each side.
 
     Raises:
         DataError: no token is seen `min_count` times.
@@ -175,7 +175,7 @@ def codec_from_counts(
 
 
 def is_joint(config: TextConfig) -> bool:
-    """Whether both sides share one vocabulary; left open, they do where both learn their tokens (bpe), in the same Unicode form."""
+    """Whether both sides share one vocabulary. By default they do if both learn tokens (bpe), in the same Unicode form."""
     alike = (config.source_tokenizer, config.source_form) == (config.target_tokenizer, config.target_form)
     if config.joint_vocabulary and not alike:
         raise ConfigError("joint_vocabulary is on; it needs the same tokenizer and the same Unicode form on both sides")
@@ -192,7 +192,7 @@ def _vocabulary(counts: Mapping[str, int], which: str, config: TextConfig) -> Vo
 
 
 def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> Iterator[tuple[list[list[str]], list[list[str]]]]:
-    """The tokens of both sides, of some pairs at a time: as lists they take ten times the room of the text."""
+    """The tokens of both sides, a chunk of pairs at a time: as lists, tokens take ten times the memory of the text."""
     for start in range(0, len(pairs), CUT_TOGETHER):
         some = pairs[start : start + CUT_TOGETHER]
         texts = source.batch([p.source for p in some])
@@ -201,12 +201,12 @@ def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> Iter
 
 
 def feature_tokens(features: Sequence[str]) -> list[str]:
-    """What a source begins with."""
+    """Features as tokens, with which a source begins."""
     return [f"‹{feature}›" for feature in features]
 
 
 def is_feature(token: str) -> bool:
-    """Whether a source token is written as a feature is."""
+    """Whether a source token is written like a feature."""
     return len(token) > 2 and token[0] == "‹" and token[-1] == "›"
 
 
@@ -224,7 +224,9 @@ def _side_from_dict(values: dict[str, Any], where: str, tokenizer: str, form: st
 def _check_settings(side: Side, where: str, tokenizer: str, form: str) -> None:
     have = (side.tokenizer.name, side.tokenizer.form)
     if have != (tokenizer, form):
-        raise FolderError(f"{where}: tokenizer and form are {have}, the model's settings say {(tokenizer, form)}; a wrong file")
+        raise FolderError(
+            f"{where}: tokenizer and form are {have}, the model's settings say {(tokenizer, form)}; the file is of another model"
+        )
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
@@ -234,7 +236,7 @@ def _write(path: Path, values: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise FolderError(f"{path}: over {_MOST_BYTES // 2**20} MiB; no vocabulary is that large; the file is damaged")
+            raise FolderError(f"{path}: over {_MOST_BYTES // 2**20} MiB, larger than any vocabulary; the file is damaged")
         values = json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
         raise FolderError(f"{path}: there is no such file; the model folder is not whole") from None

@@ -1,4 +1,4 @@
-"""Dev pairs: checked against the training pairs, or set aside from them by source; of pairs in memory or of a stream."""
+"""Dev pairs: checked against the training pairs, or held out from them by source; for pairs in memory and for a stream."""
 
 from __future__ import annotations
 
@@ -11,63 +11,67 @@ from jumok.errors import DataError
 from jumok.text.pairs import Pair
 
 Key = tuple[str, str, tuple[str, ...]]
-SHARE, MOST = 1 / 20, 2000  # of all pairs are set aside; at most so many
-LOOKED_AT = 40_000  # sources that may be set aside: those with the lowest hashes
+SHARE, MOST = 1 / 20, 2000  # the share of all pairs that is held out, and the most pairs
+LOOKED_AT = 40_000  # sources that may be held out: those with the lowest hashes
 
 
 def key(pair: Pair) -> Key:
-    """What makes two pairs the same."""
+    """The parts of a pair that decide whether two pairs are the same."""
     return pair.source, pair.target, pair.features
 
 
 class Overlap:
-    """Which dev pairs are training pairs too, found while the training pairs go by."""
+    """The dev pairs that are training pairs too, collected while the training pairs are read."""
 
     def __init__(self, dev: Iterable[Key]) -> None:
         self.dev = frozenset(dev)
         self._sources = frozenset(source for source, _, _ in self.dev)
-        self.found: set[Key] = set()
-        self.others = False  # whether some training pair is no dev pair
+        self.shared: set[Key] = set()
+        self.others = False  # whether some training pair is not a dev pair
 
     def look(
         self, sources: Sequence[str], targets: Sequence[str], features: Sequence[tuple[str, ...]] | None
     ) -> tuple[set[Key], bool]:
-        """Training pairs as columns (features None where no pair has any) -> dev pairs among them, whether there are others."""
+        """Looks through training pairs, given as columns (features None if no pair has any).
+
+        Returns:
+            The dev pairs among them, and whether there are other pairs.
+        """
         seen = [
             (source, targets[i], features[i] if features else ())
             for i, source in enumerate(sources)
-            if source in self._sources  # few are, and that is quickly seen
+            if source in self._sources  # a quick test that few pass
         ]
         common = [pair for pair in seen if pair in self.dev]
         return set(common), len(common) < len(sources)
 
-    def add(self, found: Iterable[Key], others: bool) -> None:
-        """What `look` saw."""
-        self.found.update(found)
+    def add(self, shared: Iterable[Key], others: bool) -> None:
+        """Adds a result of `look`."""
+        self.shared.update(shared)
         self.others = self.others or others
 
     def judge(self, dev: Sequence[Pair], warn: Callable[[str], None]) -> None:
-        """Refuse dev pairs that are the training pairs; warn where some of them are.
+        """Refuses dev pairs that are the training pairs; warns if some of them are.
 
         Raises:
             DataError: the two sets are equal.
         """
         name = _file(dev[0]) if dev else "dev"
-        if dev and not self.others and self.found == self.dev:
+        if dev and not self.others and self.shared == self.dev:
             raise DataError(
-                f"{name}: the dev pairs are the training pairs; a model picked by pairs it has seen cannot be trusted; "
-                "give others, or leave --dev out (1 in 20 training pairs is then held out)"
+                f"{name}: the dev pairs are the training pairs, so that they cannot show which model is best; "
+                "give other pairs, or leave --dev out (1 in 20 training pairs is then held out)"
             )
-        common = sum(key(pair) in self.found for pair in dev)
+        common = sum(key(pair) in self.shared for pair in dev)
         if common:
             share = f"{100 * common / len(dev):.1f} %"
             warn(f"{name}: {common:,} of {len(dev):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
 
 
 def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Callable[[str], None]) -> None:
-    """Refuse dev pairs that are the training pairs; warn where some of them are.
+    """Refuses dev pairs that are the training pairs; warns if some of them are.
 
-    A pair is the same where source, target and features are.
+    Two pairs are the same if source, target and features are.
 
     Raises:
         DataError: the two sets are equal.
@@ -78,10 +82,10 @@ def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Callable[[str], 
 
 
 def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int = MOST) -> tuple[list[Pair], list[Pair]]:
-    """Pairs -> (train, dev), split by source: all pairs of a source are on one side, both sides keep their order.
+    """Splits pairs into (train, dev), by source: all pairs with the same source are in one part. Their order stays.
 
-    Dev has about `share` of the pairs and at most `most`, but at least one source. Which sources follows from their SHA-256
-    with the seed, so that it is the same on every machine and in any order of the file.
+    Dev has about `share` of the pairs and at most `most`, but at least one source. The SHA-256 of seed and source decides
+    which sources: the same ones on every machine, in whatever order the file has them.
 
     Raises:
         DataError: fewer than two different sources.
@@ -95,18 +99,18 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int 
 
 
 def hashed(sources: Iterable[str], seed: int) -> list[tuple[bytes, str]]:
-    """Each source behind its SHA-256 with the seed."""
+    """(SHA-256 of seed and source, source) for each source."""
     begin = b"%d\t" % seed
     return [(hashlib.sha256(begin + source.encode("utf-8", "surrogatepass")).digest(), source) for source in sources]
 
 
 def set_aside(first: Sequence[tuple[str, int]], total: int, file: str, share: float = SHARE, most: int = MOST) -> set[str]:
-    """The sources that are set aside for dev.
+    """Chooses the sources that are held out for dev.
 
     Args:
-        first: the LOOKED_AT sources with the lowest hashes, lowest first, each with how many pairs have it.
-        total: pairs in all.
-        file: named in the error.
+        first: the LOOKED_AT sources with the lowest hashes, lowest first, and how many pairs have each.
+        total: the number of all pairs.
+        file: its name, for the error.
 
     Raises:
         DataError: fewer than two different sources.
@@ -123,7 +127,7 @@ def set_aside(first: Sequence[tuple[str, int]], total: int, file: str, share: fl
             taken += size
         if taken == wanted:
             break
-    return held or {min(first, key=lambda each: each[1])[0]}  # all have more pairs than wanted: the one with fewest
+    return held or {min(first, key=lambda entry: entry[1])[0]}  # all have more pairs than wanted: the one with fewest
 
 
 def _file(pair: Pair) -> str:

@@ -1,6 +1,6 @@
-"""Kinds of files that are no text, known by how they begin: the wrong file is named, not read byte by byte.
+"""Kinds of files that are not text, recognised by their first bytes, so that an error can name them.
 
-`refuse` is asked once a file, with its first bytes, by everything that reads lines or pairs.
+Everything that reads lines or pairs calls `refuse` once a file, with its first bytes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import unicodedata
 
 from jumok.errors import DataError
 
-HEAD = 4096  # bytes that are looked at
+HEAD = 4096  # bytes that are examined
 
 _TABLE = "export as tab-separated UTF-8"
-# what a file begins with, what it is, what to do
+# (the first bytes of a file, what it is, what to do)
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "is gzip data", "its name must end in .gz, or unpack it (gunzip)"),
     (b"\xfd7zXZ\0", "is xz data", "unpack it (unxz)"),
@@ -51,7 +51,7 @@ _SAFETENSORS = re.compile(rb".{3,5}\0{3,5}\{\"", re.DOTALL)
 
 
 def kind_of(head: bytes) -> str:
-    """What a file that begins with these bytes is, and what to do; "" where it may be text in UTF-8."""
+    """What a file that begins with these bytes is, and what to do; "" if it may be text in UTF-8."""
     for signature, what, to_do in SIGNATURES:
         if head.startswith(signature):
             return f"{what}: {to_do}"
@@ -71,16 +71,15 @@ def kind_of(head: bytes) -> str:
 
 
 def refuse(head: bytes, name: str) -> None:
-    """DataError, with the file's name, where it is of a kind that cannot be read as text."""
-    if found := kind_of(head):
-        raise DataError(f"{name}: {found}")
+    """Raises DataError, with the file's name, if the file cannot be text."""
+    if kind := kind_of(head):
+        raise DataError(f"{name}: {kind}")
 
 
 def _utf_without_mark(head: bytes) -> str:
-    """UTF-32 or UTF-16 without a byte order mark: the first line is text when it is read so, and is none as UTF-8.
+    """Recognises UTF-32 and UTF-16 without a byte order mark: decoded so, the first line is text, and as UTF-8 it is not.
 
-    A NUL that strayed into UTF-8 is none of them; and what comes after the first line, of which a pipe may not have shown
-    anything yet, does not count.
+    A stray NUL in UTF-8 does not count. Nor do bytes after the first line, since a pipe may not have sent them yet.
     """
     if b"\0" not in head:
         return ""
@@ -90,7 +89,7 @@ def _utf_without_mark(head: bytes) -> str:
         return ""
     for name, width in (("UTF-32", 4), ("UTF-16", 2)):
         for order in ("le", "be"):
-            fill = b"\0" * (-len(head) % width) if order == "le" else b""  # of a line feed that was cut
+            fill = b"\0" * (-len(head) % width) if order == "le" else b""  # completes a line feed that was cut
             raw = head + fill
             text = _decoded(raw[: len(raw) // width * width], f"{name}-{order}")
             line = next((line for line in text.splitlines(keepends=True) if line.strip()), "")
@@ -109,7 +108,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _decoded(raw: bytes, encoding: str) -> str:
-    """The text, but for a character that the end cuts; "" where it cannot be."""
+    """The decoded text, without a character that is cut at the end; "" if it cannot be decoded."""
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as e:
@@ -117,7 +116,7 @@ def _decoded(raw: bytes, encoding: str) -> str:
 
 
 def _is_text(text: str) -> bool:
-    """Whether there are letters, and nothing that no text has."""
+    """Whether most characters are letters, digits or blanks, and none is a control or unassigned character."""
     common = sum(c in "\t\n\r " or c.isalnum() for c in text)
     return 2 * common > len(text) and not any(_never_in_text(c) for c in text)
 

@@ -1,8 +1,8 @@
-"""Lines of a file or of standard input: bytes in, checked text out, a `Line` for every line that came.
+"""Lines of a file or of standard input: bytes in, checked text out, a `Line` for every line.
 
-Only a line feed ends a line (U+2028, U+0085 and the like are text), and nothing is changed without saying so: the CR of a
-CRLF and a byte order mark are taken off, each with one warning a file. A line that cannot be used is told, not raised, so
-that a stream can go on.
+Only a line feed ends a line (U+2028, U+0085 and the like are text). The CR of a CRLF and a byte order mark are removed, with
+one warning a file; nothing else is changed. A line that cannot be used is a `Line` with a problem, not an error, so that a
+stream can go on.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from jumok.errors import DataError
 from jumok.text.arriving import Arriving
 from jumok.text.kinds import HEAD, refuse
 
-MOST_CHARACTERS = 999_999  # of a line; a million and more is a file that was not meant
-_MOST_BYTES = 4 * MOST_CHARACTERS + 8  # UTF-8 takes at most 4 bytes a character; CR, LF and a byte order mark on top
+MOST_CHARACTERS = 999_999  # of a line; a longer one is probably no text
+_MOST_BYTES = 4 * MOST_CHARACTERS + 8  # UTF-8 takes at most 4 bytes a character; CR, LF and a byte order mark come on top
 _TOO_LONG = "1,000,000 characters or more in one line; wanted fewer; is this a text file?"
 BOM = b"\xef\xbb\xbf"
-CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"  # told once a file
-_CR = "its lines end in CR without LF (old Mac); save with LF (line feeds)"
+_CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"
+_BOM = "begins with a byte order mark (BOM); it was taken off"
+_CR_ALONE = "its lines end in CR without LF (old Mac); save with LF (line feeds)"
+
+
+Remark = Callable[[str, str], None]  # takes what is remarkable about a file, and the first line ("file:line") where it is so
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that came in.
+    """One line of the input.
 
     Attributes:
         number: 1 for the first line.
-        text: the line without its end; None where it cannot be used.
-        problem: why it cannot be used, what was wanted and what to do; without the file's name. None where it can.
+        text: the line without its end; None if it cannot be used.
+        problem: why it cannot be used, what was wanted and what to do; without the file's name. None if it can be used.
     """
 
     number: int
@@ -44,34 +48,34 @@ class Line:
 
 
 def source_name(path: str) -> str:
-    """How messages call `path`."""
+    """The name of `path` in messages."""
     return "standard input" if path == "-" else path
 
 
 def read_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
-    """Every line of a file (`.gz` too; `-` = standard input), empty ones included, as it comes.
+    """Yields every line of a file (`.gz` too; `-` = standard input), empty ones included, as it comes.
 
     A last line without a line end counts; a line end at the end of the file does not begin another line. Bytes that are not
-    UTF-8, a NUL or a million characters make a `Line` with a problem, and reading goes on behind it. `warn` is given a
+    UTF-8, a NUL or a million characters make a `Line` with a problem, and reading goes on with the next line. `warn` gets a
     message for a byte order mark and one for CRLF.
 
     Raises:
-        DataError: the file is missing, a folder, not readable, damaged gzip data, of a kind that is no text, or has CR for LF.
+        DataError: the file is missing, a folder, not readable, damaged gzip data, not text, or has CR instead of LF.
     """
     name = source_name(path)
     with opened(path) as stream:
-        yield from _lines(stream, name, 0, warn)
+        yield from _lines(stream, name, 0, _warning(warn))
 
 
 def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line | None]:
-    """As `read_lines`, with None each time before the next line has to be waited for: a pipe, a terminal, a socket.
+    """As `read_lines`; also yields None before it waits for the next line of a pipe, a terminal or a socket.
 
-    A program that writes a line and waits for its answer can so be answered.
+    So a program that writes a line and waits for its answer gets it.
     """
     name = source_name(path)
     with opened_raw(path) as stream:
         arriving = Arriving(stream, name, _MOST_BYTES)
-        lines = _lines(cast(BinaryIO, arriving), name, 0, warn)
+        lines = _lines(cast(BinaryIO, arriving), name, 0, _warning(warn))
         while True:
             while not arriving.has_line():
                 yield None
@@ -82,19 +86,24 @@ def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line |
             yield line
 
 
-def lines_of(raw: bytes, name: str, before: int, warn: Callable[[str], None]) -> Iterator[Line]:
+def _warning(warn: Callable[[str], None]) -> Remark:
+    return lambda what, where: warn(f"{where}: {what}")
+
+
+def lines_of(raw: bytes, name: str, before: int, remark: Remark) -> Iterator[Line]:
     """The lines of a piece of a file, as `read_lines` gives them.
 
     Args:
         raw: whole lines of `raw_lines`, joined.
         name: of the file, for messages.
-        before: lines of the file that stand before the piece.
+        before: the number of lines before the piece.
+        remark: takes what `read_lines` warns of; a CRLF once in every piece that has one.
     """
-    return _lines(io.BytesIO(raw), name, before, warn)
+    return _lines(io.BytesIO(raw), name, before, remark)
 
 
 def raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Every line's bytes, its end included. Of a line that is too long comes enough to see that it is, and an end.
+    """Yields the bytes of every line, with its end. Of a line that is too long, only a beginning that is too long itself.
 
     Raises:
         DataError: the stream cannot be read, or is damaged gzip data.
@@ -108,37 +117,37 @@ def raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield raw
 
 
-def _lines(stream: BinaryIO, name: str, number: int, warn: Callable[[str], None]) -> Iterator[Line]:
-    crlf_told = False
+def _lines(stream: BinaryIO, name: str, number: int, remark: Remark) -> Iterator[Line]:
+    crlf_seen = False
     while raw := read(stream, f"{name}:{number + 1}"):
         number += 1
         if _cut_off(raw):
             if number == 1 and b"\r" in raw and b"\r\n" not in raw:
-                raise DataError(f"{name}: {_CR}")
+                raise DataError(f"{name}: {_CR_ALONE}")
             _pass_over(stream, name, number)
             yield Line(number, None, _TOO_LONG)
             continue
         if number == 1 and not raw.endswith(b"\n") and b"\r" in raw[:-1]:
-            raise DataError(f"{name}: {_CR}")
+            raise DataError(f"{name}: {_CR_ALONE}")
         raw = raw.removesuffix(b"\n")
         if number == 1 and raw.startswith(BOM):
             raw = raw.removeprefix(BOM)
-            warn(f"{name}:1: begins with a byte order mark (BOM); it was taken off")
+            remark(_BOM, f"{name}:1")
         if raw.endswith(b"\r"):
             raw = raw[:-1]
-            if not crlf_told:
-                warn(f"{name}:{number}: {CRLF}")
-            crlf_told = True
+            if not crlf_seen:
+                remark(_CRLF, f"{name}:{number}")
+            crlf_seen = True
         yield _decoded(raw, number)
 
 
 def _cut_off(raw: bytes) -> bool:
-    """Whether a line is longer than what was read of it."""
+    """Whether only the beginning of a line was read."""
     return len(raw) == _MOST_BYTES and not raw.endswith(b"\n")
 
 
 def _pass_over(stream: BinaryIO, name: str, number: int) -> None:
-    """The rest of line `number`, unkept."""
+    """Reads and drops the rest of line `number`."""
     while _cut_off(read(stream, f"{name}:{number}")):
         pass
 
@@ -158,22 +167,26 @@ def _decoded(raw: bytes, number: int) -> Line:
 
 
 def read(stream: BinaryIO, where: str, size: int | None = None) -> bytes:
-    """The next `size` bytes, or the next line, or as much of it as is ever wanted; b"" at the end. DataError where damaged."""
+    """The next `size` bytes; without a size, the next line or a beginning that is too long. b"" at the end.
+
+    Raises:
+        DataError: the stream cannot be read, or is damaged gzip data.
+    """
     try:
         return stream.readline(_MOST_BYTES) if size is None else stream.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         if str(e).startswith("Not a gzipped file"):  # where it should begin, or where another part of it should
             raise DataError(
-                f"{where}: no gzip data, or only its first part, though the name ends in .gz; name it without .gz, or make the file anew"
+                f"{where}: no gzip data, or only its first part, though the name ends in .gz; name it without .gz, or make the file again"
             ) from None
-        raise DataError(f"{where}: damaged or cut gzip data ({_reason(e)}); make the file anew") from None
+        raise DataError(f"{where}: damaged or cut gzip data ({_reason(e)}); make the file again") from None
     except OSError as e:
         raise DataError(f"{where}: cannot be read ({_reason(e)})") from None
 
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked where its name ends in `.gz`; DataError where it cannot be opened, or is no text."""
+    """Opens a file as bytes, unpacked if its name ends in `.gz`. DataError if it cannot be opened, or is not text."""
     with opened_raw(path) as stream:
         name = source_name(path)
         if stream.seekable():
@@ -188,7 +201,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
 
 class _Begun(io.RawIOBase):
-    """A pipe from its beginning, though its head was read already."""
+    """A pipe from its beginning, although its head has been read."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self.head, self.rest, self.ended = head, rest, len(head) < HEAD
@@ -199,7 +212,7 @@ class _Begun(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         piece = self.head[: len(buffer)]
         self.head = self.head[len(piece) :]
-        if not piece and not self.ended:  # a terminal would take the question after the end for a new beginning
+        if not piece and not self.ended:  # after its end, a terminal would wait for new input
             piece = self.rest.read(len(buffer))
             self.ended = len(piece) < len(buffer)
         buffer[: len(piece)] = piece
@@ -208,7 +221,7 @@ class _Begun(io.RawIOBase):
 
 @contextmanager
 def opened_raw(path: str, packed: bool = True) -> Iterator[BinaryIO]:
-    """As `opened`, whatever is in the file; `packed`: unpack a `.gz`."""
+    """As `opened`, without a look at what is in the file. `packed`: whether to unpack a `.gz`."""
     if path == "-":
         if getattr(sys.stdin, "buffer", None) is None:
             raise DataError("standard input: cannot be read (it is closed); give a file instead of -")

@@ -1,8 +1,7 @@
-"""Pairs of source and target from TSV, JSON Lines or two parallel files; what cannot be used is refused or told.
+"""Pairs of source and target from a TSV, from JSON Lines or from two parallel files.
 
-`read_pairs`: a pair with an empty side is left out with a warning; everything else that is wrong ends reading with a
-`DataError` that names file and line. `read_every_pair`: every line keeps its place, whatever is wrong with it. Text is never
-changed.
+`read_pairs` leaves out a pair with an empty side, with a warning; anything else that is wrong ends reading with a `DataError`
+that names file and line. `read_every_pair` gives a result for every line, whatever is wrong with it. Neither changes the text.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jumok.text.lines import Line, read_lines, source_name
 from jumok.text.oddities import Oddities
 
 Warn = Callable[[str], None]
-TOLD_ONE_BY_ONE = 3  # lines left out that are named singly; the rest are counted
+NAMED_SINGLY = 3  # lines that cannot be used and get a warning each; the rest are counted
 
 _WANTED_JSON = '{"source": "…", "target": "…"}'
 
@@ -38,24 +37,24 @@ class Pair:
 
     @property
     def line(self) -> int:
-        """The number of its line; 0 where it has none."""
+        """The number of its line; 0 if it has none."""
         number = self.where.rpartition(":")[2]
         return int(number) if number.isdecimal() else 0
 
 
 def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
-    """All pairs of a file whose two sides are not empty, in order.
+    """Reads all pairs of a file whose two sides are not empty, in order.
 
     Args:
-        path: a file: `.jsonl` or `.json` has an object a line with "source", "target" and, optionally, "features" (a list, or a
-            string as in a TSV; other keys are passed over); any other name is a TSV. "A,B" without a file of that name:
-            two parallel files. Any of them may end in `.gz`; `-` is a TSV on standard input.
-        text: columns of a TSV and the features' separator. Empty features ("V;;PST") are passed over.
-        warn: given one-line messages: byte order mark, CRLF, lines left out, and what is odd (`jumok.text.oddities`).
+        path: a file. `.jsonl` or `.json`: an object a line, with "source", "target" and, optionally, "features" (a list, or a
+            string as in a TSV); other keys are ignored. Any other name: a TSV. "A,B", if no file has that name: two parallel
+            files. All may end in `.gz`; `-` is a TSV on standard input.
+        text: the columns of a TSV, and the separator of features. Empty features ("V;;PST") are ignored.
+        warn: takes one-line messages: byte order mark, CRLF, lines left out, and oddities (`jumok.text.oddities`).
 
     Raises:
-        DataError: file missing, a folder, damaged, or without pairs; a line that is not UTF-8, has a NUL, a million characters,
-            or too few columns; JSON that is not as above; parallel files of unequal length.
+        DataError: the file is missing, a folder, damaged, or has no pairs; a line is not UTF-8, has a NUL, a million
+            characters, or too few columns; JSON is not as above; parallel files have unequal lengths.
     """
     left_out, pairs = LeftOut(warn), []
     odd = Oddities(text, list(map(source_name, files_of(path))))
@@ -73,12 +72,13 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
 
 
 def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair | None]:
-    """A pair for every line of a file, in order; None, and a warning that names file and line, for one that cannot be used.
+    """Yields a pair for every line of a file, in order. For a line that cannot be used: None, and a warning that names it.
 
-    Args are those of `read_pairs`.
+    Args:
+        path, text, warn: as for `read_pairs`.
 
     Raises:
-        DataError: file missing, a folder or damaged; parallel files of unequal length.
+        DataError: the file is missing, a folder or damaged; parallel files have unequal lengths.
     """
     odd = Oddities(text, list(map(source_name, files_of(path))))
     for entry in _entries(path, text, warn):
@@ -92,7 +92,7 @@ def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair
 
 
 class _Numbers(Sequence[int]):
-    """Line numbers of pairs, read off only where they are wanted."""
+    """The line numbers of pairs, worked out only when asked for."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self.pairs = pairs
@@ -118,7 +118,7 @@ def _entries(path: str, text: TextConfig, warn: Warn) -> Iterator[Pair | DataErr
 
 
 def entries(lines: Sequence[Iterator[Line]], files: Sequence[str], text: TextConfig) -> Iterator[Pair | DataError]:
-    """Each line, or two lines side by side, as a pair, or as the error it is.
+    """Yields each line, or two parallel lines, as a pair; or an error, if they are none.
 
     Args:
         lines: of the one file or of the two parallel files.
@@ -131,13 +131,13 @@ def entries(lines: Sequence[Iterator[Line]], files: Sequence[str], text: TextCon
 
 
 def check_separator(text: TextConfig) -> None:
-    """ConfigError where nothing stands between features."""
+    """Raises ConfigError if the separator of features is empty."""
     if not text.features_separator:
         raise ConfigError("features_separator is ''; it must be one character or more")
 
 
 def is_json(file: str) -> bool:
-    """Whether a file of pairs has a JSON object a line, by its name."""
+    """Whether the name of a file of pairs says that it has a JSON object a line."""
     return file.removesuffix(".gz").endswith((".jsonl", ".json"))
 
 
@@ -154,7 +154,7 @@ def _by_line(
 
 
 class LeftOut:
-    """Lines left out: the first few told one by one, all counted."""
+    """Counts the lines that are left out, and warns of the first few one by one."""
 
     def __init__(self, warn: Warn) -> None:
         self.warn = warn
@@ -166,32 +166,32 @@ class LeftOut:
 
     def add(self, where: str, reason: str) -> None:
         self.reasons[reason] += 1
-        if self.count <= TOLD_ONE_BY_ONE:
+        if self.count <= NAMED_SINGLY:
             self.warn(f"{where}: {reason}; left out")
 
     def count_more(self, reasons: Counter[str]) -> None:
-        """Lines that are only counted, by reason."""
+        """Adds lines without a warning; how many, by reason."""
         self.reasons += reasons
 
     def sum_up(self, files: Sequence[str], pairs: int) -> None:
-        """After the last line; `pairs` are those that were not left out.
+        """Warns of the lines that were only counted; called after the last line, with the number of pairs.
 
         Raises:
-            DataError: there are none.
+            DataError: there are no pairs.
         """
         name = " and ".join(map(source_name, files))
-        if self.count > TOLD_ONE_BY_ONE:
+        if self.count > NAMED_SINGLY:
             by_reason = ", ".join(f"{reason}: {n:,}" for reason, n in self.reasons.most_common())
             self.warn(
-                f"{name}: {self.count:,} lines left out in all ({by_reason}); the first {TOLD_ONE_BY_ONE} are named above"
+                f"{name}: {self.count:,} lines are left out in all ({by_reason}); the first {NAMED_SINGLY} are named above"
             )
         if not pairs:
-            why = f"all {self.count:,} lines were left out" if self.count else "nothing is in it"
+            why = f"all {self.count:,} lines were left out" if self.count else "the file is empty"
             raise DataError(f"{name}: no pairs: {why}; wanted at least one line with a source and a target")
 
 
 def _filled(pair: Pair, where_target: str | None = None) -> Pair:
-    """The pair, if both its sides have something to read."""
+    """The pair, unless a side is blank; raises Empty if one is."""
     if pair.source.strip() and pair.target.strip():
         return pair
     if pair.source.strip():
@@ -221,7 +221,7 @@ def _json_line(content: str, where: str, text: TextConfig) -> Pair:
 
 
 def json_object(content: str, where: str, wanted: str = _WANTED_JSON) -> dict:
-    """The JSON object on a line; DataError where there is none."""
+    """The JSON object on a line. DataError if there is none."""
     try:
         entry = json.loads(content)
     except (ValueError, RecursionError) as e:
@@ -232,7 +232,7 @@ def json_object(content: str, where: str, wanted: str = _WANTED_JSON) -> dict:
 
 
 def json_features(entry: dict, where: str, text: TextConfig) -> tuple[str, ...]:
-    """The features of an object, a list or a string as in a TSV; () where there are none."""
+    """The features of an object, given as a list or as a string as in a TSV; () if there are none."""
     features = entry.get("features", "")
     if isinstance(features, str):
         features = features_in(features, text.features_separator)
@@ -244,7 +244,7 @@ def json_features(entry: dict, where: str, text: TextConfig) -> tuple[str, ...]:
 
 
 def json_string(entry: dict, key: str, where: str) -> str:
-    """The text under a key of an object; DataError where it is none."""
+    """The text under a key of an object. DataError if there is no such key, or no text."""
     if key not in entry:
         raise DataError(f'{where}: no key "{key}" (keys: {_short(", ".join(entry))}); wanted {_WANTED_JSON}')
     if not isinstance(entry[key], str):
@@ -254,7 +254,7 @@ def json_string(entry: dict, key: str, where: str) -> str:
 
 
 def _check_json_string(value: str, key: str, where: str) -> None:
-    """JSON's escapes can write what no line of text can hold."""
+    """Refuses what only an escape of JSON can write, and no line of text can hold."""
     if "\0" in value:
         raise DataError(f'{where}: a NUL character in "{key}"; wanted text; take it out')
     if "\n" in value:
@@ -278,19 +278,19 @@ def _parallel(sources: Iterator[Line], targets: Iterator[Line], names: tuple[str
 
 
 def unequal(names: Sequence[str], lines: Sequence[int]) -> DataError:
-    """What is wrong with two parallel files of so many lines."""
+    """The error for two parallel files with these numbers of lines."""
     (fewest, shorter), (most, longer) = sorted(zip(lines, names, strict=True))
     return DataError(
-        f"{longer}:{fewest + 1}: no line to go with it: {longer} has {most:,} lines, {shorter} {fewest:,}; "
+        f"{longer}:{fewest + 1}: this line has no counterpart: {longer} has {most:,} lines, {shorter} {fewest:,}; "
         "parallel files need the same number of lines"
     )
 
 
 def files_of(path: str) -> tuple[str, ...]:
-    """The two files of "A,B", else the one.
+    """The two files of "A,B", or else the one file.
 
     Raises:
-        DataError: there is a comma, but no file of that name, nor can it be two files.
+        DataError: there is a comma, but neither is it one file nor can it be two.
     """
     if "," not in path or Path(path).exists():
         return (path,)
@@ -307,7 +307,7 @@ def _usable(line: Line, name: str) -> str:
 
 
 def features_in(cell: str, separator: str) -> tuple[str, ...]:
-    """The features of a cell; empty ones are passed over."""
+    """The features in a cell, without empty ones."""
     return tuple(part for part in cell.split(separator) if part)
 
 

@@ -1,4 +1,4 @@
-"""Rows: many lists of ids as one flat array, in memory or mapped from a file, so that a batch is padded without a loop."""
+"""Rows: many lists of ids in one flat array, in memory or mapped from a file, so that a batch is padded without a loop."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from jumok.text.vocabulary import PAD
 
-PIECE = 2**20  # numbers looked at together
+PIECE = 2**20  # numbers in one step of a checksum
 
 
 class Rows:
     """N lists of ids of unequal length.
 
     Args:
-        flat: all ids, one list behind the other, and one PAD at the end, which stands for every pad of a batch.
-        starts: [N] where in `flat` each list begins.
+        flat: all ids, one list after the other, and a PAD at the end, which becomes every pad of a batch.
+        starts: [N] the index in `flat` at which each list begins.
         lengths: [N].
     """
 
@@ -28,7 +28,7 @@ class Rows:
 
     @classmethod
     def of(cls, lists: Sequence[Sequence[int]] | Rows) -> Rows:
-        """The lists as rows; rows as they are."""
+        """Lists as rows; rows are returned as they are."""
         if isinstance(lists, Rows):
             return lists
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
@@ -46,7 +46,7 @@ class Rows:
         return self.flat[start : start + int(self.lengths[row])]
 
     def checksum(self, before: int = 0) -> int:
-        """CRC-32 of all ids and lengths, going on from `before`; the same for rows in memory and on the disk."""
+        """CRC-32 of all ids and lengths, continued from `before`; the same for rows in memory and on the disk."""
         for array in (self.flat, self.lengths):
             for start in range(0, len(array), PIECE):
                 before = zlib.crc32(array[start : start + PIECE].astype(np.int64).tobytes(), before)

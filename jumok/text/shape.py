@@ -1,4 +1,4 @@
-"""What targets look like: how many words and characters most of them have, so that a metric can be chosen that tells something."""
+"""The shape of targets: how many words and characters they usually have, so that a fitting metric can be chosen."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_high
 
-# Scripts that put no blank between words: kana, Han, Thai, Lao, Burmese, Khmer.
+# Scripts without blanks between words: kana, Han, Thai, Lao, Burmese, Khmer.
 _WITHOUT_BLANKS = re.compile(
     "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
 )
-LONGEST_WORD = 24  # characters; what is longer between two blanks is no word
-LONGEST_WITHOUT_BLANKS = 6  # characters of these scripts in a word
-IN_A_WORD = 2  # of them, usually
+LONGEST_WORD = 24  # characters; a longer part between two blanks is not counted as a word
+LONGEST_WITHOUT_BLANKS = 6  # the most characters of these scripts in a word
+IN_A_WORD = 2  # characters of these scripts in a usual word
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Shape:
     """Medians over texts.
 
     Attributes:
-        words: parts between blanks that can be words: no longer than words are.
-        estimated: words, where a script without blanks has one for every two characters.
+        words: parts between blanks that are no longer than words are.
+        estimated: words, with one for every two characters of a script without blanks.
         characters: code points.
     """
 
@@ -32,7 +32,7 @@ class Shape:
 
 
 def shape(texts: Sequence[str]) -> Shape:
-    """The shape of one text or more."""
+    """The shape of one or more texts."""
     parts = [text.split() for text in texts]
     return Shape(
         words=median_high(sum(map(_is_word, some)) for some in parts),

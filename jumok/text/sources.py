@@ -1,11 +1,11 @@
-"""Sources to translate: lines, a table or JSON Lines, told apart by rules that hold line by line; one `Source` for every line.
+"""Sources to translate, from lines of text, a table or JSON Lines: one `Source` for every line.
 
 The first line that is not blank decides what a file or a stream is:
 
-- JSON Lines: by its name (as for pairs), or if that line is an object with "source".
-- A table: if that line has a TAB. Its columns are the model's own, as in its training pairs. A model with features also takes
-  SOURCE, TAB, FEATURES: a line with two columns is that, one with more is of a table.
-- Otherwise lines of text. To a model that learned TABs from its sources every line is text.
+- JSON Lines: if the name says so (as for pairs), or if that line is an object with "source".
+- A table: if that line has a TAB. Its columns are those of the model's training pairs. A model with features also reads
+  SOURCE, TAB, FEATURES: a line with two columns is that, a line with more columns is of a table.
+- Lines of text: in all other cases, and always for a model that has learned TABs from its sources.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from jumok.config import TextConfig
 from jumok.errors import DataError
 from jumok.text.lines import Line, arriving_lines, source_name
 from jumok.text.oddities import Oddities
-from jumok.text.pairs import TOLD_ONE_BY_ONE, check_separator, features_in, is_json, json_features, json_object, json_string
+from jumok.text.pairs import NAMED_SINGLY, check_separator, features_in, is_json, json_features, json_object, json_string
 
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One line to translate. `where` is "file:line"; a line that cannot be used is an empty text, with its `problem`."""
+    """One line to translate. `where` is "file:line". A line that cannot be used has a `problem` and an empty text."""
 
     text: str
     features: tuple[str, ...] = ()
@@ -33,17 +33,17 @@ class Source:
 
 
 def read_sources(file: str, text: TextConfig, *, warn: Warn, note: Warn, tabs: bool = False) -> Iterator[Source | None]:
-    """A source for every line, in order; None each time before the next line has to be waited for.
+    """Yields a source for every line, in order; and None before it waits for the next line.
 
     Args:
         file: a file (`.gz` too; `-` = standard input).
-        text: columns of a table and the features' separator.
-        warn: given one-line messages: lines that cannot be used (the first few one by one), and what is odd, at the end.
-        note: given one line on how the file is read, where that is not line by line as text.
+        text: the columns of a table, and the separator of features.
+        warn: takes one-line messages: lines that cannot be used (the first few one by one), and oddities, at the end.
+        note: takes a line that says how the file is read, unless it is read as lines of text.
         tabs: whether a TAB is part of a source.
 
     Raises:
-        DataError: file missing, a folder, damaged, of a kind that is no text.
+        DataError: the file is missing, a folder, damaged, or not text.
     """
     check_separator(text)
     name = source_name(file)
@@ -57,27 +57,27 @@ def read_sources(file: str, text: TextConfig, *, warn: Warn, note: Warn, tabs: b
         source, target = reader.read(line)
         if source.problem:
             refused += 1
-            if refused <= TOLD_ONE_BY_ONE:
+            if refused <= NAMED_SINGLY:
                 warn(f"{source.where}: {source.problem}; an empty line is written for it")
         else:
             odd.see(line.number, source.text, target)
         yield source
-    if refused > TOLD_ONE_BY_ONE:
-        warn(f"{name}: {refused:,} lines in all could not be used; the first {TOLD_ONE_BY_ONE} are named above")
+    if refused > NAMED_SINGLY:
+        warn(f"{name}: {refused:,} lines in all could not be used; the first {NAMED_SINGLY} are named above")
     odd.tell(warn)
     reader.tell(warn)
 
 
 class _Reader:
-    """Lines as sources, once it is settled what they are."""
+    """Turns lines into sources; the first line that is not blank decides how."""
 
     def __init__(self, name: str, text: TextConfig, note: Warn, tabs: bool, kind: _Kind | None) -> None:
         self.name, self.text, self.note, self.tabs, self.kind = name, text, note, tabs, kind
-        self.noted = False  # that the lines are a table's
-        self.stray: list[str] = []  # lines of text with a TAB: the first, and for each of them one more
+        self.noted = False  # whether a note has said that this is a table
+        self.stray: list[str] = []  # where there are lines of text with a TAB
 
     def read(self, line: Line) -> tuple[Source, str]:
-        """The source, and what a table has as its target."""
+        """The source of a line, and its target, if it is a line of a table."""
         where = f"{self.name}:{line.number}"
         if line.text is None:
             return Source("", (), where, line.problem or ""), ""
@@ -90,7 +90,7 @@ class _Reader:
         return Source(text, features, where), target
 
     def tell(self, warn: Warn) -> None:
-        """At the end: lines of text that have a TAB."""
+        """Warns of lines of text that have a TAB; called at the end."""
         if self.stray:
             n = len(self.stray)
             which = f"{n:,} lines have a TAB, and are" if n > 1 else "the line has a TAB, and is"
@@ -128,7 +128,7 @@ def _whole_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[s
 
 
 def _table_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
-    """The source in the model's own column."""
+    """The source in the column of the training pairs."""
     if not content.strip():
         return "", (), ""
     cells, text = content.split("\t"), reader.text
@@ -142,14 +142,14 @@ def _table_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[s
         )
     if not reader.noted:
         reader.noted = True
-        reader.note(f"{where}: the line has {len(cells)} columns; read as a table, {places}; the rest is passed over")
+        reader.note(f"{where}: the line has {len(cells)} columns; read as a table, {places}; other columns are ignored")
     cell = cells[text.features_column - 1] if text.features_column else ""
     target = cells[text.target_column - 1] if len(cells) >= text.target_column else ""
     return cells[text.source_column - 1], features_in(cell, text.features_separator), target
 
 
 def _line_with_features(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
-    """SOURCE, TAB, FEATURES; or, with more columns than two, of a table."""
+    """SOURCE, TAB, FEATURES; a line with more than two columns is of a table."""
     source, *cells = content.split("\t")
     if len(cells) > 1:
         return _table_line(reader, content, where)

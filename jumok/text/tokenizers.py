@@ -1,10 +1,11 @@
 """Tokenizers: text to tokens and back; `char`, `space`, `word` and `bpe`, each one class.
 
-To add one, write its `cut`, `join` and `word_indices` below, say what its tokens are, and give it a line in `TOKENIZERS`.
+To add one, write a class with `cut`, `join` and `word_indices` below, say what its tokens are, and give it a line in
+`TOKENIZERS`.
 
-A side's Unicode form is applied before cutting and kept in the tokenizer; text that it decomposed (NFD, NFKD) is composed
-(NFC) when it is written. In `word` and `bpe` a token that follows a blank begins with ▁, and so does the first. There a ▁ of
-the text itself becomes a blank (the two change places), so that any text comes back as it was.
+The tokenizer puts a text into the Unicode form of its side before it cuts it. If that form decomposes (NFD, NFKD), joined text
+is composed (NFC). In `word` and `bpe`, the first token begins with ▁, and so does a token behind a blank. There, a ▁ of the
+text itself becomes a blank (the two change places), so that every text comes back unchanged.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ _SWAP: Final = str.maketrans({" ": "▁", "▁": " "})
 
 
 class Tokenizer(ABC):
-    """Text to tokens and back. `form` is the Unicode form text is put in before it is cut."""
+    """Cuts text into tokens, and joins them again. `form` is the Unicode form of the text before it is cut."""
 
     name: ClassVar[str]
     unknown: ClassVar[str] = "�"
-    """What <unk> is written as in text (U+FFFD where a token is about a character, else the word <unk>)."""
+    """How <unk> is written in text: U+FFFD if a token is about one character, else the word <unk>."""
     characters: ClassVar[bool] = False
-    """Tokens are characters: outputs are measured, and lengths counted, in those."""
+    """Whether tokens are characters, so that metrics and lengths count characters."""
     between_blanks: ClassVar[bool] = False
-    """Tokens are what stands between blanks, so that the text is cut already: phones, or words."""
+    """Whether tokens are the parts between blanks, so that the text is tokenised already: phones, or words."""
     learned: ClassVar[bool] = False
-    """`train` learns from texts; so both sides, where both are cut so, share what is learned, and a vocabulary."""
+    """Whether `train` learns from texts. If both sides have such a tokenizer, they share it, and a vocabulary, by default."""
 
     def __init__(self, form: UnicodeForm) -> None:
         self.form = form
@@ -47,34 +48,34 @@ class Tokenizer(ABC):
 
     @final
     def batch(self, texts: Iterable[str]) -> list[list[str]]:
-        """The tokens of many texts, faster than one by one where the tokenizer can."""
+        """The tokens of many texts, which may be faster than one by one."""
         form = self.form
         return self.cut(texts if form == "none" else [unicodedata.normalize(form, t) for t in texts])
 
     @final
     def text(self, tokens: Iterable[str]) -> str:
-        """The text of tokens; NFC where `form` decomposes."""
+        """The text of these tokens, in NFC if `form` decomposes."""
         joined = self.join(tokens)
         return unicodedata.normalize("NFC", joined) if self.form in ("NFD", "NFKD") else joined
 
     @final
     def words(self, text: str) -> list[int]:
-        """The word, counted from 0, that each token of `text` is of; -1 for a token of blanks alone, which is of none.
+        """For each token of `text`, the index of its word, from 0; -1 for a token of blanks alone, which is in no word.
 
-        Words are what stands between ASCII blanks in `text` as it is given: no other space parts them, and empty ones do
+        Words are the parts between ASCII blanks of `text` as it is given. No other space separates words, and empty ones do
         not count.
         """
-        found = self.word_indices(self.tokens(text))
+        indices = self.word_indices(self.tokens(text))
         if self.form not in ("NFKC", "NFKD"):
-            return found
-        # These forms turn other spaces into blanks: the words of the new text, and which word of the old text each is of.
+            return indices
+        # These forms turn other spaces into blanks, so that a word of the given text may become several.
         parts = (unicodedata.normalize(self.form, word).split(" ") for word in text.split(" ") if word)
         old = [i for i, part in enumerate(parts) for word in part if word]
-        return [old[i] if i >= 0 else -1 for i in found]
+        return [old[i] if i >= 0 else -1 for i in indices]
 
     @abstractmethod
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
-        """`words` for the tokens of a text that is in the Unicode form already."""
+        """As `words`, for the tokens of a text that is in the Unicode form already."""
 
     @abstractmethod
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
@@ -86,22 +87,22 @@ class Tokenizer(ABC):
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> Tokenizer:
-        """A tokenizer for these texts, which matter to one that is `learned`."""
+        """A tokenizer for these texts. Only one that is `learned` reads them."""
         return cls(form)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `load_tokenizer` reads it."""
+        """JSON values, for `load_tokenizer`."""
         return {"name": self.name, "form": self.form}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str) -> Tokenizer:
-        """The tokenizer that `to_dict` described; FolderError, naming `where`, if it cannot be."""
+        """The tokenizer from values of `to_dict`. FolderError, with the file `where`, if they are damaged."""
         return cls(_form(values, where))
 
 
 @final
 class CharTokenizer(Tokenizer):
-    """Code points. Every text comes back as it was."""
+    """Code points. Every text comes back unchanged."""
 
     name = "char"
     characters = True
@@ -119,7 +120,7 @@ class CharTokenizer(Tokenizer):
 
 @final
 class SpaceTokenizer(Tokenizer):
-    """Parts between ASCII blanks (no other space cuts). Text comes back with single blanks and none at its ends."""
+    """Parts between ASCII blanks; no other space separates. Text comes back with single blanks and none at its ends."""
 
     name = "space"
     unknown = "<unk>"
@@ -139,7 +140,7 @@ class SpaceTokenizer(Tokenizer):
 class WordTokenizer(Tokenizer):
     """Words (letters, digits, underscores and their combining marks) and single other characters.
 
-    Every text comes back as it was. "A man, here." -> ▁A ▁man , ▁here .
+    Every text comes back unchanged. "A man, here." -> ▁A ▁man , ▁here .
     """
 
     name = "word"
@@ -160,11 +161,11 @@ class WordTokenizer(Tokenizer):
 class BpeTokenizer(Tokenizer):
     """Subwords by byte pair encoding of characters (Sennrich, Haddow & Birch 2016, section 3.2), never across a blank.
 
-    Every text comes back as it was; a character not seen in training is a token of its own (and no vocabulary has it).
+    Every text comes back unchanged. A character that was not seen in training is a token that no vocabulary has.
 
     Attributes:
         alphabet: the characters seen in training.
-        merges: pairs of tokens that become one, first learned first.
+        merges: pairs of tokens that become one, in the order in which they were learned.
     """
 
     name = "bpe"
@@ -176,13 +177,14 @@ class BpeTokenizer(Tokenizer):
         self._cut = bpe.cutter(self.merges)
 
     def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[UnicodeForm, list[str], list[tuple[str, str]]]]:
-        return BpeTokenizer, (self.form, self.alphabet, self.merges)  # without the words it remembers
+        return BpeTokenizer, (self.form, self.alphabet, self.merges)  # without its cache
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> BpeTokenizer:
-        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice.
+        """Learns merges until alphabet and merges have `size` entries together, or no pair occurs twice.
 
-        Raises MissingExtra without the package `tokenizers`, which only this needs.
+        Raises:
+            MissingExtra: the package `tokenizers`, which only this needs, is not installed.
         """
         marked = (_with_marks(t if form == "none" else unicodedata.normalize(form, t)) for t in texts)
         return cls(form, *bpe.learn(marked, size))
@@ -223,14 +225,14 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 
 
 def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int) -> Tokenizer:
-    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter where it is `learned`."""
+    """Trains a tokenizer of TOKENIZERS. Only one that is `learned` reads the texts and `bpe_size`."""
     return TOKENIZERS[name].train(form, texts, bpe_size)
 
 
 def load_tokenizer(values: Any, where: str) -> Tokenizer:
-    """The tokenizer that `to_dict` described; FolderError, naming `where`, if it cannot be."""
+    """The tokenizer from values of `to_dict`. FolderError, with the file `where`, if they are damaged."""
     if not isinstance(values, dict) or not isinstance(values.get("name"), str) or values["name"] not in TOKENIZERS:
-        raise FolderError(f"{where}: no tokenizer among {', '.join(TOKENIZERS)}; the file is damaged or of a newer Jumok")
+        raise FolderError(f"{where}: its tokenizer is none of {', '.join(TOKENIZERS)}; the file is damaged or of a newer Jumok")
     return TOKENIZERS[values["name"]].from_dict(values, where)
 
 
@@ -252,20 +254,20 @@ def _without_marks(tokens: Iterable[str]) -> str:
 
 
 def _marked_words(tokens: Sequence[str]) -> list[int]:
-    """A word begins with each ▁, alone or not, unless nothing stands between it and the next one."""
-    found, words = [], 0
+    """The index of each token's word. Each ▁ begins a word, unless the next token begins one as well."""
+    indices, words = [], 0
     for token, after in pairwise([*tokens, "▁"]):
         blank = token == "▁" and after.startswith("▁")
         words += token.startswith("▁") and not blank
-        found.append(-1 if blank else words - 1)
-    return found
+        indices.append(-1 if blank else words - 1)
+    return indices
 
 
 @functools.cache
 def _words() -> re.Pattern[str]:
-    r"""A word or another character, with the ▁ before it; or a ▁ alone. \w lacks combining marks, and the two joiners."""
+    r"""Matches a word or another character, with a ▁ before it; or a ▁ alone. \w lacks combining marks and the two joiners."""
     marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M"))
     marks += "\u200c\u200d\U000e0100-\U000e01ef"
-    # The large set is slow to ask, so it is asked only where a mark can be: seven times faster on Latin text.
+    # The large set is slow, so it is tried only where a mark can be: seven times faster on Latin text.
     word = rf"(?:\w|(?=[^\0-\u02FF▁])[{marks}])(?:\w+|(?=[^\0-\u02FF▁])[{marks}])*"
     return re.compile(rf"▁?(?:{word}|[^▁])|▁")

@@ -1,7 +1,7 @@
-"""Vocabulary: tokens to ids and back, with the counts they had in training.
+"""The vocabulary: tokens to ids and back, with the counts of the tokens in training.
 
-Ids 0 to 3 are the four specials; then come the tokens by falling count. The specials are ids, not strings: a token of the
-text that happens to read "<s>" has an entry of its own, or is unknown.
+Ids 0 to 3 are the four specials; the tokens follow, by falling count. Specials are ids, not strings: a token "<s>" of the text
+has an entry of its own, or is unknown.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ PAD, START, END, UNK = range(4)
 
 
 class Vocabulary:
-    """Tokens by id. Equal where tokens and counts are.
+    """Tokens and their ids. Two vocabularies are equal if tokens and counts are.
 
     Args:
-        tokens: the tokens, without the specials; the first gets id 4. No two are the same.
+        tokens: the tokens, without the specials, all different; the first gets id 4.
         counts: how often each was seen in training.
     """
 
@@ -44,7 +44,7 @@ class Vocabulary:
         return cls.from_counts(Counter(chain.from_iterable(token_lists)), min_count)
 
     def __len__(self) -> int:
-        """Entries, specials included: ids are 0 to len - 1."""
+        """The number of entries, specials included; ids are 0 to len - 1."""
         return len(self._tokens)
 
     def __contains__(self, token: str) -> bool:
@@ -56,21 +56,21 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
-        """The tokens' ids; UNK for one that is not here."""
+        """The ids of the tokens; UNK for an unknown one."""
         get = self._ids.get
         return [get(token, UNK) for token in tokens]
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The ids' tokens; specials as in SPECIALS."""
+        """The tokens of the ids; specials as in SPECIALS."""
         return [self._tokens[i] for i in ids]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `from_dict` reads it."""
+        """JSON values, for `from_dict`."""
         return {"tokens": self._tokens[len(SPECIALS) :], "counts": self.counts}
 
     @classmethod
     def from_dict(cls, values: Any, where: str) -> Vocabulary:
-        """The vocabulary that `to_dict` described; FolderError, naming `where`, if it cannot be."""
+        """The vocabulary from values of `to_dict`. FolderError, with the file `where`, if they are damaged."""
         tokens = values.get("tokens") if isinstance(values, dict) else None
         counts = values.get("counts") if isinstance(values, dict) else None
         if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jumok.config import TextConfig
-from jumok.corpus.blocks import Columns, Telling, _line_by_line, _ordinary, cut, read_block
+from jumok.corpus.blocks import Columns, Warnings, _line_by_line, _ordinary, cut, read_block
 from jumok.corpus.crew import Crew
 from jumok.corpus.shards import Shard, encode
 from jumok.corpus.survey import Survey, Surveying
@@ -73,11 +73,11 @@ def read_whole(path: str, text: TextConfig) -> tuple:
 
 def read_in_blocks(path: str, text: TextConfig, size: int) -> tuple:
     told, found, names = Told(), [], files_of(path)
-    telling = Telling(names, text, told)
+    telling = Warnings(names, text, told)
     try:
         for block in cut(names, size):
             columns = read_block(block.raw, block.before, names, text)
-            telling.add(columns.told())
+            telling.add(columns.facts())
             places = [f"{names[0]}:{line}" for line in columns.lines]
             own = columns.features or [()] * len(places)
             found += map(Pair, columns.sources, columns.targets, own, places)
@@ -101,6 +101,7 @@ def test_blocks_read_as_whole_files_do(tmp_path_factory, content: bytes, size: i
 
 @settings(max_examples=100)
 @given(raw.map(b"".join), raw.map(b"".join), st.integers(1, 80))
+@example(b"", b"\ra", 1)  # unequal lengths, and CR without LF
 def test_blocks_of_parallel_files_too(tmp_path_factory, a: bytes, b: bytes, size: int) -> None:
     paths = [tmp_path_factory.getbasetemp() / name for name in ("blocks.a", "blocks.b")]
     for path, content in zip(paths, (a, b), strict=True):

@@ -16,7 +16,7 @@ import jumok
 from jumok.config import TextConfig, TrainConfig
 from jumok.corpus import prepare as making
 from jumok.corpus.corpus import BUILDING, META, open_corpus
-from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.corpus.shards import Sharding, shard_path
 from jumok.corpus.survey import Surveying
 from jumok.errors import DataError, FolderError, JumokError
@@ -77,7 +77,7 @@ def in_memory(pairs: str, text: TextConfig, dev: list[Pair] | None) -> tuple:
 def on_disk(folder: Path, pairs: str, text: TextConfig, dev: list[Pair] | None, processes: int = 1) -> tuple:
     """The same from a corpus."""
     told = Told()
-    assert prepare(folder, Wanted(pairs, text, dev, SEED), told, shown=False, processes=processes)
+    assert prepare_corpus(folder, Wanted(pairs, text, dev, SEED), told, shown=False, processes=processes)
     found = open_corpus(folder, text)
     assert found.notices == [line.removeprefix("warning: ") for line in told]
     lists = [[side[i].tolist() for i in range(len(side))] for side in (found.sources, found.targets)]
@@ -166,7 +166,7 @@ def test_interrupted_it_goes_on_where_it_was(
     with monkeypatch.context() as m:
         interrupt_at(m, 4)
         with pytest.raises(KeyboardInterrupt):
-            prepare(folder, Wanted(pairs, text, None, SEED), told, shown=False, processes=1)
+            prepare_corpus(folder, Wanted(pairs, text, None, SEED), told, shown=False, processes=1)
     with pytest.raises(FolderError, match="no tokenised pairs"):
         open_corpus(folder, text)
     kept = sorted((folder / BUILDING).glob("shard-*.npz"))
@@ -186,7 +186,7 @@ def test_interrupted_before_the_file_changed_it_begins_anew(
     with monkeypatch.context() as m:
         interrupt_at(m, 4)
         with pytest.raises(KeyboardInterrupt):
-            prepare(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
+            prepare_corpus(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
     Path(pairs).write_bytes(Path(pairs).read_bytes().replace(b"a", b"z"))
     assert on_disk(folder, pairs, TextConfig(), None) == in_memory(pairs, TextConfig(), None)
 
@@ -196,11 +196,11 @@ def test_a_damaged_shard_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as m:
         interrupt_at(m, 4)
         with pytest.raises(KeyboardInterrupt):
-            prepare(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
+            prepare_corpus(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
     shard = shard_path(folder / BUILDING, 1)
     shard.write_bytes(shard.read_bytes()[:-40])
     with pytest.raises(DataError, match=r"shard-000001\.npz: damaged .*delete the folder"):
-        prepare(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
+        prepare_corpus(folder, Wanted(pairs, TextConfig(), None, SEED), told, shown=False, processes=1)
 
 
 def test_made_once_and_again_when_anything_changes(tmp_path: Path, told: Told) -> None:
@@ -208,7 +208,7 @@ def test_made_once_and_again_when_anything_changes(tmp_path: Path, told: Told) -
     dev = [Pair("a", "b")]
 
     def made(text: TextConfig = TextConfig(), dev: list[Pair] | None = None, seed: int = SEED, **more) -> bool:  # noqa: B008
-        return prepare(folder, Wanted(pairs, text, dev, seed, **more), told, shown=False, processes=1)
+        return prepare_corpus(folder, Wanted(pairs, text, dev, seed, **more), told, shown=False, processes=1)
 
     assert made() and not made()
     os.utime(pairs, ns=(1, 1))  # touched, or copied
@@ -231,7 +231,7 @@ def test_made_once_and_again_when_anything_changes(tmp_path: Path, told: Told) -
 def test_pairs_with_a_given_codec_are_encoded_by_it(tmp_path: Path, told: Told) -> None:
     pairs = tsv(tmp_path / "pairs.tsv")
     codec = build_codec([Pair("abc", "dé 가")] * 2, BPE)
-    prepare(tmp_path / "corpus", Wanted(pairs, BPE, [], SEED, codec), told, shown=False, processes=1)
+    prepare_corpus(tmp_path / "corpus", Wanted(pairs, BPE, [], SEED, codec), told, shown=False, processes=1)
     found = open_corpus(tmp_path / "corpus", BPE)
     sources, targets = codec.encode_pairs(read_pairs(pairs, BPE, warn=told))
     assert [found.sources[i].tolist() for i in range(len(found))] == sources
@@ -242,11 +242,11 @@ def test_two_at_once_wait_for_each_other(tmp_path: Path, told: Told) -> None:
     fcntl = pytest.importorskip("fcntl")
     pairs, folder = tsv(tmp_path / "pairs.tsv"), tmp_path / "corpus"
     wanted = Wanted(pairs, TextConfig(), [], SEED)
-    prepare(folder, wanted, told, shown=False, processes=1)
+    prepare_corpus(folder, wanted, told, shown=False, processes=1)
     with open(folder / "lock", "wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         found: list[bool] = []
-        other = threading.Thread(target=lambda: found.append(prepare(folder, wanted, told, shown=False, processes=1)))
+        other = threading.Thread(target=lambda: found.append(prepare_corpus(folder, wanted, told, shown=False, processes=1)))
         other.start()
         while not told:
             assert other.is_alive()
@@ -261,7 +261,7 @@ def test_two_at_once_wait_for_each_other(tmp_path: Path, told: Told) -> None:
 
 def refused(tmp_path: Path, pairs: str, text: TextConfig = TextConfig(), dev: list[Pair] | None = None) -> str:  # noqa: B008
     with pytest.raises(JumokError) as caught:
-        prepare(tmp_path / "corpus", Wanted(pairs, text, dev, SEED), Told(), shown=False, processes=1)
+        prepare_corpus(tmp_path / "corpus", Wanted(pairs, text, dev, SEED), Told(), shown=False, processes=1)
     assert not (tmp_path / "corpus" / META).exists()
     return str(caught.value)
 
@@ -289,8 +289,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, told: Told) -> None:
     pairs = tsv(tmp_path / "pairs.tsv")
     for folder in (tmp_path, tmp_path / "pairs.tsv"):
-        with pytest.raises(DataError, match="something else here"):
-            prepare(folder, Wanted(pairs, TextConfig(), [], SEED), told, shown=False, processes=1)
+        with pytest.raises(DataError, match="has other files in it"):
+            prepare_corpus(folder, Wanted(pairs, TextConfig(), [], SEED), told, shown=False, processes=1)
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
@@ -324,7 +324,7 @@ def test_training_from_a_corpus_is_training_from_memory(pairs: str, tmp_path: Pa
     a = jumok.train(pairs, out=tmp_path / "a", **OPTIONS)
     b = jumok.train(pairs, out=tmp_path / "b", cache=tmp_path / "cache", **OPTIONS)
     with monkeypatch.context() as m:
-        m.setattr(making._Making, "run", None)
+        m.setattr(making._Preparation, "run", None)
         c = jumok.train(pairs, out=tmp_path / "c", cache=tmp_path / "cache", **OPTIONS)
     assert same_weights(a.folder, b.folder) and same_weights(a.folder, c.folder)
     assert c.config.cache == str(tmp_path / "cache")

@@ -22,7 +22,7 @@ from jumok.decode.choice import best_continuations
 from jumok.decode.hypotheses import Past
 from jumok.decode.ranking import LengthPenalty, Ranking
 from jumok.decode.rules import NEVER, RULES, Never, Rule, never
-from jumok.decode.search import beam, greedy, search, search_one
+from jumok.decode.search import Policy, beam, greedy, search, search_one
 from jumok.decode.translator import Translator
 from jumok.errors import ConfigError
 from jumok.explain.aligning import align
@@ -164,10 +164,10 @@ def test_the_way_for_one_sentence_is_taken_where_nothing_asks_for_more() -> None
     (found,) = search_one(model, source, SearchConfig(length_penalty=2.0), 7)  # type: ignore[arg-type]
     assert (found.tokens, found.log_probability, found.score, found.finished) == ((5, END), -1.0, -0.25, True)
     assert model.calls == [([4, 5, END], 7, NEVER)]
-    search_one(model, source, SearchConfig(), 7, rules=(*RULES, Never((4,))))  # type: ignore[arg-type]
+    search_one(model, source, SearchConfig(), 7, policy=Policy(rules=(*RULES, Never((4,)))))  # type: ignore[arg-type]
     assert model.calls[1:] == [([4, 5, END], 7, (*NEVER, 4))]
     assert search_one(model, source, SearchConfig(beam=2), 7)[0].tokens == (5, END)  # type: ignore[arg-type]
-    (ruled,) = search_one(model, source, SearchConfig(), 7, rules=(*RULES, not_twice))  # type: ignore[arg-type]
+    (ruled,) = search_one(model, source, SearchConfig(), 7, policy=Policy(rules=(*RULES, not_twice)))  # type: ignore[arg-type]
     assert ruled.tokens == (4, UNK, END)
     assert len(model.calls) == 2
 
@@ -300,7 +300,7 @@ def test_search_finds_what_a_search_written_out_finds(seed, sentences, width, ra
     options = SearchConfig(beam=width, nbest=data.draw(st.integers(1, width)))
     source = np.zeros((len(first), WIDTH), int)
     source[:, 0] = first
-    found = search(Planted(logits), source, np.full(len(first), WIDTH), options, limits, ranking, rules)
+    found = search(Planted(logits), source, np.full(len(first), WIDTH), options, limits, Policy(ranking, rules))
     for i, own in enumerate(found):
         wanted = slow(logits, int(first[i]), int(limits[i]), options, ranking, rules, i)
         assert [h.tokens for h in own] == [tokens for tokens, _, _ in wanted]
@@ -320,7 +320,7 @@ def test_the_past_is_followed_only_for_what_asks(monkeypatch: pytest.MonkeyPatch
     assert walks == []
     search(model, source, lengths, SearchConfig(beam=3, nbest=3), limits)
     assert walks == [1]  # the outputs themselves, all together
-    search(model, source, lengths, SearchConfig(), limits, rules=(*RULES, not_twice))
+    search(model, source, lengths, SearchConfig(), limits, policy=Policy(rules=(*RULES, not_twice)))
     assert len(walks) > 3
 
 
@@ -336,7 +336,7 @@ def test_a_choice_of_its_own_is_followed() -> None:
         assert past.tokens().shape == (len(rows), len(past.trail))
         return np.argsort(-rows, axis=1)[:, 1]
 
-    (found,) = greedy(Planted(logits), source, lengths, limits, LengthPenalty(), RULES, second)
+    (found,) = greedy(Planted(logits), source, lengths, SearchConfig(), limits, Policy(choose=second))
     tokens: tuple[int, ...] = ()
     while len(tokens) < 5 and tokens[-1:] != (END,):
         row = log_softmax(logits(5, tokens))
@@ -356,7 +356,7 @@ def test_a_choice_of_its_own_is_followed() -> None:
         return parents, tokens, totals
 
     options = SearchConfig(beam=3, nbest=3)
-    watched = beam(Planted(logits), source, lengths, options, limits, LengthPenalty(), RULES, kept)
-    plain = beam(Planted(logits), source, lengths, options, limits, LengthPenalty())
+    watched = beam(Planted(logits), source, lengths, options, limits, Policy(candidates=kept))
+    plain = beam(Planted(logits), source, lengths, options, limits)
     assert [h.tokens for h in watched[0]] == [h.tokens for h in plain[0]]
     assert all(h.tokens in seen[len(h.tokens) - 1] for h in plain[0])

@@ -14,7 +14,6 @@ from planted_backend import Planted, log_softmax, random_logits, sentences
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode.choice import best
 from jumok.decode.hypotheses import Hypothesis
-from jumok.decode.ranking import LengthPenalty
 from jumok.decode.search import beam as beam_search
 from jumok.decode.search import search
 from jumok.runtime.model import NumpyModel
@@ -105,7 +104,7 @@ def test_beam_one_is_greedy_is_the_naive_loop(seed: int, sentences: list[tuple[i
     found = run(Planted(logits), first, limits)
     source = np.zeros((len(first), 3), int)
     source[:, 0] = first
-    general = beam_search(Planted(logits), source, np.full(len(first), 3), SearchConfig(), limits, LengthPenalty(1.0))
+    general = beam_search(Planted(logits), source, np.full(len(first), 3), SearchConfig(), limits)
     for (h,), (other,), f, limit in zip(found, general, first, limits, strict=True):
         tokens, total = naive_greedy(logits, f, limit)
         assert h.tokens == other.tokens == tokens

@@ -114,7 +114,7 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
 def test_a_stranger_s_file_of_that_name_stays(tmp_path: Path) -> None:
     path = tmp_path / ".x.lock"
     path.write_text("precious")
-    with pytest.raises(FolderError, match=r"no lock of Jumok's, and stays"), locks.held(path, busy):
+    with pytest.raises(FolderError, match=r"not a lock file of Jumok's; move it away"), locks.held(path, busy):
         raise AssertionError
     assert path.read_text() == "precious"
     path.unlink()

@@ -16,7 +16,7 @@ from toy_run import SHORT, TINY, die_at, listen, write_pairs
 import jumok
 from jumok import disk, quickstart
 from jumok.cli import main
-from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
 from jumok.runtime.folder import OWN
 
@@ -201,7 +201,7 @@ def test_an_output_that_would_destroy_an_input_is_refused(
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert main(arguments) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "would destroy it; give another name" in err
+    assert err.count("\n") == 1 and "would overwrite" in err and "; give another name" in err
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
@@ -248,8 +248,8 @@ def test_a_cache_folder_with_a_stranger_s_files_is_refused(data: Path, tmp_path:
         path = tmp_path / "c" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
-    with pytest.raises(DataError, match="there is something else here"):
-        prepare(
+    with pytest.raises(DataError, match="the folder has other files in it"):
+        prepare_corpus(
             tmp_path / "c", Wanted(str(data), jumok.learn.start.TrainConfig().text, None, 1), print, shown=False, processes=1
         )
     assert {(tmp_path / "c" / name).read_text() for name in names} == {"mine"}
@@ -257,11 +257,11 @@ def test_a_cache_folder_with_a_stranger_s_files_is_refused(data: Path, tmp_path:
 
 def test_pairs_in_the_cache_folder_are_not_written_over(data: Path, tmp_path: Path) -> None:
     wanted = Wanted(str(data), jumok.learn.start.TrainConfig().text, None, 1)
-    prepare(tmp_path / "c", wanted, print, shown=False, processes=1)
+    prepare_corpus(tmp_path / "c", wanted, print, shown=False, processes=1)
     shutil.copy(data, tmp_path / "c" / "notes.txt")
     with pytest.raises(DataError, match=r"dev\.jsonl: the tokenised pairs would be written over it"):
-        prepare(tmp_path / "c", Wanted(str(tmp_path / "c" / "dev.jsonl"), wanted.text, None, 1), print, shown=False)
-    prepare(tmp_path / "c", Wanted(str(data), wanted.text, None, 2), print, shown=False, processes=1)
+        prepare_corpus(tmp_path / "c", Wanted(str(tmp_path / "c" / "dev.jsonl"), wanted.text, None, 1), print, shown=False)
+    prepare_corpus(tmp_path / "c", Wanted(str(data), wanted.text, None, 2), print, shown=False, processes=1)
     assert (tmp_path / "c" / "notes.txt").read_bytes() == data.read_bytes() and not (tmp_path / "c" / "lock").exists()
 
 

@@ -66,9 +66,12 @@ def test_parts_of_a_comma_are_parts_of_the_text(parts: list[str]) -> None:
         (["train", "s,-", "--dev", "-", "--out", "m"], "--dev -: the pairs come from standard input already"),
         (["study", "scores", "-", "--dev", "d", "--test", "-", "--out", "m"], "--test -: the pairs come"),
         (["study", "scores", "p", "--dev", "-", "--test", "-", "--out", "m"], "the dev lines come from standard input"),
-        (["evaluate", "m", "words.tsv", "--outputs", "./words.tsv"], "is the file that test is read from"),
-        (["align", "m", "words.tsv", "--out", "words.tsv"], "is the file that pairs is read from"),
-        (["align", "m", "p.tsv", "--gold", "words.tsv", "--out", "link.tsv"], "is the file that gold is read from"),
+        (["evaluate", "m", "words.tsv", "--outputs", "./words.tsv"], "would overwrite the file that test is read from"),
+        (["align", "m", "words.tsv", "--out", "words.tsv"], "would overwrite the file that pairs is read from"),
+        (
+            ["align", "m", "p.tsv", "--gold", "words.tsv", "--out", "link.tsv"],
+            "would overwrite the file that gold is read from",
+        ),
         (["explain", "m", "caf\udce9"], "--source: 'caf\\udce9' has bytes that are not UTF-8"),
     ],
 )

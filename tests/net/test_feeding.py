@@ -22,7 +22,7 @@ SOURCE, LENGTHS, TARGET, REAL = tensors(BATCH, "cpu")
 @pytest.mark.parametrize("options", [{"attention": "none"}, {"readout": "linear"}])
 @pytest.mark.parametrize("cls", [ModelConfig, TrainConfig])
 def test_it_needs_attention_and_a_tanh_readout(cls, options):
-    with pytest.raises(ConfigError, match=r"here: input_feeding is on with attention .* and readout .*; what is fed"):
+    with pytest.raises(ConfigError, match=r"here: input_feeding is on with attention .* and readout .*; it feeds tanh"):
         build(cls, {"input_feeding": True, **options}, "here")
     assert build(cls, {"input_feeding": False, **options}, "here")
 

@@ -106,7 +106,7 @@ def train(folder: Path, out: str, **options: Any) -> dict[str, Any]:
     try:
         done = jumok.train(**options)
     except JumokError as e:
-        return {"error": str(e), "told": e.told}
+        return {"error": str(e), "told": e.reported}
     return {"history": done.history, "interrupted": done.interrupted, "settled": dataclasses.asdict(done.config.learn)}
 
 

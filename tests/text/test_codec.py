@@ -170,7 +170,7 @@ def test_files_are_readable_json(codec: Codec, tmp_path: Path) -> None:
         (b"[" * 200_000, "not JSON in UTF-8"),
         (b"[]", "not a JSON object"),
         (b"{}", "the vocabulary's tokens are not a list of strings"),
-        (b'{"vocabulary": {"tokens": ["a"], "counts": [1]}}', "no tokenizer among"),
+        (b'{"vocabulary": {"tokens": ["a"], "counts": [1]}}', "its tokenizer is none of"),
         (
             b'{"vocabulary": {"tokens": ["a"], "counts": [1]}, "tokenizer": {"name": "word", "form": "none"}}',
             r"tokenizer and form are \('word', 'none'\), the model's settings say",

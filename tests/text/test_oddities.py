@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import TextConfig
-from jumok.corpus.blocks import Telling, cut, read_block
-from jumok.corpus.prepare import Wanted, prepare
+from jumok.corpus.blocks import Warnings, cut, read_block
+from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.text import read_every_pair, read_pairs
 from jumok.text.oddities import Oddities
 
@@ -55,11 +55,11 @@ def test_cells_in_quotes() -> None:
 def test_no_break_spaces_on_a_side_cut_at_blanks() -> None:
     rows = [*ROWS[:3], *((s, t.replace(" ", "\u00a0")) for s, t in ROWS[3:])]
     assert told(rows) == [
-        "p.tsv:4: U+00A0 in 33 targets of a space-separated side (no-break space); only the ASCII blank parts tokens: put that "
+        "p.tsv:4: U+00A0 in 33 targets of a side cut at blanks (no-break space); only the ASCII blank separates tokens; put one "
         "in its place"
     ]
     assert told(rows, TextConfig(target_tokenizer="space", target_form="NFKC")) == []
-    assert "U+3000 in 1 source of a space-separated" in told([("a\u3000b", "c")], TextConfig(source_tokenizer="space"))[0]
+    assert "U+3000 in 1 source of a side cut at blanks" in told([("a\u3000b", "c")], TextConfig(source_tokenizer="space"))[0]
     assert "U+202F" in told([("a", "b\u202fc")])[0]
 
 
@@ -77,7 +77,7 @@ def test_invisible_characters(c: str, text: TextConfig) -> None:
 def test_blanks_at_the_ends() -> None:
     rows = [*ROWS[:2], ("cat ", "C A T "), (" dog", "D"), ("owl\u3000", "O")]
     assert told(rows) == [
-        "p.tsv:3: 3 sources with blanks at the beginning or end; to a model they are tokens like any other: take them out"
+        "p.tsv:3: 3 sources with blanks at the beginning or end, which a model reads as tokens; take them out"
     ]
     assert told(rows, CHAR)[1].startswith("p.tsv:3: 1 target with blanks at the beginning or end")
     assert told([("cat ", "C ")], TextConfig(source_tokenizer="space", target_tokenizer="space")) == []
@@ -97,7 +97,9 @@ def test_blanks_at_the_ends() -> None:
 )
 def test_a_header(first: tuple[str, str]) -> None:
     (said,) = told([first, *ROWS])
-    assert said == f"p.tsv:1: line 1 looks like a header ({first[0]} | {first[1]}), and is read like any other; take it out"
+    assert (
+        said == f"p.tsv:1: line 1 looks like a header ({first[0]} | {first[1]}), but is read like any other line; take it out"
+    )
     assert told([*ROWS, first]) == []
 
 
@@ -127,9 +129,9 @@ def test_blocks_tell_what_the_whole_file_does(tmp_path_factory, rows, size: int,
     path.write_bytes("".join(f"{s}\t{t}\n" for s, t in [("x", "y"), *rows]).encode())
     whole, parts = list[str](), list[str]()
     pairs = read_pairs(str(path), text, warn=whole.append)
-    telling = Telling([str(path)], text, parts.append)
+    telling = Warnings([str(path)], text, parts.append)
     for block in cut([str(path)], size):
-        telling.add(read_block(block.raw, block.before, [str(path)], text).told())
+        telling.add(read_block(block.raw, block.before, [str(path)], text).facts())
     telling.finish(len(pairs))
     one_by_one: list[str] = []
     assert list(read_every_pair(str(path), text, warn=one_by_one.append)) == pairs
@@ -141,7 +143,7 @@ def test_a_corpus_on_the_disk_tells_it_each_time(tmp_path: Path) -> None:
     path = tmp_path / "p.tsv"
     path.write_text("".join(f"{s}\t{t}\n" for s, t in rows), encoding="utf-8")
     said: list[str] = []
-    prepare(tmp_path / "c", Wanted(str(path), PHONES, None, 1), said.append, shown=False, processes=1)
+    prepare_corpus(tmp_path / "c", Wanted(str(path), PHONES, None, 1), said.append, shown=False, processes=1)
     text = "\n".join(said)
     assert "looks like a header" in text and "U+00A0 in 36 targets" in text
     from jumok.corpus.corpus import open_corpus

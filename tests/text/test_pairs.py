@@ -160,7 +160,7 @@ def test_byte_order_mark_is_told_and_taken_off(write, told: Told) -> None:
     assert [p.source for p in found] == ["a", "\ufeffc"]
     assert told == [
         "a:1: begins with a byte order mark (BOM); it was taken off",
-        "a:2: U+FEFF in 1 source (byte order mark); nobody sees it, but a model reads it: take it out",
+        "a:2: U+FEFF in 1 source (byte order mark); it is invisible, but a model reads it; take it out",
     ]
 
 
@@ -171,7 +171,7 @@ def test_empty_sides_are_left_out_three_told_singly(write, told: Told) -> None:
         "a:2: the source is empty; left out",
         "a:3: the target is empty; left out",
         "a:4: the line is blank; left out",
-        "a: 6 lines left out in all (the line is blank: 3, the target is empty: 2, the source is empty: 1); "
+        "a: 6 lines are left out in all (the line is blank: 3, the target is empty: 2, the source is empty: 1); "
         "the first 3 are named above",
     ]
 
@@ -221,7 +221,7 @@ def test_a_folder(name: str, tmp_path: Path, write) -> None:
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.jsonl", "a.gz"])
 def test_empty_file(name: str, write) -> None:
-    wanted = f"{name}: no pairs: nothing is in it; wanted at least one line with a source and a target"
+    wanted = f"{name}: no pairs: the file is empty; wanted at least one line with a source and a target"
     assert refusal(write(name, "")) == wanted
 
 
@@ -298,8 +298,16 @@ def test_json_that_cannot_be(row: str, message: str, write) -> None:
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        ("1\n2\n3\n", "1\n", "a:2: no line to go with it: a has 3 lines, b 1; parallel files need the same number of lines"),
-        ("1\n", "1\n2\n3\n4", "b:2: no line to go with it: b has 4 lines, a 1; parallel files need the same number of lines"),
+        (
+            "1\n2\n3\n",
+            "1\n",
+            "a:2: this line has no counterpart: a has 3 lines, b 1; parallel files need the same number of lines",
+        ),
+        (
+            "1\n",
+            "1\n2\n3\n4",
+            "b:2: this line has no counterpart: b has 4 lines, a 1; parallel files need the same number of lines",
+        ),
     ],
 )
 def test_parallel_files_of_unequal_length(a: str, b: str, message: str, write) -> None:
@@ -321,7 +329,7 @@ def test_damaged_gzip(tmp_path: Path, write) -> None:
     for name, raw in [("cut.gz", cut), ("flipped.gz", bytes(flipped)), ("plain.gz", b"a\tb\n")]:
         (tmp_path / name).write_bytes(raw)
         message = refusal(name)
-        assert message.startswith(f"{name}:") and "gzip" in message and message.endswith("make the file anew"), message
+        assert message.startswith(f"{name}:") and "gzip" in message and message.endswith("make the file again"), message
 
 
 # Lines, for translate
@@ -383,7 +391,7 @@ def pairs(rows: str, file: str = "p.tsv") -> list[Pair]:
 
 
 def test_dev_equal_to_train_is_refused(told: Told) -> None:
-    with pytest.raises(DataError, match=r"^dev\.tsv: the dev pairs are the training pairs; .*leave --dev out"):
+    with pytest.raises(DataError, match=r"^dev\.tsv: the dev pairs are the training pairs, .*leave --dev out"):
         check_dev(pairs("ab cd"), pairs("cd ab", "dev.tsv"), told)
 
 

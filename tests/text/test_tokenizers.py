@@ -228,10 +228,10 @@ BPE = {"name": "bpe", "form": "none", "alphabet": "ab▁", "merges": [["a", "b"]
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (None, "no tokenizer among char, space, word, bpe"),
-        ({"form": "none"}, "no tokenizer among"),
-        ({"name": ["char"], "form": "none"}, "no tokenizer among"),
-        ({"name": "sentencepiece", "form": "none"}, "no tokenizer among"),
+        (None, "its tokenizer is none of char, space, word, bpe"),
+        ({"form": "none"}, "its tokenizer is none of"),
+        ({"name": ["char"], "form": "none"}, "its tokenizer is none of"),
+        ({"name": "sentencepiece", "form": "none"}, "its tokenizer is none of"),
         ({"name": "char"}, "form is None"),
         ({"name": "char", "form": "NFX"}, "form is 'NFX'"),
         ({**BPE, "form": []}, r"form is \[\]"),
