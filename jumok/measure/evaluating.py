@@ -80,15 +80,21 @@ def _evaluate(
     warn: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Evaluation:
+    if warn is None:
+        said: list[str] = []
+        try:
+            return _evaluate(model, pairs, metrics, tokenize=tokenize, lowercase=lowercase, warn=said.append, **options)
+        finally:
+            for text in said:
+                warnings.warn(text, stacklevel=3)  # at the line that calls `evaluate`
     advance: Callable[[int], None] = options.pop("advance", lambda _: None)
     search = build(SearchConfig, options, "evaluate")
     model = model if isinstance(model, Translator) else load(model)
-    say: Callable[[str], None] = warn or (lambda text: warnings.warn(text, stacklevel=4))
     choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
     choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice
-    usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, say)
-    read = _pairs(pairs, model, say)
-    gold = gold_text(read, model.codec.written, say)
+    usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, warn)
+    read = _pairs(pairs, model, warn)
+    gold = gold_text(read, model.codec.written, warn)
     outputs: list[Translation] = []
     counts = Counter((p.source, p.features) for p in read)
     for start in range(0, len(gold.sources), TOGETHER * search.batch_size):
@@ -100,7 +106,7 @@ def _evaluate(
     lines = {(p.source, p.features): p.where for p in reversed(read)}  # the first of each
     for key, output in zip(gold.sources, outputs, strict=True):
         remarks.see(lines[key], output)
-    remarks.tell(say)
+    remarks.tell(warn)
     measured = {name: measure(name, [t.text for t in outputs], gold.references, choice) for name in usable}
     searched = f"beam {search.beam}, length penalty {search.length_penalty:g}" if search.beam > 1 else "greedy"
     return Evaluation(measured, gold, outputs, remarks.counts(), searched)

@@ -32,12 +32,12 @@ def pairs_of(given: Iterable[Any], separator: str) -> Iterator[Pair | None]:
     for i, one in enumerate(given, 1):
         if isinstance(one, Pair):
             rest: list[Any] = [one.source, one.target, one.features]
-            where = one.where
+            where = one.where or f"pair {i}"
         elif one is None:
             yield None
             continue
         else:
-            where, rest = "", list(one) if isinstance(one, tuple | list) and len(one) in (2, 3) else [None, None]
+            where, rest = f"pair {i}", list(one) if isinstance(one, tuple | list) and len(one) in (2, 3) else [None, None]
         source, target, *features = rest
         if not isinstance(source, str) or not isinstance(target, str):
             raise DataError(

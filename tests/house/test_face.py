@@ -196,8 +196,9 @@ def test_evaluate_says_what_the_command_says(model_folder: Path, tmp_path: Path,
 
 
 def test_evaluate_warns_as_python_does_or_where_it_is_told_to(model_folder: Path) -> None:
-    with pytest.warns(UserWarning, match="another form"):
+    with pytest.warns(UserWarning, match="pair 1, 'C  A' as 'C A'|pair 1: 'C  A' as 'C A'") as warned:
         jumok.evaluate(model_folder, [("cat", "C  A")], "accuracy")
+    assert {Path(w.filename).name for w in warned} == {"test_face.py"}  # the line that called it
     said: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
