@@ -22,7 +22,8 @@ from jumok.config import TrainConfig, build, options, to_dict
 from jumok.errors import ConfigError, FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint, remove_checkpoint, run_of
 from jumok.learn.given import LENGTHS, flat
-from jumok.runtime.folder import CONFIG, HISTORY, OWN, refuse_to_replace, strangers
+from jumok.learn.history import Evaluation, read_history
+from jumok.runtime.folder import CONFIG, OWN, refuse_to_replace, strangers
 from jumok.runtime.record import FINISHED, RECORD, Record, has_record, read_record
 from jumok.text.pairs import files_of
 
@@ -151,7 +152,7 @@ def begun(run: TrainConfig, note: Callable[[str], None]) -> bool:
     if found is not None:
         return found[1].get("asked") == to_dict(run)
     training = _training(out)
-    return training is not None and bool(_history(out)) and _settled_from(to_dict(run), to_dict(training))
+    return training is not None and bool(read_history(out)) and _settled_from(to_dict(run), to_dict(training))
 
 
 def _settled_from(asked: dict[str, Any], done: dict[str, Any]) -> bool:
@@ -175,9 +176,19 @@ class Finished:
     """A training that is over: its configuration, its history, the options that had been asked for; a line that says so."""
 
     config: TrainConfig
-    history: list[dict[str, Any]]
+    history: list[Evaluation]
     asked: dict[str, Any]
     line: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, for the other processes of a run."""
+        return {**vars(self), "config": to_dict(self.config), "history": [e.to_dict() for e in self.history]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> Finished:
+        """The way back."""
+        history = [Evaluation.from_dict(e) for e in values["history"]]
+        return cls(build(TrainConfig, values["config"], where), history, values["asked"], values["line"])
 
 
 def finished(out: Path) -> Finished | None:
@@ -199,16 +210,16 @@ def finished(out: Path) -> Finished | None:
     with contextlib.suppress(OSError):
         remove_checkpoint(out)  # a kill has left it
     early = "" if record.step >= record.steps else ", stopped early by patience"
-    return Finished(training, _history(out), record.asked, f"step {record.step:,} of {record.steps:,}{early}")
+    return Finished(training, read_history(out), record.asked, f"step {record.step:,} of {record.steps:,}{early}")
 
 
 def _finished_by_history(out: Path) -> Finished | None:
     """A folder from before there were records is finished if its last evaluation was the run's last, or patience was at its end."""
-    training, history = _training(out), _history(out)
+    training, history = _training(out), read_history(out)
     if training is None or not history or training.learn.steps is None:
         return None
-    last, patience = history[-1]["step"], training.learn.patience
-    early = 0 < patience <= len(history) and not any(entry["best"] for entry in history[-patience:])
+    last, patience = history[-1].step, training.learn.patience
+    early = 0 < patience <= len(history) and not any(evaluation.best for evaluation in history[-patience:])
     if last < training.learn.steps and not early:
         return None
     given = {k: v for k, v in flat(training).items() if k in options(TrainConfig)}
@@ -217,10 +228,10 @@ def _finished_by_history(out: Path) -> Finished | None:
 
 def _refuse_unknown(out: Path) -> None:
     """TrainingError for a folder without record and without checkpoint whose history ends before its training did."""
-    training, history = _training(out), _history(out)
+    training, history = _training(out), read_history(out)
     if training is not None and history and training.learn.steps is not None:
         raise TrainingError(
-            f"{out}: a model of step {history[-1]['step']:,} of {training.learn.steps:,} is there, and nothing to go on from: no "
+            f"{out}: a model of step {history[-1].step:,} of {training.learn.steps:,} is there, and nothing to go on from: no "
             f"checkpoint, and no {RECORD} (its Jumok kept none), so what ended the run cannot be known; --overwrite trains anew"
         )
 
@@ -233,16 +244,6 @@ def _training(out: Path) -> TrainConfig | None:
         return build(TrainConfig, {k: v for k, v in values.items() if k in known}, str(out / CONFIG))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, JumokError):
         return None
-
-
-def _history(out: Path) -> list[dict[str, Any]]:
-    """The evaluations; none where the file was deleted, which it may be, or damaged."""
-    try:
-        found = json.loads((out / HISTORY).read_text(encoding="utf-8"))
-        good = isinstance(found, list) and all(isinstance(e, dict) and {"step", "best"} <= e.keys() for e in found)
-        return found if good else []
-    except (OSError, ValueError):
-        return []
 
 
 def _check_place(out: Path, overwrite: bool, alone: bool, expected: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Which evaluation is the best: by the metric; where that ties by finer measures, down to the dev loss; else the latest.
 
-An entry is a dict of one evaluation, as in `history.json`: its measures by name.
+An entry is what one evaluation measured: values by name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jumok.measure import METRICS
 
@@ -16,7 +15,7 @@ FINER = ("token-error-rate", "loss")
 NOTHING_RIGHT = 100.0  # token error rate of an empty output; as a finer measure, more tells nothing
 SHOWN = 0.005  # a score below is shown as 0.00, and counts as 0: what a few n-grams by chance are worth
 
-Entry = Mapping[str, Any]
+Entry = Mapping[str, float]
 
 
 @dataclass(frozen=True)

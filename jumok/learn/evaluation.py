@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from jumok.config import SearchConfig
+from jumok.config import LearnConfig, SearchConfig
 from jumok.decode.search import search
 from jumok.errors import need
 from jumok.learn.machine import Machine
@@ -38,8 +38,7 @@ class Development:
     Args:
         pairs: dev pairs; targets of the same source are alternatives, any of which is right.
         limit: (ratio, constant): at most ratio · source tokens + constant tokens are written for a line.
-        metric: the one that picks, or loss.
-        tokenize: how BLEU is counted, as `options_for` takes it.
+        learn: its `metric`, the one that picks, or loss; its `tokenize`: how BLEU is counted, as `options_for` takes it.
         team: the processes that share the work.
         warn: told once where gold is compared in another form than it has.
 
@@ -56,11 +55,11 @@ class Development:
         pairs: Sequence[Pair],
         codec: Codec,
         limit: tuple[float, float],
-        metric: str,
-        tokenize: str | None = None,
+        learn: LearnConfig,
         team: Team = ALONE,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
+        metric = learn.metric or "accuracy"
         package = METRICS[metric].needs if metric != "loss" else None
         if package:
             need(f"the metric {metric}", "train", package)  # said now, not at the first evaluation
@@ -71,7 +70,7 @@ class Development:
         self.rows = [first[key] for key in different]
         self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in targets]
         self.references = gold_text(pairs, codec.written, warn).references
-        self.options = options_for(codec.config, tokenize)
+        self.options = options_for(codec.config, learn.tokenize)
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
         self.signatures = self._signatures()
         self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}

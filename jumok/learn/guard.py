@@ -66,7 +66,7 @@ class Guard:
         """Takes note of the batch of the newest step, to look at later."""
         self.unread.append(_Seen(step, batch, tokens, self.bad))
 
-    def settle(self, counts: Counts) -> tuple[int, int]:
+    def read(self, counts: Counts) -> tuple[int, int]:
         """Reads what became of the batches seen since the last time; returns how many were skipped, and their tokens.
 
         Raises:

@@ -35,7 +35,7 @@ KEPT = {
 }  # bytes: arrays up to the first, and of free ones together the second
 
 
-def settle(run: TrainConfig) -> None:
+def prepare(run: TrainConfig) -> None:
     """Makes the settings for such a run; where there is no glibc, or it does not want to, nothing happens to memory."""
     if not _letters(run):
         for name, count in FEW_KERNELS.items():

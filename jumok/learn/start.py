@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra, need
 from jumok.learn import memory, threads
+from jumok.learn.history import Evaluation
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ class Trained:
     Attributes:
         folder: where the best model is.
         config: the run's configuration with nothing left open, as written beside the model.
-        history: one dict an evaluation.
+        history: the evaluations, in their order.
         best: best value of the dev metric (`config.learn.metric`); best_step: when it was reached.
         interrupted: 0, or the number of the signal that ended training early.
     """
 
     folder: Path
     config: TrainConfig = field(repr=False)
-    history: list[dict[str, Any]] = field(repr=False)
+    history: list[Evaluation] = field(repr=False)
     best: float | None
     best_step: int
     interrupted: int = 0
@@ -86,25 +87,15 @@ def train(
         raise ConfigError("out is missing; name the model folder to write")
     threads.check(asked.learn.threads)
     threads.bound_environment(lambda text: None if quiet else print(f"warning: {text}", file=sys.stderr))
-    memory.settle(_whole(asked, resume and not overwrite))
+    memory.prepare(_whole(asked, resume and not overwrite))
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as e:
         raise MissingExtra("training", "train", "torch") from e
     need("training", "train", "rich")
-    from jumok.learn.run import run
+    from jumok.learn.run import Manner, run
 
-    return run(
-        asked,
-        start,
-        resume=resume,
-        overwrite=overwrite,
-        quiet=quiet,
-        profile=profile,
-        tensorboard=tensorboard,
-        observe=observe,
-        given=given,
-    )
+    return run(asked, Manner(start, resume, overwrite, quiet, profile, str(tensorboard), observe, given))
 
 
 def _whole(asked: TrainConfig, resume: bool) -> TrainConfig:

@@ -17,8 +17,8 @@ from jumok import config, scores
 from jumok.config import ModelConfig
 from jumok.learn import loop as loops
 from jumok.learn import run as runs
-from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
+from jumok.learn.optimizer import Average
 from jumok.learn.parallel import Team
 from jumok.learn.profile import verdict
 from jumok.learn.profile.limit import PASSES, Rates
