@@ -16,7 +16,7 @@ EVALUATED = ("train_loss", "learning_rate", "gold_share", "tokens_per_second")
 
 
 class Board:
-    """Writes TensorBoard's event files to a folder; several runs are told apart by a folder each.
+    """Writes TensorBoard's event files to a folder; give every run a folder, so that they can be told apart.
 
     A disk that fails while training ends the curves, and not the training.
 

@@ -140,7 +140,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
     wrong = []
     for path in (folder / NEWEST, folder / BEFORE):
         try:
-            found = _read(path)
+            checkpoint = _read(path)
         except FileNotFoundError:
             continue
         except _Damaged as e:
@@ -150,7 +150,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
             warn("; ".join(wrong) or f"{folder / NEWEST} is missing")
             warn(f"going on from the checkpoint before it, {path}")
             disk.discard(folder / NEWEST)
-        return found
+        return checkpoint
     if wrong:
         raise TrainingError(f"{'; '.join(wrong)}; train anew with --overwrite")
     return None
@@ -179,8 +179,8 @@ def run_of(facts: Mapping[str, Any]) -> str:
 
 def _place(header: bytes) -> tuple[int, int] | None:
     """Where in the file the checksum stands."""
-    found = _SUM.search(header)
-    return found.span(1) if found else None
+    match = _SUM.search(header)
+    return match.span(1) if match else None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -70,9 +70,8 @@ class Choice:
     def judge(self, new: Entry, best: Entry | None, before: Sequence[Entry], stale: int) -> Judgement:
         """What the newest evaluation comes to.
 
-        One that is better sets `stale` back to 0. One at which nothing could be told leaves it as it is: in nothing different
-        from the best; or equal to it in the metric, and in one of the finer measures better than all before, though not in the
-        first that differs.
+        A better one resets `stale` to 0. One that tells nothing leaves it as it is: it differs in nothing from the best; or it is
+        equal in the metric and better than all before in some finer measure, though not in the first that differs.
 
         Args:
             best: the evaluation whose model is kept; None before there is one.
@@ -85,8 +84,8 @@ class Choice:
         rank, kept = self.rank(new), None if best is None else self.rank(best)
         if rank is None or kept is None or rank[0] < kept[0]:
             return Judgement(best=False, stale=stale + 1)
-        ranks = [found for entry in before if (found := self.rank(entry)) is not None]
-        gains = any(rank[i] > max(found[i] for found in ranks) for i in range(1, len(rank)))
+        ranks = [earlier for entry in before if (earlier := self.rank(entry)) is not None]
+        gains = any(rank[i] > max(earlier[i] for earlier in ranks) for i in range(1, len(rank)))
         return Judgement(best=False, stale=stale if gains else stale + 1)
 
     def remark(self, history: Sequence[Entry]) -> str | None:

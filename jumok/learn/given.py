@@ -13,7 +13,7 @@ from jumok.text.pairs import files_of
 
 LENGTHS = ("minutes", "epochs", "steps")
 FILES = ("pairs", "dev", "cache", "out")
-# what does not change which model is trained, but for its last digits, and may suit this machine or this sitting better
+# these may be changed when a run is resumed: they suit a machine or a sitting, and change no more than a model's last digits
 USED = ("save_minutes", "save_every", "threads", "device")
 
 
@@ -42,7 +42,7 @@ def resumed(stored: TrainConfig, now: TrainConfig, given: Collection[str]) -> Tr
     wanted, usual = flat(now), flat(TrainConfig())
     used = {n: wanted[n] for n in USED if n in given or wanted[n] != usual[n]}
     if used.get("threads") == 0:
-        del used["threads"]  # all cores, as ever: the run keeps to what it found
+        del used["threads"]  # all cores, as always: the run keeps the number it has
     return dataclasses.replace(stored, **files, out=now.out, learn=dataclasses.replace(stored.learn, **used))
 
 
@@ -65,16 +65,16 @@ def differences(then: dict[str, Any], settled: TrainConfig, now: TrainConfig, gi
         given: names of options that were given, also where they equal their default.
     """
     wanted, usual, has = flat(now), flat(TrainConfig()), flat(settled)
-    found = []
+    lines = []
     for name, value in wanted.items():
         if name in (*FILES, *USED) or (value == usual[name] and name not in given):
             continue
         was = then.get(name, usual[name])
         if value in (was, has[name]):
             continue
-        told = f"{has['steps']} steps" if name in LENGTHS and was is None else has[name] if was is None else was
-        found.append(f"{name} {_word(value)} ({_word(told)})")
-    return ", ".join(found)
+        shown = f"{has['steps']} steps" if name in LENGTHS and was is None else has[name] if was is None else was
+        lines.append(f"{name} {_word(value)} ({_word(shown)})")
+    return ", ".join(lines)
 
 
 def _word(value: Any) -> str:

@@ -74,7 +74,7 @@ class Position:
         step: updates done; with the seed it determines epoch and batch.
         seconds: training time so far, earlier sittings included.
         best: value of the dev metric at the best evaluation (`jumok.learn.choice`), which was at `best_step`.
-        stale: evaluations that have passed without a better one, but for those at which nothing could be told.
+        stale: evaluations since the last better one; those that told nothing are not counted.
         switched: the step at which patience sent a two-phase run into its second phase.
         bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
         history: the evaluations so far.

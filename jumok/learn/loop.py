@@ -78,7 +78,8 @@ class Loop:
         folder: where the model and checkpoints are written; None = nowhere.
 
     Attributes:
-        interrupted: this process was told to stop; stopped: the loop has stopped, because some process of the team was told to.
+        interrupted: set it, and the loop stops after the step that is under way; stopped: it has, since a process of the team was
+            interrupted.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Loop:
         look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
+        while at.step < steps and not self._out_of_patience() and not self._must_stop():
             tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self.recipe.learning_rate, self.learn.warmup, self.learn.decay)
             with section(WAIT):
@@ -207,7 +208,7 @@ class Loop:
             with section(SAVE):
                 self.folder.save(*self.state(), self.position.step)
 
-    def _told_to_stop(self) -> bool:
+    def _must_stop(self) -> bool:
         self.stopped = self.team.any(self.interrupted)
         return self.stopped
 

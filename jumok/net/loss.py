@@ -68,9 +68,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor, _: Tensor):  # type: ignore[override]
-        found, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
-        assert found is not None, "gradients are there once"
-        return *(part.mul_(grad) for part in found), None, None
+        gradients, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
+        assert gradients is not None, "the gradients were handed over before"
+        return *(part.mul_(grad) for part in gradients), None, None
 
 
 def _layer(weight: Tensor, bias: Tensor, often: bool) -> Callable[[Tensor], Tensor]:

@@ -252,7 +252,7 @@ class Seq2Seq(nn.Module):
     def _attend(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """As `attend`, of keys, values and the parameters of score and window (whose names all differ) in `p`."""
         prior = self._prior(p, queries, mask, steps) if self.config.window != "none" else None
-        return attend(self.config.attention, p, queries, p["keys"], mask, p["values"], prior)
+        return attend(self.config.attention, p, queries, (p["keys"], p["values"]), mask, prior)
 
     def _prior(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
         """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
@@ -328,7 +328,8 @@ class Seq2Seq(nn.Module):
         def glimpse(p: Mapping[str, Tensor], queries: Tensor, steps: Tensor, mask: Tensor = encoded.mask) -> Tensor:
             return self._attend(p, queries, mask, steps)[0]
 
-        return feeding.readouts(self.config.cell, list(self.decoder.layers), x, encoded.state, masks, self.W_h, glimpse, p)
+        decoder = feeding.Fed(self.config.cell, list(self.decoder.layers), masks, self.W_h, glimpse, p)
+        return feeding.readouts(decoder, x, encoded.state)
 
     def logits(self, readout: Tensor) -> Tensor:
         """readout [..., R] -> [..., V]"""
