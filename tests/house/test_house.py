@@ -160,6 +160,28 @@ def test_files_stay_small(file: tuple[str, str]) -> None:
     assert source.count("\n") <= 450, f"{path}: over 450 lines; it is two things"
 
 
+def parameters_over(most: int, source: str) -> list[str]:
+    """Functions with more parameters than that, `self` and `cls` not counted."""
+    wide = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            a = node.args
+            names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg is not None]
+            if len([name for name in names if name not in ("self", "cls")]) > most:
+                wide.append(node.name)
+    return wide
+
+
+@pytest.mark.parametrize("path", [i for i in IDS if i.startswith(("jumok/learn/", "jumok/net/"))])
+def test_only_public_functions_have_many_parameters(path: str) -> None:
+    public = ["train"] if path == "jumok/learn/start.py" else []
+    assert parameters_over(6, (ROOT / path).read_text(encoding="utf-8")) == public
+
+
+def test_many_parameters_are_seen() -> None:
+    assert parameters_over(2, "def f(self, a, /, b, *, c): 1\ndef g(self, a, b): 1\nasync def h(a, *b, **c): 1") == ["f", "h"]
+
+
 def test_every_room_has_its_place() -> None:
     rooms = {f.relative_to(ROOT / "jumok").parts[0].removesuffix(".py") for f in FILES} - {"__init__"}
     assert rooms <= set(PLACE), f"give {sorted(rooms - set(PLACE))} a place in ORDER"
