@@ -57,7 +57,7 @@ def alone(out: str) -> AbstractContextManager[bool]:
 
 
 def begin(asked: TrainConfig, resume: bool, overwrite: bool, held: bool, note: Callable[[str], None], inside: str) -> Beginning:
-    """What a run begins from; what a killed run left at --out is cleared up.
+    """What a run begins from. Clears up what a killed run left at --out.
 
     Args:
         held: this process has the lock of --out.
@@ -215,7 +215,7 @@ def finished(out: Path) -> Finished | None:
 
 
 def _finished_by_history(out: Path) -> Finished | None:
-    """A folder from before there were records is finished if its last evaluation was the run's last, or patience was at its end."""
+    """In a folder without a record, of an older version: finished if the last evaluation was at the last step, or patience was at its end."""
     training, history = _training(out), read_history(out)
     if training is None or not history or training.learn.steps is None:
         return None

@@ -131,11 +131,11 @@ def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple
 def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors and facts of the newest good checkpoint in `folder`; None where there is none at all.
 
-    `warn` is told where the newest is damaged or missing and the one before is taken. The damaged one is then deleted, so that
+    `warn` is called with a line where the newest is damaged or missing, so that the one before is taken. The damaged one is then deleted, so that
     the next checkpoint does not push the good one out.
 
     Raises:
-        TrainingError: all that is there is damaged, or one cannot be read for a reason that may pass.
+        TrainingError: all checkpoints are damaged, or one cannot be read for a reason that may pass.
     """
     wrong = []
     for path in (folder / NEWEST, folder / BEFORE):

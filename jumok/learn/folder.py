@@ -1,10 +1,10 @@
 """What a run writes to --out: its record, the best model so far, and checkpoints; never weights that are not finite.
 
-The record comes first and says whose the folder is; before every write it is looked at again, so that of two runs that a lock
-did not keep apart one ends and nothing of the two is mixed. Where model and checkpoint are both due, the model comes first. A
+The record comes first and says whose the folder is. It is read again before every write: if a lock did not keep two runs
+apart, one of them ends, and their files are never mixed. Where model and checkpoint are both due, the model comes first. A
 run killed between the two goes on from the checkpoint before, comes to the same evaluation again, and writes the same model
-again; the other way round it would believe that the best model was in place. That the run is finished is said before its
-checkpoints are deleted.
+again. In the other order it would believe that the best model was in place. The record says that the run is finished before
+the checkpoints are deleted.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Folder:
             self._say(self.record.at(step))
 
     def finish(self, position: Position, stopped: bool) -> None:
-        """What came after the best model belongs to its history, too; then the record says how the run ended."""
+        """Completes the history with the evaluations after the best model; then the record says how the run ended."""
         if not self.written:
             raise TrainingError(
                 f"{self.out}: no model was written, for the loss on dev was never finite; try a lower --learning-rate "
@@ -185,7 +185,7 @@ class Folder:
         return record is not None and (record.run, record.sitting) == (self.record.run, self.record.sitting)
 
     def _ours(self) -> None:
-        """TrainingError if the folder is not this run's own any more; one that is gone is for the writer to find out."""
+        """TrainingError if the folder belongs to another run now. Where it is gone, the writer says so."""
         if self.out.is_dir() and not self._is_ours():
             self._taken()
 

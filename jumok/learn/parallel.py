@@ -4,11 +4,11 @@ torchrun starts the processes and gives them their numbers; nothing here starts 
 through the same steps with the same weights; only the first, the lead, writes files and speaks. The number of
 processes changes a run in two ways only: in the last digits (a sum in another order), and in its dropout masks.
 
-Why no DistributedDataParallel, which does the same sum: it sorts gradients into buckets anew after the first step, so a run of
-three processes or more that is resumed adds in another order than one that was not, and resuming would no longer be exact; it
-wants every process to have a part of every batch, and the last batch of an epoch may have one pair; and it wants the loss to
-be the model's forward. What it has in return, sending some gradients while others are computed, has little to work on here:
-those of the recurrent layers, nearly all, come at the end of the backward pass.
+DistributedDataParallel does the same sum, and is not used, for three reasons. It sorts gradients into buckets anew after the
+first step, so three or more processes that resume a run would add in another order, and resuming would not be exact. It needs
+a part of every batch in every process, and the last batch of an epoch may have one pair. It needs the loss to be the model's
+forward. Its advantage, to send some gradients while others are computed, is worth little here: nearly all belong to recurrent
+layers, and come at the end of the backward pass.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ PATIENCE = datetime.timedelta(minutes=10)  # how long a silent process is waited
 READING = datetime.timedelta(hours=12)  # one host may have its corpus tokenised already, and another has to do it
 
 Item = TypeVar("Item")
-_meetings = itertools.count()  # of this process: trainings of one script, one after the other, must not read each other's notes
+_meetings = (
+    itertools.count()
+)  # of this process: a script may train several times, and no training may read the notes of another
 
 
 class Lost(TrainingError):
@@ -181,7 +183,7 @@ class Team:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def blame(self, error: BaseException) -> BaseException:
-        """The error this process ends with: its own, which it leaves for the others to read, or what another one left.
+        """The error that this process ends with: its own, which it leaves for the others to read, or one that another has left.
 
         `error.told` is set where another process of this host shows the error already, so that a person reads it once a host.
         """
@@ -357,5 +359,5 @@ def _exchange(call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
 
 
 def _first_sentence(e: Exception) -> str:
-    """Of what gloo says: without the place in its code, and without advice to its own programmers."""
+    """Of gloo's message, without its place in the code and its advice to programmers."""
     return re.sub(r"\[/[^]]*\] ", "", str(e)).split(". ")[0].split("\n")[0]

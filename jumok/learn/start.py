@@ -99,7 +99,7 @@ def train(
 
 
 def _whole(asked: TrainConfig, resume: bool) -> TrainConfig:
-    """The run; one that is resumed has its options from its folder, if a model is there already."""
+    """What is asked for; a run that is resumed has its options from its folder, if a model is there."""
     try:
         written = json.loads((Path(asked.out) / CONFIG).read_text(encoding="utf-8")) if resume else None
         return build(TrainConfig, written["training"], asked.out) if written else asked
