@@ -59,6 +59,15 @@ def write_beside(path: Path, *parts: bytes | memoryview, by: str = "") -> Path:
     return new
 
 
+def write_over(path: Path, *parts: bytes | memoryview) -> None:
+    """The parts as the file `path`, there whole or not at all. OSError as of the disk; nothing is left lying about."""
+    new = write_beside(path, *parts)
+    try:
+        os.replace(new, path)
+    finally:
+        discard(new)
+
+
 def discard(path: Path) -> None:
     """Deletes a file or folder, if it is there and can be deleted."""
     with contextlib.suppress(OSError):

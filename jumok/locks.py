@@ -29,7 +29,7 @@ _held: dict[int, Path] = {}  # file handle -> path
 def beside(folder: str | Path) -> Path:
     """The lock of a folder that is itself replaced: a hidden file beside it, the same by whatever name the folder is given."""
     real = Path(os.path.realpath(folder))
-    return real.with_name(f".{real.name}.lock")
+    return real.parent / f".{real.name}.lock"  # the root has no name
 
 
 def inside(folder: str | Path) -> Path:

@@ -108,6 +108,7 @@ def settle(options: Options) -> Options:
     Raises:
         ConfigError: a text that is not UTF-8; standard input for two things; a file that is read and would be written over.
     """
+    options = _read_as_utf8(options)
     for name, value, place in places(options):
         if place is None and value.encode("utf-8", "replace").decode() != value:
             raise ConfigError(f"{_called(name)}: {value!r} has bytes that are not UTF-8; set the terminal to UTF-8")
@@ -131,6 +132,28 @@ def settle(options: Options) -> Options:
                         f"{value}: {_called(name)} is the file that {other} is read from, and would destroy it; give another name"
                     )
     return options
+
+
+def _read_as_utf8(options: Options) -> Options:
+    """The options with texts that are no paths as UTF-8, where Python took the terminal for ASCII (LC_ALL=C without more)."""
+    new = dict[str, Any]()
+    for name, place in _fields(type(options)).items():  # type: ignore[arg-type]
+        value = getattr(options, name)
+        if dataclasses.is_dataclass(value):
+            new[name] = _read_as_utf8(value)
+        elif place is None and isinstance(value, str):
+            new[name] = _utf8(value)
+        elif place is None and isinstance(value, tuple):
+            new[name] = tuple(_utf8(each) if isinstance(each, str) else each for each in value)
+    return dataclasses.replace(options, **new) if new else options  # type: ignore[type-var]
+
+
+def _utf8(text: str) -> str:
+    """The text whose bytes Python could not read, read as UTF-8; as it is where that cannot be."""
+    try:
+        return text.encode("ascii", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _called(name: str) -> str:
@@ -170,9 +193,9 @@ class Output:
 
     def __init__(self, path: str | Path, option: str = "--out") -> None:
         self.path, self.option = str(path), option
-        self._place = Path(os.path.realpath(self.path))
+        stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too, or a pipe
+        self._place = Path(self.path if stream else os.path.realpath(self.path))  # what a pipe's link says is no path
         self._new = self._place
-        stream = self.path.startswith(("/dev/", "/proc/"))  # /dev/stdout may be a file that others write to, too
         self._beside = bool(self.path) and not stream and (self._place.is_file() or not os.path.lexists(self._place))
         if not self.path:
             return

@@ -178,6 +178,8 @@ def run_both(folder: Path, out: Path, both: list[Started], lockless: bool) -> li
     """Starts and kills as planned; each run's status (0 = ended well, negative = killed) and what it said."""
     begin, children, ended = time.perf_counter(), dict[int, int](), dict[int, int]()
     logs = [out.parent / f"said by {i}" for i in range(2)]
+    for log in logs:
+        log.touch()  # a run may be killed before it opens its own
     while len(ended) < 2:
         now = time.perf_counter() - begin
         for i, run in enumerate(both):

@@ -17,7 +17,7 @@ def weights_of(translation: Translation) -> np.ndarray:
     """The weights [T, S] that a drawing needs. Raises JumokError where there are none."""
     if translation.weights is None:
         raise JumokError(
-            f"drawing {translation.source!r}: the translation has no attention weights; a model trained with attention "
+            f"drawing {translation.source[:40]!r}: the translation has no attention weights; a model trained with attention "
             "none has no weights to draw, nor has an empty source; train with --attention general, or write .json"
         )
     expected = (len(translation.tokens), len(translation.source_tokens))

@@ -23,8 +23,9 @@ from jumok.errors import ConfigError, FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint, remove_checkpoint, run_of
 from jumok.learn.given import LENGTHS, flat
 from jumok.learn.history import Evaluation, read_history
-from jumok.runtime.folder import CONFIG, OWN, refuse_to_replace, strangers
+from jumok.runtime.folder import CONFIG, OWN, WEIGHTS, read_folder, refuse_to_replace, strangers
 from jumok.runtime.record import FINISHED, RECORD, Record, has_record, read_record
+from jumok.text.codec import SOURCE_FILE, TARGET_FILE
 from jumok.text.pairs import files_of
 
 SHOWN = 5  # names of files in one line
@@ -169,7 +170,7 @@ def _fits(asked: dict[str, Any], done: dict[str, Any]) -> bool:
 
 def model_is_missing(facts: dict[str, Any], out: Path) -> bool:
     """Whether a checkpoint's run had written a model to `out` which is not there any more."""
-    return bool(facts["written"]) and not (out / CONFIG).is_file()
+    return bool(facts["written"]) and not all((out / name).is_file() for name in (CONFIG, WEIGHTS, SOURCE_FILE, TARGET_FILE))
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,10 @@ def finished(out: Path) -> Finished | None:
     if record.state != FINISHED:
         return None
     training = _training(out)
+    _check_model(out, RECORD)
     if training is None:
         raise TrainingError(
-            f"{out}: training is finished, as {RECORD} says, but the model is not there or damaged; train anew with --overwrite"
+            f"{out}: training is finished, as {RECORD} says, but {CONFIG} is damaged; train anew with --overwrite"
         )
     with contextlib.suppress(OSError):
         remove_checkpoint(out)  # a kill has left it
@@ -223,8 +225,20 @@ def _finished_by_history(out: Path) -> Finished | None:
     early = 0 < patience <= len(history) and not any(evaluation.best for evaluation in history[-patience:])
     if last < training.learn.steps and not early:
         return None
+    _check_model(out, "its history")
     asked = {k: v for k, v in flat(training).items() if k in options(TrainConfig)}
     return Finished(training, history, asked, f"step {last:,} of {training.learn.steps:,}, as its history says")
+
+
+def _check_model(out: Path, witness: str) -> None:
+    """TrainingError where training is finished, but its model cannot be used."""
+    try:
+        read_folder(out)
+    except JumokError as e:
+        raise TrainingError(
+            f"{out}: training is finished, as {witness} says, but the model is not there or damaged ({e}); train anew with "
+            "--overwrite"
+        ) from None
 
 
 def _refuse_unknown(out: Path) -> None:

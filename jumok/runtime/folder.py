@@ -206,6 +206,8 @@ def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected
     if not os.path.lexists(path):
         return
     others = [name for name in strangers(path) if name not in expected]
+    if clash := next((name for name in others if name in OWN), None):
+        raise FolderError(f"{path / clash}: this is a folder, where a file of Jumok's has its place; move it away")
     if not (path / CONFIG).is_file():
         there = set(os.listdir(path)) if path.is_dir() else {""}
         recorded, saved = has_record(path), not there.isdisjoint(CHECKPOINTS)

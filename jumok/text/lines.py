@@ -162,6 +162,10 @@ def read(stream: BinaryIO, where: str, size: int | None = None) -> bytes:
     try:
         return stream.readline(_MOST_BYTES) if size is None else stream.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+        if str(e).startswith("Not a gzipped file"):  # where it should begin, or where another part of it should
+            raise DataError(
+                f"{where}: no gzip data, or only its first part, though the name ends in .gz; name it without .gz, or make the file anew"
+            ) from None
         raise DataError(f"{where}: damaged or cut gzip data ({_reason(e)}); make the file anew") from None
     except OSError as e:
         raise DataError(f"{where}: cannot be read ({_reason(e)})") from None

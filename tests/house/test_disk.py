@@ -23,6 +23,16 @@ def test_a_file_is_written_beside_in_parts(tmp_path: Path) -> None:
     assert new == tmp_path / ".a.txt.new" and new.read_bytes() == b"one two"
 
 
+def test_what_cannot_be_written_over_leaves_nothing_beside(tmp_path: Path) -> None:
+    disk.write_over(tmp_path / "a.txt", b"old")
+    disk.write_over(tmp_path / "a.txt", b"new")
+    assert names(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_bytes() == b"new"
+    folder(tmp_path / "b.txt", "the user's")
+    with pytest.raises(OSError):
+        disk.write_over(tmp_path / "b.txt", b"new")
+    assert names(tmp_path) == ["a.txt", "b.txt"]
+
+
 @pytest.mark.parametrize("swaps", [True, False])
 def test_a_folder_is_put_in_place_of_nothing_of_an_empty_one_and_of_a_full_one(tmp_path: Path, swaps: bool) -> None:
     with faulty(swaps=swaps):

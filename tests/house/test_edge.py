@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -43,6 +44,14 @@ def test_standard_streams(command: str, status: int, said: bytes, model_folder: 
     assert found == status and said in err and err.count(b"\n") == (status == 2), err
 
 
+@pytest.mark.parametrize("out", ["/dev/stdout", ">(cat)"])
+@pytest.mark.parametrize("command", ['align "$1" "$2" --out', 'evaluate "$1" "$2" --metrics accuracy --outputs'])
+def test_an_output_may_be_a_pipe_by_its_name_in_dev(out: str, command: str, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text("cat\tC A T\n", encoding="utf-8")
+    status, said, err = shell(f"jumok {command} {out} | cat; exit ${{PIPESTATUS[0]}}", model_folder, tmp_path / "p.tsv")
+    assert status == 0 and said.splitlines()[-1].startswith((b"cat\t", b"0-", b"1-", b"2-", b"3-")), err
+
+
 def test_a_file_does_not_take_the_number_of_a_closed_stream(model_folder: Path) -> None:
     """Else what a library prints would go into it."""
     code = (
@@ -52,6 +61,12 @@ def test_a_file_does_not_take_the_number_of_a_closed_stream(model_folder: Path) 
         [*BASH, '"$0" -c "$1" "$2" >&- <&-', sys.executable, code, model_folder / "config.json"], capture_output=True
     )
     assert int(done.stderr) > 2
+
+
+def test_a_source_is_utf_8_whatever_the_locale(model_folder: Path) -> None:
+    ascii_only = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    status, out, err = shell('jumok explain "$1" "$2"', model_folder, "caf\u00e9", **ascii_only)
+    assert status == 0 and "é".encode() in out and b"\\u" not in err, err
 
 
 def test_no_docstrings_and_warnings_as_errors(model_folder: Path, tmp_path: Path) -> None:
@@ -76,7 +91,8 @@ def test_ctrl_c_while_modules_are_imported_shows_no_traceback() -> None:
         "from jumok.__main__ import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 (whoever runs the tests may have it ignored)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, preexec_fn=heard)
     assert (done.returncode, done.stderr) == (-2, b"")
     ignored = subprocess.run([*BASH, 'trap \'\' INT; exec "$0" -c "$1" --version', sys.executable, code], capture_output=True)
     assert ignored.returncode == 0 and ignored.stdout.startswith(b"jumok ")  # as under nohup

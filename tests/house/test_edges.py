@@ -257,14 +257,14 @@ def test_what_is_read(key: tuple[str, str], trouble: str, here: Path, capsys: py
 
 
 @contextmanager
-def vanishing(path: Path) -> Iterator[None]:
-    """After it was opened, or a file in it, for the first time, it is gone."""
-    really = builtins.open
+def vanishing(path: Path, when: Path | None = None) -> Iterator[None]:
+    """After `when` (by itself: the path) was opened, or a file in it, for the first time, the path is gone."""
+    really, watched = builtins.open, when or path
     with pytest.MonkeyPatch.context() as patch:
 
         def opened(file: typing.Any, *more: typing.Any, **options: typing.Any) -> typing.Any:
             found = really(file, *more, **options)
-            if not isinstance(file, int) and Path(os.path.abspath(file)).is_relative_to(path):
+            if not isinstance(file, int) and Path(os.path.abspath(file)).is_relative_to(watched):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             return found
 
@@ -305,6 +305,10 @@ def written(key: tuple[str, str], trouble: str, here: Path, capsys: pytest.Captu
     elif trouble == "not UTF-8":
         value = os.fsdecode(b"caf\xe9.") + usual
         assert check(arguments(command, name, value), capsys, here) == 0 and os.path.lexists(value)
+    elif trouble == "vanished":  # the folder that it is to be in, when the work begins
+        (here / "place").mkdir()
+        work = here / ("model" if (command, "model") in PATHS and command != "study" else "p.tsv")
+        check(arguments(command, name, f"place/{usual}"), capsys, here, trouble=vanishing(here / "place", work))
     elif trouble == "home":
         assert check(arguments(command, name, f"~/{usual}"), capsys, here) == 0
         assert (here / "home" / usual).exists() and not (here / "~").exists()
@@ -313,7 +317,18 @@ def written(key: tuple[str, str], trouble: str, here: Path, capsys: pytest.Captu
         assert not (here / "~nobody-of-that-name").exists()
 
 
-TROUBLES = ["no parent", "a folder", "a file", "below a file", "read-only", "full", "not UTF-8", "home", "nobody's home"]
+TROUBLES = [
+    "no parent",
+    "a folder",
+    "a file",
+    "below a file",
+    "read-only",
+    "full",
+    "vanished",
+    "not UTF-8",
+    "home",
+    "nobody's home",
+]
 OTHERS = [key for key in WRITTEN if key not in WITHOUT_PACKAGE and key[0] != "quickstart"]
 
 
@@ -339,10 +354,15 @@ def test_standard_output(
         def write(self, text: str) -> int:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    with open("/dev/full", "w") as full:
-        wanted = {"closed": None, "full": full, "gone": Gone(), "stderr closed": None, "stderr full": full}[stream]
-        monkeypatch.setattr(sys, "stderr" if "stderr" in stream else "stdout", wanted)
-        status = cli.main(line)
+    json = ["--json"] if "json" in {name for name, *_ in fields(cli.COMMANDS[command][0])} else []
+    found = set()
+    for more in ([], json):
+        with open("/dev/full", "w") as full:
+            wanted = {"closed": None, "full": full, "gone": Gone(), "stderr closed": None, "stderr full": full}[stream]
+            monkeypatch.setattr(sys, "stderr" if "stderr" in stream else "stdout", wanted)
+            if not found or more:
+                found.add(cli.main([*line, *more]))
+    (status,) = found
     assert status == (0 if "stderr" in stream or stream == "gone" or command == "train" else 2)
     if status == 2:
         assert capsys.readouterr().err.splitlines()[-1].startswith("jumok: standard output: cannot be written")

@@ -64,6 +64,13 @@ def test_a_killed_holder_s_lock_is_free_and_taken_over(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_the_root_has_a_lock_s_name_too(tmp_path: Path) -> None:
+    assert (
+        locks.beside("/") == Path("/..lock")
+        and locks.beside(tmp_path / "x" / "..") == tmp_path.parent / f".{tmp_path.name}.lock"
+    )
+
+
 def test_many_take_turns_and_never_two_at_once(tmp_path: Path) -> None:
     """The file is deleted and made anew all the time: whoever locks the old one must see that."""
     path, inside, most, turns = tmp_path / ".x.lock", [0], [0], [0]

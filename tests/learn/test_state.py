@@ -112,11 +112,27 @@ def test_killed_after_the_record_said_finished_it_is(data: Path, tmp_path: Path,
     assert "training is finished" in said[-1] and not has_checkpoint(out)
 
 
-def test_a_finished_record_without_its_model_is_an_error(whole: Path, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "source.json", "target.json"])
+def test_a_finished_training_without_its_model_is_an_error(
+    name: str, recorded: bool, whole: Path, data: Path, tmp_path: Path
+) -> None:
     out = Path(shutil.copytree(whole, tmp_path / "m"))
-    (out / "config.json").unlink()
-    with pytest.raises(TrainingError, match=r"is finished, as training\.json says, but the model is not there"):
-        jumok.train(data, out=out, resume=True, **SHORT)
+    if not recorded:
+        (out / RECORD).unlink()
+        if name == "config.json":
+            return  # then nothing says that it is finished
+    for damage in (Path.unlink, lambda path: path.write_bytes(b"\xff\xfe{broken")):
+        damage(out / name)
+        with pytest.raises(TrainingError, match=r"is finished, as .* says, but the model is not there"):
+            jumok.train(data, out=out, resume=True, **SHORT)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.json", "history.json", "config.json"])
+def test_a_folder_in_the_place_of_a_file_is_said_before_training(name: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m" / name).mkdir(parents=True)
+    with pytest.raises(FolderError, match=rf"{name}: this is a folder, where a file of Jumok's has its place"):
+        jumok.train(tmp_path / "never read", out=tmp_path / "m", overwrite=True, **SHORT)
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1, "run": "x"}', '{"format": 2}'])

@@ -16,7 +16,7 @@ from jumok.config import TrainConfig, build
 from jumok.learn import work
 from jumok.learn.profile import limit
 
-TINY = "--hidden 8 --embedding 8 --readout-size 8 --batch-size 16 --steps 3 --threads 1 --matmul default --precision float32"
+TINY = "--hidden 8 --embedding 8 --readout-size 8 --batch-size 16 --steps 3 --evaluate-every 3 --threads 1 --matmul default --precision float32"
 
 
 def call(*arguments: str) -> str:

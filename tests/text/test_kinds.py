@@ -109,6 +109,13 @@ def test_what_is_in_a_gz_is_looked_at(tmp_path: Path) -> None:
             read_pairs(str(tmp_path / name), TextConfig(), warn=lambda _: None)
 
 
+def test_a_gz_that_is_none_is_told_by_its_name(tmp_path: Path) -> None:
+    for name, raw in (("p.tsv.gz", ENGLISH.encode()), ("q.tsv.gz", gzip.compress(ENGLISH.encode()) + b"more")):
+        (tmp_path / name).write_bytes(raw)
+        with pytest.raises(DataError, match=f"{name}.*though the name ends in .gz"):
+            read_pairs(str(tmp_path / name), TextConfig(), warn=lambda _: None)
+
+
 @given(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200).filter(
         lambda t: "\x7fELF" not in t

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +119,6 @@ def write(folder: Path, profile: Profile) -> None:
     """Writes `profile.json`, there whole or not at all; TrainingError if the disk is full or not writable."""
     text = json.dumps(as_dict(profile), ensure_ascii=False, indent=1) + "\n"
     try:
-        os.replace(disk.write_beside(folder / PROFILE, text.encode(errors="backslashreplace")), folder / PROFILE)
+        disk.write_over(folder / PROFILE, text.encode(errors="backslashreplace"))
     except OSError as e:
         raise TrainingError(f"{folder / PROFILE}: could not be written: {e.strerror or e}; the model is whole") from e
