@@ -23,7 +23,7 @@ from jumok.net.model import Seq2Seq, shifted
 
 
 def main() -> None:
-    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
+    memory.prepare(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0)

@@ -11,6 +11,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +20,13 @@ from benchmarks.speed.train import SIZES
 from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import LearnConfig, ModelConfig, TrainConfig
 from jumok.learn import memory
+from jumok.learn.display import Display
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
+from jumok.learn.material import Material
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.progress import Display
+from jumok.learn.recipe import Recipe
 from jumok.net.model import Seq2Seq
 from jumok.text import END, Batches
 
@@ -43,7 +46,7 @@ class NoDevelopment:
 
 
 def main() -> None:
-    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
+    memory.prepare(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", choices=SIZES, default="multi30k")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -57,23 +60,38 @@ def main() -> None:
     machine.apply()
     E, H, R, layers, V, length, rows, tied = SIZES[o.sizes]
     model = ModelConfig(
-        attention="general", embedding=E, hidden=H, score_size=H, readout_size=R, layers=layers, tie="all" if tied else "none"
+        size="medium",
+        attention="general",
+        embedding=E,
+        hidden=H,
+        score_size=H,
+        readout_size=R,
+        layers=layers,
+        tie="all" if tied else "none",
     )
     learn = LearnConfig(
-        steps=o.steps, evaluate_every=o.steps, batch_size=rows, learning_rate=1e-4, dropout=0.1, threads=machine.threads
+        steps=o.steps,
+        evaluate_every=o.steps,
+        batch_size=rows,
+        learning_rate=1e-4,
+        dropout=0.1,
+        threads=machine.threads,
+        metric="loss",
+        tokenize="none",
     )
     batches = Batches(*pairs(length, V), batch_size=rows, seed=1)
+    nothing: Any = None
+    dev: Any = NoDevelopment()
+    data = Material(batches, dev, codec=nothing, limit=(2.0, 5.0), pairs=PAIRS, describe=str)
+    recipe = Recipe(TrainConfig(model=model, learn=learn), machine)
     seen: list[Profiler] = []
-
-    def nothing(_: object) -> None:
-        """No model is kept, no checkpoint written."""
 
     def loop() -> Loop:
         torch.manual_seed(1)
         display = Display(quiet=True)
         display.start(o.steps)
         made = Seq2Seq(model, V, V, dropout=0.1).to(o.device).train()
-        return Loop(made, batches, NoDevelopment(), learn, machine, display, nothing, nothing, nothing, str)  # type: ignore[arg-type]
+        return Loop(made, data, recipe, display=display)  # nothing is written
 
     def watched() -> None:
         with Profiler(loop(), time.perf_counter()) as profiler:

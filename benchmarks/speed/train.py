@@ -36,7 +36,7 @@ STEPS = 5  # a round
 
 
 def main() -> None:
-    memory.settle(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
+    memory.prepare(TrainConfig())  # as in training; torch is imported, so that all compiled kernels are kept
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", choices=SIZES, default="multi30k")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])

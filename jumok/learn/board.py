@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from jumok.errors import MissingExtra, TrainingError
+from jumok.learn.history import Evaluation
 from jumok.places import make_folder
 
 EVALUATED = ("train_loss", "learning_rate", "gold_share", "tokens_per_second")
 
 
 class Board:
-    """Writes TensorBoard's event files to a folder; several runs are told apart by a folder each.
+    """Writes TensorBoard's event files to a folder; give every run a folder, so that they can be told apart.
 
     A disk that fails while training ends the curves, and not the training.
 
@@ -51,10 +52,10 @@ class Board:
         """How training goes, every few steps: under train/."""
         self._write("train", step, numbers)
 
-    def evaluation(self, entry: Mapping[str, Any]) -> None:
-        """An entry of the history: its metrics under dev/, what training did since the last one under evaluation/."""
-        self._write("dev", entry["step"], {name: entry[name] for name in entry["metrics"]})
-        self._write("evaluation", entry["step"], {name: entry[name] for name in EVALUATED})
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Its metrics under dev/, what training did since the one before under evaluation/."""
+        self._write("dev", evaluation.step, evaluation.metrics)
+        self._write("evaluation", evaluation.step, {name: getattr(evaluation, name) for name in EVALUATED})
         with self._lost_if_it_fails():
             if self.writer is not None:
                 self.writer.flush()

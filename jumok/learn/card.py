@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jumok
 from jumok.config import TrainConfig
 from jumok.learn.choice import Choice
+from jumok.learn.history import Evaluation, best_of
 from jumok.runtime.cells import CELLS
 
 _NAMES = {"loss": "teacher-forced loss (nats a token)"}
 
 
-def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int, signatures: Mapping[str, str]) -> str:
+def model_card(config: TrainConfig, history: Sequence[Evaluation], pairs: int, signatures: Mapping[str, str]) -> str:
     """Markdown for the folder's README.md; metrics are those of the best evaluation on dev, each with its signature."""
-    text, model, learn = run.text, run.model, run.learn
+    text, model, learn = config.text, config.model, config.learn
     window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
     reading = ", the source read backwards" * model.reverse_source + ", input feeding" * model.input_feeding
-    best = next((e for e in reversed(history) if e["best"]), None)
+    best = best_of(history)
     lines = [
         "# A jumok model",
         "",
@@ -27,16 +27,16 @@ def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int, sign
         "",
         f"- source: `{text.source_tokenizer}` tokens" + f", Unicode form {text.source_form}" * (text.source_form != "none"),
         f"- target: `{text.target_tokenizer}` tokens" + f", Unicode form {text.target_form}" * (text.target_form != "none"),
-        f"- trained on {pairs:,} pairs of `{run.pairs}`, seed {learn.seed}, {learn.steps or 0:,} steps planned",
+        f"- trained on {pairs:,} pairs of `{config.pairs}`, seed {learn.seed}, {learn.steps or 0:,} steps planned",
     ]
     if best:
         lines += [
             "",
-            f"On dev (`{run.dev or 'set aside from the training pairs'}`), free running, greedy, at step {best['step']:,}:",
+            f"On dev (`{config.dev or 'set aside from the training pairs'}`), free running, greedy, at step {best.step:,}:",
             "",
             "| metric | value | signature |",
             "| --- | --- | --- |",
-            *(f"| {_NAMES.get(m, m)} | {best[m]:.3f} | {_cell(signatures.get(m, ''))} |" for m in best["metrics"]),
+            *(f"| {_NAMES.get(m, m)} | {value:.3f} | {_cell(signatures.get(m, ''))} |" for m, value in best.metrics.items()),
             "",
             f"The best model is the one with the best {learn.metric}; where that ties, with the best "
             f"{' and '.join(Choice(learn.metric or 'loss').measures[1:]) or 'loss'}.",

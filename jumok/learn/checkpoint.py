@@ -121,16 +121,16 @@ def _in_pieces(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> tuple
 def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors and facts of the newest good checkpoint in `folder`; None where there is none at all.
 
-    `warn` is told where the newest is damaged or missing and the one before is taken. The damaged one is then deleted, so that
+    `warn` is called with a line where the newest is damaged or missing, so that the one before is taken. The damaged one is then deleted, so that
     the next checkpoint does not push the good one out.
 
     Raises:
-        TrainingError: all that is there is damaged, or one cannot be read for a reason that may pass.
+        TrainingError: all checkpoints are damaged, or one cannot be read for a reason that may pass.
     """
     wrong = []
     for path in (folder / NEWEST, folder / BEFORE):
         try:
-            found = _read(path)
+            checkpoint = _read(path)
         except FileNotFoundError:
             continue
         except _Damaged as e:
@@ -140,7 +140,7 @@ def read_checkpoint(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str
             warn("; ".join(wrong) or f"{folder / NEWEST} is missing")
             warn(f"going on from the checkpoint before it, {path}")
             disk.discard(folder / NEWEST)
-        return found
+        return checkpoint
     if wrong:
         raise TrainingError(f"{'; '.join(wrong)}; train anew with --overwrite")
     return None
@@ -169,8 +169,8 @@ def run_of(facts: Mapping[str, Any]) -> str:
 
 def _place(header: bytes) -> tuple[int, int] | None:
     """Where in the file the checksum stands."""
-    found = _SUM.search(header)
-    return found.span(1) if found else None
+    match = _SUM.search(header)
+    return match.span(1) if match else None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

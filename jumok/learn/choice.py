@@ -1,6 +1,6 @@
 """Which evaluation is the best: by the metric; where that ties by finer measures, down to the dev loss; else the latest.
 
-An entry is a dict of one evaluation, as in `history.json`: its measures by name.
+An entry is what one evaluation measured: values by name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jumok.measure import METRICS
 
@@ -16,7 +15,7 @@ FINER = ("token-error-rate", "loss")
 NOTHING_RIGHT = 100.0  # token error rate of an empty output; as a finer measure, more tells nothing
 SHOWN = 0.005  # a score below is shown as 0.00, and counts as 0: what a few n-grams by chance are worth
 
-Entry = Mapping[str, Any]
+Entry = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,8 @@ class Choice:
     def judge(self, new: Entry, best: Entry | None, before: Sequence[Entry], stale: int) -> Judgement:
         """What the newest evaluation comes to.
 
-        One that is better sets `stale` back to 0. One at which nothing could be told leaves it as it is: in nothing different
-        from the best; or equal to it in the metric, and in one of the finer measures better than all before, though not in the
-        first that differs.
+        A better one resets `stale` to 0. One that tells nothing leaves it as it is: it differs in nothing from the best; or it is
+        equal in the metric and better than all before in some finer measure, though not in the first that differs.
 
         Args:
             best: the evaluation whose model is kept; None before there is one.
@@ -86,8 +84,8 @@ class Choice:
         rank, kept = self.rank(new), None if best is None else self.rank(best)
         if rank is None or kept is None or rank[0] < kept[0]:
             return Judgement(best=False, stale=stale + 1)
-        ranks = [found for entry in before if (found := self.rank(entry)) is not None]
-        gains = any(rank[i] > max(found[i] for found in ranks) for i in range(1, len(rank)))
+        ranks = [earlier for entry in before if (earlier := self.rank(entry)) is not None]
+        gains = any(rank[i] > max(earlier[i] for earlier in ranks) for i in range(1, len(rank)))
         return Judgement(best=False, stale=stale if gains else stale + 1)
 
     def remark(self, history: Sequence[Entry]) -> str | None:

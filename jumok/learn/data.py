@@ -11,7 +11,7 @@ from jumok.config import TrainConfig
 from jumok.corpus.corpus import open_corpus
 from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import DataError
-from jumok.learn.progress import Display
+from jumok.learn.display import Display
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, read_pairs, split_dev
 from jumok.text.lines import source_name
 from jumok.text.pairs import files_of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from jumok.config import SearchConfig
+from jumok.config import LearnConfig, SearchConfig
 from jumok.decode.search import search
 from jumok.errors import need
 from jumok.learn.machine import Machine
@@ -38,10 +38,9 @@ class Development:
     Args:
         pairs: dev pairs; targets of the same source are alternatives, any of which is right.
         limit: (ratio, constant): at most ratio · source tokens + constant tokens are written for a line.
-        metric: the one that picks, or loss.
-        tokenize: how BLEU is counted, as `options_for` takes it.
+        learn: its `metric`, the one that picks, or loss; its `tokenize`: how BLEU is counted, as `options_for` takes it.
         team: the processes that share the work.
-        warn: told once where gold is compared in another form than it has.
+        warn: called with a line where gold is compared in another form than it has.
 
     Attributes:
         signatures: of each metric that is measured, how.
@@ -56,11 +55,11 @@ class Development:
         pairs: Sequence[Pair],
         codec: Codec,
         limit: tuple[float, float],
-        metric: str,
-        tokenize: str | None = None,
+        learn: LearnConfig,
         team: Team = ALONE,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
+        metric = learn.metric or "accuracy"
         package = METRICS[metric].needs if metric != "loss" else None
         if package:
             need(f"the metric {metric}", "train", package)  # said now, not at the first evaluation
@@ -71,7 +70,7 @@ class Development:
         self.rows = [first[key] for key in different]
         self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in targets]
         self.references = gold_text(pairs, codec.written, warn).references
-        self.options = options_for(codec.config, tokenize)
+        self.options = options_for(codec.config, learn.tokenize)
         logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
         self.signatures = self._signatures()
         self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}
@@ -94,14 +93,14 @@ class Development:
     def outputs(self, model: Seq2Seq, limits: np.ndarray | None = None) -> list[list[int]]:
         """Ids of the greedy output for every different source, in their order, without the end token."""
         sources = [self.sources[i] for i in self.rows]
-        found = []
+        outputs = []
         for batch in self.team.mine(in_length_order(sources, None, BATCH)):
             limit = np.ceil(self.limit[0] * batch.source_lengths + self.limit[1]) if limits is None else limits[batch.rows]
             best = search(TorchSteps(model), batch.source, batch.source_lengths, SearchConfig(), limit.astype(np.int64))
             for row, hypotheses in zip(batch.rows.tolist(), best, strict=True):
-                found.append([row, [int(token) for token in hypotheses[0].tokens if token != END]])
-        everybody = dict(itertools.chain(*self.team.gather(found)))
-        return [everybody[row] for row in range(len(sources))]
+                outputs.append([row, [int(token) for token in hypotheses[0].tokens if token != END]])
+        by_row = dict(itertools.chain(*self.team.gather(outputs)))  # of all processes
+        return [by_row[row] for row in range(len(sources))]
 
     def evaluate(self, model: Seq2Seq, machine: Machine) -> dict[str, float]:
         """Loss under teacher forcing; free-running metrics: accuracy, token error rate, and the one that picks; and their gap.
@@ -115,19 +114,19 @@ class Development:
 
     def _measured(self, written: list[list[int]], loss: float, forced_errors: float) -> dict[str, float]:
         hypotheses = [self.codec.decode_target(ids) for ids in written]
-        found = {"loss": loss} | {m.name: m.value for m in self._measure(hypotheses, self.references)}
-        return found | {"gap": self._free_errors(written) - forced_errors}
+        values = {"loss": loss} | {m.name: m.value for m in self._measure(hypotheses, self.references)}
+        return values | {"gap": self._free_errors(written) - forced_errors}
 
     def _measure(self, hypotheses: list[str], references: list[list[str]]) -> list[Measured]:
         names = dict.fromkeys(("accuracy", "token-error-rate", self.metric))
         return [measure(name, hypotheses, references, self.options) for name in names if name != "loss"]
 
     def _signatures(self) -> dict[str, str]:
-        """Of a line for each number of references, which is quick, and said of all."""
-        lines = {len(own): own for own in sorted(self.references, key=lambda own: len(own[0]))}.values()
-        found = self._measure([own[0] for own in lines], list(lines))
+        """Measured on few lines, which is quick: one for every number of references that a line has."""
+        lines = {len(texts): texts for texts in sorted(self.references, key=lambda texts: len(texts[0]))}.values()
+        measured = self._measure([texts[0] for texts in lines], list(lines))
         counts = f"|n:{len(lines)}|", f"|n:{len(self.references)}|"
-        return {m.name: m.signature.replace(*counts) for m in found}
+        return {m.name: m.signature.replace(*counts) for m in measured}
 
     def _free_errors(self, written: list[list[int]]) -> float:
         nearest = [min((edits(ids, g[:-1]), -len(g)) for g in gold) for ids, gold in zip(written, self.gold, strict=True)]
@@ -142,7 +141,7 @@ class Development:
 
     def part(self, sources: int) -> Development:
         """The same with its first `sources` different sources only, for `rehearse`."""
-        found, pairs = copy.copy(self), self.rows[sources] if sources < len(self.rows) else len(self.sources)
-        found.rows, found.sources, found.targets = self.rows[:sources], self.sources[:pairs], self.targets[:pairs]
-        found.references = self.references[:sources]
-        return found
+        part, pairs = copy.copy(self), self.rows[sources] if sources < len(self.rows) else len(self.sources)
+        part.rows, part.sources, part.targets = self.rows[:sources], self.sources[:pairs], self.targets[:pairs]
+        part.references = self.references[:sources]
+        return part

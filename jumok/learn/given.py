@@ -13,24 +13,24 @@ from jumok.text.pairs import files_of
 
 LENGTHS = ("minutes", "epochs", "steps")
 FILES = ("pairs", "dev", "cache", "out")
-# what does not change which model is trained, but for its last digits, and may suit this machine or this sitting better
+# these may be changed when a run is resumed: they suit a machine or a sitting, and change no more than a model's last digits
 USED = ("save_minutes", "save_every", "threads", "device")
 
 
-def flat(run: TrainConfig) -> dict[str, Any]:
+def flat(config: TrainConfig) -> dict[str, Any]:
     """Every option's value by its name."""
-    parts = (run, run.text, run.model, run.learn)
+    parts = (config, config.text, config.model, config.learn)
     return {name: getattr(part, name) for name in options(TrainConfig) for part in parts if hasattr(part, name)}
 
 
-def asked_for(run: TrainConfig) -> dict[str, Any]:
+def asked_for(asked: TrainConfig) -> dict[str, Any]:
     """The options that differ from their defaults; files are not among them."""
     usual = flat(TrainConfig())
-    return {name: value for name, value in flat(run).items() if name not in FILES and value != usual[name]}
+    return {name: value for name, value in flat(asked).items() if name not in FILES and value != usual[name]}
 
 
 def resumed(stored: TrainConfig, now: TrainConfig, given: Collection[str]) -> TrainConfig:
-    """The configuration of a checkpoint, `stored`, with what of those given `now` is used.
+    """The configuration `stored` in a checkpoint, with those options of `now` that may be changed.
 
     Raises:
         TrainingError: pairs that the checkpoint names are not there, and none are given now.
@@ -42,7 +42,7 @@ def resumed(stored: TrainConfig, now: TrainConfig, given: Collection[str]) -> Tr
     wanted, usual = flat(now), flat(TrainConfig())
     used = {n: wanted[n] for n in USED if n in given or wanted[n] != usual[n]}
     if used.get("threads") == 0:
-        del used["threads"]  # all cores, as ever: the run keeps to what it found
+        del used["threads"]  # all cores, as always: the run keeps the number it has
     return dataclasses.replace(stored, **files, out=now.out, learn=dataclasses.replace(stored.learn, **used))
 
 
@@ -51,30 +51,30 @@ def _check_there(name: str, value: str) -> None:
     if missing:
         option, kind = ("PAIRS", "training") if name == "pairs" else ("--dev", "dev")
         raise TrainingError(
-            f"{missing[0]}: there is no such file here; so the {kind} pairs are named in the checkpoint, seen from where training "
-            f"began: give {option} again with --resume, or go to that folder"
+            f"{missing[0]}: there is no such file here; the checkpoint names its {kind} pairs so, relative to the folder where "
+            f"training began: give {option} again with --resume, or go to that folder"
         )
 
 
-def differences(then: dict[str, Any], settled: TrainConfig, now: TrainConfig, given: Collection[str]) -> str:
+def differences(then: dict[str, Any], config: TrainConfig, now: TrainConfig, given: Collection[str]) -> str:
     """The options given now that differ from the run's, in words: "steps 60 (5000), learning_rate 1e-05 (0.003)"; or "".
 
     Args:
         then: options as the run was begun with, by name; those left out had their defaults.
-        settled: the run's configuration with nothing left open.
+        config: the run's, with nothing left open.
         given: names of options that were given, also where they equal their default.
     """
-    wanted, usual, has = flat(now), flat(TrainConfig()), flat(settled)
-    found = []
+    wanted, usual, has = flat(now), flat(TrainConfig()), flat(config)
+    lines = []
     for name, value in wanted.items():
         if name in (*FILES, *USED) or (value == usual[name] and name not in given):
             continue
         was = then.get(name, usual[name])
         if value in (was, has[name]):
             continue
-        told = f"{has['steps']} steps" if name in LENGTHS and was is None else has[name] if was is None else was
-        found.append(f"{name} {_word(value)} ({_word(told)})")
-    return ", ".join(found)
+        shown = f"{has['steps']} steps" if name in LENGTHS and was is None else has[name] if was is None else was
+        lines.append(f"{name} {_word(value)} ({_word(shown)})")
+    return ", ".join(lines)
 
 
 def _word(value: Any) -> str:

@@ -45,7 +45,7 @@ class Guard:
     Args:
         learn: `on_bad_loss`, and the learning rate to name.
         describe: says in words which batch one is.
-        note: is told of every batch that was skipped.
+        note: called with a line for every batch that was skipped.
     """
 
     def __init__(self, learn: LearnConfig, describe: Callable[[Batch], str], note: Callable[[str], None]) -> None:
@@ -54,7 +54,7 @@ class Guard:
         self.unread: list[_Seen] = []
 
     def step(self, norm: Tensor, update: Callable[[Tensor], None]) -> None:
-        """`update` is told to change nothing (1) where the gradient's norm is not finite, else 0."""
+        """Calls `update` with 1 where the gradient's norm is not finite, so that it changes nothing; else with 0."""
         self.bad = norm.isfinite().logical_not().float()
         update(self.bad)
 
@@ -66,7 +66,7 @@ class Guard:
         """Takes note of the batch of the newest step, to look at later."""
         self.unread.append(_Seen(step, batch, tokens, self.bad))
 
-    def settle(self, counts: Counts) -> tuple[int, int]:
+    def read(self, counts: Counts) -> tuple[int, int]:
         """Reads what became of the batches seen since the last time; returns how many were skipped, and their tokens.
 
         Raises:
@@ -80,10 +80,10 @@ class Guard:
         for s, flag in zip(seen, flags, strict=True):
             counts.bad_in_a_row = counts.bad_in_a_row + 1 if flag else 0
             if flag:
-                self._tell(s, counts.bad_in_a_row)
+                self._report(s, counts.bad_in_a_row)
         return len(bad), sum(s.tokens for s in bad)
 
-    def _tell(self, seen: _Seen, in_a_row: int) -> None:
+    def _report(self, seen: _Seen, in_a_row: int) -> None:
         what = f"step {seen.step:,}: the loss or its gradient is not finite, batch of {self.describe(seen.batch)}"
         kept = "the weights are as they were before it, and the best model so far is kept"
         rate = self.learn.learning_rate

@@ -1,27 +1,30 @@
-"""The loop: batches in, better weights out, until the schedule ends, patience does, or a person says stop."""
+"""The loop: batches in, better weights out, until the schedule ends, patience does, or a person says stop.
+
+`Loop.run` is the course of a training, `Loop.update` is one step of it.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from jumok import schedules
-from jumok.config import LearnConfig
 from jumok.errors import TrainingError
-from jumok.learn.adam import Adam
-from jumok.learn.average import Average
 from jumok.learn.choice import Choice
-from jumok.learn.evaluation import Development, tensors
+from jumok.learn.display import Display
+from jumok.learn.evaluation import tensors
+from jumok.learn.folder import Folder
 from jumok.learn.guard import Guard
-from jumok.learn.machine import Machine
-from jumok.learn.parallel import ALONE
-from jumok.learn.progress import Display
+from jumok.learn.history import Evaluation, Position
+from jumok.learn.material import Material
+from jumok.learn.optimizer import Adam, Average
+from jumok.learn.parallel import ALONE, Team
+from jumok.learn.recipe import Recipe
 from jumok.net import kernels
 from jumok.net.model import Losses, Seq2Seq, shifted
 from jumok.net.sampling import own_inputs, toss
@@ -41,37 +44,9 @@ from jumok.net.sections import (
     backward,
     section,
 )
-from jumok.text import Batch, Batches
+from jumok.text import Batch, Codec
 
 LOOK = 20  # steps between two looks at loss and rate
-
-
-@dataclass
-class Position:
-    """Where a run is: what a checkpoint holds beside tensors.
-
-    Attributes:
-        step: updates done; with the seed it settles epoch and batch.
-        seconds: training time so far, earlier sittings included.
-        best: value of the dev metric at the best evaluation (`jumok.learn.choice`), which was at `best_step`.
-        stale: evaluations that have passed without a better one, but for those at which nothing could be told.
-        switched: the step at which patience sent a two-phase run into its second phase.
-        bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
-        history: one entry an evaluation.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    switched: int | None = None
-    bad_in_a_row: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def kept(self) -> dict[str, Any] | None:
-        """The evaluation whose model is kept, from the history: so a checkpoint needs to hold nothing more of it."""
-        return next((entry for entry in reversed(self.history) if entry["best"] and entry["step"] == self.best_step), None)
 
 
 @dataclass
@@ -84,46 +59,48 @@ class Sums:
     seconds: float = 0.0
 
 
+def new_model(recipe: Recipe, codec: Codec) -> Seq2Seq:
+    """The model as it is before its first step, and torch's random numbers with it: they follow from the seed alone."""
+    torch.manual_seed(recipe.learn.seed)
+    sizes = len(codec.source.vocabulary), len(codec.target.vocabulary)
+    return Seq2Seq(recipe.model, *sizes, recipe.dropout).to(recipe.machine.device)
+
+
 class Loop:
     """One model in training.
 
     Args:
-        model, batches, dev, learn: what is trained, on what, judged by what, how (all of `learn` settled, `steps` too).
-        keep: called with the position when a new best model is in place (average swapped in).
-        save: called with the position after each evaluation and, by --save-minutes and --save-every, between them, to write
-            a checkpoint.
-        evaluated: called with the position after an evaluation, when all is saved.
-        describe: says in words which batch one is, for what is told of a bad one.
+        model: what is trained.
+        data: what it learns from, and what it is judged by.
+        recipe: how.
+        team: the processes that share the work.
+        display: what a person sees; None for a loop that is not run to its end, but whose steps are used.
+        folder: where the model and checkpoints are written; None = nowhere.
+
+    Attributes:
+        interrupted: set it, and the loop stops after the step that is under way; stopped: it has, since a process of the team was
+            interrupted.
     """
 
     def __init__(
         self,
         model: Seq2Seq,
-        batches: Batches,
-        dev: Development,
-        learn: LearnConfig,
-        machine: Machine,
-        display: Display,
-        keep: Callable[[Position], None],
-        save: Callable[[Position], None],
-        evaluated: Callable[[Position], None],
-        describe: Callable[[Batch], str],
+        data: Material,
+        recipe: Recipe,
+        team: Team = ALONE,
+        display: Display | None = None,
+        folder: Folder | None = None,
     ) -> None:
-        self.model, self.batches, self.dev, self.learn, self.machine, self.display = (
-            model,
-            batches,
-            dev,
-            learn,
-            machine,
-            display,
-        )
-        self.keep, self.save, self.evaluated = keep, save, evaluated
-        self.team, self.guard = ALONE, Guard(learn, describe, display.note)
+        self.model, self.data, self.recipe, self.team, self.folder = model, data, recipe, team, folder
+        self.display = display or Display(quiet=True)
+        self.learn, self.machine = recipe.learn, recipe.machine
+        self.batches, self.dev = data.batches, data.dev
+        self.guard = Guard(self.learn, data.describe, self.display.note)
         self.parameters: list[Tensor] = list(model.parameters())
-        self.optimizer = Adam(self.parameters, learn.weight_decay)
-        self.average = Average(model, learn.average)
+        self.optimizer = Adam(self.parameters, self.learn.weight_decay)
+        self.average = Average(model, self.learn.average)
         self.position, self.sums = Position(), Sums()
-        self.interrupted = self.stopped = False  # told to stop; has stopped, because a process of the team was told to
+        self.interrupted = self.stopped = False
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
@@ -165,18 +142,21 @@ class Loop:
             kernels.divide_(gradients, excess)
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
 
-    def run(self) -> None:
-        """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set."""
-        steps, every = self.learn.steps, self.learn.evaluate_every
-        assert steps is not None and every is not None
-        at, stream = self.position, self._batches_from(self.position.step)
+    def run(self, observe: Callable[[int, Seq2Seq], None] | None = None) -> None:
+        """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set.
+
+        Args:
+            observe: given the step and the model after each evaluation, when all is written.
+        """
+        at, steps, every = self.position, self.recipe.steps, self.recipe.evaluate_every
+        stream = self._batches_from(at.step)
         start, before = time.perf_counter(), at.seconds
         look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
+        while at.step < steps and not self._out_of_patience() and not self._must_stop():
             tick, sums = time.perf_counter(), self.sums
-            rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
+            rate = schedules.learning_rate(at.step, steps, self.recipe.learning_rate, self.learn.warmup, self.learn.decay)
             with section(WAIT):
                 batch = next(stream)
             with section(STEP, batch):
@@ -191,7 +171,7 @@ class Loop:
             evaluate = at.step % every == 0 or at.step == steps
             save = evaluate or self._save_is_due(saved)
             if save or at.step % read_every == 0:
-                self._settle()
+                self._read_guard()
             if at.step % LOOK == 0:
                 now, total = time.perf_counter(), float(sums.loss)
                 seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
@@ -203,12 +183,11 @@ class Loop:
                 at.seconds = before + time.perf_counter() - start
                 self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
             if save:
-                with section(SAVE):
-                    self.save(at)
+                self.save()
                 saved = time.perf_counter()
-            if evaluate:
-                self.evaluated(at)
-        self._settle()
+            if evaluate and observe is not None:
+                observe(at.step, self.model)
+        self._read_guard()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
 
@@ -217,7 +196,19 @@ class Loop:
         """How evaluations are compared."""
         return Choice(self.dev.metric)
 
-    def _told_to_stop(self) -> bool:
+    def keep(self) -> None:
+        """Writes the model, as it is in place now, as the folder's."""
+        if self.folder is not None:
+            with section(KEEP):
+                self.folder.keep(self.model, self.position.step, self.position.history)
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        if self.folder is not None:
+            with section(SAVE):
+                self.folder.save(*self.state(), self.position.step)
+
+    def _must_stop(self) -> bool:
         self.stopped = self.team.any(self.interrupted)
         return self.stopped
 
@@ -230,54 +221,44 @@ class Loop:
         by_time = self.learn.save_minutes and time.perf_counter() - saved >= 60 * self.learn.save_minutes
         return bool(by_steps or by_time)
 
-    def _settle(self) -> None:
-        """Finds out which batches since the last time were bad, takes them out of the sums, and stops a run that has too many."""
-        skipped, tokens = self.guard.settle(self.position)
+    def _read_guard(self) -> None:
+        """Takes batches that turned out to be bad out of the sums. TrainingError where the guard ends the run."""
+        skipped, tokens = self.guard.read(self.position)
         self.sums.skipped, self.sums.tokens = self.sums.skipped + skipped, self.sums.tokens - tokens
 
     def _gold_share(self, step: int) -> float:
-        learn = self.learn
-        assert learn.steps is not None
-        switched = min(
-            round(learn.switch * learn.steps), learn.steps if self.position.switched is None else self.position.switched
-        )
-        return schedules.gold_share(learn.teacher_forcing, step, learn.steps, learn.gold_at_end, switched)
-
-    @property
-    def _highest(self) -> float:
-        assert self.learn.learning_rate is not None
-        return self.learn.learning_rate
+        learn, steps = self.learn, self.recipe.steps
+        switched = min(round(learn.switch * steps), steps if self.position.switched is None else self.position.switched)
+        return schedules.gold_share(learn.teacher_forcing, step, steps, learn.gold_at_end, switched)
 
     def _evaluate(self, sums: Sums, rate: float) -> None:
         at = self.position
-        train_loss = float(sums.loss) / max(1, sums.tokens)
         with self.average.in_place():
             with section(DEV):
                 metrics = self.dev.evaluate(self.model, self.machine)
-            judged = self.choice.judge(metrics, at.kept(), at.history, at.stale)
-            entry = {
-                "step": at.step,
-                "epoch": at.step / len(self.batches),
-                "seconds": at.seconds,
-                "learning_rate": rate,
-                "gold_share": self._gold_share(at.step - 1),
-                "tokens_per_second": sums.tokens / max(sums.seconds, 1e-9),
-                "train_loss": train_loss,
-                "skipped": sums.skipped,
-                "metrics": list(metrics),
-                **metrics,
-                "best": judged.best,
-            }
-            at.history.append(entry)
+            kept = at.kept()
+            judged = self.choice.judge(metrics, kept.metrics if kept else None, [e.metrics for e in at.history], at.stale)
+            evaluation = Evaluation(
+                step=at.step,
+                epoch=at.step / len(self.batches),
+                seconds=at.seconds,
+                learning_rate=rate,
+                gold_share=self._gold_share(at.step - 1),
+                tokens_per_second=sums.tokens / max(sums.seconds, 1e-9),
+                train_loss=float(sums.loss) / max(1, sums.tokens),
+                skipped=sums.skipped,
+                metrics=metrics,
+                best=judged.best,
+            )
+            at.history.append(evaluation)
             at.stale = judged.stale
             waited = self.learn.switch_patience and at.stale >= self.learn.switch_patience
             if schedules.TEACHER_FORCING[self.learn.teacher_forcing].switches and waited and at.switched is None:
                 at.switched = at.step
-            self.display.row(entry, judged.best)
+            self.display.row(evaluation)
             if judged.best:
                 at.best, at.best_step = metrics[self.dev.metric], at.step
-                with section(KEEP):
-                    self.keep(at)
+                self.keep()
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
         epoch = 0
@@ -299,7 +280,7 @@ class Loop:
         sums = {name: value for name, value in vars(self.sums).items() if name != "loss"}
         if isinstance(self.sums.loss, Tensor):  # else nothing was summed up yet
             tensors_["sums.loss"] = self.sums.loss
-        return tensors_ | random_states(), {"position": dataclasses.asdict(self.position), "sums": sums}
+        return tensors_ | random_states(), {"position": self.position.to_dict(), "sums": sums}
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Raises TrainingError where the checkpoint is of another model."""
@@ -309,11 +290,11 @@ class Loop:
                     p.copy_(tensors_[f"model.{name}"])
             self.average.restore({k.removeprefix("average."): t for k, t in tensors_.items() if k.startswith("average.")})
             for i, w in enumerate(self.parameters):
-                prefix = f"adam.{i}."
-                state = {k.removeprefix(prefix): t for k, t in tensors_.items() if k.startswith(prefix)}
-                self.optimizer.state[w] = {k: t.to(w.device, copy=True) for k, t in state.items()}
+                for name, value in self.optimizer.state[w].items():
+                    if (stored := tensors_.get(f"adam.{i}.{name}")) is not None:  # else it had not been updated yet
+                        value.copy_(stored)
             put_random_states(tensors_)
-            self.position, self.sums = Position(**facts["position"]), Sums(**facts["sums"])
+            self.position, self.sums = Position.from_dict(facts["position"]), Sums(**facts["sums"])
             if "sums.loss" in tensors_:
                 self.sums.loss = tensors_["sums.loss"].to(self.machine.device, copy=True)
         except (KeyError, RuntimeError, TypeError) as e:
@@ -322,10 +303,10 @@ class Loop:
 
 def random_states() -> dict[str, Tensor]:
     """The states of torch's random number generators, the GPU's too where there is one."""
-    found = {"random": torch.get_rng_state()}
+    states = {"random": torch.get_rng_state()}
     if torch.cuda.is_available():
-        found["random.cuda"] = torch.cuda.get_rng_state()
-    return found
+        states["random.cuda"] = torch.cuda.get_rng_state()
+    return states
 
 
 def put_random_states(tensors_: dict[str, Tensor]) -> None:
@@ -333,20 +314,3 @@ def put_random_states(tensors_: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors_["random"])
     if torch.cuda.is_available() and "random.cuda" in tensors_:
         torch.cuda.set_rng_state(tensors_["random.cuda"])
-
-
-def rehearsal(loop: Loop) -> Callable[[], None]:
-    """Before the first updates, which must not count, all at a rate of 0, so that weights and their average stay; the function
-    returned has the optimizer and the random numbers forget them.
-
-    The optimizer's memory is kept where it is: freed and taken anew, it would lie scattered over the room that steps need.
-    """
-    random = random_states()
-
-    def over() -> None:
-        for state in loop.optimizer.state.values():
-            for value in state.values():
-                value.zero_()
-        put_random_states(random)
-
-    return over

@@ -1,4 +1,4 @@
-"""What this machine does best, found by trying: number format, library for products, threads.
+"""What this machine does best, by trying: number format, library for products, threads.
 
 PERFORMANCE decides little by itself: the same setting is twice as fast on one CPU and impossible on another. So a few real
 training steps are timed under each setting, and the fastest one that computes rightly is taken.
@@ -26,8 +26,8 @@ RIGHT = 1e-5  # largest relative error of a float32 product
 
 @dataclass(frozen=True)
 class Machine:
-    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device` cpu or cuda; each of
-    `processes` so."""
+    """How to compute: `precision` float32 or bfloat16, `matmul` default or onednn, CPU `threads`, `device` cpu or cuda; so in all
+    `processes` of a run."""
 
     precision: str
     matmul: str
@@ -36,11 +36,11 @@ class Machine:
     processes: int = 1
 
     def __str__(self) -> str:
-        each = f", each of {self.processes} processes" if self.processes > 1 else ""
+        team = f", each of {self.processes} processes" if self.processes > 1 else ""
         if self.device == "cuda":
-            return f"{self.precision} on {torch.cuda.get_device_name()}{each}"
+            return f"{self.precision} on {torch.cuda.get_device_name()}{team}"
         library = ", oneDNN products" if self.matmul == "onednn" else ""
-        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on the CPU{each}"
+        return f"{self.precision}{library}, {self.threads} thread{'s' * (self.threads > 1)} on the CPU{team}"
 
     def apply(self) -> None:
         """Makes the settings torch's own, for the whole process."""
@@ -130,12 +130,12 @@ def _plainest(learn: LearnConfig, step: Callable[[Machine], None], failed: Runti
 
 def device(learn: LearnConfig) -> str:
     """cpu or cuda: what `learn` asks for, if it is there."""
-    there = torch.cuda.is_available()
-    if learn.device == "cuda" and not there:
+    gpu = torch.cuda.is_available()
+    if learn.device == "cuda" and not gpu:
         raise ConfigError(
             f"device is 'cuda', but this PyTorch ({torch.__version__}) sees no GPU; install a CUDA build and a driver, or --device cpu"
         )
-    return "cuda" if there and learn.device != "cpu" else "cpu"
+    return "cuda" if gpu and learn.device != "cpu" else "cpu"
 
 
 def _candidates(learn: LearnConfig, sharers: int) -> Iterator[Machine]:

@@ -1,6 +1,6 @@
 """How this process holds memory: what a step frees is kept for the next one, and of compiled kernels only as many as pay.
 
-glibc gives what is free at the end of its memory back to the system, and the next step gets it anew, page by page, each zeroed
+glibc returns free memory at the end of its heap to the system, and the next step asks for it anew, page by page, zeroed
 first. With all logits in one array that took 9,700 page faults a step at Multi30k's sizes in bfloat16, and an eighth of its
 time; in pieces (`jumok.net.loss`) 3,700, and kept as here 400.
 
@@ -10,7 +10,7 @@ Words and subwords have sizes at which products take longer than compiling, and 
 with 300 MB of what belongs to them (13 of these are machine code): 16 are kept. At Multi30k's sizes that costs up to a tenth of
 the time, on some machines nothing.
 
-Which of the two a run has is known by its tokenizers alone: this is settled before torch is imported, and so before any pair is
+The tokenizers alone tell which of the two a run has, for this must be known before torch is imported, and so before any pair is
 read. What stands between blanks are phones beside letters; on both sides it is taken for words, where memory must be bounded. A small
 model's step from phones to phones so takes up to twice as long (20 ms for 11); whoever trains many sets both variables to 1024.
 
@@ -35,7 +35,7 @@ KEPT = {
 }  # bytes: arrays up to the first, and of free ones together the second
 
 
-def settle(run: TrainConfig) -> None:
+def prepare(run: TrainConfig) -> None:
     """Makes the settings for such a run; where there is no glibc, or it does not want to, nothing happens to memory."""
     if not _letters(run):
         for name, count in FEW_KERNELS.items():

@@ -1,14 +1,14 @@
-"""Many processes, one run: each takes its share of every batch, and their gradients are added up before every step.
+"""Many processes, one run: every process takes its share of a batch, and the gradients are added up before a step.
 
-torchrun starts the processes and tells each its number; nothing here starts any. All processes read the same data and go
-through the same steps with the same weights; only the first, the lead, writes files and speaks. What a run is depends on how
-many processes it has in two ways only: in the last digits (a sum in another order), and in its dropout masks.
+torchrun starts the processes and gives them their numbers; nothing here starts any. All processes read the same data and go
+through the same steps with the same weights; only the first, the lead, writes files and speaks. The number of
+processes changes a run in two ways only: in the last digits (a sum in another order), and in its dropout masks.
 
-Why no DistributedDataParallel, which does the same sum: it sorts gradients into buckets anew after the first step, so a run of
-three processes or more that is resumed adds in another order than one that was not, and resuming would no longer be exact; it
-wants every process to have a part of every batch, and the last batch of an epoch may have one pair; and it wants the loss to
-be the model's forward. What it has in return, sending some gradients while others are computed, has little to work on here:
-those of the recurrent layers, nearly all, come at the end of the backward pass.
+DistributedDataParallel does the same sum, and is not used, for three reasons. It sorts gradients into buckets anew after the
+first step, so three or more processes that resume a run would add in another order, and resuming would not be exact. It needs
+a part of every batch in every process, and the last batch of an epoch may have one pair. It needs the loss to be the model's
+forward. Its advantage, to send some gradients while others are computed, is worth little here: nearly all belong to recurrent
+layers, and come at the end of the backward pass.
 """
 
 from __future__ import annotations
@@ -38,15 +38,17 @@ from jumok.learn import machine as machines
 from jumok.learn.data import Data
 from jumok.text import Batch
 
-PATIENCE = datetime.timedelta(minutes=10)  # with a process that is silent; one that has died is noticed at once
-READING = datetime.timedelta(hours=12)  # for one host may have its corpus tokenised already, and another has to do it
+PATIENCE = datetime.timedelta(minutes=10)  # how long a silent process is waited for; one that has died is noticed at once
+READING = datetime.timedelta(hours=12)  # one host may have its corpus tokenised already, and another has to do it
 
 Item = TypeVar("Item")
-_meetings = itertools.count()  # of this process: trainings of one script, one after the other, must not read each other's notes
+_meetings = (
+    itertools.count()
+)  # of this process: a script may train several times, and no training may read the notes of another
 
 
 class Lost(TrainingError):
-    """Another process of the run is gone; why, it may have said (see `Team.blame`)."""
+    """Another process of the run is gone; it may have left the reason (see `Team.blame`)."""
 
 
 class Team:
@@ -68,7 +70,7 @@ class Team:
         self._torchrun = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
 
     def apart(self) -> Team:
-        """The same share of the work, but nothing exchanged: to try what may take each process another number of tries."""
+        """The same share of the work, but nothing is exchanged: for trials of which processes may make different numbers."""
         return Team(self.rank, self.size, self.local)
 
     # -- shares of the work -----------------------------------------------------------------------------------------
@@ -157,16 +159,18 @@ class Team:
             return value
         return json.loads(self._from_lead(_letter(value) if self.lead else None).numpy().tobytes())
 
-    def ship(self, found: tuple[dict[str, Tensor], dict[str, Any]] | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def ship(
+        self, checkpoint: tuple[dict[str, Tensor], dict[str, Any]] | None
+    ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The lead's checkpoint, in all processes: tensors and facts; so only the lead's disk needs to have it."""
         from safetensors.torch import load, save
 
         if self._store is None:
-            return found
-        facts = self.agree(None if found is None else found[1])
+            return checkpoint
+        facts = self.agree(None if checkpoint is None else checkpoint[1])
         if facts is None:
             return None
-        data = torch.frombuffer(bytearray(save(found[0])), dtype=torch.uint8) if found else None
+        data = torch.frombuffer(bytearray(save(checkpoint[0])), dtype=torch.uint8) if checkpoint else None
         return load(self._from_lead(data).numpy().tobytes()), facts
 
     def _from_lead(self, data: Tensor | None) -> Tensor:
@@ -179,9 +183,9 @@ class Team:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def blame(self, error: BaseException) -> BaseException:
-        """The error this process ends with: its own, which it leaves for the others to read, or what another one left.
+        """The error that this process ends with: its own, which it leaves for the others to read, or one that another has left.
 
-        `told` is set where another process of this host says it already, so that a person reads it once on every host.
+        `error.reported` is set where another process of this host shows the error already, so that a person reads it once a host.
         """
         assert self._store is not None
         who = f"process {self.rank} of {self.size} on {platform.node()}"
@@ -265,10 +269,10 @@ def check_data(team: Team, data: Data) -> None:
 
 
 def _checksum(items: Iterable[Any]) -> int:
-    found = 0
+    checksum = 0
     for item in items:
-        found = zlib.crc32(json.dumps(item).encode(), found)
-    return found
+        checksum = zlib.crc32(json.dumps(item).encode(), checksum)
+    return checksum
 
 
 def _meet() -> Team:
@@ -294,25 +298,25 @@ def _greeted(store: dist.Store, rank: int, size: int) -> dist.Store:
     """A part of the store that belongs to these processes alone.
 
     torchrun keeps its notes when it starts the processes anew, and its hosts do not count their attempts alike
-    (pytorch/pytorch#135712). So who reads may find what a process wrote that is dead. Hence a greeting: every process leaves a
-    word of its own, made up for the purpose, and the lead answers each with that word and the name of this attempt, under
-    which all else is kept, until each has used the name.
+    (pytorch/pytorch#135712). So a process may read what a dead one wrote. Hence a greeting: every process leaves a word that it
+    has made up; the lead answers with that word and the name of this attempt, until all have used the name. Everything else
+    is kept under that name.
     """
-    end, own = time.monotonic() + PATIENCE.total_seconds(), uuid.uuid4().hex
+    end, made_up = time.monotonic() + PATIENCE.total_seconds(), uuid.uuid4().hex
     if rank == 0:
         waiting = set(range(1, size))
         while waiting:
             for other in list(waiting):
-                if _note(store, f"name heard by {other}") == own:
+                if _note(store, f"name heard by {other}") == made_up:
                     waiting.remove(other)
                 elif word := _note(store, f"word of {other}"):
-                    store.set(f"answer to {other}", f"{word} {own}")
+                    store.set(f"answer to {other}", f"{word} {made_up}")
             _pause(end, f"process {min(waiting, default=0)} is not there")
-        return dist.PrefixStore(own, store)
-    store.set(f"word of {rank}", own)
+        return dist.PrefixStore(made_up, store)
+    store.set(f"word of {rank}", made_up)
     while True:
         word, _, name = _note(store, f"answer to {rank}").partition(" ")
-        if word == own:
+        if word == made_up:
             store.set(f"name heard by {rank}", name)
             return dist.PrefixStore(name, store)
         _pause(end, "process 0 does not answer")
@@ -355,5 +359,5 @@ def _exchange(call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
 
 
 def _first_sentence(e: Exception) -> str:
-    """Of what gloo says: without the place in its code, and without advice to its own programmers."""
+    """Of gloo's message, without its place in the code and its advice to programmers."""
     return re.sub(r"\[/[^]]*\] ", "", str(e)).split(". ")[0].split("\n")[0]

@@ -1,7 +1,8 @@
-"""The default recipe: every option left at None becomes a number here, by rules a person can read.
+"""The recipe: from the options asked for to a run with nothing left open, by rules a person can read.
 
-What is chosen depends on the data (how many pairs, how large the vocabularies) and the length asked for, never on the machine; what depends
-on the machine is measured in `jumok.learn.machine`.
+`resolve` settles what follows from the data (how many pairs, how large the vocabularies) and from the length asked for. `settle`
+settles the rest with what `jumok.learn.calibrate` has measured of the machine: how to compute, how many steps, where dev is
+evaluated; and the dropout, which follows from the number of steps.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
 from jumok.scores import SCORES
 from jumok.text import TOKENIZERS, is_joint
 from jumok.text.shape import Shape, shape
+
+if TYPE_CHECKING:  # so that the rules can be asked without torch
+    from jumok.learn.calibrate import Pace
+    from jumok.learn.machine import Machine
+    from jumok.learn.material import Material
 
 # size -> embedding, hidden (= the encoder's two directions together), readout
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -24,6 +32,8 @@ SIZES: dict[str, tuple[int, int, int]] = {
 }
 # size -> learning rate for letters, for words
 RATES: dict[str, tuple[float, float]] = {"small": (3e-3, 3e-3), "medium": (2e-3, 4e-3), "large": (1e-3, 1e-3)}
+Known = TypeVar("Known")
+
 SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
 BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
@@ -34,6 +44,103 @@ LONG_MINUTES, LONG_SHOWN = 10, 1_500_000
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
 BLEU_WORDS = 4
 LONGEST_NAME = 24  # characters, or phones
+
+
+EVALUATION_SHARE = 0.05  # of the training time, at most
+UNUSED = ("minutes", "epochs", "batch_tokens")  # None in a recipe: a run's length is in steps, a batch's size may be in pairs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run with nothing left open.
+
+    Attributes:
+        config: every option has a value; the run's length is `steps`.
+        machine: how to compute.
+    """
+
+    config: TrainConfig
+    machine: Machine
+
+    def __post_init__(self) -> None:
+        parts = (self.config.model, self.config.learn)
+        open_ = [name for part in parts for name, value in vars(part).items() if value is None and name not in UNUSED]
+        assert not open_, open_
+
+    @property
+    def model(self) -> ModelConfig:
+        """The network, every size chosen."""
+        return self.config.model
+
+    @property
+    def learn(self) -> LearnConfig:
+        """The training; see the properties below for what may be None in a `LearnConfig`."""
+        return self.config.learn
+
+    @property
+    def steps(self) -> int:
+        """Updates of the whole run."""
+        return _known(self.learn.steps)
+
+    @property
+    def evaluate_every(self) -> int:
+        """Steps from one evaluation to the next."""
+        return _known(self.learn.evaluate_every)
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest."""
+        return _known(self.learn.learning_rate)
+
+    @property
+    def dropout(self) -> float:
+        """The share of numbers set to 0."""
+        return _known(self.learn.dropout)
+
+
+def _known(value: Known | None) -> Known:
+    assert value is not None
+    return value
+
+
+def settle(asked: TrainConfig, data: Material, machine: Pace) -> Recipe:
+    """The whole recipe: nothing is left open, and no loop is needed for it.
+
+    Args:
+        asked: as `resolve` leaves it.
+        data: what is trained on.
+        machine: how it computes best, and how fast.
+
+    Raises:
+        ConfigError: --minutes has no room for a single step.
+    """
+    learn, epoch = asked.learn, len(data.batches)
+    every = learn.evaluate_every or max(epoch, round(machine.evaluation / (EVALUATION_SHARE * machine.step)))
+    steps = _steps_in_time(learn, machine, every) if learn.minutes is not None else total_steps(asked, data.pairs, epoch)
+    dropout = default_dropout(steps / epoch, asked.model.size, data.pairs) if learn.dropout is None else learn.dropout
+    learn = dataclasses.replace(
+        learn,
+        dropout=dropout,
+        steps=steps,
+        minutes=None,
+        epochs=None,
+        evaluate_every=min(every, steps),
+        precision=machine.machine.precision,  # type: ignore[arg-type]
+        matmul=machine.machine.matmul,  # type: ignore[arg-type]
+        threads=machine.machine.threads,
+    )
+    return Recipe(dataclasses.replace(asked, learn=learn), machine.machine)
+
+
+def _steps_in_time(learn: LearnConfig, pace: Pace, every: int) -> int:
+    """As many as there is time left for: each carries its share of the evaluations, and one more evaluation ends the run."""
+    steps = int((pace.left - pace.evaluation) / (pace.step + pace.evaluation / every))
+    if steps < 1:
+        raise ConfigError(
+            f"minutes is {learn.minutes:g}, but reading and measuring took {pace.spent / 60:.1f} and an evaluation takes "
+            f"{pace.evaluation / 60:.1f}; nothing is left for training; give more"
+        )
+    return steps
 
 
 def letters(source_size: int, target_size: int) -> bool:
@@ -53,8 +160,8 @@ def default_size(fine: bool, pairs: int, learn: LearnConfig) -> SizeName:
 
 
 def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
-    """The more often a model sees its data, the more dropout it needs; what it sees a few times, it does not learn by heart,
-    and neither can a small model many pairs.
+    """The more often a model sees its data, the more dropout it needs; it cannot learn by heart what it sees a few
+    times; nor can a small model learn many pairs by heart.
 
     Chosen on dev, one seed each. Small, CMUdict (109,000 pairs), accuracy: 3 epochs 64.4 with none, 62.6 with 0.1, 61.8 with 0.2;
     11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Medium, Multi30k (29,000), 6
@@ -87,15 +194,15 @@ def default_tokenize(text: TextConfig, look: Shape) -> str:
     return "13a" if look.words >= BLEU_WORDS else "char"
 
 
-def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int, targets: Sequence[str] = ()) -> TrainConfig:
-    """The run with nothing left open but its length, which `steps` settles, and the dropout, which follows from that.
+def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, targets: Sequence[str] = ()) -> TrainConfig:
+    """The options with all that follows from the data; left open are what `settle` needs the machine's pace for.
 
     Args:
         source_size, target_size: entries of the vocabularies.
         pairs: how many are trained on.
         targets: what the metric is to suit; of dev, say. None: sentences where they are words or subwords, else words.
     """
-    text, model, learn = run.text, run.model, run.learn
+    text, model, learn = asked.text, asked.model, asked.learn
     joint = is_joint(text)
     fine = letters(source_size, target_size)
     size = model.size or default_size(fine, pairs, learn)
@@ -124,7 +231,7 @@ def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int, ta
         metric=learn.metric or default_metric(text, look, target_size),
         tokenize=learn.tokenize or default_tokenize(text, look),
     )
-    return dataclasses.replace(run, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
+    return dataclasses.replace(asked, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
 
 
 def _check_sizes(model: ModelConfig, joint: bool) -> None:
@@ -149,11 +256,11 @@ def check_lengths(model: ModelConfig, longest: int) -> None:
         )
 
 
-def steps(run: TrainConfig, pairs: int, batches: int) -> int:
+def total_steps(asked: TrainConfig, pairs: int, batches: int) -> int:
     """Updates of the whole run by --steps or --epochs, or by default: as many epochs as show 250,000 pairs, at least 10."""
-    if run.learn.steps is not None:
-        return run.learn.steps
-    return max(1, round((run.learn.epochs or _default_epochs(pairs)) * batches))
+    if asked.learn.steps is not None:
+        return asked.learn.steps
+    return max(1, round((asked.learn.epochs or _default_epochs(pairs)) * batches))
 
 
 def _default_epochs(pairs: int) -> int:

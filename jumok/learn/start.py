@@ -15,6 +15,7 @@ from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra, need
 from jumok.keywords import done_by
 from jumok.learn import memory, threads
+from jumok.learn.history import Evaluation
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ class Trained:
     Attributes:
         folder: where the best model is.
         config: the run's configuration with nothing left open, as written beside the model.
-        history: one dict an evaluation.
+        history: the evaluations, in their order.
         best: best value of the dev metric (`config.learn.metric`); best_step: when it was reached.
         interrupted: 0, or the number of the signal that ended training early.
     """
 
     folder: Path
     config: TrainConfig = field(repr=False)
-    history: list[dict[str, Any]] = field(repr=False)
+    history: list[Evaluation] = field(repr=False)
     best: float | None
     best_step: int
     interrupted: int = 0
@@ -74,15 +75,16 @@ def _train(
         raise ConfigError("out is missing; name the model folder to write")
     threads.check(asked.learn.threads)
     threads.bound_environment(lambda text: None if sitting["quiet"] else print(f"warning: {text}", file=sys.stderr))
-    memory.settle(_whole(asked, sitting["resume"] and not sitting["overwrite"]))
+    memory.prepare(_whole(asked, sitting["resume"] and not sitting["overwrite"]))
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as e:
         raise MissingExtra("training", "train", "torch") from e
     need("training", "train", "rich")
-    from jumok.learn.run import run
+    from jumok.learn.run import Manner, run
 
-    return run(asked, start, given=given, **sitting)
+    sitting["tensorboard"] = str(sitting["tensorboard"])
+    return run(asked, Manner(start, given=given, **sitting))
 
 
 @done_by(_train)
@@ -274,7 +276,7 @@ def train(
 
 
 def _whole(asked: TrainConfig, resume: bool) -> TrainConfig:
-    """The run; one that is resumed has its options from its folder, if a model is there already."""
+    """What is asked for; a run that is resumed has its options from its folder, if a model is there."""
     try:
         written = json.loads((Path(asked.out) / CONFIG).read_text(encoding="utf-8")) if resume else None
         return build(TrainConfig, written["training"], asked.out) if written else asked

@@ -22,7 +22,7 @@ def check(threads: int) -> None:
         )
 
 
-def settled(threads: int, sharers: int, warn: Callable[[str], None]) -> int:
+def bounded(threads: int, sharers: int, warn: Callable[[str], None]) -> int:
     """The threads of a run that may have begun on another machine; warned of, where they are more than cores.
 
     Args:

@@ -85,7 +85,7 @@ def of_attention(model: ModelConfig) -> tuple[int, int, int]:
             if window is not None:
                 inside = {name: torch.zeros(shape) for name, shape in window.shapes(H, A).items()}
                 prior = window.prior(torch, inside, queries, mask, torch.arange(T), model.window_size)
-            attend(model.attention, p, queries, score.keys(torch, p, memory), mask, memory, prior)
+            attend(model.attention, p, queries, (score.keys(torch, p, memory), memory), mask, prior)
         return products.multiply_adds
 
     one, sources, targets, both = whole(1, 1), whole(2, 1), whole(1, 2), whole(2, 2)
@@ -99,7 +99,7 @@ class _Products(TorchFunctionMode):
     multiply_adds = 0
 
     def __torch_function__(self, function: Any, types: Any, given: Sequence[Any] = (), more: Any = None) -> Any:
-        found = function(*given, **(more or {}))
+        product = function(*given, **(more or {}))
         if getattr(function, "__name__", "") in ("matmul", "__matmul__"):
-            self.multiply_adds += found.numel() * given[0].shape[-1]
-        return found
+            self.multiply_adds += product.numel() * given[0].shape[-1]
+        return product

@@ -43,8 +43,8 @@ class _ConcatScore(torch.autograd.Function):
 
 def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     sentences, size = query.shape[0], query.shape[1] * keys.shape[1] * keys.shape[2]
-    each = max(1, _CHUNK // max(1, size))
-    return [slice(i, i + each) for i in range(0, sentences, each)]
+    rows = max(1, _CHUNK // max(1, size))
+    return [slice(i, i + rows) for i in range(0, sentences, rows)]
 
 
 def _concat(p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
@@ -61,17 +61,17 @@ def attend(
     name: str,
     p: Mapping[str, Tensor],
     query: Tensor,
-    keys: Tensor,
+    source: tuple[Tensor, Tensor],
     mask: Tensor,
-    memory: Tensor,
     prior: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """All queries at once.
 
-    query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H], prior [B, T, S] (of a window, see `jumok.windows`)
+    query [B, T, H], source (keys [B, S, K], memory [B, S, H]), mask [B, S], prior [B, T, S] (of a window, see `jumok.windows`)
     -> context [B, T, H], weights [B, T, S].
     """
+    keys, memory = source
     lean = LEAN.get(name) if torch.is_grad_enabled() else None
     raw = lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
-    found = weights(torch, raw if prior is None else raw + prior, mask)
-    return context(found, memory), found
+    attended = weights(torch, raw if prior is None else raw + prior, mask)
+    return context(attended, memory), attended

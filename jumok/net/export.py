@@ -14,9 +14,9 @@ from jumok.net.model import Seq2Seq
 
 def _layers(model: Seq2Seq) -> dict[str, nn.Module]:
     """The recurrent layers under their names in the model folder."""
-    found = {f"encoder.{l}.forward": layer for l, layer in enumerate(model.encoder.forwards)}
-    found |= {f"encoder.{l}.backward": layer for l, layer in enumerate(model.encoder.backwards)}
-    return found | {f"decoder.{l}": layer for l, layer in enumerate(model.decoder.layers)}
+    layers = {f"encoder.{l}.forward": layer for l, layer in enumerate(model.encoder.forwards)}
+    layers |= {f"encoder.{l}.backward": layer for l, layer in enumerate(model.encoder.backwards)}
+    return layers | {f"decoder.{l}": layer for l, layer in enumerate(model.decoder.layers)}
 
 
 def _first(model: Seq2Seq) -> list[str]:
@@ -26,18 +26,18 @@ def _first(model: Seq2Seq) -> list[str]:
 
 def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     """The model's arrays under the names of the model folder (`jumok.runtime.parameters`)."""
-    found: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
+    weights: dict[str, Tensor | None] = {"target.embedding": model.target_embedding, "source.embedding": model.source_embedding}
     for name, layer in _layers(model).items():
         arrays = cells.arrays(layer)
         if name == "decoder.0" and model.config.input_feeding:  # stands by itself, and without the embeddings' scale
             arrays["w_ih"], arrays["w_feed"] = arrays["w_ih"].tensor_split([model.target_embedding.shape[1]], 1)
         if name in _first(model):
             arrays["w_ih"] = arrays["w_ih"] * model.scale
-        found |= {f"{name}.{array}": w for array, w in arrays.items()}
-    found |= {f"attention.{name}": w for name, w in model.attention.items()}
-    found |= {f"window.{name}": w for name, w in model.window.items()}
-    found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
-    return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
+        weights |= {f"{name}.{array}": w for array, w in arrays.items()}
+    weights |= {f"attention.{name}": w for name, w in model.attention.items()}
+    weights |= {f"window.{name}": w for name, w in model.window.items()}
+    weights |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
+    return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in weights.items() if w is not None}
 
 
 def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> None:

@@ -31,19 +31,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         exact = torch.promote_types(readout.dtype, torch.float32)
         table = F.pad(weight.to(readout.dtype), (0, 0, 0, short)) if short else weight.to(readout.dtype)
         offsets = F.pad(bias.to(exact), (0, short), value=-torch.inf)
-        each = _rows(PIECE[readout.device.type], exact.itemsize * (V + short))
-        logits_of = _layer(table, offsets, often=len(readout) > each)
+        piece = _rows(PIECE[readout.device.type], exact.itemsize * (V + short))
+        logits_of = _layer(table, offsets, often=len(readout) > piece)
         most = _rows(GATHERED[readout.device.type], readout.element_size() * (V + short))
         wanted = any(ctx.needs_input_grad[:3])
         gathered = readout.new_empty(min(most, len(readout)) if wanted else 0, V + short)
         d_readout, d_bias = torch.empty_like(readout), torch.zeros_like(offsets)
-        d_weight = weight  # until there is one
+        d_weight = weight  # a place holder until the first product
         loss, nll = offsets.new_zeros(()), offsets.new_zeros(())
         for first in range(0, max(1, len(readout)), most):
             here, gold = readout[first : first + most], target[first : first + most, None]
             gradient = gathered[: len(here)]  # of the logits
-            for start in range(0, len(here), each):
-                rows = slice(start, start + each)
+            for start in range(0, len(here), piece):
+                rows = slice(start, start + piece)
                 logits = logits_of(here[rows]).to(exact)
                 probability = gradient[rows] if wanted and gradient.dtype == exact else logits
                 losses = _softmax(logits, gold[rows], V, smoothing, probability)
@@ -68,9 +68,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor, _: Tensor):  # type: ignore[override]
-        found, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
-        assert found is not None, "gradients are there once"
-        return *(part.mul_(grad) for part in found), None, None
+        gradients, ctx.gradients = ctx.gradients, None  # handed over, not copied: that of the weight is as large as the table
+        assert gradients is not None, "the gradients were handed over before"
+        return *(part.mul_(grad) for part in gradients), None, None
 
 
 def _layer(weight: Tensor, bias: Tensor, often: bool) -> Callable[[Tensor], Tensor]:

@@ -59,10 +59,10 @@ class Encoder(nn.Module):
 
     def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
         super().__init__()
-        each = hidden // 2 if config.bidirectional else hidden
+        size = hidden // 2 if config.bidirectional else hidden  # of one direction
         sizes = [embedding] + [hidden] * (config.layers - 1)
-        self.forwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes)
-        self.backwards = nn.ModuleList(cells.new_layer(config.cell, n, each, pads=True) for n in sizes if config.bidirectional)
+        self.forwards = nn.ModuleList(cells.new_layer(config.cell, n, size, pads=True) for n in sizes)
+        self.backwards = nn.ModuleList(cells.new_layer(config.cell, n, size, pads=True) for n in sizes if config.bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor, drop: _Dropout) -> tuple[Tensor, Tensor, State]:
         """x [B, S, E] -> memory [B, S, H] (zeros on pads), mask [B, S], last state of each layer."""
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
         position = torch.arange(S, device=x.device)
         mask = position < lengths[:, None]
         real = mask[..., None].to(x.dtype)
-        # rows of the flattened batch: where each position of the right-aligned batch comes from, and the way back
+        # rows of the flattened batch: from left-aligned to right-aligned, and from right-aligned to left-aligned
         shift = (S - lengths)[:, None]
         first = (torch.arange(B, device=x.device) * S)[:, None]
         right = (first + (position - shift) % S).flatten()
@@ -81,28 +81,28 @@ class Encoder(nn.Module):
             out, last = cells.run(forwards, _Permuted.apply(x, right, left))
             out = _Permuted.apply(out, left, right)
             if self.backwards:
-                back, last_back = cells.run(self.backwards[layer], x.flip(1))
-                out = torch.cat([out, back.flip(1)], -1)
-                last = tuple(torch.cat(both, -1) for both in zip(last, last_back, strict=True))
+                backward, last_backward = cells.run(self.backwards[layer], x.flip(1))
+                out = torch.cat([out, backward.flip(1)], -1)
+                last = tuple(torch.cat(both, -1) for both in zip(last, last_backward, strict=True))
             state.append(last)
             x = drop.by_sentence(out)
         return x, mask, state
 
 
 class _Permuted(torch.autograd.Function):
-    """x [B, S, ·] with the rows of its first two dimensions, flattened, in the order `there`; `back` is the way back.
+    """x [B, S, ·] with the rows of its first two dimensions, flattened, in the given order; `inverse` undoes it.
 
-    The gradient goes that way, a gather, too: index_select's own adds rows up, slower, and on a GPU in no fixed order.
+    The gradient is gathered by `inverse`. That of index_select adds rows up: slower, and on a GPU in no fixed order.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.back = back
-        return x.flatten(0, 1).index_select(0, there).view(x.shape)
+    def forward(ctx, x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.inverse = inverse
+        return x.flatten(0, 1).index_select(0, order).view(x.shape)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return grad.flatten(0, 1).index_select(0, ctx.back).view(grad.shape), None, None
+        return grad.flatten(0, 1).index_select(0, ctx.inverse).view(grad.shape), None, None
 
 
 class Decoder(nn.Module):
@@ -252,7 +252,7 @@ class Seq2Seq(nn.Module):
     def _attend(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """As `attend`, of keys, values and the parameters of score and window (whose names all differ) in `p`."""
         prior = self._prior(p, queries, mask, steps) if self.config.window != "none" else None
-        return attend(self.config.attention, p, queries, p["keys"], mask, p["values"], prior)
+        return attend(self.config.attention, p, queries, (p["keys"], p["values"]), mask, prior)
 
     def _prior(self, p: Mapping[str, Tensor], queries: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
         """What the window adds to the scores; never in bfloat16, whose positions are a whole token off from 256 on."""
@@ -328,7 +328,8 @@ class Seq2Seq(nn.Module):
         def glimpse(p: Mapping[str, Tensor], queries: Tensor, steps: Tensor, mask: Tensor = encoded.mask) -> Tensor:
             return self._attend(p, queries, mask, steps)[0]
 
-        return feeding.readouts(self.config.cell, list(self.decoder.layers), x, encoded.state, masks, self.W_h, glimpse, p)
+        decoder = feeding.Fed(self.config.cell, list(self.decoder.layers), masks, self.W_h, glimpse, p)
+        return feeding.readouts(decoder, x, encoded.state)
 
     def logits(self, readout: Tensor) -> Tensor:
         """readout [..., R] -> [..., V]"""

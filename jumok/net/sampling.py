@@ -1,4 +1,4 @@
-"""Free running and its mixtures: what the decoder reads when it must live with its own words.
+"""Free running and its mixtures: what the decoder reads where it is given its own tokens instead of gold ones.
 
 Exact and cheap (DESIGN.md, idea 2). A choice of token carries no gradient, so it is made first: the decoder runs step by
 step, without gradient and without dropout, and writes down what it would have read. Then the one fused pass of
@@ -35,13 +35,13 @@ def toss(target: Tensor, gold_share: float, coin: Coin) -> Tensor:
 
 
 @torch.no_grad()
-def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, gold: Tensor, own: OwnToken) -> Tensor:
+def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, gold: Tensor, choice: OwnToken) -> Tensor:
     """What the decoder reads at each step: the gold token where `gold`, else the one it wrote at the step before.
 
     Args:
         source: int64 [B, S]; lengths: [B]; target: int64 [B, T].
         gold: bool [B, T] as from `toss`.
-        own: the model's token is the likeliest one, or drawn from its distribution.
+        choice: the model's token is the likeliest one, or drawn from its distribution.
 
     Returns:
         Decoder inputs, int64 [B, T], as `Seq2Seq.loss` takes them.
@@ -60,14 +60,14 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
             readout, state, _ = model.advance(inputs[:, t : t + 1], state, encoded, t)
             rows = needed[:, t + 1].nonzero().flatten()
             if len(rows):
-                inputs[rows, t + 1] = _choose(model, readout[rows, 0], own)
+                inputs[rows, t + 1] = _choose(model, readout[rows, 0], choice)
     finally:
         model.train(was_training)
     return inputs
 
 
-def _choose(model: Seq2Seq, readout: Tensor, own: OwnToken) -> Tensor:
+def _choose(model: Seq2Seq, readout: Tensor, choice: OwnToken) -> Tensor:
     """readout [N, R] -> ids [N]; never padding or the start token, which search never writes either."""
     logits = model.logits(readout).float()
     logits[:, list(NEVER)] = -torch.inf
-    return logits.argmax(-1) if own == "argmax" else logits.softmax(-1).multinomial(1).squeeze(-1)
+    return logits.argmax(-1) if choice == "argmax" else logits.softmax(-1).multinomial(1).squeeze(-1)

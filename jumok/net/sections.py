@@ -69,17 +69,17 @@ class Section:
             self.clock.to(self.before)
 
     def gave(self, *tensors: Tensor | None) -> None:
-        """What the part hands on: when the gradient of one of these is known, the part's backward pass begins, and that of the
-        part after it is over. It is exact because autograd goes back in the order in which things were made."""
+        """The part's results. When the gradient of one of them is known, the part's backward pass begins, and that of the part
+        after it is over: autograd goes through the parts in reverse order."""
         if (clock := self.clock) is None:
             return
 
-        def back(_: Tensor) -> None:
+        def begins(_: Tensor) -> None:
             clock.to(backward(self.name))
 
         for tensor in tensors:
             if tensor is not None and tensor.requires_grad:
-                tensor.register_hook(back)
+                tensor.register_hook(begins)
 
 
 UNTIMED = Section("")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     }
 
 
-def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if not isinstance(v, float) or math.isfinite(v)}
 
 

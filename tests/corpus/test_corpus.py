@@ -21,7 +21,7 @@ from jumok.corpus.shards import Sharding, shard_path
 from jumok.corpus.survey import Surveying
 from jumok.errors import DataError, FolderError, JumokError
 from jumok.learn import data as training_data
-from jumok.learn.progress import Display
+from jumok.learn.display import Display
 from jumok.text import Codec, Pair, build_codec, check_dev, read_pairs, split_dev
 from jumok.text.pairs import files_of
 from jumok.text.vocabulary import SPECIALS

@@ -86,7 +86,7 @@ def test_numpy_equals_torch(name):
     for grad in (False, True):  # the training path of concat is another one
         with torch.set_grad_enabled(grad):
             keys = scores.SCORES[name].keys(torch, tp, tm)
-            c, w = attend(name, tp, tq, keys, torch.tensor(mask), tm)
+            c, w = attend(name, tp, tq, (keys, tm), torch.tensor(mask))
         np.testing.assert_allclose(w.numpy(), weights, rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(c.numpy(), context, rtol=1e-12, atol=1e-14)
 
@@ -99,7 +99,7 @@ def test_gradients_by_finite_differences(name):
 
     def both(query, memory, *values):
         tp = dict(zip(names, values, strict=True))
-        return attend(name, tp, query, scores.SCORES[name].keys(torch, tp, memory), torch.tensor(mask), memory)
+        return attend(name, tp, query, (scores.SCORES[name].keys(torch, tp, memory), memory), torch.tensor(mask))
 
     assert torch.autograd.gradcheck(both, leaves)
 
@@ -112,7 +112,7 @@ def test_concat_in_chunks_equals_concat_whole(monkeypatch):
         monkeypatch.setattr("jumok.net.attention._CHUNK", chunk)
         leaves = [x.clone().requires_grad_() for x in (query, memory, *p.values())]
         tp = dict(zip(p, leaves[2:], strict=True))
-        context, _ = attend("concat", tp, leaves[0], scores.SCORES["concat"].keys(torch, tp, leaves[1]), mask, leaves[1])
+        context, _ = attend("concat", tp, leaves[0], (scores.SCORES["concat"].keys(torch, tp, leaves[1]), leaves[1]), mask)
         found.append(torch.autograd.grad(context.square().sum(), leaves))
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):

@@ -21,8 +21,8 @@ from jumok.config import TextConfig, TrainConfig, build
 from jumok.errors import ConfigError
 from jumok.learn import recipe
 from jumok.learn.choice import Choice
+from jumok.learn.folder import stored_run
 from jumok.learn.loop import Loop, Sums
-from jumok.learn.store import stored_run
 from jumok.measure import METRICS
 from jumok.text.shape import shape
 
@@ -60,7 +60,7 @@ def scripted(metric: str, script: list[dict[str, float]], keep: list[int], **lea
     loop = new_loop(build(type(LEARN), {**vars(LEARN), **learn}, "test"))
     lines = iter(script)
     loop.dev = SimpleNamespace(metric=metric, evaluate=lambda *_: next(lines))  # type: ignore[assignment]
-    loop.keep = lambda at: keep.append(at.step)
+    loop.keep = lambda: keep.append(loop.position.step)  # type: ignore[method-assign]
     return loop
 
 
@@ -102,7 +102,7 @@ def test_the_loop_keeps_it_also_when_resumed(metric: str, history: list[tuple[fl
     tensors, facts = first.state()
     second.restore(tensors, json.loads(json.dumps(facts)))
     evaluate(second, len(script) - cut)
-    told = ([at.best_step, at.stale, [e["best"] for e in at.history]] for at in (second.position, whole.position))
+    told = ([at.best_step, at.stale, [e.best for e in at.history]] for at in (second.position, whole.position))
     assert next(told) == next(told)
 
 

@@ -18,9 +18,9 @@ import jumok
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
 from jumok.learn import loop as loops
-from jumok.learn.adam import BETAS, Adam
 from jumok.learn.checkpoint import NEWEST
 from jumok.learn.guard import MOST_IN_A_ROW, Guard
+from jumok.learn.optimizer import BETAS, Adam
 from jumok.net.model import Losses, Seq2Seq
 from jumok.text import Batch
 from jumok.text.vocabulary import UNK
@@ -112,24 +112,24 @@ def test_many_steps_are_read_at_once_as_on_a_gpu() -> None:
     told: list[str] = []
     guard, at = Guard(LearnConfig(learning_rate=0.5), lambda b: "these lines", told.append), loops.Position()
     seen(guard, [0, 1, 0, 1, 1])
-    assert guard.settle(at) == (3, 15) and at.bad_in_a_row == 2
+    assert guard.read(at) == (3, 15) and at.bad_in_a_row == 2
     assert [line.split(":")[1] for line in told] == [" step 2", " step 4", " step 5"] and "these lines" in told[0]
-    assert guard.settle(at) == (0, 0)
+    assert guard.read(at) == (0, 0)
     seen(guard, [1] * (MOST_IN_A_ROW - 3) + [0], first=6)
-    guard.settle(at)
+    guard.read(at)
     assert at.bad_in_a_row == 0
     seen(guard, [1] * 4, first=20)
-    guard.settle(at)
+    guard.read(at)
     seen(guard, [1] * (MOST_IN_A_ROW - 4), first=24)
     with pytest.raises(TrainingError, match=r"step 29: .*these lines.* 10th in a row"):
-        guard.settle(at)
+        guard.read(at)
 
 
 def test_stop_at_the_first() -> None:
     guard = Guard(LearnConfig(on_bad_loss="stop", learning_rate=0.5), lambda b: "these lines", print)
     seen(guard, [0, 1, 0])
     with pytest.raises(TrainingError, match=r"step 2: .*these lines.*lower --learning-rate than 0\.5, or --on-bad-loss skip"):
-        guard.settle(loops.Position())
+        guard.read(loops.Position())
 
 
 @pytest.fixture

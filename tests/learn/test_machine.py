@@ -12,9 +12,9 @@ import torch
 from jumok import cli
 from jumok.config import LearnConfig, TextConfig, TrainConfig, build
 from jumok.errors import ConfigError
+from jumok.learn import calibrate, threads
+from jumok.learn import display as displays
 from jumok.learn import machine as machines
-from jumok.learn import progress, threads
-from jumok.learn import run as runs
 from jumok.learn.evaluation import Development
 from jumok.learn.machine import Machine, choose
 from jumok.learn.parallel import ALONE
@@ -98,10 +98,10 @@ def test_far_more_threads_than_cores_are_refused(tmp_path: Path, capsys: pytest.
 def test_threads_of_a_run_and_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "cores", lambda: 4)
     said: list[str] = []
-    assert [threads.settled(n, sharers, said.append) for n, sharers in ((0, 1), (4, 1), (2, 2))] == [0, 4, 2] and not said
-    assert threads.settled(5, 1, said.append) == 5 and "slower than --threads 4" in said.pop()
-    assert threads.settled(3, 2, said.append) == 3 and "2 cores" in said.pop()
-    assert threads.settled(500, 1, said.append) == 4 and "4 are used" in said.pop()
+    assert [threads.bounded(n, sharers, said.append) for n, sharers in ((0, 1), (4, 1), (2, 2))] == [0, 4, 2] and not said
+    assert threads.bounded(5, 1, said.append) == 5 and "slower than --threads 4" in said.pop()
+    assert threads.bounded(3, 2, said.append) == 3 and "2 cores" in said.pop()
+    assert threads.bounded(500, 1, said.append) == 4 and "4 are used" in said.pop()
     monkeypatch.setenv("OMP_NUM_THREADS", "500")
     monkeypatch.setenv("MKL_NUM_THREADS", "16")
     threads.bound_environment(said.append)
@@ -118,17 +118,18 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
     steps, seen = [], []
     average = SimpleNamespace(update=lambda _: None)
     loop = SimpleNamespace(
-        learn=learn(), update=lambda *_: steps.append(1), average=average, machine=SimpleNamespace(wait=lambda: None)
+        learn=learn(),
+        update=lambda *_: steps.append(1),
+        average=average,
+        machine=SimpleNamespace(wait=lambda: None),
+        team=ALONE,
     )
-    pairs = [Pair(f"{'ab'[i % 2]}{chr(99 + i % 7)}", "x" * (1 + i % 3)) for i in range(3 * runs.DEV_TRIED)]
-    pairs += [Pair(chr(200 + i), "y") for i in range(2 * runs.DEV_TRIED)]
-    dev = Development(pairs, build_codec(pairs, TextConfig()), (2.0, 5.0), "accuracy")
-    training = object.__new__(runs._Training)
-    training.team, training.most = ALONE, 0.0
-    training._step_seconds(loop, iter([None] * 99), 0.0)  # type: ignore[arg-type]
+    pairs = [Pair(f"{'ab'[i % 2]}{chr(99 + i % 7)}", "x" * (1 + i % 3)) for i in range(3 * calibrate.DEV_TRIED)]
+    pairs += [Pair(chr(200 + i), "y") for i in range(2 * calibrate.DEV_TRIED)]
+    dev = Development(pairs, build_codec(pairs, TextConfig()), (2.0, 5.0), learn(metric="accuracy"))
+    calibrate.step_seconds(loop, iter([None] * 99), budget=0.0, most=0.0)  # type: ignore[arg-type, list-item]
     assert len(steps) == 1
-    training.most = float("inf")
-    training._step_seconds(loop, iter([None] * 99), 0.0)  # type: ignore[arg-type]
+    calibrate.step_seconds(loop, iter([None] * 99), budget=0.0, most=float("inf"))  # type: ignore[arg-type, list-item]
     assert len(steps) == 1 + 10
 
     def rehearse(self: Development, *_: Any) -> None:
@@ -137,20 +138,17 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
     dev.__class__ = type("Dev", (Development,), {"rehearse": rehearse})
     loop.dev, loop.model = dev, None
     whole = (len(dev.rows), len(pairs), len(pairs))
-    training._evaluation_seconds(loop)  # type: ignore[arg-type]
-    training.most = -1.0
-    training._evaluation_seconds(loop)  # type: ignore[arg-type]
-    training.most = 1e9
-    training._evaluation_seconds(loop)  # type: ignore[arg-type]
-    part = (runs.DEV_TRIED, dev.rows[runs.DEV_TRIED], dev.rows[runs.DEV_TRIED])
+    for most in (float("inf"), -1.0, 1e9):
+        calibrate.evaluation_seconds(loop, most)  # type: ignore[arg-type]
+    part = (calibrate.DEV_TRIED, dev.rows[calibrate.DEV_TRIED], dev.rows[calibrate.DEV_TRIED])
     assert seen == [whole, part, part, whole]
 
 
 def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    display = progress.Display()
+    display = displays.Display()
     with display.stage("reading p.tsv"):
         pass
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(displays, "PATIENCE", 0.0)
     told = SimpleNamespace(done=False)
     monkeypatch.setattr(display, "note", lambda text: setattr(told, "done", text))
     with display.stage("reading p.tsv"):

@@ -42,7 +42,7 @@ def settled(monkeypatch):
         library = library or Library()
         monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
         monkeypatch.setattr(sys, "platform", platform)
-        memory.settle(run or cut(target="bpe"))
+        memory.prepare(run or cut(target="bpe"))
         return getattr(library, "asked", {}), {name: os.environ[name] for name in memory.FEW_KERNELS if name in os.environ}
 
     return settle
@@ -99,7 +99,7 @@ def test_a_step_finds_the_memory_of_the_one_before():
         import resource
         from jumok.config import TrainConfig
         from jumok.learn import memory
-        memory.settle(TrainConfig())
+        memory.prepare(TrainConfig())
         import torch
         def faults():
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -15,10 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import jumok
 from jumok import config, scores
 from jumok.config import ModelConfig
+from jumok.learn import calibrate
 from jumok.learn import loop as loops
 from jumok.learn import run as runs
-from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
+from jumok.learn.optimizer import Average
 from jumok.learn.parallel import Team
 from jumok.learn.profile import verdict
 from jumok.learn.profile.limit import PASSES, Rates
@@ -185,7 +186,7 @@ def test_seconds_at_best_by_hand():
 def now(monkeypatch):
     """A list with the time in it; every clock of a training reads it."""
     time = [100.0]
-    for module in (profiles, runs, loops):
+    for module in (profiles, calibrate, loops):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: time[0]))
     return time
 

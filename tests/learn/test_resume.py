@@ -18,7 +18,7 @@ from jumok.errors import FolderError, TrainingError
 from jumok.learn import loop as loops
 from jumok.learn import machine as machines
 from jumok.learn.checkpoint import BEFORE, NEWEST, has_checkpoint
-from jumok.learn.store import Store
+from jumok.learn.folder import Folder
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_patience_that_had_run_out_is_remembered(data: Path, tmp_path: Path, mon
         raise Death
 
     with monkeypatch.context() as m:
-        m.setattr(Store, "finish", die)
+        m.setattr(Folder, "finish", die)
         with pytest.raises(Death):
             jumok.train(data, out=out, **options)
     done = jumok.train(out=out, resume=True, quiet=True)

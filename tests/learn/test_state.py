@@ -15,7 +15,7 @@ import jumok
 from jumok.errors import FolderError, JumokError, TrainingError
 from jumok.learn import checkpoint, run
 from jumok.learn.checkpoint import NEWEST, has_checkpoint, read_checkpoint, write_checkpoint
-from jumok.learn.store import Store
+from jumok.learn.folder import Folder
 from jumok.runtime.record import RECORD, Record, read_record
 
 
@@ -75,7 +75,7 @@ def test_a_first_model_without_a_checkpoint_is_no_finished_training(
 
     out = tmp_path / "model"
     with monkeypatch.context() as m:
-        m.setattr("jumok.learn.store.write_checkpoint", fail)
+        m.setattr("jumok.learn.folder.write_checkpoint", fail)
         with pytest.raises((Death, TrainingError)):
             jumok.train(data, out=out, **SHORT | {"save_every": 0})
     assert (out / "config.json").exists() and not has_checkpoint(out)
@@ -162,7 +162,7 @@ def test_a_run_that_fails_at_its_start_leaves_the_old_record(data: Path, whole: 
     def fail(*_: Any) -> None:
         raise TrainingError("no")
 
-    monkeypatch.setattr(Store, "keep", fail)
+    monkeypatch.setattr(Folder, "keep", fail)
     out = Path(shutil.copytree(whole, tmp_path / "m"))
     for place in (out, tmp_path / "new"):
         with pytest.raises(TrainingError, match="no"):

@@ -1,29 +1,30 @@
 """Training from files to a model folder: it learns, it repeats, it stops and goes on, it refuses what cannot be."""
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from one_of_many import losses, new_loop
 from safetensors.numpy import load_file
 from small_run import TINY, same_weights, write_pairs
 
 import jumok
 from jumok.config import ModelConfig, TrainConfig, build, to_dict
 from jumok.errors import ConfigError, DataError, FolderError, TrainingError
+from jumok.learn import calibrate, material, recipe, run
 from jumok.learn import loop as loops
-from jumok.learn import recipe, run
-from jumok.learn.average import Average
+from jumok.learn import machine as machines
 from jumok.learn.checkpoint import read_checkpoint
-from jumok.learn.loop import rehearsal
 from jumok.learn.machine import Machine, choose
+from jumok.learn.optimizer import Average
 from jumok.learn.parallel import ALONE
 
 
@@ -249,7 +250,7 @@ def test_recipe_by_size_of_data():
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
     assert chosen.model.readout_size == chosen.model.embedding == 256
-    assert recipe.steps(chosen, 29_000, 454) == 4540
+    assert recipe.total_steps(chosen, 29_000, 454) == 4540
     with pytest.raises(ConfigError, match="tied embeddings need them equal"):
         recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 9, 9, 100)
     with pytest.raises(ConfigError, match="vocabularies are separate"):
@@ -313,27 +314,48 @@ def test_every_model_option_is_trained_kept_and_used(data, tmp_path, card, optio
 
 def test_length_limit_lets_every_training_target_through():
     sources, targets = [[1] * 4, [1] * 10, [1] * 3], [[1] * 5, [1] * 8, [1] * 40]
-    ratio, constant = run.length_limit(sources, targets)
+    ratio, constant = material.length_limit(sources, targets)
     assert all(len(t) <= ratio * len(s) + constant for s, t in zip(sources, targets, strict=True))
 
 
-def test_rehearsals_count_for_nothing():
-    """Steps at a rate of 0 leave weights and average as they are, and what they leave behind in Adam and chance is undone."""
-    rehearsed, other = new_loop(), new_loop()
-    rehearsed.model.drop.rate = other.model.drop.rate = 0.3
-    torch.manual_seed(7)
-    over = rehearsal(rehearsed)
-    for batch in rehearsed.batches.epoch(0):
-        rehearsed.update(batch, 0.0)
-        rehearsed.average.update(0)
-    for w, average, untouched in zip(rehearsed.parameters, rehearsed.average.weights, other.parameters, strict=True):
-        assert torch.equal(w, untouched) and torch.equal(average, untouched)
-    assert any(float(state["exp_avg"].abs().sum()) for state in rehearsed.optimizer.state.values())
-    over()
-    found = losses(rehearsed, 5)
-    torch.manual_seed(7)
-    assert found == losses(other, 5)
-    assert all(torch.equal(w, v) for w, v in zip(rehearsed.parameters, other.parameters, strict=True))
+def test_measuring_leaves_no_trace(data, tmp_path, monkeypatch):
+    """The loop that is measured on is gone before the run's own is made, which begins with the weights and chances of its seed."""
+    trials, options = [], {**TINY, "dropout": 0.3, "steps": 20, "evaluate_every": 10, "matmul": "auto"}
+    plain = jumok.train(data, out=tmp_path / "plain", **{**options, "matmul": "default"})
+    real_loop, real_new = calibrate.Loop, run.new_model
+
+    def watched(*arguments):
+        loop = real_loop(*arguments)
+        trials.append(weakref.ref(loop))
+        return loop
+
+    def new_model(*arguments):
+        assert trials and trials[0]() is None
+        return real_new(*arguments)
+
+    monkeypatch.setattr(calibrate, "Loop", watched)
+    monkeypatch.setattr(run, "new_model", new_model)
+    monkeypatch.setattr(machines, "_timed", lambda step, machine: step(machine) or (machine.matmul != "default"))
+    measured = jumok.train(data, out=tmp_path / "measured", **{**options, "quiet": False})
+    assert len(trials) == 1 and measured.config.learn.matmul == "default"
+    assert same_weights(plain.folder, measured.folder)
+
+
+def test_a_recipe_is_settled_before_there_is_a_loop(data):
+    """By the pace of a machine alone: steps that fit into the time, evaluations at their share of it, the dropout of that length."""
+    asked = build(TrainConfig, {"minutes": 1.0, "threads": 1}, "test")
+    asked = recipe.resolve(asked, 40, 50, 1_000)
+    material = SimpleNamespace(batches=range(20), pairs=1_000)
+    machine = Machine("float32", "default", 1)
+    settled = recipe.settle(asked, material, calibrate.Pace(machine, step=0.1, evaluation=1.0, spent=10.0, left=47.6))
+    assert settled.evaluate_every == 200 and settled.steps == int(46.6 / 0.105) and settled.dropout == 0.2
+    assert settled.learn.minutes is None and settled.learn.precision == "float32" and settled.machine is machine
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settled.machine = None
+    with pytest.raises(ConfigError, match="nothing is left for training"):
+        recipe.settle(asked, material, calibrate.Pace(machine, step=0.1, evaluation=1.0, spent=60.0, left=1.0))
+    with pytest.raises(AssertionError, match="dropout"):
+        recipe.Recipe(asked, machine)
 
 
 def test_average_by_hand():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import jumok
 from jumok.cli import main
-from jumok.config import ModelConfig, SearchConfig, TextConfig
+from jumok.config import LearnConfig, ModelConfig, SearchConfig, TextConfig
 from jumok.errors import ConfigError
 from jumok.learn.evaluation import Development
 from jumok.measure import METRICS, MeasureOptions, gold_text, measure, options_for
@@ -85,7 +85,7 @@ def test_dev_while_training_compares_alike(tokenizer: str, form: str) -> None:
     codec = build_codec([Pair(w, w) for w in WORDS], config(tokenizer, form))
     every = [(w, change(w)) for w in WORDS for change in CHANGES.values()]
     pairs = [Pair(str(i), changed) for i, (_, changed) in enumerate(every)]
-    dev = Development(pairs, codec, (1.0, 5.0), "chrf")
+    dev = Development(pairs, codec, (1.0, 5.0), LearnConfig(metric="chrf"))
     found = dev._measured([codec.encode_target(w)[:-1] for w, _ in every], 1.0, 0.0)
     assert (found["accuracy"], found["token-error-rate"], found["chrf"]) == (100, 0, 100)
 

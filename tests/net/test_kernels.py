@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jumok.learn.adam import Adam
+from jumok.learn.optimizer import Adam
 from jumok.net import kernels, loss
 
 ORDERED = ["_linear_pointwise", "_reorder_linear_weight", "_is_mkldnn_bf16_supported"]  # of torch.ops.mkldnn

@@ -15,21 +15,31 @@ from typing import Any
 import torch
 
 import jumok
-from jumok.config import LearnConfig, ModelConfig
+from jumok.config import LearnConfig, ModelConfig, TrainConfig
 from jumok.errors import JumokError
+from jumok.learn import calibrate
 from jumok.learn import loop as loops
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
+from jumok.learn.material import Material
 from jumok.learn.parallel import ALONE, Team, joined
-from jumok.learn.progress import Display
-from jumok.learn.run import _Training
+from jumok.learn.recipe import Recipe
 from jumok.net.model import Seq2Seq
 from jumok.text import Batches
 from jumok.text.vocabulary import END
 
 VOCABULARY, STEPS, RATE = 20, 50, 1e-2
-MODEL = ModelConfig(embedding=6, hidden=8, score_size=8, readout_size=8, tie="none", attention="general")
-LEARN = LearnConfig(steps=STEPS, evaluate_every=STEPS, learning_rate=RATE, dropout=0.0, batch_size=7, device="cpu")
+MODEL = ModelConfig(size="small", embedding=6, hidden=8, score_size=8, readout_size=8, tie="none", attention="general")
+LEARN = LearnConfig(
+    steps=STEPS,
+    evaluate_every=STEPS,
+    learning_rate=RATE,
+    dropout=0.0,
+    batch_size=7,
+    device="cpu",
+    metric="loss",
+    tokenize="none",
+)
 TINY: dict[str, Any] = {
     **{"hidden": 8, "embedding": 4, "readout_size": 8, "batch_size": 9, "learning_rate": 1e-2, "average": 0.9},
     **{"threads": 1, "matmul": "default", "precision": "float32", "device": "cpu", "quiet": True},
@@ -50,10 +60,9 @@ def new_loop(learn: LearnConfig = LEARN, model: ModelConfig = MODEL, team: Team 
     torch.manual_seed(1)
     made = Seq2Seq(model, VOCABULARY, VOCABULARY).double()
     nothing: Any = None
-    machine = Machine("float32", "default", 1)
-    loop = Loop(made, batches(count), nothing, learn, machine, Display(quiet=True), nothing, nothing, nothing, nothing)
-    loop.team = team
-    return loop
+    data = Material(batches(count), dev=nothing, codec=nothing, limit=(2.0, 5.0), pairs=count, describe=nothing)
+    recipe = Recipe(TrainConfig(model=model, learn=learn), Machine("float32", "default", 1))
+    return Loop(made, data, recipe, team)
 
 
 def losses(loop: Loop, steps: int = STEPS) -> list[float]:
@@ -91,11 +100,11 @@ def at_step(step: int, do: Any) -> Any:
 
 
 def slower_each(rank: int) -> Any:
-    """`_Training._step_seconds` that makes a few steps, and finds what this process has of its own."""
-    real = _Training._step_seconds
+    """`calibrate.step_seconds` that makes a few steps, and finds what this process has of its own."""
+    real = calibrate.step_seconds
 
-    def step_seconds(self: _Training, loop: Loop, rehearsal: Any, budget: float) -> float:
-        assert real(self, loop, rehearsal, 0.0) > 0
+    def step_seconds(loop: Loop, stream: Any, budget: float, most: float) -> float:
+        assert real(loop, stream, 0.0, most) > 0
         return 0.02 * (1 + rank)
 
     return step_seconds
@@ -107,7 +116,11 @@ def train(folder: Path, out: str, **options: Any) -> dict[str, Any]:
         done = jumok.train(**options)
     except JumokError as e:
         return {"error": str(e), "told": e.reported}
-    return {"history": done.history, "interrupted": done.interrupted, "settled": dataclasses.asdict(done.config.learn)}
+    return {
+        "history": [e.to_dict() for e in done.history],
+        "interrupted": done.interrupted,
+        "settled": dataclasses.asdict(done.config.learn),
+    }
 
 
 def main(folder: Path, rank: int) -> None:
@@ -132,7 +145,7 @@ def main(folder: Path, rank: int) -> None:
     seen["resumed"] = train(folder, mine + "resumed", dropout=0.2)
     del os.environ["TORCHELASTIC_RESTART_COUNT"]
 
-    _Training._step_seconds = slower_each(rank)  # type: ignore[method-assign]
+    calibrate.step_seconds = slower_each(rank)
     seen["measured"] = train(folder, mine + "measured", steps=None, minutes=0.1, evaluate_every=None, threads=0)
     missing = {"pairs": folder / "missing.tsv"} if rank == 1 else {}
     seen["missing"] = train(folder, mine + "missing", **missing)

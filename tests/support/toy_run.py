@@ -11,7 +11,7 @@ import pytest
 from faulty_disk import Death
 
 from jumok.learn import loop as loops
-from jumok.learn.progress import Display
+from jumok.learn.display import Display
 
 TINY: dict[str, Any] = {
     **{"hidden": 8, "embedding": 4, "readout_size": 8, "batch_size": 8, "dropout": 0.2, "learning_rate": 1e-2},

@@ -32,13 +32,13 @@ class Rates:
         """Seconds that these take at least."""
         return 2 * multiply_adds / self.operations_per_second
 
-    def limits(self, work: dict[str, int], own: dict[str, int], parameters: int, steps: int) -> dict[str, float]:
-        """Seconds at least, by section: of `work` forward and backward, of `own` words forward (both as `multiply_adds` has them)."""
-        found = {s.OWN: self.products(sum(own.values())), s.CLIP: TRAFFIC * parameters * steps / self.bytes_per_second}
+    def limits(self, work: dict[str, int], free: dict[str, int], parameters: int, steps: int) -> dict[str, float]:
+        """Seconds at least, by section: of `work` forward and backward, of `free` running forward (both as `multiply_adds` has them)."""
+        least = {s.OWN: self.products(sum(free.values())), s.CLIP: TRAFFIC * parameters * steps / self.bytes_per_second}
         for part, n in work.items():
             forward = PASSES if part == s.OUTPUT else 1  # whose gradients are formed in its forward pass (`jumok.net.loss`)
-            found |= {part: self.products(forward * n), s.backward(part): self.products((PASSES - forward) * n)}
-        return {name: seconds for name, seconds in found.items() if seconds}
+            least |= {part: self.products(forward * n), s.backward(part): self.products((PASSES - forward) * n)}
+        return {name: seconds for name, seconds in least.items() if seconds}
 
 
 def rates(machine: Machine) -> Rates:

@@ -21,7 +21,7 @@ AFTER_STEPS = (s.DEV, s.KEEP, s.SAVE)
 
 @dataclass(frozen=True)
 class Profile:
-    """What was found out about one sitting of a training."""
+    """What is known of one sitting of a training."""
 
     machine: str  # what it computed on, in words
     threads: int  # of the CPU
@@ -73,7 +73,7 @@ class Profiler:
         self.clock: s.Clock | None = None  # of a step that is looked into
         self.parts: Counter[str] = Counter()  # seconds in those
         self.steps = self.sampled = self.evaluations = self.target_tokens = 0
-        self.tokens, self.own = Tokens(), Tokens()
+        self.tokens, self.free = Tokens(), Tokens()  # all; those of free running
         self.largest: Batch | None = None
 
     def __enter__(self) -> Profiler:
@@ -98,8 +98,8 @@ class Profiler:
         if batch is not None:
             n = tokens_of(batch)
             self.tokens += n
-            self.own += n if name == s.OWN else Tokens()
-            self.largest = max(self.largest or batch, batch, key=lambda each: len(each.rows))
+            self.free += n if name == s.OWN else Tokens()
+            self.largest = max(self.largest or batch, batch, key=lambda candidate: len(candidate.rows))
         return s.UNTIMED if self.clock is None else s.Section(name, self.clock)
 
     @contextlib.contextmanager
@@ -123,33 +123,33 @@ class Profiler:
         if machine.device == "cpu" and machine.threads > 1:
             one = rates(replace(machine, threads=1))
             machine.apply()
-        work, own = (multiply_adds(model, len(loop.model.bias), n) for n in (self.tokens, self.own))
-        found = Profile(
+        work, free = (multiply_adds(model, len(loop.model.bias), n) for n in (self.tokens, self.free))
+        profile = Profile(
             machine=str(machine),
             threads=machine.threads,
             model=model,
             parameters=parameters,
             seconds=self.seconds(),
-            limits=measured.limits(work, own, parameters, self.steps),
+            limits=measured.limits(work, free, parameters, self.steps),
             steps=self.steps,
             sampled=self.sampled,
             evaluations=self.evaluations,
             tokens=self.tokens,
             target_tokens=self.target_tokens,
-            multiply_adds=PASSES * sum(work.values()) + sum(own.values()),
+            multiply_adds=PASSES * sum(work.values()) + sum(free.values()),
             rates=measured,
             one_thread=one,
             alone=self._alone(),
         )
         put_random_states(random)
-        return found
+        return profile
 
     def seconds(self) -> dict[str, float]:
         """The run's chapters; the time of all steps is shared out as it was in those that were looked into."""
         run, looked = self.run.seconds, sum(self.parts.values())
-        found = {name: run.get(name, 0.0) for name in (s.SETUP, s.WAIT, *(() if looked else (s.STEPS,)))}
-        found |= {name: run.get(s.STEPS, 0.0) * self.parts[name] / looked for name in s.OF_A_STEP if name in self.parts}
-        return found | {name: run.get(name, 0.0) for name in AFTER_STEPS}
+        seconds = {name: run.get(name, 0.0) for name in (s.SETUP, s.WAIT, *(() if looked else (s.STEPS,)))}
+        seconds |= {name: run.get(s.STEPS, 0.0) * self.parts[name] / looked for name in s.OF_A_STEP if name in self.parts}
+        return seconds | {name: run.get(name, 0.0) for name in AFTER_STEPS}
 
     def _alone(self) -> float | None:
         """Seconds of one pair's passes over those of the largest batch."""

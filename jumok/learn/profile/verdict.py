@@ -31,15 +31,15 @@ WHY |= {s.backward(part): why for part, why in WHY.items()}
 
 def lines(p: Profile) -> list[str]:
     """The profile as lines of text, for people."""
-    found = [
+    said = [
         f"where the time went: {p.total:,.1f} s in all, {p.training:,.1f} s of it in {p.steps:,} steps "
         f"({p.in_training(p.target_tokens):,.0f} target tokens a second)",
         f"{'':<38}{'seconds':>10}{'share':>8}{'at best':>10}",
     ]
     for name, seconds in p.seconds.items():
         least = f"{p.limits[name]:>10,.2f}" if p.limits.get(name) else ""
-        found.append(f"  {name:<36}{seconds:>10,.2f}{seconds / p.total:>8.1%}{least}")
-    found += [
+        said.append(f"  {name:<36}{seconds:>10,.2f}{seconds / p.total:>8.1%}{least}")
+    said += [
         f"parts of a step as in {p.sampled:,} of the steps; at best: real tokens, at this machine's highest rates",
         f"training reached {p.reached:.0%} of what this machine could do at best ({p.machine}): {2 * p.multiply_adds / 1e12:,.2f} T "
         f"operations of products take {p.rates.products(p.multiply_adds):,.1f} s at {p.rates.operations_per_second / 1e9:,.0f} GFLOP/s, "
@@ -47,7 +47,7 @@ def lines(p: Profile) -> list[str]:
         "padding: {:.1%} of the source positions, {:.1%} of the target positions".format(*p.tokens.padding),
         f"dev evaluations: {p.evaluations:,}, {p.share(s.DEV):.1%} of the time from the first step on",
     ]
-    return found + [f"- {reason}" for reason in reasons(p)]
+    return said + [f"- {reason}" for reason in reasons(p)]
 
 
 def reasons(p: Profile) -> Iterator[str]:

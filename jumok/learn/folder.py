@@ -1,10 +1,10 @@
 """What a run writes to --out: its record, the best model so far, and checkpoints; never weights that are not finite.
 
-The record comes first and says whose the folder is; before every write it is looked at again, so that of two runs that a lock
-did not keep apart one ends and nothing of the two is mixed. Where model and checkpoint are both due, the model comes first. A
+The record comes first and says whose the folder is. It is read again before every write: if a lock did not keep two runs
+apart, one of them ends, and their files are never mixed. Where model and checkpoint are both due, the model comes first. A
 run killed between the two goes on from the checkpoint before, comes to the same evaluation again, and writes the same model
-again; the other way round it would believe that the best model was in place. That the run is finished is said before its
-checkpoints are deleted.
+again. In the other order it would believe that the best model was in place. The record says that the run is finished before
+the checkpoints are deleted.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from jumok import disk
 from jumok.config import TrainConfig, build, to_dict
@@ -28,9 +29,12 @@ from jumok.learn.beginning import Beginning
 from jumok.learn.card import model_card
 from jumok.learn.checkpoint import remove_checkpoint, write_checkpoint, writing
 from jumok.learn.given import asked_for
-from jumok.learn.loop import Loop
+from jumok.learn.history import Evaluation, Position
+from jumok.learn.material import Material
+from jumok.learn.recipe import Recipe
 from jumok.measure import options_for
 from jumok.net.export import export_parameters
+from jumok.net.model import Seq2Seq
 from jumok.runtime.folder import CHECKPOINTS, FolderConfig, update_folder, write_folder
 from jumok.runtime.record import FINISHED, RECORD, RUNNING, STOPPED, Record, new_name, read_record, write_record
 from jumok.text import Codec
@@ -38,7 +42,7 @@ from jumok.text import Codec
 WEIGHTS = ("model.", "average.")  # tensors of a checkpoint whose names begin so
 
 
-class Store:
+class Folder:
     """The folder at --out, in the hands of one run.
 
     Args:
@@ -50,6 +54,9 @@ class Store:
         written: the model at `out` is this run's own.
         record: what the folder's record says of this run; `claim` puts it there.
     """
+
+    recipe: Recipe  # both from `claim` on
+    data: Material
 
     def __init__(self, out: Path, beginning: Beginning, asked: TrainConfig) -> None:
         facts = beginning.checkpoint[1] if beginning.checkpoint else {}
@@ -63,22 +70,23 @@ class Store:
         self.before: bytes | None = None
         self.made = self.touched = False
 
-    def claim(self, step: int, steps: int) -> None:
+    def claim(self, recipe: Recipe, data: Material, step: int) -> None:
         """Makes the folder this run's own, before its first step; an older run's checkpoints go, for they are not this one's.
 
         Raises:
             TrainingError: the disk does not let it.
             FolderError: another run has been quicker.
         """
-        self.record = dataclasses.replace(self.record.at(step), steps=steps)
+        self.recipe, self.data = recipe, data
+        self.record = dataclasses.replace(self.record.at(step), steps=recipe.steps)
         with writing(self.out, "model folder"):
             self.made = not self.out.is_dir()
             self.out.mkdir(parents=True, exist_ok=True)
             if self.made:
                 disk.flush(self.out.absolute().parent)
             with contextlib.suppress(FolderError, OSError):
-                if (there := read_record(self.out)) is not None:
-                    self.record = dataclasses.replace(self.record, more=there.more)
+                if (older := read_record(self.out)) is not None:
+                    self.record = dataclasses.replace(self.record, more=older.more)
                 self.before = (self.out / RECORD).read_bytes()
             if self.anew and self.replaces:
                 remove_checkpoint(self.out)
@@ -89,23 +97,22 @@ class Store:
             if self.anew:
                 remove_checkpoint(self.out)
 
-    def keep(self, loop: Loop, run: TrainConfig, codec: Codec, limit: tuple[float, float], pairs: int) -> None:
-        """Writes the model as it is in the loop now; `pairs` is how many it is trained on."""
-        parameters = export_parameters(loop.model)
-        self._refuse(loop, all(np.isfinite(array).all() for array in parameters.values()))
-        card, history = model_card(run, loop.position.history, pairs, loop.dev.signatures), loop.position.history
-        self.record = self.record.at(loop.position.step)
+    def keep(self, model: Seq2Seq, step: int, history: Sequence[Evaluation]) -> None:
+        """Writes the model with what is known of it at this step; its weights are those that are in it now."""
+        parameters = export_parameters(model)
+        self._refuse(step, all(np.isfinite(array).all() for array in parameters.values()))
+        self.record = self.record.at(step)
         with writing(self.out, "model"):
             if self.written:
-                update_folder(self.out, parameters, card, history, self.record, self._ours)
+                update_folder(self.out, parameters, self._card(history), history, self.record, self._ours)
             else:
-                config = FolderConfig(run.text, run.model, limit, to_dict(run))
+                config = self.recipe.config
                 write_folder(
                     self.out,
-                    config,
+                    FolderConfig(config.text, config.model, self.data.limit, to_dict(config)),
                     parameters,
-                    codec,
-                    card,
+                    self.data.codec,
+                    self._card(history),
                     history,
                     carry=CHECKPOINTS,
                     record=self.record,
@@ -113,40 +120,40 @@ class Store:
                 )
         self.written = self.touched = True
 
-    def save(self, loop: Loop, run: TrainConfig, codec: Codec) -> None:
-        """Writes a checkpoint."""
-        tensors, facts = loop.state()
-        self._refuse(loop, all(bool(t.isfinite().all()) for name, t in tensors.items() if name.startswith(WEIGHTS)))
-        tensors["codec"] = torch.frombuffer(bytearray(json.dumps(codec.to_dict()).encode()), dtype=torch.uint8)
-        facts |= {
+    def save(self, tensors: dict[str, Tensor], facts: dict[str, Any], step: int) -> None:
+        """Writes a checkpoint of this step: what the loop goes on from, and what the run does."""
+        self._refuse(step, all(bool(t.isfinite().all()) for name, t in tensors.items() if name.startswith(WEIGHTS)))
+        codec = torch.frombuffer(bytearray(json.dumps(self.data.codec.to_dict()).encode()), dtype=torch.uint8)
+        facts = {
+            **facts,
             "run": self.record.run,
-            "config": to_dict(run),
+            "config": to_dict(self.recipe.config),
             "asked": self.asked,
             "given": self.record.asked,
             "written": self.written,
-            "machine": str(loop.machine),
-            "data": loop.batches.fingerprint(),
+            "machine": str(self.recipe.machine),
+            "data": self.data.batches.fingerprint(),
         }
-        write_checkpoint(self.out, tensors, facts, ours=self._ours, by=self.record.sitting)
+        write_checkpoint(self.out, {**tensors, "codec": codec}, facts, ours=self._ours, by=self.record.sitting)
         self.touched = True
-        if self.record.step != loop.position.step:
-            self._say(self.record.at(loop.position.step))
+        if self.record.step != step:
+            self._say(self.record.at(step))
 
-    def finish(self, loop: Loop, run: TrainConfig, pairs: int) -> None:
-        """What came after the best model belongs to its history, too; then the record says how the run ended."""
+    def finish(self, position: Position, stopped: bool) -> None:
+        """Completes the history with the evaluations after the best model; then the record says how the run ended."""
         if not self.written:
             raise TrainingError(
                 f"{self.out}: no model was written, for the loss on dev was never finite; try a lower --learning-rate "
-                f"than {run.learn.learning_rate:g}"
+                f"than {self.recipe.learning_rate:g}"
             )
-        at = loop.position
-        record = self.record.at(at.step, STOPPED if loop.stopped else FINISHED)
-        if at.history and at.history[-1]["step"] != at.best_step:
+        history = position.history
+        if history and history[-1].step != position.best_step:
             with writing(self.out, "history"):
-                update_folder(
-                    self.out, None, model_card(run, at.history, pairs, loop.dev.signatures), at.history, None, self._ours
-                )
-        self._say(record)
+                update_folder(self.out, None, self._card(history), history, None, self._ours)
+        self._say(self.record.at(position.step, STOPPED if stopped else FINISHED))
+
+    def _card(self, history: Sequence[Evaluation]) -> str:
+        return model_card(self.recipe.config, history, self.data.pairs, self.data.dev.signatures)
 
     @contextlib.contextmanager
     def undone_if_it_fails(self) -> Iterator[None]:
@@ -172,13 +179,13 @@ class Store:
 
     def _is_ours(self) -> bool:
         try:
-            there = read_record(self.out)
+            record = read_record(self.out)
         except FolderError:
             return False
-        return there is not None and (there.run, there.sitting) == (self.record.run, self.record.sitting)
+        return record is not None and (record.run, record.sitting) == (self.record.run, self.record.sitting)
 
     def _ours(self) -> None:
-        """TrainingError if the folder is not this run's own any more; one that is gone is for the writer to find out."""
+        """TrainingError if the folder belongs to another run now. Where it is gone, the writer says so."""
         if self.out.is_dir() and not self._is_ours():
             self._taken()
 
@@ -188,11 +195,9 @@ class Store:
             "nothing more into it; give each run its own --out"
         )
 
-    def _refuse(self, loop: Loop, good: bool) -> None:
-        if not good:
-            raise TrainingError(
-                f"{self.out}: at step {loop.position.step:,} the weights are not finite; nothing was written of them"
-            )
+    def _refuse(self, step: int, finite: bool) -> None:
+        if not finite:
+            raise TrainingError(f"{self.out}: at step {step:,} the weights are not finite; nothing was written of them")
 
 
 def stored_run(values: dict[str, Any], where: Path) -> TrainConfig:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jumok.learn.board import Board
+from jumok.learn.history import Evaluation
 
 PATIENCE = 2.0  # seconds
 
@@ -71,17 +72,17 @@ class Display:
             numbers = {"loss": loss, "learning_rate": learning_rate, "gold_share": gold_share, "tokens_per_second": rate}
             self.board.look(step, numbers)
 
-    def row(self, entry: dict[str, Any], best: bool) -> None:
+    def row(self, evaluation: Evaluation) -> None:
         """One evaluation; the first one prints the table's head."""
         if self.board is not None:
-            self.board.evaluation(entry)
-        metrics = {name: entry[name] for name in entry["metrics"]}
+            self.board.evaluation(evaluation)
+        metrics = dict(evaluation.metrics)
         cells = {
-            "step": f"{entry['step']:,}",
-            "epoch": f"{entry['epoch']:.1f}",
-            "time": f"{int(entry['seconds']) // 60}:{int(entry['seconds']) % 60:02d}",
-            "tok/s": f"{entry['tokens_per_second']:,.0f}",
-            "train loss": f"{entry['train_loss']:.3f}",
+            "step": f"{evaluation.step:,}",
+            "epoch": f"{evaluation.epoch:.1f}",
+            "time": f"{int(evaluation.seconds) // 60}:{int(evaluation.seconds) % 60:02d}",
+            "tok/s": f"{evaluation.tokens_per_second:,.0f}",
+            "train loss": f"{evaluation.train_loss:.3f}",
             "dev loss": f"{metrics.pop('loss'):.3f}",
             **{self.titles.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
         }
@@ -90,7 +91,7 @@ class Display:
             self.header = list(cells)
             self.note("".join(name.rjust(w) for name, w in zip(cells, widths, strict=True)))
         line = "".join(value.rjust(w) for value, w in zip(cells.values(), widths, strict=True))
-        self.note(line + ("  ← best" if best else ""))
+        self.note(line + ("  ← best" if evaluation.best else ""))
 
     def stop(self) -> None:
         """Takes the bar away, and closes the board."""
