@@ -22,6 +22,7 @@ from jumok.errors import ConfigError
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat", "location"]
+AlignmentName = Literal["soft", "monotonic"]
 CellName = Literal["lstm", "gru", "rnn"]
 WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
@@ -73,6 +74,9 @@ class ModelConfig:
 
     attention: AttentionName = "dot"
     """Score of the attention (dot learned fastest on dev, and as well as any); none = plain encoder-decoder, all the source in its last state."""
+    alignment: AlignmentName = "soft"
+    """What becomes of the score over time: soft = weights of all positions at each step; monotonic = one position a step, which only
+    goes forward, summed over all alignments exactly: better with few pairs of letters whose order is kept (pronunciation, inflection)."""
     size: SizeName | None = None
     """One dial for the sizes below. Default: small for letters (vocabularies under 2,000), medium for words and subwords,
     and for letters with 50,000 pairs or more and 10 minutes or 1,500,000 pairs shown."""
@@ -361,6 +365,25 @@ def _check_model(model: ModelConfig, where: str) -> None:
         raise ConfigError(
             f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; what is fed is "
             "tanh(W_c [c; h]): give an attention and --readout tanh, or --no-input-feeding"
+        )
+
+    if model.alignment == "monotonic":
+        _check_monotonic(model, where)
+
+
+def _check_monotonic(model: ModelConfig, where: str) -> None:
+    if model.attention == "none":
+        raise ConfigError(
+            f"{where}: alignment is 'monotonic' with attention 'none'; a score proposes its positions: give --attention dot"
+        )
+    if model.window != "none":
+        raise ConfigError(
+            f"{where}: alignment is 'monotonic' with window {model.window!r}; a window may leave no position ahead: give --window none"
+        )
+    if model.input_feeding:
+        raise ConfigError(
+            f"{where}: alignment is 'monotonic' with input_feeding; what is fed depends on the position, and so the sum over alignments "
+            "would have no end: give --no-input-feeding"
         )
 
 

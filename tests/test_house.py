@@ -21,7 +21,7 @@ ORDER = (
     ("learn", "explain"),
     ("measure",),
     ("runtime",),
-    ("scores", "schedules", "text", "windows"),
+    ("alignments", "scores", "schedules", "text", "windows"),
     ("config", "console"),
     ("errors",),
 )

@@ -47,6 +47,13 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     return [slice(i, i + each) for i in range(0, sentences, each)]
 
 
+def score(name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
+    """The score by this name: query [B, T, H], keys [B, S, K] -> [B, T, S], pads as whatever."""
+    if name == "concat" and torch.is_grad_enabled():
+        return _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
+    return scores.SCORES[name].score(torch, p, query, keys)
+
+
 def attend(
     name: str,
     p: Mapping[str, Tensor],
@@ -61,9 +68,6 @@ def attend(
     query [B, T, H], keys [B, S, K], mask [B, S], memory [B, S, H], prior [B, T, S] (of a window, see `jumok.windows`)
     -> context [B, T, H], weights [B, T, S].
     """
-    if name == "concat" and torch.is_grad_enabled():
-        raw = _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
-    else:
-        raw = scores.SCORES[name].score(torch, p, query, keys)
+    raw = score(name, p, query, keys)
     weights = scores.weights(torch, raw if prior is None else raw + prior, mask)
     return scores.context(weights, memory), weights

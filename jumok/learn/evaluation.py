@@ -11,7 +11,7 @@ import torch
 
 from jumok.config import SearchConfig
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
@@ -58,12 +58,10 @@ class Development:
         with torch.no_grad(), machine.autocast():
             for batch in self.team.mine(in_length_order(self.sources, self.targets, BATCH)):
                 source, lengths, target, real = tensors(batch, machine.device)
-                readout, gold = model.readout(source, lengths, shifted(target), target, real)
-                for piece, ids in zip(readout.split(PIECE), gold.split(PIECE), strict=True):
-                    logits = model.logits(piece).float()
+                for logits, ids in model.predictions(source, lengths, target, real, PIECE):
                     total += float(torch.nn.functional.cross_entropy(logits, ids, reduction="sum"))
                     wrong += int((logits.argmax(-1) != ids).sum())
-                tokens += len(gold)
+                tokens += len(real)
         total, wrong, tokens = map(sum, zip(*self.team.gather([total, wrong, tokens]), strict=True))
         return total / tokens, 100 * wrong / tokens
 

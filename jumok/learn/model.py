@@ -8,17 +8,17 @@ Sutskever et al. 2014 (encoder-decoder), Bahdanau et al. 2015 (attention, both d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jumok import scores
+from jumok import alignments, scores
 from jumok.config import ModelConfig
-from jumok.learn import cells, feeding
-from jumok.learn.attention import attend
+from jumok.learn import cells, feeding, monotonic
+from jumok.learn.attention import attend, score
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
 from jumok.windows import WINDOWS
@@ -26,7 +26,8 @@ from jumok.windows import WINDOWS
 START_SPREAD = 0.25  # standard deviation
 ROWS = 32  # the output layer reads this many positions, or a multiple: a library compiles a kernel for each shape it meets
 
-State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R]
+State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R];
+# in a search with a monotonic alignment, one of `monotonic.step`'s position
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,12 @@ class _Dropout(nn.Module):
         return _kept(x, (x.shape[0], size), self.rate) if self.training and self.rate else None
 
     def by_number(self, x: Tensor) -> Tensor:
-        return x * _kept(x, x.shape, self.rate) if self.training and self.rate else x
+        mask = self.numbers(x, x.shape)
+        return x if mask is None else x * mask
+
+    def numbers(self, x: Tensor, shape: Sequence[int]) -> Tensor | None:
+        """A mask of this shape, of x's kind, with each number by itself; None where nothing is dropped."""
+        return _kept(x, shape, self.rate) if self.training and self.rate else None
 
 
 def _kept(x: Tensor, shape: Sequence[int], rate: float) -> Tensor:
@@ -179,6 +185,8 @@ class Seq2Seq(nn.Module):
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
         inside = WINDOWS[config.window].shapes(H, config.score_size) if config.window != "none" else {}
         self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
+        after = alignments.ALIGNMENTS[config.alignment].shapes(H)  # all 0 at first: no jump is likelier than another
+        self.alignment = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in after.items()})
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
         self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
@@ -285,6 +293,10 @@ class Seq2Seq(nn.Module):
             inputs: int64 [B, T], what the decoder reads: under teacher forcing `<s>` and the target but its last token.
             target: gold ids int64 [B, T]; real: int64 [N], flat indices of the positions of [B, T] that are not padding.
         """
+        if self.config.alignment == "monotonic":
+            c = self._chained(source, lengths, inputs)
+            loss, nll = monotonic.summed_loss(c, self.output_weight, self.bias, target, lengths, smoothing)
+            return Losses(loss, nll, len(real))
         rows = F.pad(real, (0, -len(real) % ROWS))  # filled with the first position, so that products come in few shapes
         readout, gold = self.readout(source, lengths, inputs, target, rows)
         loss, nll = linear_cross_entropy(readout, self.output_weight, self.bias, gold[: len(real)], smoothing)
@@ -302,6 +314,60 @@ class Seq2Seq(nn.Module):
         if context is not None:
             context = context.flatten(0, 1).index_select(0, real)
         return self.read(queries, context), target.flatten().index_select(0, real)
+
+    def predictions(
+        self, source: Tensor, lengths: Tensor, target: Tensor, real: Tensor, most: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Under teacher forcing, without gradient: logits (or log-probabilities) float [n, V] of the real positions and their
+        gold ids [n], about `most` together. Arguments as in `loss`."""
+        if self.config.alignment == "monotonic":
+            c = self._chained(source, lengths, shifted(target))
+            yield from monotonic.mixtures(c, self.output_weight, self.bias, target, lengths)
+            return
+        readout, gold = self.readout(source, lengths, shifted(target), target, real)
+        for piece, ids in zip(readout.split(most), gold.split(most), strict=True):
+            yield self.logits(piece).float(), ids
+
+    def _chained(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> monotonic.Chained:
+        """What a monotonic alignment is made of, for a batch; arguments as in `loss`."""
+        encoded = self.encode(source, lengths)
+        return self._seen(self.decode(inputs, encoded.state)[0], encoded)
+
+    def _seen(self, queries: Tensor, encoded: Encoded) -> monotonic.Chained:
+        """queries [B, T, H]: of steps, or of hypotheses at one step."""
+        assert encoded.keys is not None, "an attention, as `jumok.config.check` sees to"
+        raw = score(self.config.attention, dict(self.attention.items()), queries, encoded.keys)
+        query, memory = queries, encoded.memory
+        if self.W_h is not None and self.W_c is not None:
+            query, memory = queries @ self.W_h.t(), memory @ self.W_c.t()
+        kept = self.drop.numbers(query, (*queries.shape[:2], self.output_weight.shape[1]))
+        jumps = alignments.jumps(self.alignment, queries)
+        return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None)
+
+    def first(self, encoded: Encoded) -> State:
+        """The state before the first `step`."""
+        if self.config.alignment == "soft":
+            return encoded.state
+        return [*encoded.state, monotonic.before(encoded.mask, len(self.bias), encoded.memory)]
+
+    def step(
+        self, tokens: Tensor, state: State, encoded: Encoded, step: int, wanted: Tensor | None = None
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """One step of a search, for evaluation: `advance` and the output layer, or what a monotonic alignment has in their place.
+
+        `wanted`, int64, are hypotheses, counted over all B·K: then logits are of these alone, [n, V] instead of [B, K, V].
+        With a monotonic alignment they are log-probabilities, and the weights what is known of the position before the token is.
+        """
+        if self.config.alignment == "soft":
+            readout, after, weights = self.advance(tokens, state, encoded, step)
+            return self.logits(readout if wanted is None else readout.flatten(0, 1)[wanted]), after, weights
+        *layers, (prior, emissions) = state
+        queries, after = self.decode(tokens.reshape(-1, 1), layers)
+        c = self._seen(queries.view(*tokens.shape, -1), encoded)
+        log_probabilities, position = monotonic.step(c, self.output_weight, self.bias, (prior, emissions), tokens)
+        weights = position[0].view(*tokens.shape, -1)
+        found = log_probabilities if wanted is None else log_probabilities.flatten(0, 1)[wanted]
+        return found, [*after, position], weights
 
     def _fed(self, inputs: Tensor, encoded: Encoded) -> Tensor:
         """All steps of input feeding: inputs int64 [B, T] -> h~_t [B, T, R], nothing dropped of them yet.

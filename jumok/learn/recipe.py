@@ -68,6 +68,11 @@ def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int) ->
         pairs: how many are trained on.
     """
     text, model, learn = run.text, run.model, run.learn
+    if model.alignment == "monotonic" and target_size >= SMALL_VOCABULARY:
+        raise ConfigError(
+            f"alignment is 'monotonic', but the target vocabulary has {target_size:,} entries; every source position has a distribution "
+            f"of its own, which is affordable below {SMALL_VOCABULARY:,} (letters, phones): give --alignment soft, or a tokenizer of letters"
+        )
     joint = is_joint(text)
     fine = letters(source_size, target_size)
     size = model.size or default_size(fine, pairs, learn)

@@ -33,15 +33,14 @@ class TorchSteps:
     @torch.no_grad()
     def start(self, source: np.ndarray, lengths: np.ndarray) -> TorchState:
         encoded = self.model.encode(self._tensor(source), self._tensor(lengths))
-        return TorchState(encoded, encoded.state, 1)
+        return TorchState(encoded, self.model.first(encoded), 1)
 
     @torch.no_grad()
     def step(self, state: TorchState, tokens: np.ndarray) -> tuple[TorchState, np.ndarray, np.ndarray | None]:
-        readout, after, weights = self.model.advance(self._tensor(tokens), state.state, state.encoded, state.position)
-        logits = self.model.logits(readout).float()
+        logits, after, weights = self.model.step(self._tensor(tokens), state.state, state.encoded, state.position)
         return (
             replace(state, state=after, position=state.position + 1),
-            logits.cpu().numpy(),
+            logits.float().cpu().numpy(),
             None if weights is None else weights.float().cpu().numpy(),
         )
 

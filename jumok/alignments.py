@@ -1,0 +1,126 @@
+"""Alignments: how the positions that a score proposes are used over time; the monotonic chain as formulas, once for NumPy and torch.
+
+soft: at every step the weights of all positions, whatever was looked at before (Bahdanau, Cho & Bengio 2015).
+monotonic: one position a step, which only goes forward; nobody says which, so all ways are summed (Wu & Cotterell 2019):
+
+    p(y | x) = Σ over s_1 ≤ s_2 ≤ … ≤ s_T of Π_t  a(s_t | s_{t-1}, h_t) · p(y_t | s_t, h_t),    s_0 = the first position
+    a(s | s', h_t) = softmax over s ≥ s' of  score(h_t, h̄_s) + j_t(min(s - s', FAR)),          j_t = W_j h_t + b_j
+    p(y_t | s, h_t) = softmax(readout(h̄_s, h_t))
+
+Letters: B sentences, T queries a sentence (decoder steps, or beams), S source positions (S' the one before), H size of a query.
+`xp` is `numpy` or `torch`, as in `jumok.scores`. Emissions are log p(y_t | s); on steps that are padding they must be 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any  # numpy.ndarray or torch.Tensor
+
+FAR = 4  # jumps of so many positions or more share a bias
+NEVER = -1e9  # a score that comes to a probability of 0, and, alone in its row, to no NaN
+MOST = 1e30  # bound of what the backward recursion holds: beyond it are only positions that cannot be reached
+MOST_LOG = 80.0
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One way to use a score over time.
+
+    Attributes:
+        shapes: H -> its parameters by name with their shapes.
+        weights: what its weights [T, S] are: attention, or the posterior of an alignment.
+        formula: the formula as people write it, for docs and `jumok info`.
+        source: the paper it comes from.
+    """
+
+    shapes: Callable[[int], dict[str, tuple[int, ...]]]
+    weights: str
+    formula: str
+    source: str
+
+
+ALIGNMENTS: dict[str, Alignment] = {
+    "soft": Alignment(
+        shapes=lambda H: {},
+        weights="attention",
+        formula="p(y_t | Σ_s a_t(s) h̄_s, h_t)",
+        source="Bahdanau, Cho & Bengio 2015",
+    ),
+    "monotonic": Alignment(
+        shapes=lambda H: {"W_j": (FAR + 1, H), "b_j": (FAR + 1,)},
+        weights="posterior",
+        formula="Σ over s_1 ≤ … ≤ s_T of Π_t a(s_t | s_{t-1}, h_t) p(y_t | s_t, h_t)",
+        source="Wu & Cotterell 2019",
+    ),
+}
+
+
+def jumps(p: Any, query: Array) -> Array:
+    """j_t: the bias of a jump of 0, 1, …, FAR or more positions. query [B, T, H] -> [B, T, FAR + 1]."""
+    return query @ p["W_j"].swapaxes(-1, -2) + p["b_j"]
+
+
+def moves(xp: Any, scores: Array, jumps: Array, mask: Array) -> Array:
+    """a(s | s', h_t). scores [B, T, S], jumps [B, T, FAR + 1], mask [B, S] -> [B, T, S', S].
+
+    Rows of real s' sum to 1, exactly 0 for s < s' and for pads. Rows of pads mean nothing, and are never reached.
+    """
+    position = xp.cumsum(xp.ones_like(mask[0], dtype=xp.int64), 0)
+    distance = position - position[:, None]  # s - s'
+    raw = xp.where(mask[:, None, :], xp.clip(scores, NEVER, None), NEVER)[..., None, :] + jumps[..., xp.clip(distance, 0, FAR)]
+    raw = xp.where(distance >= 0, raw, NEVER)
+    raw = xp.exp(raw - xp.amax(raw, -1)[..., None])
+    return raw / raw.sum(-1)[..., None]
+
+
+def first(xp: Any, like: Array) -> Array:
+    """Where the chain stands before the first step: all at position 0. like [..., S] -> of its shape and kind."""
+    here = xp.zeros_like(like)
+    here[..., 0] = 1
+    return here
+
+
+def filtered(xp: Any, prior: Array, emission: Array) -> tuple[Array, Array]:
+    """Bayes' rule for the position, once y_t is known: prior [..., S], emission [..., S] -> p(s_t | y_1…y_t), log p(y_t | y_<t) [...].
+
+    A prior of 0 stays 0; NumPy's complaint about its logarithm is the caller's to silence.
+    """
+    joint = xp.log(prior) + emission
+    top = xp.amax(joint, -1)
+    joint = xp.exp(joint - top[..., None])
+    total = joint.sum(-1)
+    return joint / total[..., None], top + xp.log(total)
+
+
+def forward(xp: Any, moves: Array, emissions: Array) -> tuple[Array, Array, Array]:
+    """The forward recursion, normalised at each step.
+
+    moves [B, T, S', S], emissions [B, T, S] -> priors p(s_t | y_<t) [B, T, S]; p(s_t | y_1…y_t) before each step and after the
+    last [B, T + 1, S]; log p(y_t | y_<t) [B, T], whose sum is log p(y | x).
+    """
+    reached, priors, totals = [first(xp, emissions[:, 0])], [], []
+    for t in range(emissions.shape[1]):
+        priors.append((reached[-1][:, None, :] @ moves[:, t])[:, 0])
+        here, total = filtered(xp, priors[-1], emissions[:, t])
+        reached.append(here)
+        totals.append(total)
+    return xp.stack(priors, 1), xp.stack(reached, 1), xp.stack(totals, 1)
+
+
+def backward(xp: Any, moves: Array, emissions: Array, reached: Array, totals: Array) -> tuple[Array, Array]:
+    """The backward recursion, of what `forward` found.
+
+    Returns:
+        posteriors p(s_t | y_1…y_T) [B, T + 1, S], the first of them before the first step; and pulls [B, T, S]: the pairwise
+        posterior of s_{t-1} = s' and s_t = s is reached_{t-1}(s') · moves_t(s', s) · pulls_t(s).
+    """
+    T = emissions.shape[1]
+    later, pulls = [xp.ones_like(emissions[:, 0])], []
+    factor = xp.exp(xp.clip(emissions - totals[..., None], None, MOST_LOG))
+    for t in reversed(range(T)):
+        pulls.append(xp.clip(factor[:, t] * later[-1], None, MOST))
+        later.append((moves[:, t] @ pulls[-1][..., None])[..., 0])
+    return reached * xp.stack(later[::-1], 1), xp.stack(pulls[::-1], 1)

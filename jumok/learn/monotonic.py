@@ -1,0 +1,359 @@
+"""Monotonic alignment in training: the loss summed over all alignments as one step, its gradients formed in the forward pass.
+
+Three passes over a batch: the emissions log p(y_t | s) of all pairs of a target and a source position, a piece of sentences
+at a time; the chain forward and backward, for the posterior of each alignment (`jumok.alignments`); the gradients of the
+readouts, which are those of a cross-entropy, weighted with that posterior. By hand, since automatic differentiation would
+keep each step of the chain and all logits several times over.
+
+Letters: B sentences, T target steps, S source positions, R what the output layer reads, V target vocabulary.
+Wu & Cotterell 2019, "Exact Hard Monotonic Attention for Character-Level Transduction", eq. 5 to 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from jumok import alignments
+from jumok.learn.loss import ALIGN
+from jumok.text.vocabulary import PAD
+
+PIECE = {"cpu": 3 << 20, "cuda": 1 << 28}  # bytes of readouts and logits formed together
+KEPT = {"cpu": 1 << 26, "cuda": 1 << 31}  # bytes of them kept for the gradients; what is more is formed twice
+LEAST = 1e-37  # of a probability, where its logarithm is taken
+
+
+@dataclass(frozen=True)
+class Chained:
+    """What encoder and decoder give to the chain, for a batch.
+
+    Attributes:
+        query, memory: the readout's two parts: W_h h_t [B, T, R] and W_c h̄_s [B, S, R] of the tanh readout, or h_t and h̄_s
+            themselves, [B, T, H] and [B, S, H], of the linear one.
+        kept: what dropout multiplies the readout with, the same for all positions, [B, T, R]; None drops nothing.
+        scores: of the attention, [B, T, S]. jumps: `jumok.alignments.jumps`, [B, T, FAR + 1]. mask: [B, S].
+        tanh: which readout it is.
+    """
+
+    query: Tensor
+    memory: Tensor
+    kept: Tensor | None
+    scores: Tensor
+    jumps: Tensor
+    mask: Tensor
+    tanh: bool
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Sentences and steps whose readouts are formed together, with no more steps and positions than they have."""
+
+    rows: slice
+    steps: slice
+    positions: int
+
+    @property
+    def at(self) -> tuple[slice, slice, slice]:
+        return self.rows, self.steps, slice(self.positions)
+
+
+def _pieces(lengths: Sequence[int], steps: Sequence[int], size: int, room: int) -> Iterator[_Piece]:
+    """size: bytes of a readout and its logits."""
+    row = 0
+    while row < len(lengths):
+        end, S, T = row, 0, 0
+        while end < len(lengths):
+            wider, longer = max(S, lengths[end]), max(T, steps[end])
+            if end > row and (end + 1 - row) * wider * longer * size > room:
+                break
+            end, S, T = end + 1, wider, longer
+        most = max(1, room // (S * size)) if end == row + 1 else T  # one sentence may be too much by itself
+        for t in range(0, T, most):
+            yield _Piece(slice(row, end), slice(t, min(t + most, T)), S)
+        row = end
+
+
+def _parts(lengths: Sequence[int], steps: Sequence[int], size: int, room: int) -> Iterator[tuple[int, int]]:
+    """Sentences whose chains are run together: from, to."""
+    row = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or (end + 1 - row) * max(lengths[row : end + 1]) ** 2 * max(steps[row : end + 1]) * size > room:
+            yield row, end
+            row = end
+
+
+def _readout(c: Chained, piece: _Piece) -> Tensor:
+    """[b, t, s, R] of a piece, dropout included."""
+    query, memory = c.query[piece.rows, piece.steps, None], c.memory[piece.rows, None, : piece.positions]
+    if c.tanh:
+        r = (query + memory).tanh_()
+    else:
+        shape = (*query.shape[:2], memory.shape[2], -1)
+        r = torch.cat([memory.expand(shape), query.expand(shape)], -1)
+    return r if c.kept is None else r.mul_(c.kept[piece.rows, piece.steps, None])
+
+
+class _Output:
+    """The output layer, filled up to sides that products like; V entries are real."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, kind: torch.dtype) -> None:
+        self.V, short = len(weight), -len(weight) % ALIGN
+        self.exact = torch.promote_types(kind, torch.float32)
+        self.table = F.pad(weight.detach().to(kind), (0, 0, 0, short))
+        self.offsets = F.pad(bias.detach().to(self.exact), (0, short), value=-torch.inf)
+
+    def logits(self, r: Tensor) -> Tensor:
+        """r [..., R] -> [..., V and filling], exact."""
+        flat = r.flatten(0, -2)
+        if r.dtype == self.exact:
+            found = torch.addmm(self.offsets, flat, self.table.t())
+        else:
+            found = (flat @ self.table.t()).to(self.exact).add_(self.offsets)
+        return found.view(*r.shape[:-1], -1)
+
+
+def _emissions(logits: Tensor, gold: Tensor, V: int, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Smoothed and plain log p(y_t | s) [b, t, s] of a piece; its logits [b, t, s, V and filling] become probabilities.
+
+    gold: [b, t]. Smoothing is of each position's own distribution: (1 - ε) log p(y_t | s) + ε mean of log p(v | s) over v.
+    """
+    of_gold = logits.gather(-1, gold[:, :, None, None].expand(-1, -1, logits.shape[2], 1))[..., 0]
+    mean = logits[..., :V].mean(-1) if smoothing else 0.0
+    top = logits.amax(-1)
+    torch.softmax(logits, -1, out=logits)
+    total = top - logits.amax(-1).log()  # the likeliest token's is 1 / Σ exp(logit - top)
+    plain = of_gold - total
+    return (1 - smoothing) * plain + smoothing * (mean - total) if smoothing else plain, plain
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx,
+        query: Tensor,
+        memory: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        scores: Tensor,
+        jumps: Tensor,
+        c: Chained,
+        target: Tensor,
+        lengths: Sequence[int],
+        steps: Sequence[int],
+        smoothing: float,
+    ):
+        with torch.autocast(query.device.type, enabled=False):
+            wanted = any(ctx.needs_input_grad)
+            loss, nll, gradients = _summed(c, weight, bias, target, lengths, steps, smoothing, wanted)
+        ctx.gradients = gradients
+        ctx.mark_non_differentiable(nll)
+        return loss, nll
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor, _: Tensor):  # type: ignore[override]
+        found, ctx.gradients = ctx.gradients, None
+        assert found is not None, "gradients are there once"
+        return *(part.mul_(grad) for part in found), None, None, None, None, None
+
+
+def _summed(
+    c: Chained,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    lengths: Sequence[int],
+    steps: Sequence[int],
+    smoothing: float,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...] | None]:
+    """Loss and nll, and where they are wanted the gradients of query, memory, weight, bias, scores and jumps."""
+    device, output = target.device.type, _Output(weight, bias, c.query.dtype)
+    size = c.query.element_size() * output.table.shape[1] + output.exact.itemsize * len(output.offsets)
+    sum_ = _Gradients(c, output, smoothing) if wanted else None
+    loss, nll = output.offsets.new_zeros(()), output.offsets.new_zeros(())
+    d_scores, d_jumps = (torch.zeros_like(x, dtype=output.exact) if wanted else x for x in (c.scores, c.jumps))
+    T, S = c.scores.shape[1:]
+    # a chain's matrices are held about six times at once
+    for first, end in _parts(lengths, steps, 6 * output.exact.itemsize, KEPT[device]):
+        pieces = list(_pieces(lengths[first:end], steps[first:end], size, PIECE[device]))
+        own = slice(first, end)
+        inside = Chained(
+            c.query[own],
+            c.memory[own],
+            None if c.kept is None else c.kept[own],
+            c.scores[own],
+            c.jumps[own],
+            c.mask[own],
+            c.tanh,
+        )
+        gold = target[own]
+        emitted = output.offsets.new_zeros(end - first, T, S)
+        plain = torch.zeros_like(emitted) if smoothing else emitted
+        held: dict[int, tuple[Tensor, Tensor]] = {}
+        free = KEPT[device]
+        for i, piece in enumerate(pieces):
+            r = _readout(inside, piece)
+            probability = output.logits(r)
+            found = _emissions(probability, gold[piece.rows, piece.steps], output.V, smoothing)
+            emitted[piece.at], plain[piece.at] = found
+            free -= r.shape[:-1].numel() * size
+            if wanted and free >= 0:
+                held[i] = r, probability
+        real = (gold != PAD)[..., None]
+        emitted = torch.where(real, emitted, 0)
+        moves = alignments.moves(torch, inside.scores.to(output.exact), inside.jumps.to(output.exact), inside.mask)
+        _, reached, totals = alignments.forward(torch, moves, emitted)
+        loss -= totals.sum()
+        nll -= alignments.forward(torch, moves, torch.where(real, plain, 0))[2].sum() if smoothing else totals.sum()
+        if sum_ is None:
+            continue
+        posterior, pulls = alignments.backward(torch, moves, emitted, reached, totals)
+        d_scores[own], d_jumps[own] = _of_moves(moves, reached, posterior, pulls)
+        share = posterior[:, 1:] * real
+        for i, piece in enumerate(pieces):
+            if i in held:
+                r, probability = held.pop(i)
+            else:
+                r = _readout(inside, piece)
+                probability = output.logits(r).softmax(-1)
+            sum_.add(piece, first, r, probability, gold[piece.rows, piece.steps], share[piece.at])
+    if sum_ is None:
+        return loss, nll, None
+    gradients = (*sum_.found(weight, bias), d_scores.to(c.scores.dtype), d_jumps.to(c.jumps.dtype))
+    return loss, nll, gradients
+
+
+def _of_moves(moves: Tensor, reached: Tensor, posterior: Tensor, pulls: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient of -log p(y | x) by scores [B, T, S] and jumps [B, T, FAR + 1]: for each transition, the share that the prior
+    gives it where the chain is known to have stood before, less its pairwise posterior."""
+    excess = (posterior[:, :-1, :, None] - reached[:, :-1, :, None] * pulls[:, :, None]).mul_(moves)  # [B, T, S', S]
+    near = [excess.diagonal(d, -2, -1).sum(-1) for d in range(alignments.FAR)]
+    far = -torch.stack(near).sum(0)  # all of them sum to 0
+    return excess.sum(-2), torch.stack([*near, far], -1)
+
+
+class _Gradients:
+    """Those of the readouts' parts and of the output layer, summed up a piece at a time."""
+
+    def __init__(self, c: Chained, output: _Output, smoothing: float) -> None:
+        self.c, self.output, self.smoothing = c, output, smoothing
+        self.query = torch.zeros_like(c.query, dtype=output.exact)
+        self.memory = torch.zeros_like(c.memory, dtype=output.exact)
+        self.weight = torch.zeros_like(output.table, dtype=output.exact)
+        self.bias = torch.zeros_like(output.offsets)
+        self.scale = None if c.kept is None else float(c.kept.amax())  # what dropout multiplies what it keeps with
+
+    def add(self, piece: _Piece, first: int, r: Tensor, probability: Tensor, gold: Tensor, share: Tensor) -> None:
+        """The piece's rows are counted from sentence `first`. r and probability are lost."""
+        V = self.output.V
+        if self.smoothing:
+            probability[..., :V] -= self.smoothing / V
+        index = gold[:, :, None, None].expand(-1, -1, r.shape[2], 1)
+        probability.scatter_add_(-1, index, probability.new_full((), self.smoothing - 1).expand(index.shape))
+        gradient = probability.mul_(share[..., None]).flatten(0, -2)  # of the logits
+        self.bias += gradient.sum(0)
+        gradient, flat = gradient.to(r.dtype), r.flatten(0, -2)
+        if r.dtype == self.weight.dtype:
+            self.weight.addmm_(gradient.t(), flat)
+        else:
+            self.weight += gradient.t() @ flat
+        d = (gradient @ self.output.table).view(r.shape)
+        rows = slice(first + piece.rows.start, first + piece.rows.stop)
+        kept = None if self.c.kept is None else self.c.kept[rows, piece.steps, None]
+        if self.c.tanh:
+            # r = k · tanh of what is kept, else 0: so that the derivative is k - r² / k there, and 0 elsewhere
+            inner = r.square_().neg_().add_(1) if kept is None else r.square_().mul_(-1 / (self.scale or 1.0)).add_(kept)
+            d.mul_(inner)
+            self.query[rows, piece.steps] += d.sum(2)
+            self.memory[rows, : piece.positions] += d.sum(1)
+            return
+        if kept is not None:
+            d.mul_(kept)
+        H = self.memory.shape[-1]
+        self.memory[rows, : piece.positions] += d[..., :H].sum(1)
+        self.query[rows, piece.steps] += d[..., H:].sum(2)
+
+    def found(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        kind = self.c.query.dtype
+        return (
+            self.query.to(kind),
+            self.memory.to(kind),
+            self.weight[: self.output.V].to(weight.dtype),
+            self.bias[: self.output.V].to(bias.dtype),
+        )
+
+
+def summed_loss(
+    c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """-log of the probability of each target, summed over all alignments, and over sentences.
+
+    Args:
+        c: of the batch. weight: [V, R]; bias: [V].
+        target: gold ids, int64 [B, T], padded at the end; lengths: of the sources, int64 [B].
+        smoothing: ε, of the distribution at each position (see `_emissions`).
+
+    Returns:
+        The smoothed loss, with gradient, and the plain negative log-likelihood, without; both summed, in nats.
+    """
+    steps = (target != PAD).sum(1).tolist()
+    return _Summed.apply(c.query, c.memory, weight, bias, c.scores, c.jumps, c, target, lengths.tolist(), steps, smoothing)
+
+
+@torch.no_grad()
+def mixtures(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """log p(· | y_<t, x) of the real target positions, some sentences at a time: [n, V], and their gold ids [n]."""
+    output, device = _Output(weight, bias, c.query.dtype), target.device.type
+    steps, sources = (target != PAD).sum(1).tolist(), lengths.tolist()
+    with torch.autocast(device, enabled=False):
+        for first, end in _parts(sources, steps, 6 * output.exact.itemsize, PIECE[device]):
+            piece = _Piece(slice(first, end), slice(max(steps[first:end])), max(sources[first:end]))
+            probability, gold = output.logits(_readout(c, piece)), target[piece.rows, piece.steps]
+            emitted, _ = _emissions(probability, gold, output.V, 0.0)
+            scores, jumps = c.scores[piece.at].to(output.exact), c.jumps[piece.rows, piece.steps].to(output.exact)
+            moves = alignments.moves(torch, scores, jumps, c.mask[piece.rows, : piece.positions])
+            real = gold != PAD
+            priors, *_ = alignments.forward(torch, moves, torch.where(real[..., None], emitted, 0))
+            yield log_mixture(priors, probability[..., : output.V])[real], gold[real]
+
+
+def log_mixture(prior: Tensor, probability: Tensor) -> Tensor:
+    """log Σ_s p(s) p(v | s): prior [..., S], probability [..., S, V] -> [..., V]."""
+    return (prior[..., None, :] @ probability)[..., 0, :].clamp(min=LEAST).log()
+
+
+@torch.no_grad()
+def step(
+    c: Chained, weight: Tensor, bias: Tensor, position: tuple[Tensor, Tensor], tokens: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """One step of a search, for K hypotheses of each of B sentences.
+
+    Args:
+        c: of the step, its T being the K hypotheses.
+        position: where the chain stood when the step before was done: its prior [B·K, S], and log p(v | s) then [B·K, S, V].
+        tokens: int64 [B, K], what was chosen there.
+
+    Returns:
+        log p(v | y_<t, x) [B, K, V]; and the new position: the prior [B·K, S], log p(v | s) [B·K, S, V].
+    """
+    output, (B, K, S) = _Output(weight, bias, c.query.dtype), c.scores.shape
+    with torch.autocast(tokens.device.type, enabled=False):
+        emission = position[1].gather(-1, tokens.reshape(-1, 1, 1).expand(-1, S, 1))[..., 0]
+        reached, _ = alignments.filtered(torch, position[0], emission)
+        moves = alignments.moves(torch, c.scores.to(output.exact), c.jumps.to(output.exact), c.mask)
+        prior = (reached.view(B, K, 1, S) @ moves)[:, :, 0]
+        piece = _Piece(slice(None), slice(None), S)
+        emissions = output.logits(_readout(c, piece))[..., : output.V].log_softmax(-1)
+        return log_mixture(prior, emissions.exp()), (prior.flatten(0, 1), emissions.flatten(0, 1))
+
+
+def before(mask: Tensor, V: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The position of `step` before the first one, for a hypothesis a sentence: at the first token, whatever was read. mask [B, S]."""
+    reached = alignments.first(torch, torch.zeros_like(mask, dtype=torch.promote_types(like.dtype, torch.float32)))
+    return reached, torch.zeros_like(reached)[..., None].expand(*reached.shape, V)
