@@ -36,6 +36,9 @@ OPTIONS = {
     "reversed": {"reverse_source": True},
     "reversed, one direction": {"reverse_source": True, "bidirectional": False},
     "fed": {"input_feeding": True, "readout_size": 14},
+    "monotonic": {"alignment": "monotonic"},
+    "monotonic, two layers, linear": {"alignment": "monotonic", "layers": 2, "readout": "linear"},
+    "monotonic, all tied, reversed": {"alignment": "monotonic", "tie": "all", "reverse_source": True},
 } | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
 FED = {
     "two layers": {"layers": 2},
@@ -49,7 +52,7 @@ FED = {
 EVERY = [
     pytest.param({"attention": a, **o}, id=f"{a}, {n}")
     for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())
-    if not ("window" in o and a in ("none", "location")) and not ("input_feeding" in o and a == "none")
+    if not ("window" in o and a in ("none", "location")) and not (a == "none" and ("input_feeding" in o or "alignment" in o))
 ]
 EVERY += [pytest.param({"attention": "general", "input_feeding": True, **o}, id=f"general, fed, {n}") for n, o in FED.items()]
 

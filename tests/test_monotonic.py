@@ -8,13 +8,20 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from test_learn_model import BATCH, V, batch_of, losses, model_of
+from test_learn_model import BATCH, SMALL, V, batch_of, losses, model_of
 
+from jumok.config import ModelConfig, SearchConfig, TrainConfig, build
+from jumok.errors import ConfigError
 from jumok.learn import monotonic
 from jumok.learn.evaluation import tensors
+from jumok.learn.export import export_parameters
 from jumok.learn.model import Seq2Seq, shifted
+from jumok.learn.recipe import resolve
+from jumok.learn.steps import TorchSteps
+from jumok.runtime.model import NumpyModel
+from jumok.runtime.search import search
 from jumok.text import Batch
-from jumok.text.vocabulary import START
+from jumok.text.vocabulary import END, START, UNK
 
 TINY = batch_of([4, 1, 3], [3, 4, 1])
 OPTIONS = {
@@ -94,3 +101,159 @@ def test_loss_and_gradient_are_those_of_all_alignments_written_out(options, smoo
         gradient = torch.autograd.grad(found.loss, list(parameters.values()))
         for name, a, b in zip(parameters, gradient, wanted, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_posteriors_are_those_of_all_alignments_written_out(options):
+    model = chain_of(options)
+    fast = NumpyModel(model.config, export_parameters(model))
+    assert fast.weights == "posterior"
+    log_probabilities, weights = fast.force(TINY.source, TINY.source_lengths, TINY.target, TINY.target_lengths)
+    real = np.arange(TINY.target.shape[1]) < TINY.target_lengths[:, None]
+    np.testing.assert_allclose(weights.sum(-1), real, atol=1e-6)
+    for i, (source, inputs, target) in enumerate(rows_of(TINY)):
+        paths, logs = written_out(model, source, inputs, target)
+        share = logs.softmax(0).detach().numpy()
+        wanted = np.zeros((len(target), len(source)))
+        for path, p in zip(paths, share, strict=True):
+            wanted[np.arange(len(path)), path] += p
+        np.testing.assert_allclose(weights[i, : len(target), : len(source)], wanted, atol=2e-5)
+        assert (weights[i, len(target) :] == 0).all() and (weights[i, :, len(source) :] == 0).all()
+        prefixes = [
+            written_out(model, source, inputs[:t], target[:t])[1].logsumexp(0).item() for t in range(1, len(target) + 1)
+        ]
+        np.testing.assert_allclose(np.cumsum(log_probabilities[i, : len(target)]), prefixes, atol=5e-5)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_a_beam_as_wide_as_the_space_finds_the_best_of_all_outputs(options):
+    """Of 3 tokens that can be written, and `</s>`: every output of at most 3 steps, its alignments written out."""
+    torch.manual_seed(3)
+    model = Seq2Seq(dataclasses.replace(SMALL, **(options | {"tie": "none"})), V, 7).double().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(3 * p if len(p.shape) > 1 else torch.randn_like(p))
+    source = np.array([5, 9, 6, END])
+    outputs = {}
+    for n in range(3):
+        for tokens in itertools.product((UNK, 4, 5, 6), repeat=n):
+            target = np.array([*tokens, END])
+            outputs[tuple(target.tolist())] = (
+                written_out(model, source, np.array([START, *target[:-1]]), target)[1].logsumexp(0).item()
+            )
+    best = sorted(outputs, key=lambda y: outputs[y] / len(y), reverse=True)[:5]
+    how = SearchConfig(beam=64, nbest=5)
+    for steps in (TorchSteps(model), NumpyModel(model.config, export_parameters(model))):
+        (found,) = search(steps, source[None], np.array([4]), how, np.array([3]))
+        finished = [h for h in found if h.finished]
+        assert [h.tokens for h in finished] == best[: len(finished)] and len(finished) == 5
+        np.testing.assert_allclose([h.log_probability for h in finished], [outputs[y] for y in best], atol=1e-4)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("options", EVERY)
+def test_gradient_with_dropout_and_own_inputs_by_finite_differences(options, dropout):
+    """The decoder reads other tokens than the gold ones, as when it runs freely."""
+    model = chain_of(options)
+    model.drop.rate = dropout
+    model.train(dropout > 0)
+    source, lengths, target, real = tensors(BATCH, "cpu")
+    inputs = shifted(target).roll(1, 0)
+
+    def loss():
+        torch.manual_seed(2)
+        return model.loss(source, lengths, inputs, target, real, 0.1).loss
+
+    parameters = list(model.parameters())
+    gradient = torch.autograd.grad(loss(), parameters)
+    g = torch.Generator().manual_seed(1)
+    direction = [torch.randn(p.shape, generator=g, dtype=p.dtype) for p in parameters]
+    values = []
+    with torch.no_grad():
+        for size in (1e-5, -1e-5):
+            torch._foreach_add_(parameters, direction, alpha=size)
+            values.append(float(loss()))
+            torch._foreach_add_(parameters, direction, alpha=-size)
+    slope = sum(float((a * b).sum()) for a, b in zip(gradient, direction, strict=True))
+    assert slope == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-6, abs=2e-6)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_forced_steps_pieces_and_padding_agree(options):
+    """Step by step as all at once, in NumPy and torch; what is predicted, as what is lost; pads and company change nothing."""
+    model = chain_of(options, torch.float32)
+    fast = NumpyModel(model.config, export_parameters(model))
+    forced, _ = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    source, lengths, target, real = tensors(BATCH, "cpu")
+    found = losses(model, BATCH)
+    assert -forced.sum() == pytest.approx(found.nll.item(), rel=1e-5)
+    predicted = list(model.predictions(source, lengths, target, real, 512))
+    total = sum(float(torch.nn.functional.cross_entropy(logits, ids, reduction="sum")) for logits, ids in predicted)
+    assert total == pytest.approx(found.nll.item(), rel=1e-5)
+    assert sorted(torch.cat([ids for _, ids in predicted]).tolist()) == sorted(target[target != 0].tolist())
+    rows = np.arange(len(BATCH.rows))
+    for steps in (fast, TorchSteps(model)):
+        state, tokens = steps.start(BATCH.source, BATCH.source_lengths), np.full((len(rows), 1), START)
+        for t in range(BATCH.target.shape[1]):
+            state, logits, weights = steps.step(state, tokens)
+            np.testing.assert_allclose(np.log(np.exp(logits).sum(-1)), 0, atol=1e-5)
+            np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+            inside = t < BATCH.target_lengths
+            tokens = BATCH.target[:, t : t + 1]
+            np.testing.assert_allclose(logits[rows, 0, tokens[:, 0]][inside], forced[inside, t], atol=1e-4)
+    wide = Batch(
+        np.pad(BATCH.source, ((0, 0), (0, 4))), BATCH.source_lengths, np.pad(BATCH.target, ((0, 0), (0, 3))),
+        BATCH.target_lengths, BATCH.rows,
+    )  # fmt: skip
+    exact = chain_of(options)
+    alone = sum(losses(exact, Batch(*(x[i : i + 1] for x in dataclasses.astuple(BATCH)))).loss.item() for i in rows)
+    for other in (losses(exact, wide).loss.item(), alone):
+        assert other == pytest.approx(losses(exact, BATCH).loss.item(), rel=1e-12)
+
+
+def test_scores_and_emissions_beyond_what_float32_holds_give_no_nan():
+    """A position far likelier than all ahead of it, and tokens that only positions behind could write."""
+    model = chain_of({"alignment": "monotonic"}, torch.float32)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(40)
+    found = losses(model, BATCH, 0.1)
+    gradient = torch.autograd.grad(found.loss, list(model.parameters()))
+    assert np.isfinite(found.loss.item()) and all(g.isfinite().all() for g in gradient)
+    fast = NumpyModel(model.config, export_parameters(model))
+    log_probabilities, weights = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    assert np.isfinite(log_probabilities).all() and np.isfinite(weights).all()
+    np.testing.assert_allclose(-log_probabilities.sum(), found.nll.item(), rtol=1e-3)
+
+
+def test_bfloat16_is_near():
+    model = chain_of({"alignment": "monotonic"}, torch.float32)
+    exact = losses(model, BATCH, 0.1)
+    wanted = torch.autograd.grad(exact.loss, list(model.parameters()))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = losses(model, BATCH, 0.1)
+    gradient = torch.autograd.grad(found.loss, list(model.parameters()))
+    assert found.loss.item() == pytest.approx(exact.loss.item(), rel=0.02)
+    a, b = (torch.cat([g.flatten() for g in grads]) for grads in (gradient, wanted))
+    assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"attention": "none"}, "give --attention dot"),
+        ({"window": "local-m"}, "give --window none"),
+        ({"input_feeding": True}, "give --no-input-feeding"),
+    ],
+)
+def test_what_does_not_combine_is_refused(options, said):
+    with pytest.raises(ConfigError, match=said) as e:
+        build(TrainConfig, {"alignment": "monotonic", **options}, "here")
+    assert "\n" not in str(e.value) and str(e.value).startswith("here: alignment is 'monotonic'")
+
+
+def test_a_large_target_vocabulary_is_refused():
+    run = TrainConfig(model=ModelConfig(alignment="monotonic"))
+    assert resolve(run, 50_000, 1_999, 1000).model.alignment == "monotonic"
+    with pytest.raises(ConfigError, match="2,000 entries"):
+        resolve(run, 50, 2_000, 1000)
