@@ -46,6 +46,10 @@ CASES += [config(input_feeding=True, attention=a, layers=l) for a in ATTENTIONS 
 CASES += [config(input_feeding=True, cell=cell) for cell in CELLS if cell != "lstm"]
 CASES += [config(input_feeding=True, window=w, window_size=2) for w in WINDOWS]
 CASES += [config(input_feeding=True, tie="all", readout_size=5, reverse_source=True)]
+# against all alignments written out, in test_monotonic.py; here, what they must not depend on
+CHAINS = [config(alignment="monotonic", attention=a) for a in ATTENTIONS if a != "none"]
+CHAINS += [config(alignment="monotonic", readout="linear", layers=2), config(alignment="monotonic", tie="all", readout_size=5)]
+CHAIN_IDS = [f"monotonic-{c.attention}-{c.readout}-{c.tie}" for c in CHAINS]
 IDS = [
     f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
     f"-{c.window}{c.window_size}{'-fed' * c.input_feeding}"
@@ -205,7 +209,7 @@ def test_force_follows_the_formulas(c: ModelConfig, monkeypatch: pytest.MonkeyPa
 # --- what results must not depend on
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_pads_are_never_read(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
     tokens = np.full((len(SOURCES), 1), START)
@@ -217,7 +221,7 @@ def test_pads_are_never_read(c: ModelConfig) -> None:
     np.testing.assert_allclose(results[0], results[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_batch_mates_and_their_order_do_not_matter(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
     own, tokens = sources(c), np.full((len(SOURCES), 1), START)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_runtime_model import CASES, IDS, V, parameters, sources
+from test_runtime_model import CASES, CHAIN_IDS, CHAINS, IDS, V, parameters, sources
 
 from jumok.config import ModelConfig, SearchConfig
 from jumok.runtime.model import NumpyModel
@@ -13,7 +13,7 @@ from jumok.runtime.single import greedy
 from jumok.text.vocabulary import PAD, START
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_one_sentence_is_written_as_in_a_batch(c: ModelConfig) -> None:
     p = parameters(c)
     model = NumpyModel(c, p)

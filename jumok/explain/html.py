@@ -49,7 +49,7 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
 {to_svg(translation)}</figure>
 <h2>What each token looked at</h2>
 <table>
-<thead><tr><th>step</th><th>output</th><th>source tokens, most attention first</th><th>entropy (bits)</th><th>margin</th></tr></thead>
+<thead><tr><th>step</th><th>output</th><th>source tokens, highest weight first</th><th>entropy (bits)</th><th>margin</th></tr></thead>
 <tbody>
 {_rows(translation, weights)}
 </tbody>

@@ -76,11 +76,12 @@ def multiply_adds(model: ModelConfig, vocabulary: int, n: Tokens) -> dict[str, i
         queries += A * H + A
     vectors = 1 if model.attention == "none" else 2  # h_t, and c_t
     tanh = model.readout == "tanh"
+    read = n.target if model.alignment == "soft" else n.cells  # readouts that go through the output layer
     return {
         "encoder": n.source * (directions * sum(G * h * (I + h) for I in [E, *above]) + keys),
         "decoder": n.target * sum(G * H * (I + H) for I in [E + fed, *above]),
         "attention": n.target * (queries + (R * vectors * H if tanh else 0)) + n.cells * cell,
-        "output": n.target * vocabulary * (R if tanh else vectors * H),
+        "output": read * vocabulary * (R if tanh else vectors * H),
     }
 
 

@@ -23,6 +23,8 @@ class Translation:
         tokens: T tokens the decoder wrote; `</s>` last unless the length limit cut the output (then `finished` is False).
         weights: [T, S] float32, row t = attention over the source when token t was written; rows sum to 1.
             None for a model without attention and for an empty source.
+        weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: how probable each source
+            position is as the one that token t was written from, given the whole output.
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty.
         finished: whether the output ended with `</s>`.
@@ -38,6 +40,7 @@ class Translation:
     score: float
     finished: bool = True
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
+    weights_kind: str = "attention"
 
     def __str__(self) -> str:
         return self.text

@@ -14,10 +14,12 @@ from typing import Any, overload
 
 import numpy as np
 
+from jumok.alignments import ALIGNMENTS
 from jumok.config import SearchConfig, build
 from jumok.errors import DataError
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
+from jumok.runtime.hindsight import in_hindsight
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import Hypothesis, search
 from jumok.runtime.single import greedy
@@ -53,6 +55,7 @@ class Translator:
         self.longest = LONGEST * folder.config.text.max_tokens
         self._codec = folder.codec
         self._model = NumpyModel(folder.config.model, folder.parameters)
+        self._kind = self._model.weights
         self._numbers = sum(array.size for array in folder.parameters.values())
 
     @classmethod
@@ -135,6 +138,7 @@ class Translator:
         return {
             "folder": str(self.folder),
             "attention": f"{model.attention}: {score.formula}" if score else "none",
+            "alignment": f"{model.alignment}: {ALIGNMENTS[model.alignment].formula}" if score else "none",
             "window": f"{model.window}: {window.formula}, D = {model.window_size}" if window else "none",
             "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
             "decoder": f"{cell}, {model.layers} x {model.hidden}",
@@ -150,7 +154,7 @@ class Translator:
         }
 
     def _translate(self, texts: list[str], features: list[Features], options: SearchConfig) -> list[Translation]:
-        found = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
+        found = [Translation(text, "", (), (), None, 0.0, 0.0, weights_kind=self._kind) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
         for i, text in enumerate(texts):
@@ -162,12 +166,15 @@ class Translator:
         ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
         if len(run) == options.beam == 1:
             limit = options.max_length or self._limit(len(ids[0]))
-            written = greedy(self._model, np.array(ids[0]), limit, options.length_penalty)
+            ((written,),) = in_hindsight(
+                self._model, ids, [[greedy(self._model, np.array(ids[0]), limit, options.length_penalty)]]
+            )
             found[run[0]] = self._translation(texts[run[0]], (*tokens[run[0]], END), written)
             return found
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
             hypotheses = search(self._model, batch.source, batch.source_lengths, options, np.array(limits))
+            hypotheses = in_hindsight(self._model, [ids[row] for row in batch.rows], hypotheses)
             for row, own in zip(batch.rows, hypotheses, strict=True):
                 i = run[row]
                 best, *others = (self._translation(texts[i], (*tokens[i], END), h) for h in own)
@@ -180,7 +187,9 @@ class Translator:
 
     def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis) -> Translation:
         text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
-        return Translation(source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished)
+        return Translation(
+            source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished, weights_kind=self._kind
+        )
 
     def _force(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
@@ -196,7 +205,9 @@ class Translator:
                 S, T = len(sources[i]), len(gold[i])
                 own = None if weights is None else weights[k, :T, :S].copy()
                 written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
-                found[i] = Translation(texts[i], targets[i], (*tokens[i], END), written, own, total, total / T)
+                found[i] = Translation(
+                    texts[i], targets[i], (*tokens[i], END), written, own, total, total / T, weights_kind=self._kind
+                )
         return [found[i] for i in range(len(texts))]
 
 
