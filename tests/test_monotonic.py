@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from faulty_disk import Death
 from test_learn_model import BATCH, SMALL, V, batch_of, losses, model_of
+from toy_run import SHORT, die_at, remains, write_pairs
 
+import jumok
+from jumok import explain
 from jumok.config import ModelConfig, SearchConfig, TrainConfig, build
-from jumok.errors import ConfigError
+from jumok.errors import ConfigError, DataError
 from jumok.learn import monotonic
 from jumok.learn.evaluation import tensors
 from jumok.learn.export import export_parameters
@@ -20,7 +26,7 @@ from jumok.learn.recipe import resolve
 from jumok.learn.steps import TorchSteps
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import search
-from jumok.text import Batch
+from jumok.text import Batch, Pair
 from jumok.text.vocabulary import END, START, UNK
 
 TINY = batch_of([4, 1, 3], [3, 4, 1])
@@ -257,3 +263,87 @@ def test_a_large_target_vocabulary_is_refused():
     assert resolve(run, 50_000, 1_999, 1000).model.alignment == "monotonic"
     with pytest.raises(ConfigError, match="2,000 entries"):
         resolve(run, 50, 2_000, 1000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Each letter is written as one phone, `x` as two; features before the letters say nothing of them."""
+    path = tmp_path_factory.mktemp("data") / "pairs.tsv"
+    rng = np.random.default_rng(0)
+    words = sorted({"".join(rng.choice(list("abcdex"), n)) for n in rng.integers(1, 6, 400)})
+    phones = {c: c.upper() for c in "abcde"} | {"x": "K S"}
+    path.write_text(
+        "".join(f"{w}\t{' '.join(phones[c] for c in w)}\t{'N;SG' if i % 2 else 'V'}\n" for i, w in enumerate(words))
+    )
+    out = path.parent / "model"
+    sizes = {"hidden": 32, "embedding": 16, "readout_size": 32, "batch_size": 32, "threads": 1, "matmul": "default"}
+    jumok.train(
+        path, out=out, alignment="monotonic", target_tokenizer="space", features_column=3, steps=200, evaluate_every=200,
+        learning_rate=1e-2, dropout=0.0, precision="float32", teacher_forcing="linear", gold_at_end=0.5, quiet=True, **sizes,
+    )  # fmt: skip
+    return out
+
+
+def test_it_learns_which_letter_each_phone_comes_from(folder):
+    model = jumok.load(folder)
+    assert model.info()["alignment"].startswith("monotonic: ")
+    t = model.translate("bxad", features=("V",))
+    assert t.text == "B K S A D" and t.weights_kind == "posterior"
+    assert t.source_tokens == ("‹V›", "b", "x", "a", "d", "</s>")
+    np.testing.assert_allclose(t.weights.sum(-1), 1, atol=1e-5)
+    assert t.weights.argmax(1)[:5].tolist() in ([1, 2, 2, 3, 4], [1, 1, 2, 3, 4])
+    np.testing.assert_allclose(model.force("bxad", t.text, ("V",)).weights, t.weights, atol=1e-6)
+    assert model.force("bxad", t.text, ("V",)).log_probability == pytest.approx(t.log_probability, abs=1e-4)
+    words = ["bxad", "xx", "", "edcba"]
+    together = model.translate(words, features=[("V",), ("N", "SG"), (), ()], beam=3, nbest=2)
+    for word, features, found in zip(words, [("V",), ("N", "SG"), (), ()], together, strict=True):
+        alone = model.translate(word, features=features, beam=3, nbest=2)
+        assert [a.text for a in alone.alternatives] == [a.text for a in found.alternatives] and found.text == alone.text
+        assert found.log_probability == pytest.approx(alone.log_probability, abs=1e-4)
+        assert found.weights_kind == "posterior" and (alone.weights is None) == (word == "")
+        if word:
+            np.testing.assert_allclose(found.weights, alone.weights, atol=1e-5)
+            np.testing.assert_allclose(found.alternatives[0].weights.sum(-1), 1, atol=1e-5)
+    assert model.translate("xx", features=("N", "SG")).text == together[1].text
+
+
+def test_the_kind_of_weights_is_in_links_json_and_pictures(folder):
+    model = jumok.load(folder)
+    t = model.translate("bxad", features=("V",))
+    (links,) = explain.align(model, [Pair("bxad", "B K S A D", ("V",), "")], "path", "token")
+    assert links.links[0] == (0, 0) and links.links[-1] == (3, 4) and list(links.links) == sorted(links.links)
+    back = explain.from_json(explain.to_json_line(t))
+    assert back.weights_kind == "posterior"
+    np.testing.assert_array_equal(back.weights, t.weights)
+    assert "% posterior" in explain.to_svg(t) and "posterior of the alignment: entropy" in explain.to_html(t)
+    assert "posterior" in explain.in_words(t)
+    with pytest.raises(DataError, match="weights_kind: 'guess' came; one of attention, posterior was wanted"):
+        explain.from_json(explain.to_json_line(t).replace('"posterior"', '"guess"'))
+
+
+def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
+    model, calls = jumok.load(folder), []
+    monkeypatch.setattr(NumpyModel, "force", lambda self, *a, real=NumpyModel.force: calls.append(1) or real(self, *a))
+    one, two = model.translate(["bxad", "xx"])
+    assert one.text and not calls
+    assert one.weights is one.weights and two.weights is not None and len(calls) == 1  # once for a batch
+
+
+def test_a_folder_from_before_there_were_alignments_is_soft(model_folder, tmp_path):
+    old = shutil.copytree(model_folder, tmp_path / "old")
+    config = json.loads((old / "config.json").read_text())
+    assert config["model"].pop("alignment") == "soft"
+    (old / "config.json").write_text(json.dumps(config))
+    t = jumok.load(old).translate("abc")
+    assert t.weights_kind == "attention" and t.weights is not None
+
+
+def test_a_run_that_dies_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
+    data = write_pairs(tmp_path / "pairs.tsv")
+    jumok.train(data, out=tmp_path / "a" / "model", alignment="monotonic", **SHORT)
+    with monkeypatch.context() as m:
+        die_at(m, 5)
+        with pytest.raises(Death):
+            jumok.train(data, out=tmp_path / "b" / "model", alignment="monotonic", **SHORT)
+    jumok.train(data, out=tmp_path / "b" / "model", resume=True, alignment="monotonic", **SHORT)
+    assert remains(tmp_path / "b" / "model") == remains(tmp_path / "a" / "model")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -11,23 +11,34 @@ from jumok.runtime.model import NumpyModel
 from jumok.runtime.search import Hypothesis
 from jumok.text.batches import in_length_order
 
+Array = np.ndarray
 
-def in_hindsight(model: NumpyModel, sources: Sequence[list[int]], found: Sequence[list[Hypothesis]]) -> list[list[Hypothesis]]:
-    """The hypotheses of each source with the weights that `NumpyModel.force` gives; with soft attention, as they are.
 
-    A search only goes forward: its weights at step t know nothing of what was written after t.
+def in_hindsight(
+    model: NumpyModel, sources: Sequence[list[int]], found: Sequence[Sequence[Hypothesis]]
+) -> list[list[Array | Callable[[], Array] | None]]:
+    """The weights [T, S] of each source's hypotheses, or a function that finds them.
+
+    With soft attention they are those of the search. With a monotonic alignment a search knows at step t nothing of what comes
+    after t: the first function that is called forces all these outputs at once. Who only wants the text never waits for it.
     """
     if model.weights == "attention":
-        return list(found)
+        return [[h.weights for h in own] for own in found]
     flat = [(i, k) for i, own in enumerate(found) for k in range(len(own))]
     written = [list(found[i][k].tokens) for i, k in flat]
-    seen = [list(own) for own in found]
-    most = max(map(len, found), default=1) * len(found)
-    for batch in in_length_order([sources[i] for i, _ in flat], written, max(1, most)):
-        _, weights = model.force(batch.source, batch.source_lengths, batch.target, batch.target_lengths)
-        assert weights is not None
-        for row, at in enumerate(batch.rows.tolist()):
-            i, k = flat[at]
-            own = weights[row, : batch.target_lengths[row], : batch.source_lengths[row]]
-            seen[i][k] = replace(seen[i][k], weights=np.ascontiguousarray(own))
-    return seen
+
+    @cache
+    def forced() -> dict[tuple[int, int], Array]:
+        seen = {}
+        for batch in in_length_order([sources[i] for i, _ in flat], written, len(flat)):
+            _, weights = model.force(batch.source, batch.source_lengths, batch.target, batch.target_lengths)
+            assert weights is not None
+            for row, at in enumerate(batch.rows.tolist()):
+                own = weights[row, : batch.target_lengths[row], : batch.source_lengths[row]]
+                seen[flat[at]] = np.ascontiguousarray(own)
+        return seen
+
+    def weights_of(i: int, k: int) -> Array:
+        return forced()[i, k]
+
+    return [[partial(weights_of, i, k) for k in range(len(own))] for i, own in enumerate(found)]

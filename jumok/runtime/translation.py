@@ -5,11 +5,28 @@ Letters: T output steps (the end token is a step like any other), S source posit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 END = "</s>"
+
+
+class _Weights:
+    """A field for the weights that may be set to a function: it is called when they are first read."""
+
+    def __get__(self, instance: Any, owner: type) -> np.ndarray | None:
+        if instance is None:
+            raise AttributeError("weights")  # a field without a default has nothing to show
+        value = instance.__dict__["weights"]
+        if callable(value):
+            value = instance.__dict__["weights"] = value()
+        return value
+
+    def __set__(self, instance: Any, value: np.ndarray | Callable[[], np.ndarray] | None) -> None:
+        instance.__dict__["weights"] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +41,7 @@ class Translation:
         weights: [T, S] float32, row t = attention over the source when token t was written; rows sum to 1.
             None for a model without attention and for an empty source.
         weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: how probable each source
-            position is as the one that token t was written from, given the whole output.
+            position is as the one that token t was written from, given the whole output. These are found when they are first read.
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty.
         finished: whether the output ended with `</s>`.
@@ -49,3 +66,6 @@ class Translation:
         from jumok.explain import to_html
 
         return to_html(self, whole_page=False)
+
+
+Translation.weights = _Weights()  # type: ignore[assignment]

@@ -166,29 +166,28 @@ class Translator:
         ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
         if len(run) == options.beam == 1:
             limit = options.max_length or self._limit(len(ids[0]))
-            ((written,),) = in_hindsight(
-                self._model, ids, [[greedy(self._model, np.array(ids[0]), limit, options.length_penalty)]]
-            )
-            found[run[0]] = self._translation(texts[run[0]], (*tokens[run[0]], END), written)
+            written = greedy(self._model, np.array(ids[0]), limit, options.length_penalty)
+            ((weights,),) = in_hindsight(self._model, ids, [[written]])
+            found[run[0]] = self._translation(texts[run[0]], (*tokens[run[0]], END), written, weights)
             return found
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
             hypotheses = search(self._model, batch.source, batch.source_lengths, options, np.array(limits))
-            hypotheses = in_hindsight(self._model, [ids[row] for row in batch.rows], hypotheses)
-            for row, own in zip(batch.rows, hypotheses, strict=True):
+            weights_of = in_hindsight(self._model, [ids[row] for row in batch.rows], hypotheses)
+            for row, own, seen in zip(batch.rows, hypotheses, weights_of, strict=True):
                 i = run[row]
-                best, *others = (self._translation(texts[i], (*tokens[i], END), h) for h in own)
-                found[i] = replace(best, alternatives=tuple(others)) if others else best
+                made = [self._translation(texts[i], (*tokens[i], END), h, w) for h, w in zip(own, seen, strict=True)]
+                found[i] = replace(made[0], alternatives=tuple(made[1:])) if made[1:] else made[0]
         return found
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
         return max(1, math.ceil(ratio * S + constant))
 
-    def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis) -> Translation:
+    def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis, weights: Any) -> Translation:
         text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
         return Translation(
-            source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished, weights_kind=self._kind
+            source, text, source_tokens, tokens, weights, h.log_probability, h.score, h.finished, weights_kind=self._kind
         )
 
     def _force(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
