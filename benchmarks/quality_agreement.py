@@ -15,12 +15,12 @@ from measure import emit
 from naive import Naive
 
 from jumok.config import SearchConfig
+from jumok.decode.search import search
+from jumok.decode.translator import Translator, load
 from jumok.learn.export import import_parameters
 from jumok.learn.model import Seq2Seq
 from jumok.learn.steps import TorchSteps
-from jumok.runtime import Translator, load
 from jumok.runtime.folder import read_folder
-from jumok.runtime.search import search
 from jumok.text import in_length_order, read_pairs
 
 

@@ -7,6 +7,7 @@ NumPy's, of sources of that length cut at as many tokens: greedy in a batch, alo
 """
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,13 +16,13 @@ from measure import alternate, emit, ratio
 from speed_input_feeding import training_step
 
 from jumok.config import ModelConfig, SearchConfig, TrainConfig
+from jumok.decode.hindsight import in_hindsight
+from jumok.decode.search import search
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
-from jumok.runtime.hindsight import in_hindsight
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import random_parameters
-from jumok.runtime.search import search
 
 KINDS = ("soft", "monotonic")
 
@@ -59,12 +60,17 @@ def config(hidden: int, alignment: str) -> ModelConfig:
     return ModelConfig(alignment=alignment, tie="none", **sizes)  # type: ignore[arg-type]
 
 
-def decoding(c: ModelConfig, V: int, rows: int, length: int, beam: int):
+def decoding(c: ModelConfig, V: int, rows: int, length: int, beam: int) -> Callable[[], None]:
     model = NumpyModel(c, random_parameters(c, V, V, 1))
     source, lengths = np.random.default_rng(1).integers(4, V, (rows, length)), np.full(rows, length)
-    return lambda: in_hindsight(
-        model, source.tolist(), search(model, source, lengths, SearchConfig(beam=beam), np.full(rows, length))
-    )
+
+    def decode() -> None:
+        found = search(model, source, lengths, SearchConfig(beam=beam), np.full(rows, length))
+        for _, weights in (pair for own in in_hindsight(model, source.tolist(), found) for pair in own):
+            if callable(weights):
+                weights()
+
+    return decode
 
 
 if __name__ == "__main__":

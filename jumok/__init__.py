@@ -9,9 +9,9 @@ __version__ = "0.1.0"
 
 # public name -> the module it lives in; looked up on first use, so that `import jumok` stays light and torch-free
 _HOMES = {
-    "load": "jumok.runtime",
+    "load": "jumok.decode.translator",
     "Translation": "jumok.runtime",
-    "Translator": "jumok.runtime",
+    "Translator": "jumok.decode.translator",
     "study": "jumok.study",
     "train": "jumok.learn",
     "JumokError": "jumok.errors",
@@ -20,9 +20,10 @@ __all__ = ["JumokError", "Translation", "Translator", "__version__", "load", "st
 
 if TYPE_CHECKING:
     from jumok import study
+    from jumok.decode.translator import Translator, load
     from jumok.errors import JumokError
     from jumok.learn import train
-    from jumok.runtime import Translation, Translator, load
+    from jumok.runtime import Translation
 
 
 def __getattr__(name: str) -> Any:

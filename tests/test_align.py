@@ -207,7 +207,7 @@ def test_units_of_a_side_follow_its_tokenizer(model_folder: Path, subwords: Path
 def test_links_are_those_of_forced_weights(subwords: Path, method: str) -> None:
     model = Translator.load(subwords)
     for pair, aligned in zip(SENTENCES, align(model, SENTENCES, method, "token"), strict=True):
-        forced = model.force(pair.source, pair.target)
+        forced = model.score(pair.source, pair.target)
         assert forced.weights is not None and aligned.log_probability == pytest.approx(forced.log_probability, abs=1e-4)
         S, T = len(aligned.source), len(aligned.target)
         assert list(aligned.links) == unit_links(forced.weights, [*range(S), -1], [*range(T), -1], method)
@@ -246,7 +246,7 @@ def test_features_are_no_units(features: Path) -> None:
     model = Translator.load(features)
     (aligned,) = align(model, [Pair("run", "ran", ("V", "PST"))])
     assert aligned.source == tuple("run") and all(0 <= i < 3 and 0 <= j < 3 for i, j in aligned.links)
-    forced = model.force("run", "ran", ("V", "PST"))
+    forced = model.score("run", "ran", ("V", "PST"))
     assert forced.weights is not None and forced.weights.shape == (4, 6)
     wanted = {(int(s) - 2, t) for t, s in enumerate(forced.weights[:3].argmax(1)) if 2 <= s < 5}
     assert set(aligned.links) == wanted

@@ -20,6 +20,7 @@ ORDER = (
     ("study", "serve"),
     ("learn", "explain"),
     ("measure",),
+    ("decode",),
     ("runtime",),
     ("alignments", "scores", "schedules", "text", "windows"),
     ("config", "console"),
@@ -162,9 +163,12 @@ def test_every_room_has_its_place() -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("jumok/text/pairs.py", "from jumok.runtime import search"),
+        ("jumok/text/pairs.py", "from jumok.runtime import model"),
         ("jumok/text/pairs.py", "import jumok.learn.loop"),
-        ("jumok/text/pairs.py", "from ..runtime import search"),
+        ("jumok/text/pairs.py", "from ..runtime import model"),
+        ("jumok/runtime/model.py", "from jumok.decode.search import search"),
+        ("jumok/runtime/model.py", "def one(self):\n    from jumok.decode import rules"),
+        ("jumok/decode/translator.py", "from jumok.measure import METRICS"),
         ("jumok/text/pairs.py", "def f():\n    from jumok import explain"),
         ("jumok/runtime/translation.py", "from jumok.explain import to_html"),
         ("jumok/runtime/translation.py", "def other():\n    from jumok.explain import to_html"),
@@ -183,10 +187,11 @@ def test_imports_against_the_order_are_seen(path: str, source: str) -> None:
         ("jumok/runtime/translation.py", "def _repr_html_(self):\n    from jumok.explain import to_html"),
         (
             "jumok/runtime/translation.py",
-            "from jumok import __version__\nfrom .search import beam\nfrom jumok.text import codec",
+            "from jumok import __version__\nfrom .cells import CELLS\nfrom jumok.text import codec",
         ),
         ("jumok/config.py", "from jumok.errors import ConfigError"),
-        ("jumok/__init__.py", "from jumok.runtime import Translator"),
+        ("jumok/__init__.py", "from jumok.decode.translator import Translator"),
+        ("jumok/decode/backend.py", "def _numpy(folder):\n    from jumok.runtime.model import NumpyModel"),
     ],
 )
 def test_imports_along_the_order_are_let_through(path: str, source: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from jumok.config import CellName, ModelConfig, SearchConfig
+from jumok.decode.search import search
 from jumok.learn import cells
 from jumok.learn.evaluation import tensors
 from jumok.learn.export import export_parameters, import_parameters
@@ -17,7 +18,6 @@ from jumok.learn.steps import TorchSteps
 from jumok.runtime.cells import CELLS
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes
-from jumok.runtime.search import search
 from jumok.scores import ATTENTIONS
 from jumok.text import END, Batch
 from jumok.text.vocabulary import START
@@ -94,10 +94,15 @@ def test_numpy_model_agrees(options):
     parameters = export_parameters(model)
     assert {k: v.shape for k, v in parameters.items()} == shapes(model.config, V, V)
     fast = NumpyModel(model.config, parameters)
-    log_probabilities, weights = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    log_probabilities, weights = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     real = np.arange(BATCH.target.shape[1]) < BATCH.target_lengths[:, None]
     assert -log_probabilities[real].sum() == pytest.approx(float(losses(model, BATCH).nll), abs=1e-4)
     assert (weights is None) == (options["attention"] == "none")
+    scored, looked = TorchSteps(model).score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    assert scored.dtype == np.float32 and (scored[~real] == 0).all()
+    np.testing.assert_allclose(scored, log_probabilities, atol=1e-5)
+    if weights is not None:
+        np.testing.assert_allclose(looked, weights, atol=1e-5)
     for beam in (1, 3):
         how = SearchConfig(beam=beam, nbest=beam)
         limits = np.full(4, 12)
@@ -238,7 +243,7 @@ def test_a_reversed_source_is_read_backwards_and_its_weights_lie_in_its_own_orde
         torch.testing.assert_close(weights[row, :, : n - 1].flip(-1), as_read[row, :, : n - 1])
         torch.testing.assert_close(weights[row, :, n - 1 :], as_read[row, :, n - 1 :])
     assert not torch.allclose(weights, as_read, atol=1e-3)
-    numpy_weights = NumpyModel(turned.config, export_parameters(turned)).force(
+    numpy_weights = NumpyModel(turned.config, export_parameters(turned)).score(
         BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths
     )[1]
     rows = np.arange(inputs.shape[1]) < BATCH.target_lengths[:, None]

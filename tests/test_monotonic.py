@@ -17,6 +17,7 @@ from toy_run import SHORT, die_at, remains, write_pairs
 import jumok
 from jumok import explain
 from jumok.config import ModelConfig, SearchConfig, TrainConfig, build
+from jumok.decode.search import search
 from jumok.errors import ConfigError, DataError
 from jumok.learn import monotonic
 from jumok.learn.evaluation import tensors
@@ -25,7 +26,6 @@ from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.recipe import resolve
 from jumok.learn.steps import TorchSteps
 from jumok.runtime.model import NumpyModel
-from jumok.runtime.search import search
 from jumok.text import Batch, Pair
 from jumok.text.vocabulary import END, START, UNK
 
@@ -114,7 +114,7 @@ def test_posteriors_are_those_of_all_alignments_written_out(options):
     model = chain_of(options)
     fast = NumpyModel(model.config, export_parameters(model))
     assert fast.weights == "posterior"
-    log_probabilities, weights = fast.force(TINY.source, TINY.source_lengths, TINY.target, TINY.target_lengths)
+    log_probabilities, weights = fast.score(TINY.source, TINY.source_lengths, TINY.target, TINY.target_lengths)
     real = np.arange(TINY.target.shape[1]) < TINY.target_lengths[:, None]
     np.testing.assert_allclose(weights.sum(-1), real, atol=1e-6)
     for i, (source, inputs, target) in enumerate(rows_of(TINY)):
@@ -189,7 +189,7 @@ def test_forced_steps_pieces_and_padding_agree(options):
     """Step by step as all at once, in NumPy and torch; what is predicted, as what is lost; pads and company change nothing."""
     model = chain_of(options, torch.float32)
     fast = NumpyModel(model.config, export_parameters(model))
-    forced, _ = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    forced, _ = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     source, lengths, target, real = tensors(BATCH, "cpu")
     found = losses(model, BATCH)
     assert -forced.sum() == pytest.approx(found.nll.item(), rel=1e-5)
@@ -198,6 +198,12 @@ def test_forced_steps_pieces_and_padding_agree(options):
     assert total == pytest.approx(found.nll.item(), rel=1e-5)
     assert sorted(torch.cat([ids for _, ids in predicted]).tolist()) == sorted(target[target != 0].tolist())
     rows = np.arange(len(BATCH.rows))
+    for ours, theirs in zip(
+        fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths),
+        TorchSteps(model).score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
     for steps in (fast, TorchSteps(model)):
         state, tokens = steps.start(BATCH.source, BATCH.source_lengths), np.full((len(rows), 1), START)
         for t in range(BATCH.target.shape[1]):
@@ -227,7 +233,7 @@ def test_scores_and_emissions_beyond_what_float32_holds_give_no_nan():
     gradient = torch.autograd.grad(found.loss, list(model.parameters()))
     assert np.isfinite(found.loss.item()) and all(g.isfinite().all() for g in gradient)
     fast = NumpyModel(model.config, export_parameters(model))
-    log_probabilities, weights = fast.force(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
+    log_probabilities, weights = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     assert np.isfinite(log_probabilities).all() and np.isfinite(weights).all()
     np.testing.assert_allclose(-log_probabilities.sum(), found.nll.item(), rtol=1e-3)
 
@@ -292,8 +298,8 @@ def test_it_learns_which_letter_each_phone_comes_from(folder):
     assert t.source_tokens == ("‹V›", "b", "x", "a", "d", "</s>")
     np.testing.assert_allclose(t.weights.sum(-1), 1, atol=1e-5)
     assert t.weights.argmax(1)[:5].tolist() in ([1, 2, 2, 3, 4], [1, 1, 2, 3, 4])
-    np.testing.assert_allclose(model.force("bxad", t.text, ("V",)).weights, t.weights, atol=1e-6)
-    assert model.force("bxad", t.text, ("V",)).log_probability == pytest.approx(t.log_probability, abs=1e-4)
+    np.testing.assert_allclose(model.score("bxad", t.text, ("V",)).weights, t.weights, atol=1e-6)
+    assert model.score("bxad", t.text, ("V",)).log_probability == pytest.approx(t.log_probability, abs=1e-4)
     words = ["bxad", "xx", "", "edcba"]
     together = model.translate(words, features=[("V",), ("N", "SG"), (), ()], beam=3, nbest=2)
     for word, features, found in zip(words, [("V",), ("N", "SG"), (), ()], together, strict=True):
@@ -323,7 +329,7 @@ def test_the_kind_of_weights_is_in_links_json_and_pictures(folder):
 
 def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
     model, calls = jumok.load(folder), []
-    monkeypatch.setattr(NumpyModel, "force", lambda self, *a, real=NumpyModel.force: calls.append(1) or real(self, *a))
+    monkeypatch.setattr(NumpyModel, "score", lambda self, *a, real=NumpyModel.score: calls.append(1) or real(self, *a))
     one, two = model.translate(["bxad", "xx"])
     assert one.text and not calls
     assert one.weights is one.weights and two.weights is not None and len(calls) == 1  # once for a batch

@@ -191,10 +191,10 @@ def test_steps_follow_the_formulas_for_every_sentence_of_a_batch(c: ModelConfig)
 
 
 @pytest.mark.parametrize("c", CASES, ids=IDS)
-def test_force_follows_the_formulas(c: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FORCED_ROWS", 4)  # so that these few positions take several rounds
+def test_score_follows_the_formulas(c: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SCORED_ROWS", 4)  # so that these few positions take several rounds
     p = parameters(c)
-    found, weights = NumpyModel(c, p).force(*padded(sources(c)), *padded(TARGETS))
+    found, weights = NumpyModel(c, p).score(*padded(sources(c)), *padded(TARGETS))
     for b, (s, y) in enumerate(zip(sources(c), TARGETS, strict=True)):
         logits, want = reference(c, p, s, y)
         log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
@@ -249,11 +249,11 @@ def test_what_was_asked_before_cannot_be_observed() -> None:
 def test_a_vocabulary_too_large_for_a_table_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     c = config(layers=2)
     p = parameters(c)
-    with_table = NumpyModel(c, p).force(*padded(SOURCES), *padded(TARGETS))
+    with_table = NumpyModel(c, p).score(*padded(SOURCES), *padded(TARGETS))
     monkeypatch.setattr(module, "TABLE_BYTES", 0)
     without = NumpyModel(c, p)
     assert without.source_rows.table is None
-    found = without.force(*padded(SOURCES), *padded(TARGETS))
+    found = without.score(*padded(SOURCES), *padded(TARGETS))
     np.testing.assert_allclose(found[0], with_table[0], atol=1e-5)
     _, logits, _ = without.step(without.start(*padded(SOURCES)), np.full((5, 1), START))
     np.testing.assert_allclose(logits[0, 0], reference(c, p, SOURCES[0], TARGETS[0])[0][0], atol=2e-5)
@@ -297,7 +297,7 @@ def test_huge_weights_do_not_overflow(cell: str) -> None:
     c = config(attention="concat", cell=cell)
     model = NumpyModel(c, parameters(c, scale=1e4))
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        found, _ = model.force(*padded(SOURCES), *padded(TARGETS))
+        found, _ = model.score(*padded(SOURCES), *padded(TARGETS))
         _, logits, _ = model.step(model.start(*padded(SOURCES)), np.full((5, 1), START))
     assert not np.isnan(found).any() and np.isfinite(logits).all()
 

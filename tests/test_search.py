@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import ModelConfig, SearchConfig
+from jumok.decode.choice import best
+from jumok.decode.hypotheses import Hypothesis
+from jumok.decode.ranking import LengthPenalty
+from jumok.decode.search import beam as beam_search
+from jumok.decode.search import search
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import random_parameters
-from jumok.runtime.search import Hypothesis, _beam, _best, search
 from jumok.text.vocabulary import END, PAD, START, UNK
 
 
@@ -156,7 +160,7 @@ def test_beam_one_is_greedy_is_the_naive_loop(seed: int, sentences: list[tuple[i
     found = run(Planted(logits), first, limits)
     source = np.zeros((len(first), 3), int)
     source[:, 0] = first
-    general = _beam(Planted(logits), source, np.full(len(first), 3), SearchConfig(length_penalty=1.0), limits)
+    general = beam_search(Planted(logits), source, np.full(len(first), 3), SearchConfig(), limits, LengthPenalty(1.0))
     for (h,), (other,), f, limit in zip(found, general, first, limits, strict=True):
         tokens, total = naive_greedy(logits, f, limit)
         assert h.tokens == other.tokens == tokens
@@ -262,12 +266,12 @@ def test_no_sentences_give_no_hypotheses() -> None:
 def test_best_is_a_stable_sort(seed: int, rows: int, columns: int, different: int, data) -> None:
     values = np.random.default_rng(seed).integers(0, different, (rows, columns)).astype(np.float32)
     number = data.draw(st.integers(1, min(columns, 100)))
-    np.testing.assert_array_equal(_best(values, number), np.argsort(-values, axis=1, kind="stable")[:, :number])
+    np.testing.assert_array_equal(best(values, number), np.argsort(-values, axis=1, kind="stable")[:, :number])
 
 
 def test_best_with_fewer_possible_than_asked_for() -> None:
     values = np.array([[-np.inf, -np.inf, 1.0, 2.0], [-np.inf, 0.0, -np.inf, -np.inf]], np.float32)
-    np.testing.assert_array_equal(_best(values, 4), [[3, 2, 0, 1], [1, 0, 2, 3]])
+    np.testing.assert_array_equal(best(values, 4), [[3, 2, 0, 1], [1, 0, 2, 3]])
 
 
 # --- with the NumPy model
@@ -294,7 +298,7 @@ def test_weights_and_log_probabilities_are_those_of_forced_decoding(attention: s
     for own, s, n in zip(found, source, lengths, strict=True):
         for h in own:
             tokens = np.array([h.tokens])
-            log_probabilities, weights = model.force(s[None, :n], np.array([n]), tokens, np.array([len(h.tokens)]))
+            log_probabilities, weights = model.score(s[None, :n], np.array([n]), tokens, np.array([len(h.tokens)]))
             assert h.log_probability == pytest.approx(float(log_probabilities.sum(dtype=float)), abs=1e-4)
             if attention == "none":
                 assert h.weights is None

@@ -44,7 +44,7 @@ def test_distance_worked_by_hand():
 def test_distributions_are_those_of_forced_decoding(options):
     model, _ = made(**options)
     p, weights, states = distributions(model, np.array([SOURCE, SOURCE[::-1]]), OUTPUT)
-    logs, shown = model.force(np.array([SOURCE, SOURCE[::-1]]), np.array([6, 6]), np.array([OUTPUT] * 2), np.array([4, 4]))
+    logs, shown = model.score(np.array([SOURCE, SOURCE[::-1]]), np.array([6, 6]), np.array([OUTPUT] * 2), np.array([4, 4]))
     assert p.sum(-1) == pytest.approx(np.ones((2, 4))) and len(states) == 4
     assert np.log(p[:, np.arange(4), OUTPUT]) == pytest.approx(logs, abs=1e-4)
     assert weights == pytest.approx(shown, abs=1e-5)

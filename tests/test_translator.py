@@ -13,8 +13,9 @@ import pytest
 
 import jumok
 from jumok.config import ModelConfig, TextConfig
+from jumok.decode import translator
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
-from jumok.runtime import Translation, Translator, load, translator
+from jumok.runtime import Translation, Translator, load
 from jumok.runtime.folder import FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec
@@ -90,7 +91,7 @@ def test_a_reversed_source_comes_back_in_its_own_order(tmp_path: Path) -> None:
         for found, wanted in (
             (turned.translate(word), straight.translate(word[::-1])),
             (turned.translate(word, beam=3, nbest=3), straight.translate(word[::-1], beam=3, nbest=3)),
-            (turned.force(word, "A T"), straight.force(word[::-1], "A T")),
+            (turned.score(word, "A T"), straight.score(word[::-1], "A T")),
         ):
             for a, b in zip((found, *found.alternatives), (wanted, *wanted.alternatives), strict=True):
                 assert a.source_tokens == (*word, "</s>") and a.tokens == b.tokens
@@ -125,7 +126,7 @@ def test_batches_change_nothing_with_any_model_option(tmp_path: Path, options: d
         for a, b in zip(model.translate(WORDS, batch_size=4, **how), alone, strict=True):
             same(a, b)
     for word, t in zip(WORDS, alone, strict=True):
-        forced = model.force(word, t.text)
+        forced = model.score(word, t.text)
         if t.finished and t.tokens == forced.tokens:  # the search's steps are those of the one pass
             assert t.log_probability == pytest.approx(forced.log_probability, abs=1e-4)
             assert t.weights is not None and forced.weights is not None
@@ -198,7 +199,7 @@ def test_letters_never_seen_are_kept_as_they_came(model: Translator) -> None:
 def test_without_attention_there_are_no_weights(tmp_path: Path) -> None:
     model = make(tmp_path / "m", attention="none")
     assert all(t.weights is None and t.tokens for t in model.translate(WORDS, beam=2))
-    assert model.force("cat", "C A T").weights is None
+    assert model.score("cat", "C A T").weights is None
 
 
 # --- features
@@ -243,17 +244,35 @@ def test_batch_size_one_answers_each_line_before_it_reads_the_next(model: Transl
 def test_forcing_what_was_translated_gives_the_same(model: Translator, beam: int) -> None:
     whole = [t for t in model.translate(WORDS, beam=beam, max_length=40) if t.finished]
     assert len(whole) > 3
-    forced = model.force([t.source for t in whole], [t.text for t in whole])
+    forced = model.score([t.source for t in whole], [t.text for t in whole])
     for t, f in zip(whole, forced, strict=True):
         same(f, t)
-        same(model.force(t.source, t.text), t)
+        same(model.score(t.source, t.text), t)
 
 
 def test_forcing_keeps_the_target_and_shows_what_is_unknown(model: Translator) -> None:
-    t = model.force("cat", "C ?? T", features=["V"])
+    t = model.score("cat", "C ?? T", features=["V"])
     assert t.text == "C ?? T" and t.tokens == ("C", "<unk>", "T", "</s>") and t.source_tokens[0] == "‹V›"
     assert t.weights is not None and t.weights.shape == (4, 5)
-    assert model.force("", "C").weights.shape == (2, 1)  # an empty source is its end token
+    assert model.score("", "C").weights.shape == (2, 1)  # an empty source is its end token
+
+
+def test_the_old_name_of_score_works_and_says_the_new_one(model: Translator) -> None:
+    with pytest.warns(DeprecationWarning, match="force is now called score"):
+        t = model.force("cat", "C A T", ["V"])
+    same(t, model.score("cat", "C A T", ["V"]))
+    with pytest.warns(DeprecationWarning):
+        (t,) = model.force(["cat"], ["C A T"], features=[["V"]])
+    same(t, model.score("cat", "C A T", ["V"]))
+
+
+def test_the_translator_is_found_where_it_was_before() -> None:
+    import jumok.runtime
+
+    assert jumok.runtime.Translator is jumok.Translator is Translator
+    assert jumok.runtime.load is jumok.load is load
+    with pytest.raises(AttributeError, match="no attribute 'loaf'"):
+        jumok.runtime.loaf  # noqa: B018
 
 
 # --- errors
@@ -271,8 +290,8 @@ def test_forcing_keeps_the_target_and_shows_what_is_unknown(model: Translator) -
         (lambda m: m.translate("cat", features=[1]), "features of line 1"),
         (lambda m: m.translate(["cat"], features="V"), "features are 'V'"),
         (lambda m: m.translate(["cat", "why"], features=[["V"]]), r"for each of 2 line\(s\)"),
-        (lambda m: m.force("cat", ["C"]), "must both be strings"),
-        (lambda m: m.force(["cat", "why"], ["C"]), "2 sources but 1 targets"),
+        (lambda m: m.score("cat", ["C"]), "must both be strings"),
+        (lambda m: m.score(["cat", "why"], ["C"]), "2 sources but 1 targets"),
     ],
 )
 def test_wrong_types_are_named(model: Translator, call, says: str) -> None:
@@ -320,6 +339,6 @@ def test_info_tells_what_the_model_is(model: Translator) -> None:
 
 
 def test_the_runtime_imports_nothing_heavy() -> None:
-    code = "import sys, jumok.runtime; print(*sorted({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names))"
+    code = "import sys, jumok.runtime, jumok.decode.translator; print(*sorted({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {name for name in out if not name.startswith("_")} <= {"jumok", "numpy", "safetensors", "mypy_extensions"}

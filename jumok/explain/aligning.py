@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import tee
 from typing import Literal
 
+from jumok.decode.translator import Translator
 from jumok.errors import ConfigError
 from jumok.explain.alignment import METHODS, unit_links
 from jumok.explain.data import writable
 from jumok.explain.symmetry import COMBINE
-from jumok.runtime.translator import Translator
 from jumok.text.codec import Side
 from jumok.text.pairs import Pair
 
@@ -139,8 +139,8 @@ def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | Non
     sides = [(_units(codec.source, pair.source, unit), _units(codec.target, pair.target, unit)) for pair in pairs]
     found = [Aligned(source.texts, target.texts, (), None, _problem(source, target, model.longest)) for source, target in sides]
     read = [i for i, aligned in enumerate(found) if not aligned.problem]
-    forced = model.force([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
-    for i, translation in zip(read, forced, strict=True):
+    scored = model.score([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
+    for i, translation in zip(read, scored, strict=True):
         (source, target), features = sides[i], [-1] * len(pairs[i].features)
         assert translation.weights is not None
         links = unit_links(translation.weights, [*features, *source.of, -1], [*target.of, -1], method)

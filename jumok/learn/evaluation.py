@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from jumok.config import SearchConfig
+from jumok.decode.search import search
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
 from jumok.measure import METRICS, MeasureOptions, measure, merge_references
 from jumok.measure.metrics import Unit
-from jumok.runtime.search import search
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
 BATCH = 128

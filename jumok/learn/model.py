@@ -294,7 +294,7 @@ class Seq2Seq(nn.Module):
             target: gold ids int64 [B, T]; real: int64 [N], flat indices of the positions of [B, T] that are not padding.
         """
         if self.config.alignment == "monotonic":
-            c = self._chained(source, lengths, inputs)
+            c = self.chained(source, lengths, inputs)
             loss, nll = monotonic.summed_loss(c, self.output_weight, self.bias, target, lengths, smoothing)
             return Losses(loss, nll, len(real))
         rows = F.pad(real, (0, -len(real) % ROWS))  # filled with the first position, so that products come in few shapes
@@ -321,14 +321,14 @@ class Seq2Seq(nn.Module):
         """Under teacher forcing, without gradient: logits (or log-probabilities) float [n, V] of the real positions and their
         gold ids [n], about `most` together. Arguments as in `loss`."""
         if self.config.alignment == "monotonic":
-            c = self._chained(source, lengths, shifted(target))
+            c = self.chained(source, lengths, shifted(target))
             yield from monotonic.mixtures(c, self.output_weight, self.bias, target, lengths)
             return
         readout, gold = self.readout(source, lengths, shifted(target), target, real)
         for piece, ids in zip(readout.split(most), gold.split(most), strict=True):
             yield self.logits(piece).float(), ids
 
-    def _chained(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> monotonic.Chained:
+    def chained(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> monotonic.Chained:
         """What a monotonic alignment is made of, for a batch; arguments as in `loss`."""
         encoded = self.encode(source, lengths)
         return self._seen(self.decode(inputs, encoded.state)[0], encoded)

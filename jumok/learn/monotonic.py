@@ -306,21 +306,56 @@ def summed_loss(
     return _Summed.apply(c.query, c.memory, weight, bias, c.scores, c.jumps, c, target, lengths.tolist(), steps, smoothing)
 
 
-@torch.no_grad()
-def mixtures(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """log p(· | y_<t, x) of the real target positions, some sentences at a time: [n, V], and their gold ids [n]."""
+@dataclass(frozen=True)
+class _Chains:
+    """Sentences of a batch whose chains run together: p(v | s) [b, t, s, V], gold ids and which are real [b, t], log p(y_t | s) and
+    a(s | s') as `jumok.alignments` takes them."""
+
+    piece: _Piece
+    probability: Tensor
+    gold: Tensor
+    real: Tensor
+    emissions: Tensor
+    moves: Tensor
+
+
+def _chains(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor) -> Iterator[_Chains]:
     output, device = _Output(weight, bias, c.query.dtype), target.device.type
     steps, sources = (target != PAD).sum(1).tolist(), lengths.tolist()
-    with torch.autocast(device, enabled=False):
-        for first, end in _parts(sources, steps, 6 * output.exact.itemsize, PIECE[device]):
-            piece = _Piece(slice(first, end), slice(max(steps[first:end])), max(sources[first:end]))
+    for first, end in _parts(sources, steps, 6 * output.exact.itemsize, PIECE[device]):
+        piece = _Piece(slice(first, end), slice(max(steps[first:end])), max(sources[first:end]))
+        with torch.autocast(device, enabled=False):
             probability, gold = output.logits(_readout(c, piece)), target[piece.rows, piece.steps]
-            emitted, _ = _emissions(probability, gold, output.V, 0.0)
+            emissions, _ = _emissions(probability, gold, output.V, 0.0)
             scores, jumps = c.scores[piece.at].to(output.exact), c.jumps[piece.rows, piece.steps].to(output.exact)
             moves = alignments.moves(torch, scores, jumps, c.mask[piece.rows, : piece.positions])
             real = gold != PAD
-            priors, *_ = alignments.forward(torch, moves, torch.where(real[..., None], emitted, 0))
-            yield log_mixture(priors, probability[..., : output.V])[real], gold[real]
+            emissions = torch.where(real[..., None], emissions, 0)
+        yield _Chains(piece, probability[..., : output.V], gold, real, emissions, moves)
+
+
+@torch.no_grad()
+def mixtures(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """log p(· | y_<t, x) of the real target positions, some sentences at a time: [n, V], and their gold ids [n]."""
+    for part in _chains(c, weight, bias, target, lengths):
+        with torch.autocast(target.device.type, enabled=False):
+            priors, *_ = alignments.forward(torch, part.moves, part.emissions)
+            found = log_mixture(priors, part.probability)[part.real]
+        yield found, part.gold[part.real]
+
+
+@torch.no_grad()
+def scored(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """log p(y_t | y_<t, x) [B, T] and the posteriors p(s_t | y_1…y_T, x) [B, T, S]; both 0 on pads."""
+    posteriors = torch.zeros_like(c.scores, dtype=torch.promote_types(c.query.dtype, torch.float32))
+    found = posteriors.new_zeros(target.shape)
+    for part in _chains(c, weight, bias, target, lengths):
+        with torch.autocast(target.device.type, enabled=False):
+            _, reached, totals = alignments.forward(torch, part.moves, part.emissions)
+            posterior, _ = alignments.backward(torch, part.moves, part.emissions, reached, totals)
+        found[part.piece.rows, part.piece.steps] = totals * part.real
+        posteriors[part.piece.at] = posterior[:, 1:] * part.real[..., None]
+    return found, posteriors
 
 
 def log_mixture(prior: Tensor, probability: Tensor) -> Tensor:

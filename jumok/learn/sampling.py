@@ -16,8 +16,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from jumok.decode.rules import NEVER
 from jumok.learn.model import Seq2Seq, shifted
-from jumok.text.vocabulary import PAD, START
+from jumok.text.vocabulary import PAD
 
 Coin = Literal["token", "sentence", "batch"]
 OwnToken = Literal["argmax", "sample"]
@@ -70,5 +71,5 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
 def _choose(logits: Tensor, own: OwnToken) -> Tensor:
     """logits [N, V] -> ids [N]; never padding or the start token, which search never writes either."""
     logits = logits.float()
-    logits[:, [PAD, START]] = -torch.inf
+    logits[:, list(NEVER)] = -torch.inf
     return logits.argmax(-1) if own == "argmax" else logits.softmax(-1).multinomial(1).squeeze(-1)

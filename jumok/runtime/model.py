@@ -8,7 +8,7 @@ Weights lie transposed, [inputs, outputs]: `x @ w` is then as fast as a product 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from jumok.config import ModelConfig
 from jumok.runtime import monotonic
 from jumok.runtime.cells import CELLS, CellState, Layer
 from jumok.runtime.parameters import shapes
+from jumok.runtime.single import greedy
 from jumok.text.vocabulary import START
 from jumok.windows import WINDOWS
 
@@ -25,7 +26,7 @@ Array = np.ndarray
 
 BLOCK = 16  # rows of a table filled together
 TABLE_BYTES = 1 << 29  # a larger table is not kept
-FORCED_ROWS = 256  # positions that go through the output layer together in `force`
+SCORED_ROWS = 256  # positions that go through the output layer together in `score`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class State:
 
 
 class NumpyModel:
-    """A model as `start`, `step`, `select` (what search drives) and `force` (given targets).
+    """A model as a `jumok.decode.backend.Backend`, the reference for all others, with a way of its own for one sentence.
 
     State goes in and comes out. The one thing kept between calls are rows of E·W_ihᵀ + b by token, computed when first
     met; each is the same number for number whenever that is, so nothing of it can be observed but the time it saves.
@@ -75,28 +76,28 @@ class NumpyModel:
         self.reverse = model.reverse_source
         self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])
         self.target_rows = _Rows(p["target.embedding"], self.decoder[0])
-        self.score = scores.SCORES.get(model.attention)
+        self.attention = scores.SCORES.get(model.attention)
         self.score_parameters = {n.removeprefix("attention."): a for n, a in p.items() if n.startswith("attention.")}
         self.window, self.window_size = WINDOWS.get(model.window), model.window_size
         self.window_parameters = {n.removeprefix("window."): a for n, a in p.items() if n.startswith("window.")}
         self.alignment = model.alignment
         self.jump_parameters = {n.removeprefix("alignment."): a for n, a in p.items() if n.startswith("alignment.")}
         self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
-        self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.score else None
+        self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.attention else None
         self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
         self.output_bias = p["readout.bias"]
 
     @property
     def weights(self) -> str:
-        """What the weights of `force` are: attention, or the posterior of an alignment."""
+        """What the weights of `score` are: attention, or the posterior of an alignment."""
         return alignments.ALIGNMENTS[self.alignment].weights
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
         memory, last = self._encode(source, lengths)
         keys = values = None
-        if self.score:
-            keys = self.score.keys(np, self.score_parameters, memory)
+        if self.attention:
+            keys = self.attention.keys(np, self.score_parameters, memory)
             values = memory if self.w_c is None else memory @ self.w_c
             if self.alignment == "monotonic" and self.w_c is None:
                 values = memory @ self.output[: memory.shape[-1]]
@@ -109,7 +110,7 @@ class NumpyModel:
         """One token further. tokens int [B, K] -> state, logits [B, K, V] (before softmax), weights [B, K, S] or None.
 
         The logits are a fresh array that the caller may write to. With a monotonic alignment they are log-probabilities, and the
-        weights are what is known of the position before the token is: `force` knows more.
+        weights are what is known of the position before the token is: `score` knows more.
         """
         B, K = tokens.shape
         if state.chain is not None:
@@ -159,7 +160,7 @@ class NumpyModel:
         chain = None if state.chain is None else state.chain.select(sentences, parents)
         return State(layers, keys, values, mask, state.position, fed, chain)
 
-    def force(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
+    def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """What the model makes of given targets (forced decoding), in one pass over all steps but with input feeding.
 
         Args:
@@ -175,7 +176,7 @@ class NumpyModel:
         before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
         x = self.target_rows(before.T[:, None])  # [T, 1, B, G·H]
         if self.alignment == "monotonic":
-            return monotonic.force(
+            return monotonic.score(
                 self, state, self._queries(state, x), target, np.asarray(lengths), np.asarray(target_lengths)
             )
         features, weights = self._each(state, x[:, 0]) if self.w_feed is not None else self._all(state, x)
@@ -184,15 +185,19 @@ class NumpyModel:
             weights = weights * real[:, :, None]
         features, gold = features[real.ravel()], target[real]
         found = np.empty(len(gold), np.float32)
-        for i in range(0, len(gold), FORCED_ROWS):
-            logits = features[i : i + FORCED_ROWS] @ self.output
+        for i in range(0, len(gold), SCORED_ROWS):
+            logits = features[i : i + SCORED_ROWS] @ self.output
             logits += self.output_bias
             logits -= logits.max(1, keepdims=True)
-            chosen = logits[np.arange(len(logits)), gold[i : i + FORCED_ROWS]]
-            found[i : i + FORCED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
+            chosen = logits[np.arange(len(logits)), gold[i : i + SCORED_ROWS]]
+            found[i : i + SCORED_ROWS] = chosen - np.log(np.exp(logits).sum(1))
         log_probabilities = np.zeros((B, T), np.float32)
         log_probabilities[real] = found
         return log_probabilities, weights
+
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+        """One sentence, greedily; see `jumok.runtime.single.greedy`."""
+        return greedy(self, source, limit, never)
 
     def _all(self, state: State, x: Array) -> tuple[Array, Array | None]:
         """Layer after layer: x [T, 1, B, G·H] of known tokens -> what the output layer reads [B·T, ·], weights [B, T, S]."""
@@ -267,8 +272,8 @@ class NumpyModel:
     def _attend(self, state: State, query: Array, steps: Array) -> tuple[Array, Array | None]:
         """query [B, T, H], of steps int [T] or [1] -> what the output layer reads, [B·T, ·], and the weights [B, T, S]."""
         h, weights, context = query.reshape(-1, query.shape[-1]), None, None
-        if self.score:
-            raw = self.score.score(np, self.score_parameters, query, state.keys)
+        if self.attention:
+            raw = self.attention.score(np, self.score_parameters, query, state.keys)
             if self.window:
                 raw = raw + self.window.prior(np, self.window_parameters, query, state.mask, steps, self.window_size)
             weights = scores.weights(np, raw, state.mask)

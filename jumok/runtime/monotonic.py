@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 LEAST = np.float32(1e-37)  # of a probability, where its logarithm is taken
-FORCED_CELLS = 1 << 13  # readouts formed together in `force`: source times target positions
+FORCED_CELLS = 1 << 13  # readouts formed together in `score`: source times target positions
 MOVED_CELLS = 1 << 21  # numbers of a(s | s', h_t) held together there
 
 
@@ -84,7 +84,7 @@ def step(model: NumpyModel, state: State, query: Array, tokens: Array) -> tuple[
     return found, prior, Chain(prior, logits, np.log(sums), np.arange(B)[:, None], parents)
 
 
-def force(model: NumpyModel, state: State, query: Array, target: Array, lengths: Array, steps: Array) -> tuple[Array, Array]:
+def score(model: NumpyModel, state: State, query: Array, target: Array, lengths: Array, steps: Array) -> tuple[Array, Array]:
     """Given targets.
 
     Args:
@@ -137,8 +137,8 @@ def _parts(lengths: Array, steps: Array) -> Iterator[tuple[slice, int, int]]:
 
 def _moves(model: NumpyModel, query: Array, keys: Array, mask: Array) -> Array:
     """a(s | s', h_t) [B, T, S', S] for query [B, T, H]."""
-    assert model.score is not None
-    raw = model.score.score(np, model.score_parameters, query, keys)
+    assert model.attention is not None
+    raw = model.attention.score(np, model.score_parameters, query, keys)
     return alignments.moves(np, raw, alignments.jumps(model.jump_parameters, query), mask)
 
 

@@ -9,35 +9,37 @@ Letters: S source positions, D encoder directions, H hidden, h = H/D, G gates of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jumok.config import SearchConfig
 from jumok.runtime.cells import CellState
-from jumok.runtime.model import NumpyModel
-from jumok.runtime.search import Hypothesis, search
-from jumok.text.vocabulary import END, PAD, START
+from jumok.text.vocabulary import END, START
+
+if TYPE_CHECKING:
+    from jumok.runtime.model import NumpyModel
 
 Array = np.ndarray
 
-NEVER = (PAD, START)  # are not written, though their probability stays theirs
 
+def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+    """What greedy search of any batch writes; see `jumok.decode.backend.OneSentence`.
 
-def greedy(model: NumpyModel, source: Array, limit: int, length_penalty: float) -> Hypothesis:
-    """What `search` with a beam of 1 finds, up to rounding. source int [S], END last; limit: most tokens, END included."""
-    if model.alignment == "monotonic":  # its work is in the products, which a batch axis does not make slower
-        ((found,),) = search(
-            model, source[None], np.array([len(source)]), SearchConfig(length_penalty=length_penalty), np.array([limit])
-        )
-        return found
+    Products over one row round otherwise than over many. Of 10,630 outputs of 1,897 models (every cell, score, readout and
+    window, random weights up to 6 times their usual size; one trained), all had the batch's tokens; log-probabilities
+    differed by at most 5e-6 a token (2e-6 for the trained model), weights by at most 3e-5 (1e-6). Tests hold 1e-5 and 5e-5.
+    """
+    if model.alignment == "monotonic":
+        return _chained(model, source, limit, never)
     memory, state = _read(model, source)
     keys = values = everything = None
-    if model.score:
-        keys = model.score.keys(np, model.score_parameters, memory)
+    if model.attention:
+        keys = model.attention.keys(np, model.score_parameters, memory)
         values = memory if model.w_c is None else memory @ model.w_c
         everything = np.ones((1, len(source)), bool)
     written: list[int] = []
-    attention: list[Array] = []
+    looked: list[Array] = []
     token, total, features = START, 0.0, np.empty(0)
     while token != END and len(written) < limit:
         x = model.target_rows.row(token)
@@ -49,15 +51,15 @@ def greedy(model: NumpyModel, source: Array, limit: int, length_penalty: float) 
             state[l] = model.cell.step(x, state[l], layer.w_hh[0])
             x = state[l][0]
         context = None
-        if model.score:
-            raw = model.score.score(np, model.score_parameters, x[None], keys)[0]
+        if model.attention:
+            raw = model.attention.score(np, model.score_parameters, x[None], keys)[0]
             if model.window:
                 step = np.array([len(written)])
                 prior = model.window.prior(np, model.window_parameters, x[None, None], everything, step, model.window_size)
                 raw = raw + prior[0, 0]
             weights = np.exp(raw - np.maximum.reduce(raw))
             weights /= np.add.reduce(weights)
-            attention.append(weights)
+            looked.append(weights)
             context = weights @ values
         features = _features(model, x, context)
         logits = features @ model.output
@@ -65,13 +67,31 @@ def greedy(model: NumpyModel, source: Array, limit: int, length_penalty: float) 
         token = int(logits.argmax())
         highest = float(logits[token])
         normaliser = highest + math.log(np.add.reduce(np.exp(logits - logits[token])))
-        if token in NEVER:
-            logits[list(NEVER)] = -np.inf
+        if token in never:
+            logits[list(never)] = -np.inf
             token = int(logits.argmax())
         total += float(logits[token]) - normaliser
         written.append(token)
-    weights = np.stack(attention) if attention else None
-    return Hypothesis(tuple(written), total, total / len(written) ** length_penalty, weights, token == END)
+    return written, total, np.stack(looked) if looked else None
+
+
+def _chained(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array]:
+    """With a monotonic alignment, by the model's own steps: nearly all of their time is in the readouts of every position."""
+    state, token, total = model.start(source[None], np.array([len(source)])), START, 0.0
+    written: list[int] = []
+    looked: list[Array] = []
+    while token != END and len(written) < limit:
+        state, found, weights = model.step(state, np.array([[token]]))
+        logits = found[0, 0]
+        highest = float(logits.max())
+        normaliser = highest + math.log(np.add.reduce(np.exp(logits - np.float32(highest))))
+        logits[list(never)] = -np.inf
+        token = int(logits.argmax())
+        total += float(logits[token]) - normaliser
+        written.append(token)
+        assert weights is not None
+        looked.append(weights[0, 0])
+    return written, total, np.stack(looked)
 
 
 def _features(model: NumpyModel, h: Array, context: Array | None) -> Array:

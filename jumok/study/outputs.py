@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from jumok.config import TextConfig, TrainConfig, build
+from jumok.decode.translator import Translator, load
 from jumok.measure import Measured, MeasureOptions, measure, merge_references
-from jumok.runtime import Translator, load
 from jumok.study.data import length_of
 from jumok.study.plan import Interrupted, Task, read_json, write_whole
 from jumok.text import Pair, read_pairs
@@ -134,7 +134,7 @@ def _outputs_json(written: dict[str, list[str]]) -> str:
 
 def forced_loss(model: Translator, test: TestSet) -> float:
     """Negative log-likelihood of the test targets a token, in nats, `</s>` counted: the loss under teacher forcing."""
-    forced = model.force([p.source for p in test.pairs], [p.target for p in test.pairs], [p.features for p in test.pairs])
+    forced = model.score([p.source for p in test.pairs], [p.target for p in test.pairs], [p.features for p in test.pairs])
     return -sum(t.log_probability for t in forced) / sum(len(t.tokens) for t in forced)
 
 

@@ -6,6 +6,7 @@ Letters: S source tokens of a line, `</s>` counted; T target tokens.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -16,13 +17,13 @@ import numpy as np
 
 from jumok.alignments import ALIGNMENTS
 from jumok.config import SearchConfig, build
+from jumok.decode.backend import Backend, make_backend
+from jumok.decode.hindsight import in_hindsight
+from jumok.decode.hypotheses import Hypothesis
+from jumok.decode.search import search, search_one
 from jumok.errors import DataError
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
-from jumok.runtime.hindsight import in_hindsight
-from jumok.runtime.model import NumpyModel
-from jumok.runtime.search import Hypothesis, search
-from jumok.runtime.single import greedy
 from jumok.runtime.translation import END, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
@@ -47,15 +48,16 @@ class Translator:
         folder: where it was read from.
         config: text and model settings, length limit, training.
         longest: most tokens of a source; a longer one gives an empty, unfinished `Translation`.
+        backend: what computes, one of `jumok.decode.backend.BACKENDS`.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, backend: str = "numpy") -> None:
         self.folder: Path = folder.path
         self.config: FolderConfig = folder.config
         self.longest = LONGEST * folder.config.text.max_tokens
         self._codec = folder.codec
-        self._model = NumpyModel(folder.config.model, folder.parameters)
-        self._kind = self._model.weights
+        self.backend: Backend = make_backend(backend, folder)
+        self._kind: str = getattr(self.backend, "weights", "attention")
         self._numbers = sum(array.size for array in folder.parameters.values())
 
     @classmethod
@@ -108,25 +110,30 @@ class Translator:
             yield from self._translate(*_checked([text for text, _ in chunk], [features for _, features in chunk]), options)
 
     @overload
-    def force(self, source: str, target: str, features: Features | None = None) -> Translation: ...
+    def score(self, source: str, target: str, features: Features | None = None) -> Translation: ...
 
     @overload
-    def force(self, source: Many, target: Many, features: Sequence[Features] | None = None) -> list[Translation]: ...
+    def score(self, source: Many, target: Many, features: Sequence[Features] | None = None) -> list[Translation]: ...
 
-    def force(self, source: str | Many, target: str | Many, features: Any = None) -> Translation | list[Translation]:
+    def score(self, source: str | Many, target: str | Many, features: Any = None) -> Translation | list[Translation]:
         """What the model makes of a given target, or of many: its log-probability, and the attention it is written with.
 
         `score` is the log-probability a token. A token that is not in the vocabulary is shown as `<unk>`.
         """
         if isinstance(source, str) or isinstance(target, str):
             if not isinstance(source, str) or not isinstance(target, str):
-                raise DataError("force: source and target must both be strings, or both be sequences of strings")
-            return self._force(*_checked([source], None if features is None else [features]), [target])[0]
+                raise DataError("score: source and target must both be strings, or both be sequences of strings")
+            return self._score(*_checked([source], None if features is None else [features]), [target])[0]
         texts, given = _checked(source, features)
         targets, _ = _checked(target, None)
         if len(targets) != len(texts):
-            raise DataError(f"force: {len(texts)} sources but {len(targets)} targets; each source needs one")
-        return self._force(texts, given, targets)
+            raise DataError(f"score: {len(texts)} sources but {len(targets)} targets; each source needs one")
+        return self._score(texts, given, targets)
+
+    def force(self, source: Any, target: Any, features: Any = None) -> Any:
+        """The old name of `score`."""
+        warnings.warn("force is now called score; the old name works for this version only", DeprecationWarning, stacklevel=2)
+        return self.score(source, target, features)
 
     def info(self) -> dict[str, Any]:
         """Facts about the model, by name."""
@@ -164,21 +171,24 @@ class Translator:
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
         ids = [[*vocabulary.ids(tokens[i]), END_ID] for i in run]
-        if len(run) == options.beam == 1:
+        for row, own in self._search(ids, options):
+            i = run[row]
+            made = [self._translation(texts[i], (*tokens[i], END), h, weights) for h, weights in own]
+            found[i] = replace(made[0], alternatives=tuple(made[1:])) if made[1:] else made[0]
+        return found
+
+    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any]]]]:
+        """For each source, in any order, its number and its hypotheses, with the weights of each, see `in_hindsight`."""
+        if len(ids) == 1:
             limit = options.max_length or self._limit(len(ids[0]))
-            written = greedy(self._model, np.array(ids[0]), limit, options.length_penalty)
-            ((weights,),) = in_hindsight(self._model, ids, [[written]])
-            found[run[0]] = self._translation(texts[run[0]], (*tokens[run[0]], END), written, weights)
-            return found
+            found = [search_one(self.backend, np.array(ids[0]), options, limit)]
+            yield 0, in_hindsight(self.backend, ids, found)[0]
+            return
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
-            hypotheses = search(self._model, batch.source, batch.source_lengths, options, np.array(limits))
-            weights_of = in_hindsight(self._model, [ids[row] for row in batch.rows], hypotheses)
-            for row, own, seen in zip(batch.rows, hypotheses, weights_of, strict=True):
-                i = run[row]
-                made = [self._translation(texts[i], (*tokens[i], END), h, w) for h, w in zip(own, seen, strict=True)]
-                found[i] = replace(made[0], alternatives=tuple(made[1:])) if made[1:] else made[0]
-        return found
+            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits))
+            rows = batch.rows.tolist()
+            yield from zip(rows, in_hindsight(self.backend, [ids[row] for row in rows], found), strict=True)
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
@@ -190,13 +200,13 @@ class Translator:
             source, text, source_tokens, tokens, weights, h.log_probability, h.score, h.finished, weights_kind=self._kind
         )
 
-    def _force(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
+    def _score(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
         sources = [[*self._codec.source.vocabulary.ids(own), END_ID] for own in tokens]
         gold = [self._codec.encode_target(target) for target in targets]
         found: dict[int, Translation] = {}
         for batch in _batches(sources, gold, 64):
-            log_probabilities, weights = self._model.force(
+            log_probabilities, weights = self.backend.score(
                 batch.source, batch.source_lengths, batch.target, batch.target_lengths
             )
             totals = log_probabilities.sum(1, dtype=np.float64)
@@ -240,3 +250,6 @@ def _checked(texts: Any, features: Any) -> tuple[list[str], list[Features]]:
 
 def _side(tokenizer: str, form: str, size: int) -> str:
     return f"{tokenizer}{'' if form == 'none' else f' in {form}'}, {size:,} entries"
+
+
+load = Translator.load

@@ -1,0 +1,77 @@
+"""What search asks of a model: four calls on arrays, whatever library computes them. And the table of those there are.
+
+To add a backend, write a class with `start`, `step`, `select` and `score` in a file of its own and give it a line in
+`BACKENDS`. Search, translator, alignments and studies need nothing else.
+
+Letters: B sentences, K beams a sentence, S source positions, T target tokens, V target vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from jumok.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jumok.runtime.folder import Folder
+
+Array = np.ndarray
+
+
+class Backend(Protocol):
+    """A model that can be searched. Arrays are NumPy's; the state is the backend's own affair.
+
+    State goes in and comes out: a state can be used again, and what a call returns depends on nothing but its arguments.
+    Weights are None for a model without attention, and 0 on a source's padding. Where those of `score` are not attention but
+    posteriors of an alignment (which a step cannot know yet), the backend says so: `weights` is then "posterior".
+    """
+
+    def start(self, source: Array, lengths: Array) -> Any:
+        """source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
+
+    def step(self, state: Any, tokens: Array) -> tuple[Any, Array, Array | None]:
+        """tokens int [B, K] -> state, logits float32 [B, K, V] that the caller may write to, weights [B, K, S] or None."""
+
+    def select(self, state: Any, sentences: Array, parents: Array) -> Any:
+        """The state with only these sentences, int [B'], and of each these beams, int [B', K']."""
+
+    def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
+        """What the model makes of given targets.
+
+        target int [B, T], each ending with the end token, padded at the end; target_lengths int [B]. Returns the
+        log-probabilities of the target's tokens, float32 [B, T], and weights [B, T, S] or None; both 0 on the target's padding.
+        """
+
+
+class OneSentence(Protocol):
+    """What a backend may offer besides: a faster way for a single sentence, greedily. Search takes it where nothing asks for more."""
+
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+        """What greedy search writes: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
+
+        source int [S], END last; limit: the most tokens, END counted, 1 or more; never: tokens that are not written, though
+        their probability stays theirs. Tokens are those of `start` and `step` in any batch, unless two are equally likely
+        up to rounding; how far the rest may differ is for the backend to say.
+        """
+
+
+def _numpy(folder: Folder) -> Backend:
+    from jumok.runtime.model import NumpyModel
+
+    return NumpyModel(folder.config.model, folder.parameters)
+
+
+# name -> a function from a model folder that was read to a backend; what it needs is imported when it is called
+BACKENDS: dict[str, Callable[[Folder], Backend]] = {
+    "numpy": _numpy,
+}
+
+
+def make_backend(name: str, folder: Folder) -> Backend:
+    """The backend of this name for a model folder. ConfigError if there is none."""
+    if name not in BACKENDS:
+        raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")
+    return BACKENDS[name](folder)

@@ -1,0 +1,210 @@
+"""Search for a model's best outputs: greedy and beam, many sentences at once, whatever library the model is in.
+
+What is a matter of choice comes as an argument: the ranking, the rules, and how a step chooses among tokens. What is found
+for a sentence does not depend on the sentences searched beside it.
+
+Letters: B sentences still searched, K beams a sentence, N = B·K rows, S source positions, T steps of a hypothesis, V target
+vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+
+import numpy as np
+
+from jumok.config import SearchConfig
+from jumok.decode.backend import Backend
+from jumok.decode.choice import Candidates, Choose, best_continuations, likeliest, normaliser
+from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
+from jumok.decode.ranking import Ranking, ranking_of
+from jumok.decode.rules import RULES, Rule, never
+from jumok.text.vocabulary import END, START
+
+Array = np.ndarray
+
+
+def search(
+    backend: Backend,
+    source: Array,
+    lengths: Array,
+    options: SearchConfig,
+    limits: Array,
+    ranking: Ranking | None = None,
+    rules: Sequence[Rule] = RULES,
+) -> list[list[Hypothesis]]:
+    """The best outputs for each sentence, by beam search.
+
+    A candidate that ends and is among the best `beam` of its step is finished; the best `beam` that go on stay. A sentence is
+    done when none that goes on can still enter its n-best list; or, with `beam` finished hypotheses, when none that goes on has
+    so far a better score than the n-best list's last (it could only get one by words likelier than all before); or at its limit.
+    Between equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
+
+    Args:
+        backend: see `jumok.decode.backend.Backend`.
+        source: int [B, S], padded at the end.
+        lengths: int [B].
+        options: beam and nbest are used; length_penalty where no ranking is given.
+        limits: int [B], the most tokens to write for each sentence, the end token included; 1 or more.
+        ranking: what hypotheses are ranked by. None: what the options ask for.
+        rules: all that hold. The default says that pads and the start token are never written; further ones stand after it.
+
+    Returns:
+        for each sentence 1 to nbest hypotheses, finished ones first, then by falling score.
+    """
+    lengths, limits = np.asarray(lengths), np.asarray(limits)
+    assert len(source) == len(lengths) == len(limits) and (limits >= 1).all()
+    if len(source) == 0:
+        return []
+    ranking = ranking or ranking_of(options)
+    if options.beam == 1:
+        return [[h] for h in greedy(backend, source, lengths, limits, ranking, rules)]
+    return beam(backend, source, lengths, options, limits, ranking, rules)
+
+
+def search_one(
+    backend: Backend,
+    source: Array,
+    options: SearchConfig,
+    limit: int,
+    ranking: Ranking | None = None,
+    rules: Sequence[Rule] = RULES,
+) -> list[Hypothesis]:
+    """As `search`, for one sentence by itself: source int [S], END last. The backend's own way where it has one that does it all.
+
+    That way writes the same tokens, see `jumok.decode.backend.OneSentence`.
+    """
+    one, forbidden = getattr(backend, "one", None), never(rules)
+    if one is None or forbidden is None or options.beam > 1:
+        return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), ranking, rules)[0]
+    tokens, total, weights = one(source, limit, forbidden)
+    score = (ranking or ranking_of(options)).score(total, len(tokens), partial(_given, weights))
+    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END)]
+
+
+def greedy(
+    backend: Backend,
+    source: Array,
+    lengths: Array,
+    limits: Array,
+    ranking: Ranking,
+    rules: Sequence[Rule] = RULES,
+    choose: Choose = likeliest,
+) -> list[Hypothesis]:
+    """`beam` with a beam of 1, in fewer calls: the one hypothesis of each sentence. `choose` may choose otherwise."""
+    alive = np.arange(len(source))
+    final, sizes = np.zeros(len(source)), np.zeros(len(source), np.int64)
+    tokens, totals = np.full(len(source), START), np.zeros(len(source))
+    first = np.zeros((len(source), 1), np.int64)  # every sentence's one beam
+    state = backend.start(source, lengths)
+    trail: list[Step] = []
+    for length in count(1):
+        state, logits, weights = backend.step(state, tokens[:, None])
+        logits = logits[:, 0]
+        totals -= normaliser(logits)
+        past = Past(trail, alive, 1)
+        for rule in rules:
+            logits = rule(past, logits)
+        tokens = choose(past, logits)
+        totals += logits[np.arange(len(tokens)), tokens]
+        trail.append(Step(alive, first[: len(alive)], tokens[:, None], weights))
+        done = (tokens == END) | (limits <= length)
+        if done.any():
+            final[alive[done]], sizes[alive[done]] = totals[done], length
+            stay = np.flatnonzero(~done)
+            if len(stay) == 0:
+                break
+            state = backend.select(state, stay, first[: len(stay)])
+            alive, tokens, totals, limits = alive[stay], tokens[stay], totals[stay], limits[stay]
+    return _written(trail, final, sizes, lengths, source.shape[1], ranking)
+
+
+def _written(trail: list[Step], totals: Array, sizes: Array, lengths: Array, width: int, ranking: Ranking) -> list[Hypothesis]:
+    """The hypotheses of a trail with one beam, whose log-probabilities and lengths are totals and sizes, [B]."""
+    ids = np.zeros((len(totals), len(trail)), np.int64)
+    everything = None if trail[0].weights is None else np.zeros((*ids.shape, width), np.float32)
+    for t, step in enumerate(trail):
+        ids[step.sentences, t] = step.tokens[:, 0]
+        if everything is not None and step.weights is not None:
+            everything[step.sentences, t] = step.weights[:, 0]
+    found = []
+    for row, (total, T, S) in enumerate(zip(totals.tolist(), sizes.tolist(), lengths.tolist(), strict=True)):
+        own = None if everything is None else everything[row, :T, :S].copy()
+        tokens = tuple(ids[row, :T].tolist())
+        score = ranking.score(total, T, partial(_given, own))
+        found.append(Hypothesis(tokens, total, score, own, tokens[-1] == END))
+    return found
+
+
+def _given(weights: Array | None) -> Array | None:
+    return weights
+
+
+def beam(
+    backend: Backend,
+    source: Array,
+    lengths: Array,
+    options: SearchConfig,
+    limits: Array,
+    ranking: Ranking,
+    rules: Sequence[Rule] = RULES,
+    candidates: Candidates = best_continuations,
+) -> list[list[Hypothesis]]:
+    """`search` with any beam."""
+    finished: list[list[Tip]] = [[] for _ in range(len(source))]
+    cut: list[list[Tip]] = [[] for _ in range(len(source))]
+    floor = np.full(len(source), -np.inf)  # the score of the nbest-th finished hypothesis, where there are so many
+    alive = np.arange(len(source))
+    tokens, totals = np.full((len(source), 1), START), np.zeros((len(source), 1))
+    state = backend.start(source, lengths)
+    trail: list[Step] = []
+
+    def tip(sentence: int, length: int, total: float, parent: int, token: int) -> Tip:
+        looked = partial(attention, trail, sentence, parent, length, int(lengths[sentence]))
+        return Tip(ranking.score(total, length, looked), total, length, parent, token)
+
+    for length in count(1):
+        state, logits, weights = backend.step(state, tokens)
+        (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
+        logits = logits.reshape(B * K, V)
+        bases = totals.reshape(-1) - normaliser(logits)
+        for rule in rules:
+            logits = rule(past, logits)
+        # twice the beam, of which at most half end: enough go on
+        parents, tokens, totals = candidates(past, logits.reshape(B, K, V), bases.reshape(B, K), 2 * options.beam)
+        ends = (tokens == END) & (totals > -np.inf)
+        on = np.argsort(ends, axis=1, kind="stable")[:, : options.beam]
+        rows = np.arange(B)[:, None]
+        trail.append(Step(alive, parents[rows, on], tokens[rows, on], weights))
+        for row, rank in np.argwhere(ends[:, : options.beam]).tolist():
+            tips = finished[alive[row]]
+            tips.append(tip(int(alive[row]), length, float(totals[row, rank]), int(parents[row, rank]), END))
+            if len(tips) >= options.nbest:
+                floor[alive[row]] = sorted(t.score for t in tips)[-options.nbest]
+        parents, tokens = trail[-1].parents, trail[-1].tokens
+        totals = np.where(ends, -np.inf, totals)[rows, on]
+        # log-probabilities only fall, so that no beam can end with a better score than this bound
+        bound = ranking.bound(totals.max(1), limits[alive].astype(float))
+        at_limit = limits[alive] <= length
+        full = np.array([len(finished[sentence]) >= options.beam for sentence in alive])
+        full &= floor[alive] >= ranking.bound(totals.max(1), length)
+        done = at_limit | full | (floor[alive] >= bound)
+        for row in np.flatnonzero(at_limit).tolist():
+            cut[alive[row]] = [
+                tip(int(alive[row]), length, total, parent, token)
+                for total, parent, token in zip(*(a[row].tolist() for a in (totals, parents, tokens)), strict=True)
+                if total > -np.inf
+            ]
+        stay = np.flatnonzero(~done)
+        if len(stay) == 0:
+            break
+        state = backend.select(state, stay, parents[stay])
+        alive, tokens, totals = alive[stay], tokens[stay], totals[stay]
+    tips = [(_ranked(f) + _ranked(c))[: options.nbest] for f, c in zip(finished, cut, strict=True)]
+    return hypotheses(trail, tips, lengths)
+
+
+def _ranked(tips: list[Tip]) -> list[Tip]:
+    return sorted(tips, key=lambda tip: -tip.score)
