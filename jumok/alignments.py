@@ -58,6 +58,33 @@ ALIGNMENTS: dict[str, Alignment] = {
 }
 
 
+def copying(H: int) -> dict[str, tuple[int, ...]]:
+    """The parameters of a copy gate by name with their shapes."""
+    return {"w_m": (H,), "w_h": (H,), "b": (1,)}
+
+
+def gates(xp: Any, p: Any, query: Array, memory: Array, copies: Array) -> Array:
+    """How readily each step copies the token at each position, a logit: query [B, T, H], memory [B, S, H] -> [B, T, S].
+
+    κ = σ(w_m · h̄_s + w_h · h_t + b), and the emission is then (1 - κ) p(v | s, h_t) + κ [v is the token at s]: a pointer-generator
+    (See, Liu & Manning 2017, eq. 8 and 9), at one position instead of over all. copies [B, S] are ids of the target vocabulary;
+    where the token is not in it, -1, nothing is copied.
+    """
+    raw = (memory @ p["w_m"])[:, None, :] + (query @ p["w_h"] + p["b"])[:, :, None]
+    return xp.where(copies[:, None, :] >= 0, raw, NEVER)
+
+
+def log_sigmoid(xp: Any, x: Array) -> Array:
+    """log σ(x), which cannot overflow."""
+    return -xp.logaddexp(xp.zeros_like(x), -x)
+
+
+def copied(xp: Any, gates: Array, emission: Array, same: Array) -> Array:
+    """log((1 - κ) p(v | s) + κ [same]): gates and log p(v | s) [..., S]; same, bool [..., S], says where the token at s is v."""
+    copy = xp.where(same, log_sigmoid(xp, gates), NEVER)
+    return xp.logaddexp(log_sigmoid(xp, -gates) + emission, copy)
+
+
 def jumps(p: Any, query: Array) -> Array:
     """j_t: the bias of a jump of 0, 1, …, FAR or more positions. query [B, T, H] -> [B, T, FAR + 1]."""
     return query @ p["W_j"].swapaxes(-1, -2) + p["b_j"]

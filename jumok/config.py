@@ -77,6 +77,8 @@ class ModelConfig:
     alignment: AlignmentName = "soft"
     """What becomes of the score over time: soft = weights of all positions at each step; monotonic = one position a step, which only
     goes forward, summed over all alignments exactly: better with few pairs of letters whose order is kept (pronunciation, inflection)."""
+    copy: bool = False
+    """With a monotonic alignment: a token may also be copied from its source position, by a learned gate (inflection, names)."""
     size: SizeName | None = None
     """One dial for the sizes below. Default: small for letters (vocabularies under 2,000), medium for words and subwords,
     and for letters with 50,000 pairs or more and 10 minutes or 1,500,000 pairs shown."""
@@ -369,6 +371,10 @@ def _check_model(model: ModelConfig, where: str) -> None:
 
     if model.alignment == "monotonic":
         _check_monotonic(model, where)
+    elif model.copy:
+        raise ConfigError(
+            f"{where}: copy is on with alignment {model.alignment!r}; what is copied stands at one position: give --alignment monotonic, or --no-copy"
+        )
 
 
 def _check_monotonic(model: ModelConfig, where: str) -> None:

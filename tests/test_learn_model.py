@@ -58,9 +58,9 @@ EVERY = [
 EVERY += [pytest.param({"attention": "general", "input_feeding": True, **o}, id=f"general, fed, {n}") for n, o in FED.items()]
 
 
-def model_of(options, dtype=torch.float32, seed=0):
+def model_of(options, dtype=torch.float32, seed=0, copies=None):
     torch.manual_seed(seed)
-    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V).to(dtype).eval()
+    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V, copies=copies).to(dtype).eval()
     with torch.no_grad():
         for p in model.parameters():
             p.mul_(2)  # further from linear than a fresh model is

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from faulty_disk import Death
-from test_learn_model import BATCH, SMALL, V, batch_of, losses, model_of
+from test_learn_model import BATCH as PLAIN
+from test_learn_model import SMALL, V, batch_of, losses, model_of
 from toy_run import SHORT, die_at, remains, write_pairs
 
 import jumok
@@ -29,23 +30,37 @@ from jumok.runtime.model import NumpyModel
 from jumok.text import Batch, Pair
 from jumok.text.vocabulary import END, START, UNK
 
-TINY = batch_of([4, 1, 3], [3, 4, 1])
 OPTIONS = {
     "dot": {},
     "general": {"attention": "general", "layers": 2, "cell": "gru"},
     "concat, linear": {"attention": "concat", "readout": "linear", "bidirectional": False},
     "location, tied": {"attention": "location", "tie": "all", "location_length": 3},
     "reversed": {"reverse_source": True},
+    "copying": {"copy": True},
+    "copying, linear": {"copy": True, "attention": "general", "readout": "linear"},
 }
+COPIES = torch.tensor([-1] * 4 + [-1 if i % 6 == 5 else 4 + i % 6 for i in range(V - 4)])
 EVERY = [pytest.param({"alignment": "monotonic"} | o, id=n) for n, o in OPTIONS.items()]
 
 
+def repeating(batch: Batch) -> Batch:
+    """With targets of so few tokens that many could be copied."""
+    return dataclasses.replace(batch, target=np.where(batch.target > 3, 4 + batch.target % 6, batch.target))
+
+
+TINY, BATCH = repeating(batch_of([4, 1, 3], [3, 4, 1])), repeating(PLAIN)
+
+
+def numpy_of(model: Seq2Seq) -> NumpyModel:
+    return NumpyModel(model.config, export_parameters(model), None if model.copies is None else model.copies.numpy())
+
+
 def chain_of(options: dict, dtype: torch.dtype = torch.float64, seed: int = 0) -> Seq2Seq:
-    """With jumps that count, and outputs far from flat."""
-    model = model_of(options, dtype, seed)
+    """With jumps and copies that count, and outputs far from flat."""
+    model = model_of(options, dtype, seed, COPIES if "copy" in options else None)
     g = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for p in model.alignment.values():
+        for p in (*model.alignment.values(), *model.copy_gate.values()):
             p.copy_(torch.randn(p.shape, generator=g, dtype=p.dtype))
     return model
 
@@ -63,7 +78,12 @@ def written_out(model: Seq2Seq, source: np.ndarray, inputs: np.ndarray, target: 
         for s in range(S):
             m = encoded.memory[0, s]
             log_p = model.logits(model.read(h, m)).log_softmax(-1)
-            emissions[t, s] = (1 - smoothing) * log_p[target[t]] + smoothing * log_p.mean()
+            log_either, copied = log_p[target[t]], -1 if model.copies is None else model.copies[source[s]]
+            if copied >= 0:
+                gate = model.copy_gate
+                kappa = torch.sigmoid(gate["w_m"] @ m + gate["w_h"] @ h + gate["b"][0])
+                log_either = ((1 - kappa) * log_p[target[t]].exp() + kappa * int(copied == target[t])).log()
+            emissions[t, s] = (1 - smoothing) * log_either + smoothing * log_p.mean()
             raw.append(
                 {
                     "dot": lambda h=h, m=m: h @ m,
@@ -112,7 +132,7 @@ def test_loss_and_gradient_are_those_of_all_alignments_written_out(options, smoo
 @pytest.mark.parametrize("options", EVERY)
 def test_posteriors_are_those_of_all_alignments_written_out(options):
     model = chain_of(options)
-    fast = NumpyModel(model.config, export_parameters(model))
+    fast = numpy_of(model)
     assert fast.weights == "posterior"
     log_probabilities, weights = fast.score(TINY.source, TINY.source_lengths, TINY.target, TINY.target_lengths)
     real = np.arange(TINY.target.shape[1]) < TINY.target_lengths[:, None]
@@ -135,7 +155,12 @@ def test_posteriors_are_those_of_all_alignments_written_out(options):
 def test_a_beam_as_wide_as_the_space_finds_the_best_of_all_outputs(options):
     """Of 3 tokens that can be written, and `</s>`: every output of at most 3 steps, its alignments written out."""
     torch.manual_seed(3)
-    model = Seq2Seq(dataclasses.replace(SMALL, **(options | {"tie": "none"})), V, 7).double().eval()
+    small = torch.where((COPIES > 3) & (COPIES < 7), COPIES, -1)
+    model = (
+        Seq2Seq(dataclasses.replace(SMALL, **(options | {"tie": "none"})), V, 7, copies=small if "copy" in options else None)
+        .double()
+        .eval()
+    )
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(3 * p if len(p.shape) > 1 else torch.randn_like(p))
@@ -149,7 +174,7 @@ def test_a_beam_as_wide_as_the_space_finds_the_best_of_all_outputs(options):
             )
     best = sorted(outputs, key=lambda y: outputs[y] / len(y), reverse=True)[:5]
     how = SearchConfig(beam=64, nbest=5)
-    for steps in (TorchSteps(model), NumpyModel(model.config, export_parameters(model))):
+    for steps in (TorchSteps(model), numpy_of(model)):
         (found,) = search(steps, source[None], np.array([4]), how, np.array([3]))
         finished = [h for h in found if h.finished]
         assert [h.tokens for h in finished] == best[: len(finished)] and len(finished) == 5
@@ -188,7 +213,7 @@ def test_gradient_with_dropout_and_own_inputs_by_finite_differences(options, dro
 def test_forced_steps_pieces_and_padding_agree(options):
     """Step by step as all at once, in NumPy and torch; what is predicted, as what is lost; pads and company change nothing."""
     model = chain_of(options, torch.float32)
-    fast = NumpyModel(model.config, export_parameters(model))
+    fast = numpy_of(model)
     forced, _ = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     source, lengths, target, real = tensors(BATCH, "cpu")
     found = losses(model, BATCH)
@@ -232,7 +257,7 @@ def test_scores_and_emissions_beyond_what_float32_holds_give_no_nan():
     found = losses(model, BATCH, 0.1)
     gradient = torch.autograd.grad(found.loss, list(model.parameters()))
     assert np.isfinite(found.loss.item()) and all(g.isfinite().all() for g in gradient)
-    fast = NumpyModel(model.config, export_parameters(model))
+    fast = numpy_of(model)
     log_probabilities, weights = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     assert np.isfinite(log_probabilities).all() and np.isfinite(weights).all()
     np.testing.assert_allclose(-log_probabilities.sum(), found.nll.item(), rtol=1e-3)
@@ -256,12 +281,17 @@ def test_bfloat16_is_near():
         ({"attention": "none"}, "give --attention dot"),
         ({"window": "local-m"}, "give --window none"),
         ({"input_feeding": True}, "give --no-input-feeding"),
+        ({"alignment": "soft", "copy": True}, "give --alignment monotonic"),
     ],
 )
 def test_what_does_not_combine_is_refused(options, said):
     with pytest.raises(ConfigError, match=said) as e:
         build(TrainConfig, {"alignment": "monotonic", **options}, "here")
-    assert "\n" not in str(e.value) and str(e.value).startswith("here: alignment is 'monotonic'")
+    assert (
+        "\n" not in str(e.value)
+        and str(e.value).startswith("here: ")
+        and repr(options.get("alignment", "monotonic")) in str(e.value)
+    )
 
 
 def test_a_large_target_vocabulary_is_refused():
@@ -353,3 +383,27 @@ def test_a_run_that_dies_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatc
             jumok.train(data, out=tmp_path / "b" / "model", alignment="monotonic", **SHORT)
     jumok.train(data, out=tmp_path / "b" / "model", resume=True, alignment="monotonic", **SHORT)
     assert remains(tmp_path / "b" / "model") == remains(tmp_path / "a" / "model")
+
+
+def test_an_inflection_is_learned_by_copying(tmp_path):
+    """Letters that training targets hold once each come out right; without anything to copy, the option is refused."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "pairs.tsv"
+    words = sorted({"".join(rng.choice(list("abcdefghijklmnop"), n)) for n in rng.integers(2, 6, 300)})
+    path.write_text("".join(f"{w}\t{w}en\n" for w in words))
+    sizes = {"hidden": 16, "embedding": 8, "readout_size": 16, "batch_size": 32, "threads": 1, "matmul": "default"}
+    done = jumok.train(
+        path, out=tmp_path / "model", alignment="monotonic", copy=True, steps=150, evaluate_every=150, learning_rate=2e-2,
+        dropout=0.0, precision="float32", metric="accuracy", quiet=True, **sizes,
+    )  # fmt: skip
+    assert done.best > 50
+    model = jumok.load(tmp_path / "model")
+    found = model.translate(["abc", "ponm"])
+    for t in found:
+        forced = model.score(t.source, t.text)
+        assert forced.log_probability == pytest.approx(t.log_probability, abs=1e-3)
+        alone = model.translate(t.source)
+        assert alone.text == t.text and alone.log_probability == pytest.approx(t.log_probability, abs=1e-4)
+    path.write_text("".join(f"{w}\t{w.upper()}\n" for w in words))
+    with pytest.raises(ConfigError, match="nothing could be copied; give --no-copy"):
+        jumok.train(path, out=tmp_path / "other", alignment="monotonic", copy=True, steps=1, quiet=True, **sizes)

@@ -61,7 +61,7 @@ class OneSentence(Protocol):
 def _numpy(folder: Folder) -> Backend:
     from jumok.runtime.model import NumpyModel
 
-    return NumpyModel(folder.config.model, folder.parameters)
+    return NumpyModel(folder.config.model, folder.parameters, folder.codec.copies() if folder.config.model.copy else None)
 
 
 # name -> a function from a model folder that was read to a backend; what it needs is imported when it is called

@@ -145,7 +145,9 @@ class Translator:
         return {
             "folder": str(self.folder),
             "attention": f"{model.attention}: {score.formula}" if score else "none",
-            "alignment": f"{model.alignment}: {ALIGNMENTS[model.alignment].formula}" if score else "none",
+            "alignment": f"{model.alignment}: {ALIGNMENTS[model.alignment].formula}" + ", copying" * model.copy
+            if score
+            else "none",
             "window": f"{model.window}: {window.formula}, D = {model.window_size}" if window else "none",
             "encoder": f"{cell}, {model.layers} x {model.hidden}, {directions}",
             "decoder": f"{cell}, {model.layers} x {model.hidden}",

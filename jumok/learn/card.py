@@ -13,7 +13,7 @@ def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> s
     """Markdown for the folder's README.md; metrics are those of the best evaluation on dev."""
     text, model, learn = run.text, run.model, run.learn
     window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
-    window += f", alignment `{model.alignment}`" * (model.alignment != "soft")
+    window += f", alignment `{model.alignment}`" * (model.alignment != "soft") + ", copying" * model.copy
     reading = ", the source read backwards" * model.reverse_source + ", input feeding" * model.input_feeding
     best = next((e for e in reversed(history) if e["best"]), None)
     lines = [

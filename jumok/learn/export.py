@@ -37,6 +37,7 @@ def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
     found |= {f"attention.{name}": w for name, w in model.attention.items()}
     found |= {f"window.{name}": w for name, w in model.window.items()}
     found |= {f"alignment.{name}": w for name, w in model.alignment.items()}
+    found |= {f"copy.{name}": w for name, w in model.copy_gate.items()}
     found |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
     return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in found.items() if w is not None}
 
@@ -64,6 +65,8 @@ def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> N
             put(w, f"window.{name}")
         for name, w in model.alignment.items():
             put(w, f"alignment.{name}")
+        for name, w in model.copy_gate.items():
+            put(w, f"copy.{name}")
         put(model.W_h, "readout.w_h")
         put(model.W_c, "readout.w_c")
         put(model.output, "readout.output")

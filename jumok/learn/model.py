@@ -32,12 +32,14 @@ State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer."""
+    """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer; with a
+    copy gate, the target ids of the source tokens [B, S], -1 where there is none."""
 
     memory: Tensor
     keys: Tensor | None
     mask: Tensor
     state: State
+    copies: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -163,13 +165,19 @@ def _kept(x: Tensor, shape: Sequence[int], rate: float) -> Tensor:
 class Seq2Seq(nn.Module):
     """Encoder, decoder, attention, readout. `config` has all its sizes (see `jumok.learn.recipe.resolve`).
 
+    `copies` is what `Codec.copies` gives, for a config with a copy gate.
+
     Embeddings and output layer start with a spread of START_SPREAD, and the LSTMs read embeddings times 1 / START_SPREAD, so
     that inputs start at about 1 and logits neither flat nor wild, also where one table is both. Chosen on Multi30k's dev set,
     loss after 250 steps: 5.23 with 1/√E and no factor, 4.19 with 1/√E and √E, 4.44 with 1 and 1, 3.81 with 1/4 and 4.
     A model folder knows nothing of it: `export_parameters` puts the factor into the first layers' input weights.
     """
 
-    def __init__(self, config: ModelConfig, source_size: int, target_size: int, dropout: float = 0.0) -> None:
+    copies: Tensor | None
+
+    def __init__(
+        self, config: ModelConfig, source_size: int, target_size: int, dropout: float = 0.0, copies: Tensor | None = None
+    ) -> None:
         super().__init__()
         assert config.embedding and config.hidden and config.readout_size and config.score_size and config.tie
         E, H, R = config.embedding, config.hidden, config.readout_size
@@ -187,6 +195,10 @@ class Seq2Seq(nn.Module):
         self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
         after = alignments.ALIGNMENTS[config.alignment].shapes(H)  # all 0 at first: no jump is likelier than another
         self.alignment = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in after.items()})
+        gate = alignments.copying(H) if config.copy else {}
+        self.copy_gate = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in gate.items()})
+        assert not config.copy or copies is not None, "what is copied, as `Codec.copies` has it"
+        self.register_buffer("copies", copies, persistent=False)
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
         self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
@@ -216,7 +228,7 @@ class Seq2Seq(nn.Module):
             keys = scores.SCORES[self.config.attention].keys(torch, dict(self.attention.items()), memory)
         if self.config.input_feeding:
             state.append((memory.new_zeros(len(memory), self.config.readout_size),))
-        return Encoded(memory, keys, mask, state)
+        return Encoded(memory, keys, mask, state, None if self.copies is None else self.copies[source])
 
     def decode(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them.
@@ -342,7 +354,10 @@ class Seq2Seq(nn.Module):
             query, memory = queries @ self.W_h.t(), memory @ self.W_c.t()
         kept = self.drop.numbers(query, (*queries.shape[:2], self.output_weight.shape[1]))
         jumps = alignments.jumps(self.alignment, queries)
-        return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None)
+        gates = None
+        if encoded.copies is not None:
+            gates = alignments.gates(torch, self.copy_gate, queries, encoded.memory, encoded.copies)
+        return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None, gates, encoded.copies)
 
     def first(self, encoded: Encoded) -> State:
         """The state before the first `step`."""

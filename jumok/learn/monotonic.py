@@ -12,7 +12,8 @@ Wu & Cotterell 2019, "Exact Hard Monotonic Attention for Character-Level Transdu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +39,7 @@ class Chained:
         kept: what dropout multiplies the readout with, the same for all positions, [B, T, R]; None drops nothing.
         scores: of the attention, [B, T, S]. jumps: `jumok.alignments.jumps`, [B, T, FAR + 1]. mask: [B, S].
         tanh: which readout it is.
+        gates: of copying, a logit [B, T, S], with the ids that are copied, [B, S]; None where nothing is.
     """
 
     query: Tensor
@@ -47,6 +49,13 @@ class Chained:
     jumps: Tensor
     mask: Tensor
     tanh: bool
+    gates: Tensor | None = None
+    copies: Tensor | None = None
+
+    def part(self, rows: slice) -> Chained:
+        """Some sentences of the batch."""
+        cut: dict[str, Any] = {name: x[rows] for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **cut)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,23 @@ def _emissions(logits: Tensor, gold: Tensor, V: int, smoothing: float) -> tuple[
     return (1 - smoothing) * plain + smoothing * (mean - total) if smoothing else plain, plain
 
 
+def _either(c: Chained, piece: _Piece, gold: Tensor, written: Tensor) -> Tensor:
+    """log p(y_t | s), copying counted in: gold [B, T], written: log p(y_t | s) of the output layer for the piece, [b, t, s]."""
+    if c.gates is None or c.copies is None:
+        return written
+    same = c.copies[piece.rows, None, : piece.positions] == gold[piece.rows, piece.steps, None]
+    return alignments.copied(torch, c.gates[piece.at].to(written.dtype), written, same)
+
+
+def _with_copies(probability: Tensor, gates: Tensor | None, copies: Tensor | None) -> Tensor:
+    """p(v | s) [b, t, s, V], copying counted in: gates [b, t, s], copies [b, s]."""
+    if gates is None or copies is None:
+        return probability
+    kappa = gates.to(probability.dtype).sigmoid()[..., None]
+    index = copies.clamp(min=0)[:, None, :, None].expand_as(kappa)  # where nothing is copied, kappa is 0
+    return (probability * (1 - kappa)).scatter_add_(-1, index, kappa)
+
+
 class _Summed(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
@@ -141,6 +167,7 @@ class _Summed(torch.autograd.Function):
         bias: Tensor,
         scores: Tensor,
         jumps: Tensor,
+        gates: Tensor | None,
         c: Chained,
         target: Tensor,
         lengths: Sequence[int],
@@ -159,7 +186,7 @@ class _Summed(torch.autograd.Function):
     def backward(ctx, grad: Tensor, _: Tensor):  # type: ignore[override]
         found, ctx.gradients = ctx.gradients, None
         assert found is not None, "gradients are there once"
-        return *(part.mul_(grad) for part in found), None, None, None, None, None
+        return *(None if part is None else part.mul_(grad) for part in found), None, None, None, None, None
 
 
 def _summed(
@@ -171,37 +198,34 @@ def _summed(
     steps: Sequence[int],
     smoothing: float,
     wanted: bool,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...] | None]:
-    """Loss and nll, and where they are wanted the gradients of query, memory, weight, bias, scores and jumps."""
+) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...] | None]:
+    """Loss and nll, and where they are wanted the gradients of query, memory, weight, bias, scores, jumps and gates."""
     device, output = target.device.type, _Output(weight, bias, c.query.dtype)
     size = c.query.element_size() * output.table.shape[1] + output.exact.itemsize * len(output.offsets)
     sum_ = _Gradients(c, output, smoothing) if wanted else None
     loss, nll = output.offsets.new_zeros(()), output.offsets.new_zeros(())
     d_scores, d_jumps = (torch.zeros_like(x, dtype=output.exact) if wanted else x for x in (c.scores, c.jumps))
+    d_gates = torch.zeros_like(c.scores if wanted else loss, dtype=output.exact)
     T, S = c.scores.shape[1:]
     # a chain's matrices are held about six times at once
     for first, end in _parts(lengths, steps, 6 * output.exact.itemsize, KEPT[device]):
         pieces = list(_pieces(lengths[first:end], steps[first:end], size, PIECE[device]))
         own = slice(first, end)
-        inside = Chained(
-            c.query[own],
-            c.memory[own],
-            None if c.kept is None else c.kept[own],
-            c.scores[own],
-            c.jumps[own],
-            c.mask[own],
-            c.tanh,
-        )
+        inside = c.part(own)
         gold = target[own]
         emitted = output.offsets.new_zeros(end - first, T, S)
         plain = torch.zeros_like(emitted) if smoothing else emitted
+        by_output = torch.ones_like(emitted)  # how much of a token's probability is not from copying
         held: dict[int, tuple[Tensor, Tensor]] = {}
         free = KEPT[device]
         for i, piece in enumerate(pieces):
             r = _readout(inside, piece)
             probability = output.logits(r)
-            found = _emissions(probability, gold[piece.rows, piece.steps], output.V, smoothing)
-            emitted[piece.at], plain[piece.at] = found
+            spread, written = _emissions(probability, gold[piece.rows, piece.steps], output.V, smoothing)
+            plain[piece.at] = either = _either(inside, piece, gold, written)
+            emitted[piece.at] = spread + (1 - smoothing) * (either - written)
+            if inside.gates is not None:
+                by_output[piece.at] = (written - either).exp_() * (-inside.gates[piece.at].to(output.exact)).sigmoid()
             free -= r.shape[:-1].numel() * size
             if wanted and free >= 0:
                 held[i] = r, probability
@@ -222,11 +246,15 @@ def _summed(
             else:
                 r = _readout(inside, piece)
                 probability = output.logits(r).softmax(-1)
-            sum_.add(piece, first, r, probability, gold[piece.rows, piece.steps], share[piece.at])
+            not_copied = None if inside.gates is None else by_output[piece.at]
+            sum_.add(piece, first, r, probability, gold[piece.rows, piece.steps], share[piece.at], not_copied)
+        if inside.gates is not None:
+            d_gates[own] = share * (by_output + inside.gates.to(output.exact).sigmoid() - 1) * (1 - smoothing)
     if sum_ is None:
         return loss, nll, None
-    gradients = (*sum_.found(weight, bias), d_scores.to(c.scores.dtype), d_jumps.to(c.jumps.dtype))
-    return loss, nll, gradients
+    ends = d_scores.to(c.scores.dtype), d_jumps.to(c.jumps.dtype)
+    of_gates = None if c.gates is None else d_gates.to(c.gates.dtype)
+    return loss, nll, (*sum_.found(weight, bias), *ends, of_gates)
 
 
 def _of_moves(moves: Tensor, reached: Tensor, posterior: Tensor, pulls: Tensor) -> tuple[Tensor, Tensor]:
@@ -249,13 +277,20 @@ class _Gradients:
         self.bias = torch.zeros_like(output.offsets)
         self.scale = None if c.kept is None else float(c.kept.amax())  # what dropout multiplies what it keeps with
 
-    def add(self, piece: _Piece, first: int, r: Tensor, probability: Tensor, gold: Tensor, share: Tensor) -> None:
-        """The piece's rows are counted from sentence `first`. r and probability are lost."""
-        V = self.output.V
+    def add(
+        self, piece: _Piece, first: int, r: Tensor, probability: Tensor, gold: Tensor, share: Tensor, written: Tensor | None
+    ) -> None:
+        """The piece's rows are counted from sentence `first`; `written` [b, t, s] is the share that is not copied, None all of it.
+        r and probability are lost."""
+        V, kept_gold = self.output.V, 1 - self.smoothing
+        index = gold[:, :, None, None].expand(-1, -1, r.shape[2], 1)
+        less = probability.new_full((), -kept_gold).expand(index.shape)
+        if written is not None:
+            less = (written * -kept_gold)[..., None]
+            probability *= self.smoothing - less
         if self.smoothing:
             probability[..., :V] -= self.smoothing / V
-        index = gold[:, :, None, None].expand(-1, -1, r.shape[2], 1)
-        probability.scatter_add_(-1, index, probability.new_full((), self.smoothing - 1).expand(index.shape))
+        probability.scatter_add_(-1, index, less)
         gradient = probability.mul_(share[..., None]).flatten(0, -2)  # of the logits
         self.bias += gradient.sum(0)
         gradient, flat = gradient.to(r.dtype), r.flatten(0, -2)
@@ -303,7 +338,8 @@ def summed_loss(
         The smoothed loss, with gradient, and the plain negative log-likelihood, without; both summed, in nats.
     """
     steps = (target != PAD).sum(1).tolist()
-    return _Summed.apply(c.query, c.memory, weight, bias, c.scores, c.jumps, c, target, lengths.tolist(), steps, smoothing)
+    tensors = c.query, c.memory, weight, bias, c.scores, c.jumps, c.gates
+    return _Summed.apply(*tensors, c, target, lengths.tolist(), steps, smoothing)
 
 
 @dataclass(frozen=True)
@@ -326,12 +362,15 @@ def _chains(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: T
         piece = _Piece(slice(first, end), slice(max(steps[first:end])), max(sources[first:end]))
         with torch.autocast(device, enabled=False):
             probability, gold = output.logits(_readout(c, piece)), target[piece.rows, piece.steps]
-            emissions, _ = _emissions(probability, gold, output.V, 0.0)
+            emissions = _either(c, piece, target, _emissions(probability, gold, output.V, 0.0)[1])
+            probability = probability[..., : output.V]
+            if c.gates is not None and c.copies is not None:
+                probability = _with_copies(probability, c.gates[piece.at], c.copies[piece.rows, : piece.positions])
             scores, jumps = c.scores[piece.at].to(output.exact), c.jumps[piece.rows, piece.steps].to(output.exact)
             moves = alignments.moves(torch, scores, jumps, c.mask[piece.rows, : piece.positions])
             real = gold != PAD
             emissions = torch.where(real[..., None], emissions, 0)
-        yield _Chains(piece, probability[..., : output.V], gold, real, emissions, moves)
+        yield _Chains(piece, probability, gold, real, emissions, moves)
 
 
 @torch.no_grad()
@@ -385,7 +424,10 @@ def step(
         prior = (reached.view(B, K, 1, S) @ moves)[:, :, 0]
         piece = _Piece(slice(None), slice(None), S)
         emissions = output.logits(_readout(c, piece))[..., : output.V].log_softmax(-1)
-        return log_mixture(prior, emissions.exp()), (prior.flatten(0, 1), emissions.flatten(0, 1))
+        probability = _with_copies(emissions.exp(), c.gates, c.copies)
+        if c.gates is not None:
+            emissions = probability.clamp(min=LEAST).log()
+        return log_mixture(prior, probability), (prior.flatten(0, 1), emissions.flatten(0, 1))
 
 
 def before(mask: Tensor, V: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,7 +121,12 @@ class _Training:
         torch.manual_seed(learn.seed)
         where = machines.device(learn)
         dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
-        model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), dropout).to(where)
+        copies = torch.from_numpy(codec.copies()) if run.model.copy else None
+        if copies is not None and not (copies >= 0).any():
+            raise ConfigError(
+                "copy is on, but no token of the source is one of the target's, so nothing could be copied; give --no-copy"
+            )
+        model = Seq2Seq(run.model, len(codec.source.vocabulary), len(codec.target.vocabulary), dropout, copies).to(where)
         self.limit = length_limit(sources, targets)
         self.codec = codec
         batches = Batches(

@@ -58,6 +58,7 @@ class TorchSteps:
                 None if encoded.keys is None else encoded.keys[kept],
                 encoded.mask[kept],
                 [tuple(part[kept] for part in layer) for layer in encoded.state],
+                None if encoded.copies is None else encoded.copies[kept],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
         return TorchState(

@@ -62,9 +62,10 @@ class NumpyModel:
     Args:
         model: with all sizes chosen.
         parameters: as `jumok.runtime.parameters.shapes` names them, float32.
+        copies: what `Codec.copies` gives, for a model with a copy gate.
     """
 
-    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array]) -> None:
+    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None = None) -> None:
         p = parameters
         sizes = len(p.get("source.embedding", p["target.embedding"])), len(p["target.embedding"])
         assert {name: array.shape for name, array in p.items()} == shapes(model, *sizes)
@@ -82,6 +83,9 @@ class NumpyModel:
         self.window_parameters = {n.removeprefix("window."): a for n, a in p.items() if n.startswith("window.")}
         self.alignment = model.alignment
         self.jump_parameters = {n.removeprefix("alignment."): a for n, a in p.items() if n.startswith("alignment.")}
+        self.copy_parameters = {n.removeprefix("copy."): a for n, a in p.items() if n.startswith("copy.")}
+        assert not model.copy or copies is not None
+        self.copies = copies if model.copy else None
         self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
         self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.attention else None
         self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
@@ -102,7 +106,10 @@ class NumpyModel:
             if self.alignment == "monotonic" and self.w_c is None:
                 values = memory @ self.output[: memory.shape[-1]]
         mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
-        chain = monotonic.before(mask, len(self.output_bias)) if self.alignment == "monotonic" else None
+        chain = None
+        if self.alignment == "monotonic":
+            copied = None if self.copies is None else (memory, self.copies[source])
+            chain = monotonic.before(mask, len(self.output_bias), copied)
         fed = None if self.w_feed is None or self.w_h is None else np.zeros((len(mask), 1, self.w_h.shape[1]), np.float32)
         return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask, fed=fed, chain=chain)
 

@@ -25,6 +25,17 @@ MOVED_CELLS = 1 << 21  # numbers of a(s | s', h_t) held together there
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """What can be copied: memory [B, S, H], for the gate, and the target ids of the source tokens, int [B, S], -1 where there is none."""
+
+    memory: Array
+    ids: Array
+
+    def part(self, sentences: Array | slice, positions: int | None = None) -> Copies:
+        return Copies(self.memory[sentences, :positions], self.ids[sentences, :positions])
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Where the chains of a search stand: all that the next chosen token is needed for.
 
@@ -33,33 +44,44 @@ class Chain:
     Attributes:
         prior: [B', K', S] p(s_t | y_<t) of the step that is done.
         logits: [B', K', S, V] its output layer at each position; totals: [B', K', S] their log Σ exp.
+        gates: [B', K', S] its copy gates; None without one, and before the first step.
         rows: [B, 1], parents: [B, K], both int.
+        copies: of the B sentences; None without a copy gate.
     """
 
     prior: Array
     logits: Array
     totals: Array
+    gates: Array | None
     rows: Array
     parents: Array
+    copies: Copies | None
 
     def select(self, sentences: Array, parents: Array) -> Chain:
         """As `NumpyModel.select`."""
         chosen = self.parents[sentences[:, None], parents]
-        return Chain(self.prior, self.logits, self.totals, self.rows[sentences], chosen)
+        copies = self.copies
+        if copies is not None and not np.array_equal(sentences, np.arange(len(self.rows))):
+            copies = copies.part(sentences)
+        return Chain(self.prior, self.logits, self.totals, self.gates, self.rows[sentences], chosen, copies)
 
     def reached(self, tokens: Array) -> Array:
         """p(s_t | y_1…y_t) [B, K, S], once the step's tokens [B, K] are chosen."""
         emission = self.logits[self.rows, self.parents, :, tokens] - self.totals[self.rows, self.parents]
+        if self.gates is not None and self.copies is not None:
+            same = self.copies.ids[:, None] == tokens[:, :, None]
+            emission = alignments.copied(np, self.gates[self.rows, self.parents], emission, same)
         with np.errstate(divide="ignore"):
             return alignments.filtered(np, self.prior[self.rows, self.parents], emission)[0]
 
 
-def before(mask: Array, V: int) -> Chain:
-    """Before the first step: all at the first position, whatever is said to have been read. mask [B, S]."""
+def before(mask: Array, V: int, copied: tuple[Array, Array] | None) -> Chain:
+    """Before the first step: all at the first position, whatever is said to have been read. mask [B, S]; copied as in `Copies`."""
     B, S = mask.shape
     totals = np.zeros((B, 1, S), np.float32)
     logits = np.broadcast_to(np.float32(0), (B, 1, S, V))
-    return Chain(alignments.first(np, totals), logits, totals, np.arange(B)[:, None], np.zeros((B, 1), np.int64))
+    copies = None if copied is None else Copies(*copied)
+    return Chain(alignments.first(np, totals), logits, totals, None, np.arange(B)[:, None], np.zeros((B, 1), np.int64), copies)
 
 
 def step(model: NumpyModel, state: State, query: Array, tokens: Array) -> tuple[Array, Array, Chain]:
@@ -78,10 +100,18 @@ def step(model: NumpyModel, state: State, query: Array, tokens: Array) -> tuple[
     logits -= logits.max(-1)[..., None]
     probabilities = np.exp(logits)
     sums = probabilities.sum(-1)
-    mixture = ((prior / sums)[:, :, None] @ probabilities)[:, :, 0]
+    copies, gates, share = state.chain.copies, None, prior
+    if copies is not None:
+        gates = _gates(model, query, copies)
+        kappa = np.exp(alignments.log_sigmoid(np, gates))
+        share = prior * (1 - kappa)
+    mixture = ((share / sums)[:, :, None] @ probabilities)[:, :, 0]
+    if copies is not None:
+        for s in range(prior.shape[-1]):  # where nothing is copied, kappa is 0
+            mixture[np.arange(B)[:, None], np.arange(K), np.maximum(copies.ids[:, s], 0)[:, None]] += (prior * kappa)[..., s]
     found = np.log(np.maximum(mixture, LEAST, out=mixture), out=mixture)
     parents = np.broadcast_to(np.arange(K), (B, K))
-    return found, prior, Chain(prior, logits, np.log(sums), np.arange(B)[:, None], parents)
+    return found, prior, Chain(prior, logits, np.log(sums), gates, np.arange(B)[:, None], parents, copies)
 
 
 def score(model: NumpyModel, state: State, query: Array, target: Array, lengths: Array, steps: Array) -> tuple[Array, Array]:
@@ -108,6 +138,10 @@ def score(model: NumpyModel, state: State, query: Array, target: Array, lengths:
             chosen = np.take_along_axis(logits, gold[:, i : i + most, None, None], -1)[..., 0]
             logits -= top[..., None]
             emissions[:, i : i + most] = chosen - top - np.log(np.exp(logits, out=logits).sum(-1))
+        if state.chain is not None and state.chain.copies is not None:
+            copies = state.chain.copies.part(rows, s)
+            gates = _gates(model, query[rows, :t], copies)
+            emissions = alignments.copied(np, gates, emissions, copies.ids[:, None] == gold[:, :, None])
         real = np.arange(t) < steps[rows, None]
         emissions[~real] = 0
         moves = _moves(model, query[rows, :t], state.keys[rows, :s], np.arange(s) < lengths[rows, None])
@@ -140,6 +174,11 @@ def _moves(model: NumpyModel, query: Array, keys: Array, mask: Array) -> Array:
     assert model.attention is not None
     raw = model.attention.score(np, model.score_parameters, query, keys)
     return alignments.moves(np, raw, alignments.jumps(model.jump_parameters, query), mask)
+
+
+def _gates(model: NumpyModel, query: Array, copies: Copies) -> Array:
+    """For query [B, T, H], logits [B, T, S]."""
+    return alignments.gates(np, model.copy_parameters, query, copies.memory, copies.ids)
 
 
 def _logits(model: NumpyModel, query: Array, values: Array) -> Array:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jumok.alignments import ALIGNMENTS
+from jumok.alignments import ALIGNMENTS, copying
 from jumok.config import ModelConfig
 from jumok.errors import FolderError
 from jumok.runtime.cells import CELLS
@@ -53,6 +53,8 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
     if model.window != "none":
         found |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
     found |= {f"alignment.{name}": shape for name, shape in ALIGNMENTS[model.alignment].shapes(H).items()}
+    if model.copy:
+        found |= {f"copy.{name}": shape for name, shape in copying(H).items()}
     if model.readout == "tanh":
         found["readout.w_h"] = (R, H)
         if attends:

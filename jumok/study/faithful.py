@@ -54,7 +54,8 @@ def work(task: Task) -> dict[str, Any]:
     if folder.config.model.attention == "none":
         raise ConfigError(f"{folder.path}: the model has attention none, so no weights to look at; give one with attention")
     translator = load(folder.path)
-    model = NumpyModel(folder.config.model, folder.parameters)
+    copies = folder.codec.copies() if folder.config.model.copy else None
+    model = NumpyModel(folder.config.model, folder.parameters, copies)
     options = {f"{k}": v for k, v in vars(folder.config.text).items()} if given else task.options
     test = test_set(task.data, options)
     rng = np.random.default_rng(1)
