@@ -23,6 +23,10 @@ from jumok.text import END, Batch
 from jumok.text.vocabulary import START
 
 V = 30
+CHAINED = {
+    "two layers, linear": {"layers": 2, "readout": "linear"},
+    "all tied, reversed": {"tie": "all", "reverse_source": True},
+}
 SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, location_length=7, readout_size=12, tie="none")
 OPTIONS = {
     "plain": {},
@@ -38,8 +42,6 @@ OPTIONS = {
     "reversed, one direction": {"reverse_source": True, "bidirectional": False},
     "fed": {"input_feeding": True, "readout_size": 14},
     "monotonic": {"alignment": "monotonic"},
-    "monotonic, two layers, linear": {"alignment": "monotonic", "layers": 2, "readout": "linear"},
-    "monotonic, all tied, reversed": {"alignment": "monotonic", "tie": "all", "reverse_source": True},
 } | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
 FED = {
     "two layers": {"layers": 2},
@@ -56,6 +58,7 @@ EVERY = [
     if not ("window" in o and a in ("none", "location")) and not (a == "none" and ("input_feeding" in o or "alignment" in o))
 ]
 EVERY += [pytest.param({"attention": "general", "input_feeding": True, **o}, id=f"general, fed, {n}") for n, o in FED.items()]
+EVERY += [pytest.param({"attention": "concat", "alignment": "monotonic", **o}, id=f"concat, {n}") for n, o in CHAINED.items()]
 
 
 def model_of(options, dtype=torch.float32, seed=0, copies=None):
