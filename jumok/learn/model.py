@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from jumok import alignments, scores
 from jumok.config import ModelConfig
-from jumok.learn import cells, feeding, monotonic
+from jumok.learn import cells, chains, feeding, monotonic
 from jumok.learn.attention import attend, score
 from jumok.learn.loss import linear_cross_entropy
 from jumok.text.vocabulary import START
@@ -27,7 +27,7 @@ START_SPREAD = 0.25  # standard deviation
 ROWS = 32  # the output layer reads this many positions, or a multiple: a library compiles a kernel for each shape it meets
 
 State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R];
-# in a search with a monotonic alignment, one of `monotonic.step`'s position
+# in a search with a monotonic alignment, one of `chains.step`'s position
 
 
 @dataclass(frozen=True)
@@ -334,7 +334,7 @@ class Seq2Seq(nn.Module):
         gold ids [n], about `most` together. Arguments as in `loss`."""
         if self.config.alignment == "monotonic":
             c = self.chained(source, lengths, shifted(target))
-            yield from monotonic.mixtures(c, self.output_weight, self.bias, target, lengths)
+            yield from chains.mixtures(c, self.output_weight, self.bias, target, lengths)
             return
         readout, gold = self.readout(source, lengths, shifted(target), target, real)
         for piece, ids in zip(readout.split(most), gold.split(most), strict=True):
@@ -363,7 +363,7 @@ class Seq2Seq(nn.Module):
         """The state before the first `step`."""
         if self.config.alignment == "soft":
             return encoded.state
-        return [*encoded.state, monotonic.before(encoded.mask, len(self.bias), encoded.memory)]
+        return [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
 
     def step(
         self, tokens: Tensor, state: State, encoded: Encoded, step: int, wanted: Tensor | None = None
@@ -379,7 +379,7 @@ class Seq2Seq(nn.Module):
         *layers, (prior, emissions) = state
         queries, after = self.decode(tokens.reshape(-1, 1), layers)
         c = self._seen(queries.view(*tokens.shape, -1), encoded)
-        log_probabilities, position = monotonic.step(c, self.output_weight, self.bias, (prior, emissions), tokens)
+        log_probabilities, position = chains.step(c, self.output_weight, self.bias, (prior, emissions), tokens)
         weights = position[0].view(*tokens.shape, -1)
         found = log_probabilities if wanted is None else log_probabilities.flatten(0, 1)[wanted]
         return found, [*after, position], weights

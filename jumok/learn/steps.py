@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from jumok.alignments import ALIGNMENTS
-from jumok.learn import monotonic
+from jumok.learn import chains
 from jumok.learn.model import Encoded, Seq2Seq, State, shifted
 
 PIECE = 512  # positions whose logits [·, V] are looked at together
@@ -73,7 +73,7 @@ class TorchSteps:
         if self.model.config.alignment == "monotonic":
             sources = self._tensor(lengths)
             c = self.model.chained(self._tensor(source), sources, shifted(gold))
-            found = monotonic.scored(c, self.model.output_weight, self.model.bias, gold, sources)
+            found = chains.scored(c, self.model.output_weight, self.model.bias, gold, sources)
             return found[0].cpu().numpy(), found[1].cpu().numpy()
         encoded = self.model.encode(self._tensor(source), self._tensor(lengths))
         readout, weights = self._all(encoded, shifted(gold))
