@@ -5,7 +5,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-SPEED := $(sort $(wildcard benchmarks/speed_*.py))
+SPEED := $(sort $(patsubst benchmarks/speed/%.py,%,$(wildcard benchmarks/speed/*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test lint check bench clean
@@ -26,8 +26,8 @@ lint: .venv/ready-dev ## format and lint (ruff), types (mypy)
 
 check: lint test ## all that a change must pass: lint, then test
 
-bench: .venv/ready-dev ## run benchmarks/speed_*.py, one JSON line each
-	@for script in $(SPEED); do $(BIN)/python $$script || exit 1; done
+bench: .venv/ready-dev ## run the benchmarks of speed, one JSON line each
+	@for name in $(SPEED); do $(BIN)/python -m benchmarks.speed.$$name || exit 1; done
 
 clean: ## remove .venv, caches and built files
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache

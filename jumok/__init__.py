@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# public name -> the module it lives in; looked up on first use, so that `import jumok` stays light and torch-free
+# public name -> the module it lives in, or is; looked up on first use, so that `import jumok` stays light and torch-free
 _HOMES = {
     "load": "jumok.decode.translator",
     "Translation": "jumok.runtime",
@@ -15,11 +15,14 @@ _HOMES = {
     "study": "jumok.study",
     "train": "jumok.learn",
     "JumokError": "jumok.errors",
+    "errors": "jumok.errors",
+    "explain": "jumok.explain",
+    "measure": "jumok.measure",
 }
-__all__ = ["JumokError", "Translation", "Translator", "__version__", "load", "study", "train"]
+__all__ = ["JumokError", "Translation", "Translator", "__version__", "errors", "explain", "load", "measure", "study", "train"]
 
 if TYPE_CHECKING:
-    from jumok import study
+    from jumok import errors, explain, measure, study
     from jumok.decode.translator import Translator, load
     from jumok.errors import JumokError
     from jumok.learn import train

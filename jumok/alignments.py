@@ -58,6 +58,25 @@ ALIGNMENTS: dict[str, Alignment] = {
 }
 
 
+def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool) -> str:
+    """What does not go together in these options of a model, and what to give instead; "" where all of it does."""
+    if alignment == "soft":
+        wrong = (
+            "copy is on with alignment 'soft'; what is copied stands at one position: give --alignment monotonic, or --no-copy"
+        )
+        return wrong if copy else ""
+    if attention == "none":
+        return "alignment is 'monotonic' with attention 'none'; a score proposes its positions: give --attention dot"
+    if window != "none":
+        return f"alignment is 'monotonic' with window {window!r}; a window may leave no position ahead: give --window none"
+    if input_feeding:
+        return (
+            "alignment is 'monotonic' with input_feeding; what is fed depends on the position, and so the sum over alignments "
+            "would have no end: give --no-input-feeding"
+        )
+    return ""
+
+
 def copying(H: int) -> dict[str, tuple[int, ...]]:
     """The parameters of a copy gate by name with their shapes."""
     return {"w_m": (H,), "w_h": (H,), "b": (1,)}

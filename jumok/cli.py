@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 import jumok
-from jumok import config
+from jumok import config, edge, places, toml
 from jumok.config import LearnConfig, ModelConfig, SearchConfig, StudyConfig, TextConfig, TrainConfig
-from jumok.console import Bar, opened
-from jumok.errors import ConfigError, DataError, JumokError
+from jumok.console import Bar
+from jumok.errors import ConfigError, DataError
+from jumok.overview import overview
+from jumok.places import FilePath, FolderPath, LinesPath, ModelPath, OptionsPath, Output, PairsPath
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,26 @@ class Train:
     jumok train words.tsv --dev dev.tsv --out model --target-tokenizer space --minutes 2
     """
 
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
-    config: str = ""
-    """TOML file with any of these options by name; what stands on the command line goes over it."""
+    config: OptionsPath = ""
+    """TOML file with any of these options but this one, by name; what stands on the command line goes over it."""
     resume: bool = False
     """Go on from the checkpoint in --out; where there is none yet, begin; where training is finished, do nothing."""
     overwrite: bool = False
-    """Replace what is at --out."""
+    """Replace the model or the unfinished training at --out; files there that are not Jumok's own stay."""
     quiet: bool = False
     """Show nothing but errors."""
     profile: bool = False
     """Say in the end where the time went and what share of the machine's limit was reached; also as profile.json in --out."""
-    tensorboard: str = ""
+    tensorboard: FolderPath = ""
     """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
     model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
@@ -60,10 +60,11 @@ class Translate:
     echo attention | jumok translate model --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    file: Positional[str] = "-"
-    """Lines to translate (.gz too; - = standard input). For a model with features: SOURCE, a tab, FEATURES."""
+    file: Positional[LinesPath] = "-"
+    """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
+    has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
@@ -76,21 +77,21 @@ class Evaluate:
     jumok evaluate model test.tsv --beam 5
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    test: Positional[str]
+    test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
-    metrics: tuple[str, ...] = ("accuracy", "token-error-rate", "bleu", "chrf")
+    metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics."""
     tokenize: str = ""
-    """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: none for space-separated targets, else 13a."""
+    """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: the one that the model was trained with."""
     lowercase: bool = False
     """Compare without regard to case."""
     json: bool = False
     """JSON instead of a table."""
-    outputs: str = ""
-    """Also write source, output and references of every line to this TSV."""
+    outputs: FilePath = ""
+    """Also write source, features where the model has them, output and references of every line to this TSV."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +101,17 @@ class Explain:
     jumok explain model attention --out picture.svg
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     source: Positional[str]
     """The text to translate."""
     features: tuple[str, ...] = ()
-    """Features of the source, for a model that has them."""
+    """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
-    compare: str = ""
+    compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
-    out: str = ""
+    out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
 
@@ -121,21 +122,21 @@ class Align:
     jumok align model pairs.tsv --gold gold.tsv
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
-    pairs: Positional[str]
+    pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
     method: Literal["argmax", "path"] = "argmax"
     """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
     unit: Literal["word", "token"] | None = None
     """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
-    reverse_model: str = ""
+    reverse_model: ModelPath = ""
     """Model folder of the other direction, target to source, whose links are combined with the first model's."""
     combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
     """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
-    gold: str = ""
+    gold: LinesPath = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
-    out: str = ""
+    out: FilePath = ""
     """File to write the links to. Default: standard output (the measures then go to standard error)."""
     json: bool = False
     """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
@@ -148,7 +149,7 @@ class Info:
     jumok info model
     """
 
-    model: Positional[str]
+    model: Positional[ModelPath]
     """Model folder."""
     json: bool = False
     """JSON instead of lines."""
@@ -164,7 +165,7 @@ class Study:
     name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful"]]
     """bottleneck: quality by source length without and with attention. gradients: how much of the loss reaches the first
     token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth?"""
-    pairs: Positional[str] = ""
+    pairs: Positional[PairsPath] = ""
     """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
     plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)
     text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
@@ -179,13 +180,13 @@ class Quickstart:
     jumok quickstart
     """
 
-    out: str = "quickstart"
+    out: FolderPath = "quickstart"
     """Folder for data, model and picture."""
     minutes: float = 4.75
     """Training time."""
 
 
-def train(o: Train) -> int:
+def train(o: Train, given: Collection[str] = ()) -> int:
     from jumok.learn import train
 
     run = TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn)
@@ -196,143 +197,126 @@ def train(o: Train) -> int:
         quiet=o.quiet,
         profile=o.profile,
         tensorboard=o.tensorboard,
+        given=given,
     )
     return 128 + done.interrupted if done.interrupted else 0
 
 
 def translate(o: Translate) -> int:
-    from jumok.runtime import load
-    from jumok.text import read_lines
+    from jumok.decode.answers import answers
+    from jumok.runtime import Translation, load
 
     config.check(o.search, "command line")
-    model = load(o.model)
-
-    text = model.config.text
-
-    def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
-        for line in read_lines(o.file, warn=lambda w: _say(f"warning: {w}")):
-            if line.problem:
-                _say(f"{o.file}:{line.number}: {line.problem}; an empty line is written for it")
-            source, _, features = (line.text or "").partition("\t") if text.features_column else (line.text or "", "", "")
-            yield source, tuple(f for f in features.split(text.features_separator) if f)
-
-    interactive = o.file == "-" and sys.stdin.isatty()
-    for t in model.translate_lines(
-        lines(),
-        beam=o.search.beam,
-        nbest=o.search.nbest,
-        length_penalty=o.search.length_penalty,
-        max_length=o.search.max_length,
-        batch_size=1 if interactive else o.search.batch_size,
-    ):
-        if o.json:
-            from jumok.explain import to_json_line
-
-            print(to_json_line(t), flush=interactive)
-        elif o.search.nbest > 1:
-            print("\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives)), flush=interactive)
-        else:
-            print(_one_line(t.text), flush=interactive)
+    written: Callable[[Translation], str] = lambda t: _one_line(t.text)  # noqa: E731
+    if o.json:
+        from jumok.explain import to_json_line as written
+    elif o.search.nbest > 1:
+        written = lambda t: "\t".join(f"{_one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
+    note = lambda text: _say(f"note: {text}")  # noqa: E731
+    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=_warn, note=note):
+        print(written(t))
     return 0
 
 
 def evaluate(o: Evaluate) -> int:
-    from jumok.measure import MeasureOptions, as_dict, measure, merge_references, table
+    with Output(o.outputs, "--outputs") as side:
+        return _evaluate(o, side)
+
+
+def _evaluate(o: Evaluate, side: Output) -> int:
+    from jumok.measure import as_dict, table
+    from jumok.measure.evaluating import evaluate
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
+    check_output(o.outputs, "--outputs", [o.test])
     model = load(o.model)
-    text = model.config.text
-    different, references = merge_references(read_pairs(o.test, text, warn=lambda w: _say(f"warning: {w}")))
-    found = []
-    with Bar(f"translating {len(different):,} sources", len(different)) as bar:
-        size = 16 * o.search.batch_size
-        for i in range(0, len(different), size):
-            part = different[i : i + size]
-            found += model.translate(
-                [source for source, _ in part],
-                features=[features for _, features in part],
-                beam=o.search.beam,
-                length_penalty=o.search.length_penalty,
-                max_length=o.search.max_length,
-                batch_size=o.search.batch_size,
-            )
-            bar.advance(len(part))
-    options = MeasureOptions(
-        unit="char" if text.target_tokenizer == "char" else "space",
-        tokenize=o.tokenize or ("none" if text.target_tokenizer == "space" else "13a"),
-        lowercase=o.lowercase,
-    )
-    outputs = [t.text for t in found]
-    measured = []
-    for name in o.metrics:
-        try:
-            measured.append(measure(name, outputs, references, options))
-        except jumok.errors.MissingExtra as e:
-            if len(o.metrics) == 1:
-                raise
-            _say(f"left out: {e}")
-    if o.outputs:
-        with open(o.outputs, "w", encoding="utf-8", newline="\n") as f:
-            for (source, _), output, gold in zip(different, outputs, references, strict=True):
-                f.write("\t".join([source, _one_line(output), *gold]) + "\n")
+    pairs = read_pairs(o.test, model.config.text, warn=_warn)
+    with Bar("translating", len(pairs)) as bar:
+        found = evaluate(model, pairs, o.metrics, o.search, o.tokenize, o.lowercase, _warn, advance=bar.advance)
+    sources, separator = found.gold.sources, model.config.text.features_separator
+    marks = [[separator.join(features)] if model.config.text.features_column else [] for _, features in sources]
+    columns = zip(sources, marks, found.outputs, found.gold.references, strict=True)
+    rows = [[source, *mark, _one_line(t.text), *gold] for (source, _), mark, t, gold in columns]
     searched = f"beam {o.search.beam}, length penalty {o.search.length_penalty:g}" if o.search.beam > 1 else "greedy"
     if o.json:
-        unfinished = sum(not t.finished for t in found)
+        unfinished = sum(not t.finished for t in found.outputs)
         facts = {
             "model": o.model,
             "test": o.test,
             "search": searched,
-            "lines": len(found),
+            "lines": len(sources),
             "cut at the length limit": unfinished,
+            "targets put in the model's form": found.gold.rewritten,
         }
-        print(json.dumps(facts | {"metrics": as_dict(measured)}, ensure_ascii=False))
+        lines = [json.dumps(facts | found.remarks | {"metrics": as_dict(found.measured)}, ensure_ascii=False)]
     else:
-        print(f"{len(found):,} sources of {o.test}, {searched}")
-        print("\n".join(table(measured)))
+        lines = [f"{len(sources):,} sources of {o.test}, {searched}", *table(found.measured)]
+    try:
+        print("\n".join(lines), flush=True)
+    finally:  # neither is lost because the other cannot be written
+        side.put("".join("\t".join(row) + "\n" for row in rows))
     return 0
 
 
 def explain(o: Explain) -> int:
     from jumok.explain.showing import show
 
-    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out))
+    print(show(o.model, o.source, o.features, o.beam, o.compare, o.out, _warn))
     return 0
 
 
 def align(o: Align) -> int:
+    with Output(o.out) as side:
+        return _align(o, side)
+
+
+def _align(o: Align, side: Output) -> int:
+    from jumok.decode.remarks import Remarks
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
+    from jumok.outputs import check_output
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
-    if o.gold == o.pairs == "-":
-        raise ConfigError("--gold -: the pairs come from standard input already; give one of the two as a file")
+    check_output(o.out, "--out", [o.pairs, o.gold])
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
-    pairs = list(read_every_pair(o.pairs, model.config.text, warn=lambda w: _say(f"warning: {w}")))
+    pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
     if gold is not None and len(gold) != len(pairs):
         raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
     if o.reverse_model:
         found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
     else:
         found = align(model, pairs, o.method, o.unit)
-    links = []
+    links, remarks = [], Remarks(model)
     shown = bool(o.out) or not sys.stdout.isatty()  # a bar and lines on one terminal garble each other
-    with opened(o.out) as out, Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
+    written = []
+    with Bar(f"aligning {len(pairs):,} pairs", len(pairs), shown) as bar:
         for k, (pair, aligned) in enumerate(zip(pairs, found, strict=True)):
             if pair and aligned.problem:
-                _say(f"warning: {pair.where}: {aligned.problem}; it gets an empty line")
+                _warn(f"{pair.where}: {aligned.problem}; it gets an empty line")
             elif pair and gold is not None:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
-            print(links_json(aligned) if o.json else pharaoh(aligned.links), file=out)
+            if pair and not aligned.problem:
+                remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
+            written.append(links_json(aligned) if o.json else pharaoh(aligned.links))
+            if not o.out:
+                print(written.pop())
             links.append(frozenset(aligned.links))
             bar.advance(1)
-    if gold is not None:
-        measured = measure_links(links, gold)
-        lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
-        _say("\n".join(lines), sys.stdout if o.out else sys.stderr)
+    remarks.tell(_warn)
+    if pairs and not any(pairs):
+        raise DataError(f"{o.pairs}: none of its {len(pairs):,} lines could be used; wanted pairs, as for training")
+    try:
+        if gold is not None:
+            measured = measure_links(links, gold)
+            lines = [json.dumps(as_dict(measured))] if o.json else table(measured)
+            print("\n".join(lines), file=sys.stdout if o.out else sys.stderr, flush=True)
+    finally:
+        side.put("".join(line + "\n" for line in written))
     return 0
 
 
@@ -361,7 +345,7 @@ def quickstart(o: Quickstart) -> int:
     return run(o.out, o.minutes)
 
 
-COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
+COMMANDS: dict[str, tuple[type, Callable[..., int]]] = {
     "train": (Train, train),
     "translate": (Translate, translate),
     "evaluate": (Evaluate, evaluate),
@@ -375,27 +359,13 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale: our text is UTF-8
-    try:
-        return _run(arguments)
-    except JumokError as e:
-        if not e.told:
-            _say(f"jumok: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader has gone (… | head): nothing to say, and nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return edge.guarded(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(_overview())
+        print(overview({name: kind for name, (kind, _) in COMMANDS.items()}))
         return 0
     if name in ("-V", "--version"):
         print(f"jumok {jumok.__version__}")
@@ -409,28 +379,21 @@ def _run(arguments: list[str]) -> int:
         )
     kind, command = COMMANDS[name]
     rest = arguments[1:]
-    default = _from_config_file(rest) if kind is Train else _of_the_study(rest) if kind is Study else None
-    given: dict[str, Any] = {} if default is None else {"default": default}
-    return command(tyro.cli(kind, args=rest, prog=f"jumok {name}", config=(FlagCreatePairsOff,), **given))
+    default, given = _from_config_file(rest) if kind is Train else (_of_the_study(rest) if kind is Study else None, None)
+    more: dict[str, Any] = {} if default is None else {"default": default}
+    parsed = tyro.cli(kind, args=toml.without_echoes(rest, default), prog=f"jumok {name}", config=(FlagCreatePairsOff,), **more)
+    options = places.settle(parsed)
+    return command(options) if given is None else command(options, given)
 
 
-def _overview() -> str:
-    title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
-    lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
-    for name, (kind, _) in COMMANDS.items():
-        first, *_, example = (line.strip() for line in (kind.__doc__ or "").strip().splitlines())
-        lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
-    return "\n".join(lines)
-
-
-def _from_config_file(arguments: list[str]) -> Train | None:
-    """The defaults that a --config file sets for `train`, so that the command line goes over them."""
-    path = next((b for a, b in itertools.pairwise(arguments) if a == "--config"), None)
-    path = path or next((a.partition("=")[2] for a in arguments if a.startswith("--config=")), None)
+def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
+    """The defaults that a --config file sets for `train`, so that the command line goes over them; and all options given."""
+    path, values, given = toml.defaults(arguments, Train, lambda w: _say(f"warning: {w}"))
     if path is None:
-        return None
-    run = config.build(TrainConfig, config.from_toml(path), path)
-    return Train(run.pairs, run.dev, run.out, run.cache, text=run.text, model=run.model, learn=run.learn)
+        return None, given
+    o = config.build(Train, values, path)
+    config.check(TrainConfig(o.pairs, o.dev, o.out, o.cache, o.text, o.model, o.learn), path)
+    return o, given
 
 
 def _of_the_study(arguments: list[str]) -> Study | None:
@@ -444,6 +407,10 @@ def _of_the_study(arguments: list[str]) -> Study | None:
 def _one_line(text: str) -> str:
     """A line out for a line in: whatever an output holds, it stays on its line."""
     return text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def _warn(text: str) -> None:
+    _say(f"warning: {text}")
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:

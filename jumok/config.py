@@ -10,14 +10,16 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Optional, TypeVar, get_args
 from typing import get_type_hints as _evaluate
 
+from jumok.alignments import misfit
 from jumok.errors import ConfigError
+from jumok.places import FolderPath, ModelPath, PairsPath, expanded
+from jumok.scores import SCORES
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -27,7 +29,7 @@ CellName = Literal["lstm", "gru", "rnn"]
 WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
 TieName = Literal["none", "target", "all"]
-MetricName = Literal["accuracy", "token-error-rate", "chrf", "bleu", "loss"]
+MetricName = Literal["accuracy", "token-error-rate", "bleu", "chrf", "loss"]
 TeacherForcingName = Literal["always", "never", "two-phase", "linear", "exponential", "inverse-sigmoid"]
 CoinName = Literal["token", "sentence", "batch"]
 OwnTokenName = Literal["argmax", "sample"]
@@ -161,11 +163,16 @@ class LearnConfig:
     own_token: OwnTokenName = "argmax"
     """The decoder's own token: its likeliest, or one drawn from its distribution."""
     metric: MetricName | None = None
-    """Dev metric, free running, that picks the best model (default: bleu for word and bpe targets, else accuracy)."""
+    """Dev metric, free running, that picks the best model; where it ties, token error rate and loss on dev do (default: accuracy
+    for words, names and phones, bleu for sentences of words or subwords, chrf for sentences of characters)."""
+    tokenize: str | None = None
+    """sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none for space
+    targets, 13a where most targets have 4 words, else char)."""
     evaluate_every: int | None = None
     """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
     patience: int = 0
-    """Stop after this many evaluations without a better one; 0 = train to the end of the schedule."""
+    """Stop after this many evaluations without a better one; one at which nothing could be told does not count. 0 = train to the
+    end of the schedule."""
     save_minutes: float = 5.0
     """A checkpoint is written at each evaluation, and between two after this many minutes; 0 = only at evaluations."""
     save_every: int = 0
@@ -189,13 +196,13 @@ class LearnConfig:
 class TrainConfig:
     """A whole run: files, text, model, learning."""
 
-    pairs: str = ""
+    pairs: PairsPath = ""
     """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Model folder to write."""
-    cache: str = ""
+    cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
     text: TextConfig = field(default_factory=TextConfig)
@@ -223,11 +230,11 @@ class SearchConfig:
 class StudyConfig:
     """What a study is done with, beside the options of its trainings."""
 
-    dev: str = ""
+    dev: PairsPath = ""
     """Development pairs. Without: 1 in 20 of PAIRS, at most 2,000."""
-    test: str = ""
+    test: PairsPath = ""
     """Test pairs, on which everything is compared. Without: 1 in 20 of PAIRS, at most 2,000."""
-    out: str = ""
+    out: FolderPath = ""
     """Folder to write. The same command again does only the runs that are missing there."""
     seeds: int = 3
     """Runs of each variant, with seeds from --seed on. Fewer than 3 say little of chance."""
@@ -239,7 +246,7 @@ class StudyConfig:
     """Leave longer sources (characters for char, else words) out of training and dev, so that the test has lengths beyond."""
     variants: tuple[str, ...] = ()
     """Only these of the study's variants. Default: all."""
-    model: str = ""
+    model: ModelPath = ""
     """faithful only: a trained model folder to look at, instead of training."""
 
 
@@ -274,12 +281,20 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat.update(value if name in sections and isinstance(value, dict) else {name.replace("-", "_"): value})
+        section = isinstance(value, dict) and name.replace("-", "_") not in known
+        if section and name not in sections:
+            near = difflib.get_close_matches(name, sections, n=1)
+            wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
+            raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
+        for option, chosen in (value if section else {name: value}).items():
+            if option.replace("-", "_") in flat:
+                raise ConfigError(f"{where}: {option} is given twice; give it once")
+            flat[option.replace("-", "_")] = chosen
     for name in flat:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    return check(_fill(cls, flat, where), where)
+    return check(expanded(_fill(cls, flat, where)), where)
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
@@ -319,23 +334,43 @@ def _require(good: bool, where: str, name: str, value: Any, wanted: str) -> None
         raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
 
 
+def _from_one(v: float) -> bool:
+    return v >= 1
+
+
+def _from_zero(v: float) -> bool:
+    return v >= 0
+
+
+def _above_zero(v: float) -> bool:
+    return v > 0
+
+
+def _below_one(v: float) -> bool:
+    return 0 <= v < 1
+
+
+def _up_to_one(v: float) -> bool:
+    return 0 <= v <= 1
+
+
 # what numbers may be: the wish in words, its test, the options it holds for
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
-        lambda v: v >= 1,
+        _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
         "seeds jobs train_max_length",
     ),
     (
         "0 or more",
-        lambda v: v >= 0,
+        _from_zero,
         "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
     ),
-    ("more than 0", lambda v: v > 0, "minutes epochs learning_rate clip minutes_per_run"),
-    ("from 0 to below 1", lambda v: 0 <= v < 1, "warmup dropout label_smoothing average"),
-    ("from 0 to 1", lambda v: 0 <= v <= 1, "gold_at_end switch"),
+    ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
+    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
+    ("from 0 to 1", _up_to_one, "gold_at_end switch"),
 )
 
 
@@ -358,39 +393,19 @@ def check(config: Config, where: str = "options") -> Config:
 
 
 def _check_model(model: ModelConfig, where: str) -> None:
-    if model.window != "none" and model.attention in ("none", "location"):
+    contents = [name for name, score in SCORES.items() if not score.by_position]
+    if model.window != "none" and model.attention not in contents:
         raise ConfigError(
             f"{where}: window is {model.window!r} with attention {model.attention!r}; a window goes around a content score: "
-            "give --attention dot, general or concat, or --window none"
+            f"give --attention {', '.join(contents[:-1])} or {contents[-1]}, or --window none"
         )
     if model.input_feeding and (model.attention == "none" or model.readout != "tanh"):
         raise ConfigError(
             f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; what is fed is "
             "tanh(W_c [c; h]): give an attention and --readout tanh, or --no-input-feeding"
         )
-
-    if model.alignment == "monotonic":
-        _check_monotonic(model, where)
-    elif model.copy:
-        raise ConfigError(
-            f"{where}: copy is on with alignment {model.alignment!r}; what is copied stands at one position: give --alignment monotonic, or --no-copy"
-        )
-
-
-def _check_monotonic(model: ModelConfig, where: str) -> None:
-    if model.attention == "none":
-        raise ConfigError(
-            f"{where}: alignment is 'monotonic' with attention 'none'; a score proposes its positions: give --attention dot"
-        )
-    if model.window != "none":
-        raise ConfigError(
-            f"{where}: alignment is 'monotonic' with window {model.window!r}; a window may leave no position ahead: give --window none"
-        )
-    if model.input_feeding:
-        raise ConfigError(
-            f"{where}: alignment is 'monotonic' with input_feeding; what is fed depends on the position, and so the sum over alignments "
-            "would have no end: give --no-input-feeding"
-        )
+    if wrong := misfit(model.alignment, model.attention, model.window, model.input_feeding, model.copy):
+        raise ConfigError(f"{where}: {wrong}")
 
 
 def _check_run(run: TrainConfig, where: str) -> None:
@@ -423,14 +438,3 @@ def _get(config: Any, name: str) -> Any:
 def to_dict(config: Any) -> dict[str, Any]:
     """The config as plain nested dicts, for JSON."""
     return dataclasses.asdict(config)
-
-
-def from_toml(path: str | Path) -> dict[str, Any]:
-    """Options from a TOML file, as `build` takes them."""
-    try:
-        with open(path, "rb") as f:
-            return tomllib.load(f)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; --config takes a TOML file of options") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: not TOML: {e}") from None

@@ -1,31 +1,16 @@
-"""What a command shows while it works, and where its output goes."""
+"""What a command shows while it works."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
-
-from jumok.errors import DataError
-
-
-@contextmanager
-def opened(path: str) -> Iterator[TextIO]:
-    """The file to write, or standard output where there is no path. DataError where it cannot be opened."""
-    if not path:
-        yield sys.stdout
-        return
-    try:
-        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 (closed below)
-    except OSError as e:
-        raise DataError(f"{path}: cannot be written ({e.strerror}); give --out another name") from None
-    with file:
-        yield file
+from typing import Any
 
 
 class Bar:
-    """A progress bar on standard error, if that is a terminal and it is to be `shown`; nothing elsewhere."""
+    """A progress bar on standard error, if that is a terminal and it is to be `shown`; nothing elsewhere.
+
+    Without the package `rich` it is a line that says how many percent are done.
+    """
 
     def __init__(self, title: str, total: int, shown: bool = True) -> None:
         self.title, self.total, self.shown = title, total, shown
@@ -33,10 +18,13 @@ class Bar:
 
     def __enter__(self) -> Bar:
         if self.shown and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.bar = Progress(console=Console(stderr=True), transient=True)
+            try:
+                from rich.console import Console
+                from rich.progress import Progress
+            except ModuleNotFoundError:
+                self.bar = _Percent()
+            else:
+                self.bar = Progress(console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task(self.title, total=self.total)
             self.bar.start()
         return self
@@ -49,3 +37,24 @@ class Bar:
         """`n` more are done; a title takes the place of the one before."""
         if self.bar is not None:
             self.bar.update(self.task, advance=n, description=title or None)
+
+
+class _Percent:
+    """What `Bar` uses of rich's Progress, as one line of text, which goes away at the end."""
+
+    def add_task(self, title: str, total: int) -> int:
+        self.title, self.total, self.done, self.line = title, total, 0, ""
+        return 0
+
+    def start(self) -> None:
+        self.update(0, 0, None)
+
+    def update(self, task: int, advance: int, description: str | None) -> None:
+        self.title, self.done = description or self.title, self.done + advance
+        line = f"{self.title} {100 * self.done // max(self.total, 1)} %"
+        if line != self.line:
+            print(f"\r{line:<{len(self.line)}}", end="", file=sys.stderr, flush=True)
+            self.line = line
+
+    def stop(self) -> None:
+        print("\r" + " " * len(self.line) + "\r", end="", file=sys.stderr, flush=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import sys
 from pathlib import Path
 
-from jumok.errors import DataError, MissingExtra
+from jumok import locks
+from jumok.errors import ConfigError, DataError, MissingExtra, need
+from jumok.places import make_folder, put
 
 NEW_WORDS = (
     "jumok",
@@ -22,6 +25,7 @@ NEW_WORDS = (
     "chatbot",
     "podcaster",
 )
+MARK, PICTURE = "quickstart.json", "attention.svg"
 LOOK_AT = 5  # new words that are pronounced; the first is drawn
 
 
@@ -57,17 +61,57 @@ def split(words: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
 
 
 def run(out: str, minutes: float) -> int:
-    """Data, training, test, new words, a picture, and what to try next; everything is left in the folder `out`."""
+    """Data, training, test, new words, a picture, and what to try next; everything is left in the folder `out`.
+
+    Raises:
+        JumokError: another process is at work in `out`, or files are there that are not the quickstart's.
+    """
+    folder = Path(out)
+
+    def busy(who: str) -> ConfigError:
+        return ConfigError(f"{folder}: a quickstart is under way there ({who}); wait for its end, or give another --out")
+
+    with locks.held(locks.beside(folder), busy):
+        return _run(folder, minutes)
+
+
+def _claim(folder: Path, data: dict[str, str]) -> None:
+    """Makes the folder the quickstart's, which is written down in it; ConfigError if what it would write over is not its own."""
+    mark = folder / MARK
+    if not mark.exists():  # as from a Jumok that did not write it down: then the data is the same
+        theirs = [name for name, text in data.items() if _other(folder / name, text)]
+        if not any((folder / name).exists() for name in data):
+            theirs += [name for name in ("model", PICTURE) if os.path.lexists(folder / name)]
+        if theirs or (os.path.lexists(folder) and not folder.is_dir()):
+            raise ConfigError(
+                f"{folder}: is there and not a quickstart's ({', '.join(theirs) or 'no folder'}), and stays; give another --out"
+            )
+    make_folder(folder)
+    put(mark, json.dumps({"schema": "jumok.quickstart/1"}) + "\n")
+    for name, text in data.items():
+        put(folder / name, text)
+
+
+def _table(part: dict[str, list[str]]) -> str:
+    return "".join(f"{word}\t{phones}\n" for word, alternatives in part.items() for phones in alternatives)
+
+
+def _other(path: Path, text: str) -> bool:
+    """Whether something is at `path` that is not a file with this text."""
+    try:
+        return os.path.lexists(path) and path.read_bytes().replace(b"\r\n", b"\n") != text.encode()
+    except OSError:
+        return True
+
+
+def _run(folder: Path, minutes: float) -> int:
+    words = dictionary()
+    need("the quickstart", "quickstart", "torch", "rich")
     from rich.console import Console
 
     say = Console(highlight=False, soft_wrap=True).print
-    folder = Path(out)
-    words = dictionary()
     parts = split(words)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, part in parts.items():
-        lines = [f"{word}\t{phones}\n" for word, alternatives in part.items() for phones in alternatives]
-        (folder / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+    _claim(folder, {f"{name}.tsv": _table(part) for name, part in parts.items()})
     count = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     say(f"[bold]1. Data[/]  the CMU Pronouncing Dictionary, split by word: {count}; a line: word, tab, phones")
 
@@ -89,25 +133,24 @@ def run(out: str, minutes: float) -> int:
         return 128 + done.interrupted
 
     from jumok.explain import terminal_color, to_terminal, write
-    from jumok.measure import MeasureOptions, measure, merge_references, table
+    from jumok.measure import table
+    from jumok.measure.evaluating import evaluate
     from jumok.runtime import load
     from jumok.text import read_pairs
 
     translator = load(model)
-    different, references = merge_references(read_pairs(str(folder / "test.tsv"), translator.config.text, warn=say))
-    found = translator.translate([source for source, _ in different])
-    outputs = [t.text for t in found]
-    options = MeasureOptions(unit="space")
-    measured = [measure(name, outputs, references, options) for name in ("accuracy", "token-error-rate")]
-    say(f"[bold]3. Test[/]  {len(different):,} words the model has never seen; any pronunciation in the dictionary is right")
-    for line in table(measured):
+    test = read_pairs(str(folder / "test.tsv"), translator.config.text, warn=say)
+    tested = evaluate(translator, test, ("accuracy", "token-error-rate"), warn=say)
+    words_in_all = len(tested.outputs)
+    say(f"[bold]3. Test[/]  {words_in_all:,} words the model has never seen; any pronunciation in the dictionary is right")
+    for line in table(tested.measured):
         say(line, markup=False)
     new = [word for word in NEW_WORDS if word not in words][:LOOK_AT]
     say("[bold]4. Words that are not in the dictionary[/]")
     translations = translator.translate(new)
     for t in translations:
         say(f"   {t.source:<16} {t.text}", markup=False)
-    picture = folder / "attention.svg"
+    picture = folder / PICTURE
     say(f"[bold]5. Where it looked[/]  rows: phones written; columns: letters read ({picture} has it as a picture)")
     print(to_terminal(translations[0], terminal_color(sys.stdout, os.environ)), flush=True)
     write(translations[0], picture)

@@ -1,19 +1,30 @@
-"""A step in, a number out: how the learning rate runs over training.
+"""A step in, a number out: how the learning rate, and the share of gold tokens that the decoder reads, run over training.
 
 Every schedule is a plain function of `progress`, the share of training that is done (0 to 1), so that the same shape fits
-a run of any length. To add a shape, write it here and give it a line in `DECAYS`.
+a run of any length. To add a shape, write it here and give it a line in `DECAYS`, or in `TEACHER_FORCING`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-DECAYS: dict[str, Callable[[float], float]] = {
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),  # Loshchilov & Hutter 2017, eq. 5
-    "linear": lambda progress: 1 - progress,
-    "constant": lambda progress: 1.0,
-}
+
+def _cosine(progress: float) -> float:
+    """Loshchilov & Hutter 2017, eq. 5."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _linear(progress: float) -> float:
+    return 1 - progress
+
+
+def _constant(progress: float) -> float:
+    return 1.0
+
+
+DECAYS: dict[str, Callable[[float], float]] = {"cosine": _cosine, "linear": _linear, "constant": _constant}
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: str) -> float:
@@ -27,15 +38,55 @@ def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: s
     return highest * DECAYS[decay]((step - rising) / max(1, steps - rising))
 
 
-# Share of gold tokens that the decoder reads, over `progress` of training; `end` is the share at the end (Bengio et al. 2015,
-# sec. 2.4, over training steps). two-phase is a step of its own, taken where `switch` or patience says.
-TEACHER_FORCING: dict[str, Callable[[float, float], float]] = {
-    "always": lambda progress, end: 1.0,
-    "never": lambda progress, end: 0.0,
-    "two-phase": lambda progress, end: 1.0,  # until the switch; see gold_share
-    "linear": lambda progress, end: 1 - (1 - end) * progress,
-    "exponential": lambda progress, end: max(end, 0.01) ** progress,
-    "inverse-sigmoid": lambda progress, end: end + (1 - end) / (1 + math.exp((progress - 0.5) / 0.1)),  # k ln k = half way
+def _always(progress: float, end: float) -> float:
+    return 1.0
+
+
+def _never(progress: float, end: float) -> float:
+    return 0.0
+
+
+def _linearly(progress: float, end: float) -> float:
+    return 1 - (1 - end) * progress
+
+
+def _exponentially(progress: float, end: float) -> float:
+    return max(end, 0.01) ** progress
+
+
+def _by_inverse_sigmoid(progress: float, end: float) -> float:
+    """k ln k is half way."""
+    return end + (1 - end) / (1 + math.exp((progress - 0.5) / 0.1))
+
+
+@dataclass(frozen=True)
+class Forcing:
+    """How often the decoder reads gold, over training.
+
+    Attributes:
+        share: (progress, end) -> share of gold tokens; `end` is the share at the end (Bengio et al. 2015, sec. 2.4, over steps).
+        note: what it is, for the study of exposure.
+        mixed: whether it mixes gold and own tokens all the way.
+        switches: whether it has a second phase, at `end`, which begins where `switch` or patience says.
+    """
+
+    share: Callable[[float, float], float]
+    note: str
+    mixed: bool = False
+    switches: bool = False
+
+
+TEACHER_FORCING: dict[str, Forcing] = {
+    "always": Forcing(_always, "teacher forcing: the decoder always reads gold"),
+    "two-phase": Forcing(_always, "teacher forcing first, then its own tokens (--switch, --gold-at-end)", switches=True),
+    "linear": Forcing(_linearly, "the share of gold falls in a line over training", mixed=True),
+    "exponential": Forcing(_exponentially, "the share of gold falls by the same factor in every step", mixed=True),
+    "inverse-sigmoid": Forcing(
+        _by_inverse_sigmoid,
+        "the share of gold falls along an inverse sigmoid (Bengio et al. 2015)",
+        mixed=True,
+    ),
+    "never": Forcing(_never, "free running from the first step"),
 }
 
 
@@ -44,9 +95,10 @@ def gold_share(name: str, step: float, steps: int, end: float, switched: float) 
 
     Args:
         name: key of TEACHER_FORCING.
-        end: the share that falling schedules reach at the end, and two-phase after its switch.
-        switched: the step at which a two-phase run goes over to its second phase.
+        end: the share that falling schedules reach at the end, and one with two phases after its switch.
+        switched: the step at which a run with two phases goes over to its second.
     """
-    if name == "two-phase" and step >= switched:
+    forcing = TEACHER_FORCING[name]
+    if forcing.switches and step >= switched:
         return end
-    return TEACHER_FORCING[name](step / max(1, steps), end)
+    return forcing.share(step / max(1, steps), end)

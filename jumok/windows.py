@@ -44,12 +44,20 @@ def _positions(xp: Any, query: Array, mask: Array) -> tuple[Array, Array]:
     return ones.cumsum(-1) - 1, ones.sum(-1)[..., None]
 
 
+def _no_shapes(H: int, A: int) -> dict[str, tuple[int, ...]]:
+    return {}
+
+
 def _monotone(xp: Any, p: Parameters, query: Array, mask: Array, steps: Array, size: int) -> Array:
     """Once the window has left the source at its end, the last real position is all there is to see."""
     position, length = _positions(xp, query, mask)
     t = steps[:, None]
     inside = ((position >= t - size) | (position >= length - 1)) & (position <= t + size)
     return xp.where(inside, xp.zeros_like(position), -float("inf"))
+
+
+def _predictive_shapes(H: int, A: int) -> dict[str, tuple[int, ...]]:
+    return {"W_p": (A, H), "v_p": (A,)}
 
 
 def _predictive(xp: Any, p: Parameters, query: Array, mask: Array, steps: Array, size: int) -> Array:
@@ -63,13 +71,13 @@ def _predictive(xp: Any, p: Parameters, query: Array, mask: Array, steps: Array,
 
 WINDOWS: dict[str, Window] = {
     "local-m": Window(
-        shapes=lambda H, A: {},
+        shapes=_no_shapes,
         prior=_monotone,
         formula="t - D <= s <= t + D",
         source="Luong, Pham & Manning 2015, §3.2 (local-m)",
     ),
     "local-p": Window(
-        shapes=lambda H, A: {"W_p": (A, H), "v_p": (A,)},
+        shapes=_predictive_shapes,
         prior=_predictive,
         formula="exp(-(s - p_t)² / 2(D/2)²) for |s - p_t| <= D, p_t = S · σ(v_p · tanh(W_p h_t))",
         source="Luong, Pham & Manning 2015, §3.2, eq. 9 and 10",

@@ -117,3 +117,69 @@ def faulty(
         patch.setattr(io, "open", opened)
         patch.setattr(disk, "_swap", swap)
         yield found
+
+
+@contextmanager
+def refusing(place: Path, error: Callable[[], OSError], calls: tuple[str, ...]) -> Iterator[None]:
+    """Whatever lies at `place` or under it, the chosen calls fail: open to read ("read") or to write ("create"), write, mkdir,
+    replace, rename. Deleting goes on working, as on a full disk."""
+    root = os.path.realpath(place)
+
+    def hit(path: Any) -> bool:
+        if isinstance(path, int):
+            return False
+        found = os.path.realpath(os.fsdecode(path))
+        return found == root or found.startswith(root + os.sep)
+
+    def near(path: Any) -> bool:  # a name beside the place, from which it would be renamed
+        found = isinstance(path, str | bytes | os.PathLike) and os.path.realpath(os.fsdecode(path))
+        return hit(path) or (
+            bool(found) and os.path.dirname(found) == os.path.dirname(root) and "new" in found[len(os.path.dirname(root)) :]
+        )
+
+    class Full:
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def write(self, data: Any) -> int:
+            raise error()
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        really_open = builtins.open
+
+        def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            writes = bool(set(mode) & set("wax+"))
+            if ("create" if writes else "read") in calls and (near(file) if writes else hit(file)):
+                raise _named(error(), file)
+            found = really_open(file, mode, *arguments, **options)
+            return Full(found) if writes and "write" in calls and near(file) else found
+
+        patch.setattr(builtins, "open", opened)
+        patch.setattr(io, "open", opened)
+
+        def guarded(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(path: Any, *arguments: Any, **options: Any) -> Any:
+                if near(path) or (arguments and near(arguments[0])):
+                    raise _named(error(), path)
+                return real(path, *arguments, **options)
+
+            return call
+
+        for name in ("mkdir", "replace", "rename"):
+            if name in calls:
+                patch.setattr(os, name, guarded(name, getattr(os, name)))
+        yield
+
+
+def _named(error: OSError, path: Any) -> OSError:
+    error.filename = path
+    return error

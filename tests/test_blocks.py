@@ -73,7 +73,7 @@ def read_whole(path: str, text: TextConfig) -> tuple:
 
 def read_in_blocks(path: str, text: TextConfig, size: int) -> tuple:
     told, found, names = Told(), [], files_of(path)
-    telling = Telling(names, told)
+    telling = Telling(names, text, told)
     try:
         for block in cut(names, size):
             columns = read_block(block.raw, block.before, names, text)

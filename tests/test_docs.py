@@ -4,12 +4,14 @@ import re
 import runpy
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jumok.config import SearchConfig, StudyConfig, TrainConfig, options
+from jumok.explain.color import PANEL
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
@@ -84,6 +86,15 @@ def test_command_reference_is_up_to_date() -> None:
     for name in (*options(TrainConfig), *options(SearchConfig), *options(StudyConfig)):
         row = "PAIRS" if name == "pairs" else name.replace("_", "-")
         assert f"| `{row}` |" in page, f"docs/commands.md has no table row for {name}"
+
+
+def test_the_picture_of_readme_is_up_to_date_and_reads_on_any_page() -> None:
+    picture = (ROOT / "docs" / "images" / "attention.svg").read_text(encoding="utf-8")
+    assert "docs/images/attention.svg" in LINK.findall(prose(ROOT / "README.md"))
+    make = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))
+    assert picture == make["drawn"](), "run .venv/bin/python docs/make_picture.py"
+    panel = next(element for element in ET.fromstring(picture) if element.tag.endswith("rect"))
+    assert panel.get("fill") == PANEL  # a light ground of its own, on a white and on a dark page
 
 
 def test_every_option_has_a_meaning() -> None:

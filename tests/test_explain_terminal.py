@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 import unicodedata
 
 import pytest
@@ -13,7 +14,7 @@ from wcwidth import wcswidth
 from jumok.errors import JumokError
 from jumok.explain import terminal_color, to_terminal
 from jumok.explain.color import color_of, contrast
-from jumok.explain.labels import clusters, columns, is_special, label, shorten
+from jumok.explain.labels import clusters, columns, is_special, label, shorten, visible
 
 COLORS = ["truecolor", "plain", "ascii"]
 STYLE = re.compile("\x1b\\[[0-9;]*m")
@@ -190,3 +191,48 @@ def test_shorten_stays_within_its_limit(token: str, limit: int) -> None:
 def test_special_tokens_are_known() -> None:
     assert all(map(is_special, ["</s>", "<unk>", "‹V›", "‹PST›"]))
     assert not any(map(is_special, ["a", "‹", "‹›", "<b>", " "]))
+
+
+# Columns
+
+LATER = [(0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D37F)]  # wide since Unicode 16
+BEFORE_NUMBERS = [0xAD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x600, 0x606), 0x6DD]  # format characters with ink
+
+
+def test_a_character_is_as_wide_as_wcwidth_says() -> None:
+    known = [chr(i) for i in range(0x20, sys.maxunicode + 1) if unicodedata.category(chr(i)) not in ("Cc", "Cs", "Cn")]
+    differ = {ord(c) for c in known if columns(c) != max(wcswidth(c), 0)}
+    later = {i for first, last in LATER for i in range(first, last + 1)}
+    assert len(known) > 140_000 and differ <= later | set(BEFORE_NUMBERS)
+    assert all("U+" in label(chr(i)) for i in BEFORE_NUMBERS)  # nobody sees them as they are
+
+
+SCRIPTS = {
+    "latin": "aé\u0301ﬁ\u0302x—ß ",
+    "hindi": "कखगनदषअिीाे्ंँ़ज \u200d",
+    "bengali": "বাংলাক্ষ ",
+    "tamil": "தமிழ்கொௌ",
+    "thai": "กขคำิีุ่้ ",
+    "khmer": "ខ្មែរភាសា",
+    "arabic": "عربيـَُ\u200c\u200d",
+    "hangul": "가각ㄱ가학 ",
+    "han": "漢字、ｱＡ\u3000",
+    "emoji": "👍🏽👩\u200d🌈🏳\ufe0f❤😀a1",
+    "flags": "🇩🇪🇫🇷a가",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@given(data=st.data())
+def test_a_text_is_as_wide_as_wcwidth_says(script: str, data: st.DataObject) -> None:
+    text = visible(data.draw(st.text(SCRIPTS[script], max_size=10)))
+    assert columns(text) == wcswidth(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("", 0), ("ab", 2), ("\t\x1b", 0), ("한국", 4), ("e\u0301", 1), ("की", 2), ("क्ष", 2), ("क्षि", 2), ("กำ", 2), ("👍🏽", 2), ("👩\u200d🚀", 2),
+     ("🇩🇪", 2), ("🇩🇪🇫", 4), ("❤", 1), ("❤\ufe0f", 2), ("◌\ufe0f", 1), ("a\ufe0f", 1), ("ﾊﾝ", 2), ("Ａ", 2), ("\ud800", 0)],
+)  # fmt: skip
+def test_columns_by_hand(text: str, width: int) -> None:
+    assert columns(text) == width

@@ -20,7 +20,7 @@ from jumok.config import ModelConfig, TextConfig
 from jumok.errors import FolderError, TrainingError
 from jumok.learn.checkpoint import read_checkpoint, write_checkpoint
 from jumok.runtime import disk
-from jumok.runtime.folder import CHANGING, CHECKPOINTS, FolderConfig, read_folder, update_folder, write_folder
+from jumok.runtime.folder import CHECKPOINTS, OWN, FolderConfig, read_folder, update_folder, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones(tmp_path: Path,
         done = system.names[: system.at - 1].count("replace") == 2
         assert (tmp_path / CHECKPOINTS[0]).exists() or lasting  # renamed back, if it could be
         assert step_of(tmp_path) == (3 if done else 2) and (done or system.raised)
-        for name in (*CHECKPOINTS, *(f".{name}.new" for name in CHANGING)):
+        for name in (*CHECKPOINTS, *(f".{name}.new" for name in OWN)):
             (tmp_path / name).unlink(missing_ok=True)
         write_checkpoint(tmp_path, *facts(1))
         write_checkpoint(tmp_path, *facts(2))
@@ -165,7 +165,7 @@ def test_a_model_that_cannot_be_replaced_stays(tmp_path: Path, code: int, lastin
         assert seed == (2 if done else 1)
         assert read_folder(path).config.training == {"seed": seed}
         assert (path / "README.md").read_text() == f"# Card {seed}\n"
-        disk.sweep(path, CHANGING)
+        disk.sweep(path, OWN)
         assert [p.name for p in tmp_path.iterdir()] == ["model"]
         if seed == 2:
             write(path, 1, overwrite=True, carry=CHECKPOINTS)
@@ -186,7 +186,7 @@ def test_a_better_model_that_cannot_be_written_leaves_the_old_files(tmp_path: Pa
         assert seed_of(path) == (2 if renamed else 1)
         now = {p.name: p.read_bytes() for p in path.iterdir() if not p.name.startswith(".")}
         assert now.keys() == old.keys() and sum(now[name] != old[name] for name in old) == renamed
-        disk.sweep(path, CHANGING)
+        disk.sweep(path, OWN)
         update_folder(path, parameters(1), "# Card 1\n", [{"seed": 1}])
     assert seed_of(path) == 2 and (path / "README.md").read_text() == "# Card 2\n"
 

@@ -33,7 +33,7 @@ def test_one_step_of_each_cell_is_that_of_torchs_layer(cell):
     layer = cells.new_layer(cell, 5, 6, pads=False)
     x, state = torch.randn(3, 1, 5), tuple(torch.randn(3, 6) for _ in range(CELLS[cell].parts))
     a = cells.arrays(layer)
-    found = cells.STEPS[cell](x[:, 0] @ a["w_ih"].t() + a["bias"], state[0] @ a["w_hh"].t(), state)
+    found = cells.CELLS[cell].step(x[:, 0] @ a["w_ih"].t() + a["bias"], state[0] @ a["w_hh"].t(), state)
     _, wanted = cells.run(layer, x, state)
     for ours, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, theirs)

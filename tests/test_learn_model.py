@@ -197,7 +197,7 @@ def test_the_last_state_is_that_of_the_last_real_position(cell):
     source, lengths, *_ = tensors(BATCH, "cpu")
     state = model.encode(source, lengths).state
     p = export_parameters(model)
-    layer = cells.LAYERS[cell](12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
+    layer = cells.CELLS[cell].layer(12, 8, bidirectional=True, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         for way, suffix in (("forward", "l0"), ("backward", "l0_reverse")):
             getattr(layer, f"weight_ih_{suffix}").copy_(torch.tensor(p[f"encoder.0.{way}.w_ih"]))
@@ -214,7 +214,7 @@ def test_the_last_state_is_that_of_the_last_real_position(cell):
 
 
 def test_every_cell_is_on_both_sides_and_an_option():
-    assert set(cells.LAYERS) == set(CELLS) == set(get_args(CellName))
+    assert set(cells.CELLS) == set(CELLS) == set(get_args(CellName))
     assert all(c.formula and c.source and c.title for c in CELLS.values())
 
 

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Hashable, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from jumok.errors import ConfigError, DataError, MissingExtra
 from jumok.measure import METRICS, Measured, MeasureOptions, as_dict, measure, merge_references, spread, table
+from jumok.measure import edits as ours
 
 CHARS = MeasureOptions(unit="char")
 SPACE = MeasureOptions(unit="space")
@@ -158,6 +161,27 @@ def test_token_error_rate_needs_something_to_divide_by() -> None:
     with pytest.raises(DataError, match="all references are empty"):
         measure("token-error-rate", ["a"], [[""]])
     assert value("token-error-rate", ["a", "b"], [[""], ["b"]]) == 100
+
+
+ids = st.lists(st.integers(0, 3), max_size=80)
+
+
+@given(st.one_of(*(st.tuples(kind, kind) for kind in (texts, ids, st.lists(texts)))))
+def test_edits_with_and_without_rapidfuzz(two: tuple[Sequence[Hashable], Sequence[Hashable]]) -> None:
+    a, b = two
+    assert ours.plain(a, b) == Levenshtein.distance(a, b) == ours.edits(a, b)
+
+
+@given(texts, texts)
+def test_plain_edits_beside_the_slow_table(a: str, b: str) -> None:
+    assert ours.plain(a, b) == slow_edits(a, b)
+
+
+def test_edits_of_long_sequences() -> None:
+    random_ = random.Random(1)
+    for size in (63, 64, 65, 128, 1000, 3000):
+        a, b = (random_.choices("abcd", k=k) for k in (size, size + random_.randint(-60, 60)))
+        assert ours.plain(a, b) == Levenshtein.distance(a, b)
 
 
 @given(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
 from jumok.text import Line, Pair, check_dev, read_lines, read_pairs, split_dev
+from jumok.text.kinds import kind_of
 
 TEXT = TextConfig()
 FEATURES = TextConfig(features_column=3)
@@ -88,7 +89,7 @@ def test_empty_separator_is_refused(write, told: Told) -> None:
 def test_text_is_kept_as_it_is(write, told: Told) -> None:
     odd = "  가 e\u0301 \u2028\x0b\x0c\x1c\x85\u3000\u202f\ufeff　\r x "  # all that str.splitlines or strip would take
     assert read_pairs(write("a", f"{odd}\t{odd}\n"), TEXT, warn=told) == [Pair(odd, odd, (), "a:1")]
-    assert told == []
+    assert all(message.startswith("a:1: ") for message in told) and any("U+FEFF in 1 source " in message for message in told)
 
 
 @given(
@@ -157,7 +158,10 @@ def test_only_one_cr_is_taken_off(write, told: Told) -> None:
 def test_byte_order_mark_is_told_and_taken_off(write, told: Told) -> None:
     found = read_pairs(write("a", "\ufeffa\tb\n\ufeffc\td\n"), TEXT, warn=told)
     assert [p.source for p in found] == ["a", "\ufeffc"]
-    assert told == ["a:1: begins with a byte order mark (BOM); it was taken off"]
+    assert told == [
+        "a:1: begins with a byte order mark (BOM); it was taken off",
+        "a:2: U+FEFF in 1 source (byte order mark); nobody sees it, but a model reads it: take it out",
+    ]
 
 
 def test_empty_sides_are_left_out_three_told_singly(write, told: Told) -> None:
@@ -240,14 +244,8 @@ def test_missing_column(write) -> None:
     [
         (b"a\tb\nc\td\xffe\n", "a:2: bytes that are not UTF-8 (0xFF at byte 4 of the line); save the file as UTF-8"),
         (b"a\t\xed\xa0\x80\n", "a:1: bytes that are not UTF-8 (0xED at byte 3 of the line); save the file as UTF-8"),
-        (
-            "a\tb".encode("utf-16"),
-            "a:1: bytes that are not UTF-8 (0xFF at byte 1 of the line); it looks like UTF-16; save the file as UTF-8",
-        ),
-        (
-            gzip.compress(b"a\tb"),
-            "a:1: bytes that are not UTF-8 (0x8B at byte 2 of the line); it looks like gzip data, whose name must end in .gz",
-        ),
+        ("a\tb".encode("utf-16"), "a: looks like UTF-16: save it as UTF-8"),
+        (gzip.compress(b"a\tb"), "a: is gzip data: its name must end in .gz, or unpack it (gunzip)"),
         (b"a\tb\nc\0\td\n", "a:2: a NUL character (at character 2); wanted text in UTF-8; take it out"),
     ],
 )
@@ -361,7 +359,11 @@ def test_a_line_end_begins_no_line(raw: bytes, texts: list[str], monkeypatch: py
 def test_any_bytes_give_as_many_lines_as_line_feeds(tmp_path_factory, raw: bytes) -> None:
     path = tmp_path_factory.mktemp("l") / "a"
     path.write_bytes(raw)
-    lines = list(read_lines(str(path), warn=lambda m: None))
+    try:
+        lines = list(read_lines(str(path), warn=lambda m: None))
+    except DataError:
+        assert kind_of(raw) or (b"\r" in raw and b"\n" not in raw)
+        return
     assert len(lines) == raw.count(b"\n") + (not raw.endswith(b"\n") and raw != b"")
     assert all((line.text is None) != (line.problem is None) for line in lines)
 

@@ -13,18 +13,22 @@ from test_train import TINY, write_pairs
 from torch.utils.flop_counter import FlopCounterMode
 
 import jumok
+from jumok import config, scores
 from jumok.config import ModelConfig
 from jumok.learn import loop as loops
 from jumok.learn import model as models
-from jumok.learn import profile as profiles
 from jumok.learn import run as runs
-from jumok.learn import verdict
 from jumok.learn.average import Average
 from jumok.learn.evaluation import Development
-from jumok.learn.floor import PASSES, Rates, Tokens, multiply_adds, tokens_of
 from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.parallel import Team
-from jumok.learn.profile import Clock, Profile, Profiler, backward
+from jumok.learn.profile import sections as profiles
+from jumok.learn.profile import verdict
+from jumok.learn.profile.limit import PASSES, Rates
+from jumok.learn.profile.profiler import Profile, Profiler
+from jumok.learn.profile.sections import RECORDER, UNTIMED, Clock, Section, backward, section
+from jumok.learn.work import Tokens, multiply_adds, of_attention, tokens_of
+from jumok.scores import SCORES, Score
 from jumok.text import Batch, Batches
 
 # -- the floor ------------------------------------------------------------------------------------------------------
@@ -52,7 +56,61 @@ SUMS = Tokens(source=10, target=8, cells=30, source_places=12, target_places=9)
 )
 def test_multiply_adds_by_hand(options, encoder, decoder, attention, output):
     found = multiply_adds(ModelConfig(**SIZES, **options), 7, SUMS)
-    assert found == {"encoder": encoder, "decoder": decoder, "attention": attention, "output": output}
+    steps = {profiles.DECODER: decoder, profiles.ATTENTION: attention}
+    if options.get("input_feeding"):
+        steps = {profiles.FED: decoder + attention}
+    assert found == {profiles.ENCODER: encoder, **steps, profiles.OUTPUT: output}
+
+
+def score_products(name, H, A, L):
+    """As `of_attention` has them, without the context."""
+    sizes = {"hidden": H, "embedding": H, "readout_size": H, "score_size": A, "location_length": L, "tie": "none"}
+    source, target, pair = of_attention(replace(ModelConfig(**sizes), attention=name))
+    return source, target, pair - H
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """A score that nobody has named anywhere but in SCORES: (W_p h_t) · (W_m h̄_s) + u · h_t."""
+    score = scores.Score(
+        shapes=lambda H, A, L: {"W_p": (A, H), "W_m": (A, H), "u": (H,)},
+        keys=lambda xp, p, memory: memory @ p["W_m"].swapaxes(-1, -2),
+        score=lambda xp, p, query, keys: (
+            query @ p["W_p"].swapaxes(-1, -2) @ keys.swapaxes(-1, -2) + (query @ p["u"])[..., None]
+        ),
+        formula="(W_p h_t) · (W_m h̄_s) + u · h_t",
+        source="made up",
+    )
+    monkeypatch.setitem(scores.SCORES, "later", score)
+    hints = config.type_hints
+    monkeypatch.setattr(config, "type_hints", lambda cls: hints(cls) | ({"attention": str} if cls is ModelConfig else {}))
+    return "later"
+
+
+def test_multiply_adds_of_a_score_that_came_later(later):
+    H, A = 4, 6
+    assert score_products(later, H, A, 9) == (A * H, A * H + H, A)
+    found = multiply_adds(ModelConfig(**SIZES, attention=later), 7, SUMS)
+    assert found[profiles.ENCODER] == 10 * (80 + A * H) and found[profiles.ATTENTION] == 8 * (A * H + H + 5 * 8) + 30 * (A + H)
+
+
+@pytest.mark.parametrize("name", scores.SCORES)
+@pytest.mark.parametrize(("H", "A", "L"), [(2, 3, 2), (8, 5, 40)])
+def test_a_scores_products_are_counted_right_at_any_length(name, H, A, L):
+    """What is said of a source token, a target token and a pair of them adds up to what torch counts, at other lengths."""
+    per_source, per_target, cell = score_products(name, H, A, L)
+    S, T = 2, 2
+    score, p = scores.SCORES[name], {k: torch.zeros(shape) for k, shape in scores.SCORES[name].shapes(H, A, L).items()}
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mv: lambda a, b, *_, **__: 2 * a[0] * a[1]}) as counter:
+        keys = score.keys(torch, p, torch.zeros(1, S, H))
+        score.score(torch, p, torch.zeros(1, T, H), keys)
+    assert counter.get_total_flops() == 2 * (S * per_source + T * per_target + S * T * cell)
+
+
+def test_profile_of_a_score_that_came_later(later, data, tmp_path):
+    jumok.train(data, out=tmp_path / "m", steps=12, attention=later, profile=True, **TINY)
+    assert read(tmp_path / "m")["steps"] == 12
+    assert jumok.load(tmp_path / "m").translate("abc").weights is not None
 
 
 @pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off
@@ -74,7 +132,30 @@ def test_multiply_adds_are_those_that_torch_counts(options):
     with FlopCounterMode(display=False) as counter:  # an output layer's forward pass, and both gradients
         loss, _ = models.linear_cross_entropy(readout, model.output_weight, model.bias, target.flatten())
         loss.backward()
-    assert counter.get_total_flops() == 2 * PASSES * expected["output"]
+    assert counter.get_total_flops() == 2 * PASSES * expected[profiles.OUTPUT]
+
+
+def test_products_are_counted_wherever_they_stand_in_a_formula(monkeypatch):
+    """Between other functions, of parts of arrays, with vectors, a tensor's own `matmul`."""
+    score = Score(
+        shapes=lambda H, A, L: {"W": (A, H), "v": (A,), "U": (A, A)},
+        keys=lambda xp, p, memory: xp.where(memory > 0, memory, 0.0) @ p["W"].T,  # A·H a source token
+        score=lambda xp, p, query, keys: (
+            (
+                (xp.concatenate([query, query], -1)[..., 2:6] @ p["W"][:, :4].T).matmul(p["U"])[..., None, :]
+                * keys[..., None, :, :]
+            )
+            @ p["v"]
+        ),
+        formula="",
+        source="",
+    )
+    monkeypatch.setitem(SCORES, "planted", score)
+    H, A = SIZES["hidden"], SIZES["score_size"]
+    model = replace(ModelConfig(**SIZES), attention="planted")
+    assert of_attention(model) == (A * H, A * 4 + A * A, A + H)
+    assert of_attention(replace(model, window="local-p")) == (A * H, A * 4 + A * A + A * H + A, A + H)
+    assert of_attention(replace(model, window="local-m")) == of_attention(model)
 
 
 def test_tokens_of_a_batch_by_hand():
@@ -85,9 +166,16 @@ def test_tokens_of_a_batch_by_hand():
 
 
 def test_seconds_at_best_by_hand():
-    rates = Rates(operations=100.0, bytes=50.0)
+    rates = Rates(operations_per_second=100.0, bytes_per_second=50.0)
     assert rates.products(200) == 4.0
-    assert rates.updates(parameters=5, steps=3) == 32 * 5 * 3 / 50
+    own = {profiles.ENCODER: 50, profiles.DECODER: 0, profiles.OUTPUT: 50}
+    assert rates.limits({profiles.ENCODER: 100, profiles.OUTPUT: 200}, own, parameters=5, steps=3) == {
+        profiles.OWN: 2.0,
+        profiles.CLIP: 32 * 5 * 3 / 50,
+        profiles.ENCODER: 2.0,
+        backward(profiles.ENCODER): 4.0,
+        profiles.OUTPUT: 12.0,  # with its backward pass
+    }
 
 
 # -- the clocks, on a time that only planted work moves ---------------------------------------------------------------
@@ -105,9 +193,9 @@ def now(monkeypatch):
 def test_clock_gives_each_moment_to_one_section(now):
     clock = Clock("a", since=90.0)
     now[0] = 103.0
-    with clock.within("b"):
+    with Section("b", clock):
         now[0] = 104.0
-        with clock.within("c"):
+        with Section("c", clock):
             now[0] = 109.0
         now[0] = 111.0
     now[0] = 112.0
@@ -220,9 +308,10 @@ def test_of_many_processes_each_counts_its_share(now, monkeypatch):
         loop.dev, loop.model = SimpleNamespace(evaluate=None), loop.model.train()
         with Profiler(loop, 100.0) as profiler:
             for _, batch in zip(range(9), loop._batches_from(0), strict=False):
-                loop.update(batch, 1e-3)
+                with section(profiles.STEP, batch):
+                    loop.update(batch, 1e-3)
         seen.append(profiler)
-        assert profiler._sections()[profiles.GATHER] == pytest.approx(45.0)
+        assert profiler.seconds()[profiles.GATHER] == pytest.approx(45.0)
     whole = sum((tokens_of(batch) for batch in batches().epoch(0)), Tokens())
     assert seen[0].target_tokens == seen[1].target_tokens == whole.target
     both = seen[0].tokens + seen[1].tokens
@@ -237,7 +326,7 @@ def test_free_running_and_input_feeding_have_sections_of_their_own(data, tmp_pat
     assert found[profiles.OWN] > 4 * COSTS[profiles.MOVE][0]  # the encoder's pass, and the decoder's, step by step
     assert found[profiles.ENCODER] == pytest.approx(4 * 1) and found[backward(profiles.ENCODER)] == pytest.approx(4 * 16)
     assert found[profiles.FED] >= 4 * COSTS[profiles.ATTENTION][0] and found[backward(profiles.FED)] > 0
-    assert profiles.DECODER not in found and not found[profiles.MOVE]  # but for the gradient set to zero
+    assert profiles.DECODER not in found and profiles.MOVE not in found
 
 
 def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_path, now, monkeypatch):
@@ -249,7 +338,7 @@ def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_pat
 
     def evaluate(self, *_):
         now[0] += 30.0
-        return {"loss": 1.0, "accuracy": 0.0}
+        return {"loss": 1.0, "accuracy": 0.0, "token-error-rate": 100.0}
 
     monkeypatch.setattr(loops.Loop, "update", update)
     monkeypatch.setattr(Development, "rehearse", evaluate)
@@ -259,6 +348,12 @@ def test_evaluations_are_planned_to_take_a_small_share_of_the_time(data, tmp_pat
     assert [e["step"] for e in done.history] == [600, 1200, 1800, 2000]
     assert profile["evaluations"] == 4 and profile["dev_evaluation_share"] == pytest.approx(120 / 2120)
     assert sections(profile)[profiles.DEV] == 120.0
+
+
+def test_a_section_that_nobody_listens_to_is_one_and_the_same_object():
+    with section(profiles.ENCODER) as part:
+        part.gave(torch.ones(2, requires_grad=True) * 2, None)
+    assert part is section(profiles.DEV) is UNTIMED
 
 
 # -- looking changes nothing ------------------------------------------------------------------------------------------
@@ -283,6 +378,7 @@ def test_a_profiled_run_has_the_same_weights_and_leaves_nothing_behind(data, tmp
     assert torch.equal(*after)
     assert (tmp_path / "with" / "profile.json").exists() and not (tmp_path / "without" / "profile.json").exists()
     ((loop, before),) = watched
+    assert RECORDER.get() is None
     assert {owner: set(vars(owner)) for owner in before} == before
     assert not any(p._backward_hooks or p.grad is not None for p in loop.model.parameters())
 
@@ -290,8 +386,7 @@ def test_a_profiled_run_has_the_same_weights_and_leaves_nothing_behind(data, tmp
 def test_what_is_said_and_written(data, tmp_path, capsys):
     jumok.train(data, out=tmp_path / "m", steps=30, evaluate_every=10, profile=True, **TINY | {"quiet": False})
     profile, said = read(tmp_path / "m"), capsys.readouterr().err
-    for section in profile["sections"]:
-        assert section["name"] in said
+    assert all(part["name"] in said for part in profile["sections"])
     assert "training reached" in said and "padding:" in said and "dev evaluations: 3," in said
     assert all(finding in said for finding in profile["findings"])
     assert sum(s["share"] for s in profile["sections"]) == pytest.approx(1)
@@ -314,6 +409,16 @@ def test_a_run_stopped_at_once_is_profiled_too(data, tmp_path, monkeypatch):
     jumok.train(data, out=tmp_path / "m", steps=1000, profile=True, **TINY)
     profile = read(tmp_path / "m")
     assert (profile["steps"], profile["steps_looked_into"]) == (1, 0) and profiles.STEPS in sections(profile)
+
+
+def test_a_run_that_fails_leaves_nobody_listening(data, tmp_path, monkeypatch):
+    def fails(self, *_):
+        raise RuntimeError("in the middle of a step")
+
+    monkeypatch.setattr(Average, "update", lambda self, step: fails(self) if RECORDER.get() else None)
+    with pytest.raises(RuntimeError, match="middle"):
+        jumok.train(data, out=tmp_path / "m", steps=10, profile=True, **TINY)
+    assert RECORDER.get() is None
 
 
 # -- what is said of it -----------------------------------------------------------------------------------------------
@@ -348,8 +453,8 @@ SLOW = replace(GOOD, limits={profiles.ENCODER: 25.0, profiles.OUTPUT: 5.0})
 
 def test_nothing_is_said_where_nothing_is_amiss():
     assert GOOD.training == 100 and GOOD.total == 116 and GOOD.reached == pytest.approx(0.7)
-    assert verdict.reasons(GOOD) == []
-    assert verdict.reasons(replace(GOOD, alone=0.9, tokens=SUMS)) == []  # as long as the limit is near
+    assert list(verdict.reasons(GOOD)) == []
+    assert list(verdict.reasons(replace(GOOD, alone=0.9, tokens=SUMS))) == []  # as long as the limit is near
 
 
 def test_the_part_that_is_furthest_from_its_limit_is_named():

@@ -1,5 +1,6 @@
 """Each study from the command line to its page, in seconds: tiny models on a few strings; what they say follows from planted results."""
 
+import dataclasses
 import json
 import xml.etree.ElementTree as ET
 
@@ -8,6 +9,7 @@ import pytest
 
 import jumok
 from jumok.cli import main
+from jumok.measure import METRICS
 from jumok.study import exposure, gradients, scores
 from jumok.study.plan import Outcome, Setting, Variant
 from jumok.study.studies import STUDIES
@@ -126,6 +128,17 @@ def test_exposure_says_what_the_numbers_say():
     assert "Under always, errors on dev are 4.00 ± 0.00 points more when the model runs free" in found
 
 
+def test_studies_ask_the_table_which_way_a_metric_goes(monkeypatch):
+    """Any metric that is better when lower, whatever its name."""
+    runs = [regime("always", s, 50 + s / 10, 4) for s in (1, 2, 3)] + [regime("linear", s, 60 + s / 10, 4) for s in (1, 2, 3)]
+    ordered = [score(n, s, value + s / 10) for n, value in (("none", 40), ("general", 31)) for s in (1, 2, 3)]
+    monkeypatch.setitem(METRICS, "accuracy", dataclasses.replace(METRICS["accuracy"], higher_is_better=False))
+    found = " ".join(exposure.report(outcome(runs, ["always", "linear"])).findings)
+    assert "always is ahead of linear by 10.00 ± 0.00" in found
+    report = scores.report(outcome(ordered, ["none", "general"]))
+    assert "general, none." in report.findings[0] and "general is ahead of none by 9.00" in " ".join(report.findings)
+
+
 def test_curves_are_read_at_shares_of_the_training():
     found = exposure.curve([{"step": 50, "gap": 4.0}, {"step": 100, "gap": 2.0}], "gap", 100)
     at = dict(zip(exposure.GRID.tolist(), found.tolist(), strict=True))
@@ -178,5 +191,7 @@ def test_gradients_says_what_the_numbers_say():
     runs = [run("rnn", s, 1e-9, 1e-9 * 10 ** (s - 2)) for s in (1, 2, 3)]
     runs += [run("rnn-attention", s, 1e-2, 1e-9 * 10 ** (5 * (s - 2))) for s in (1, 2, 3)]
     found = gradients.report(outcome(runs, ["rnn", "rnn-attention"])).findings
-    assert "1.0e-09 of the last token's gradient in a plain RNN" in found[0] and "larger by 7.0 ± 0.0 powers of ten" in found[0]
+    assert (
+        "1.0e-09 of the last token's gradient in the plain RNN" in found[0] and "larger by 7.0 ± 0.0 powers of ten" in found[0]
+    )
     assert found[1].startswith("After training") and "no clear difference" in found[1]

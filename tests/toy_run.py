@@ -19,6 +19,7 @@ TINY: dict[str, Any] = {
 }
 SHORT = {"steps": 8, "evaluate_every": 4, "save_every": 3, "metric": "loss", **TINY}  # dev loss falls: a better model each time
 WALL_CLOCK = ("seconds", "tokens_per_second")
+NAMES = ("run", "sitting")  # made by chance
 
 
 def write_pairs(path: Path) -> Path:
@@ -30,11 +31,13 @@ def write_pairs(path: Path) -> Path:
 
 
 def remains(out: Path) -> dict[str, Any]:
-    """All that a run leaves behind but its name and what a clock said; nothing may lie about beside it."""
+    """All that a run leaves behind but its names and what a clock said; nothing may lie about beside it."""
     found: dict[str, Any] = {p.name: p.read_bytes() for p in out.iterdir()}
     config = json.loads(found["config.json"])
     del config["training"]["out"]
     history = [{k: v for k, v in e.items() if k not in WALL_CLOCK} for e in json.loads(found["history.json"])]
+    record = {k: v for k, v in json.loads(found["training.json"]).items() if k not in NAMES}
+    found |= {"training.json": record}
     return found | {"config.json": config, "history.json": history, "beside": [p.name for p in out.parent.iterdir()]}
 
 

@@ -9,9 +9,9 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from enum import Enum
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.translation import END, Translation
 from jumok.scores import SCORES
 from jumok.text.batches import Batch, in_length_order
-from jumok.text.codec import Codec
+from jumok.text.codec import Codec, is_feature
 from jumok.text.vocabulary import END as END_ID
 from jumok.windows import WINDOWS
 
@@ -38,16 +38,27 @@ LONGEST = 10  # times the longest training line: beyond that, a source is not re
 DEFAULT = SearchConfig()
 
 Features = Sequence[str]
+
+
+class _Pause(Enum):
+    PAUSE = "among lines: the next one is not there yet"
+
+
+PAUSE = _Pause.PAUSE
+Incoming = str | tuple[str, Features] | Literal[_Pause.PAUSE]
 Many = list[str] | tuple[str, ...]
 
 
 class Translator:
     """A trained model, ready to use. Results do not depend on batch size or on the lines around.
 
+    It can be pickled and copied, and so be handed to another process, with all its arrays: its folder need not be there.
+
     Attributes:
         folder: where it was read from.
         config: text and model settings, length limit, training.
-        longest: most tokens of a source; a longer one gives an empty, unfinished `Translation`.
+        longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
+        features: those that the model knows, the most frequent first.
         backend: what computes, one of `jumok.decode.backend.BACKENDS`.
     """
 
@@ -58,12 +69,20 @@ class Translator:
         self._codec = folder.codec
         self.backend: Backend = make_backend(backend, folder)
         self._kind: str = getattr(self.backend, "weights", "attention")
+        self.features: tuple[str, ...] = _features(folder.codec)
         self._numbers = sum(array.size for array in folder.parameters.values())
 
     @classmethod
     def load(cls, path: str | Path) -> Translator:
         """The model in the folder `path`. FolderError, saying what is wrong, if there is none that can be used."""
         return cls(read_folder(path))
+
+    def __repr__(self) -> str:
+        """What it is: folder, attention, sizes."""
+        m = self.config.model
+        sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {self._numbers:,} parameters"
+        sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
+        return f"<jumok.Translator {str(self.folder)!r}: attention {m.attention}, {sizes}, {sides}>"
 
     @property
     def codec(self) -> Codec:
@@ -94,19 +113,20 @@ class Translator:
             return self._translate(*_checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*_checked(text, features), chosen)
 
-    def translate_lines(self, lines: Iterable[str | tuple[str, Features]], **options: Any) -> Iterator[Translation]:
+    def translate_lines(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
         """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
 
         Args:
-            lines: any iterable of strings, or of (string, features).
+            lines: any iterable of strings, or of (string, features). PAUSE among them says that the next one is not there yet:
+                those that came are translated before it is asked for.
             options: as in `translate`.
         """
         chosen = build(SearchConfig, options, "translate_lines")
         return self._stream(iter(lines), chosen)
 
-    def _stream(self, lines: Iterator[str | tuple[str, Features]], options: SearchConfig) -> Iterator[Translation]:
+    def _stream(self, lines: Iterator[Incoming], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
-        while chunk := [line if isinstance(line, tuple) else (line, ()) for line in islice(lines, size)]:
+        for chunk in _chunks(lines, size):
             yield from self._translate(*_checked([text for text, _ in chunk], [features for _, features in chunk]), options)
 
     @overload
@@ -168,7 +188,9 @@ class Translator:
         run = []
         for i, text in enumerate(texts):
             if len(tokens[i]) >= self.longest:
-                found[i] = replace(found[i], source_tokens=(*tokens[i], END), finished=False)
+                found[i] = replace(
+                    found[i], source_tokens=(*tokens[i], END), finished=False, unknown=self._unknown((*tokens[i], END))
+                )
             elif text.strip():
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
@@ -198,9 +220,24 @@ class Translator:
 
     def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis, weights: Any) -> Translation:
         text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
+        unknown = self._unknown(source_tokens)
         return Translation(
-            source, text, source_tokens, tokens, weights, h.log_probability, h.score, h.finished, weights_kind=self._kind
+            source,
+            text,
+            source_tokens,
+            tokens,
+            weights,
+            h.log_probability,
+            h.score,
+            h.finished,
+            unknown,
+            weights_kind=self._kind,
         )
+
+    def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
+        """Positions of the tokens, END left out, that are read as `<unk>`."""
+        vocabulary = self._codec.source.vocabulary
+        return tuple(i for i, token in enumerate(source_tokens[:-1]) if token not in vocabulary)
 
     def _score(self, texts: list[str], features: list[Features], targets: list[str]) -> list[Translation]:
         tokens = [self._codec.source_tokens(t, f) for t, f in zip(texts, features, strict=True)]
@@ -216,10 +253,48 @@ class Translator:
                 S, T = len(sources[i]), len(gold[i])
                 own = None if weights is None else weights[k, :T, :S].copy()
                 written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
+                read = (*tokens[i], END)
                 found[i] = Translation(
-                    texts[i], targets[i], (*tokens[i], END), written, own, total, total / T, weights_kind=self._kind
+                    texts[i],
+                    targets[i],
+                    read,
+                    written,
+                    own,
+                    total,
+                    total / T,
+                    True,
+                    self._unknown(read),
+                    weights_kind=self._kind,
                 )
         return [found[i] for i in range(len(texts))]
+
+
+def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:
+    """At most `size` lines together, and before each PAUSE, and before an error, those that came."""
+    chunk: list[tuple[str, Features]] = []
+    error: DataError | None = None
+    while error is None:
+        try:
+            line = next(lines)
+        except StopIteration:
+            break
+        except DataError as e:
+            error, line = e, PAUSE
+        if line is not PAUSE:
+            chunk.append(line if isinstance(line, tuple) else (line, ()))
+        if chunk and (line is PAUSE or len(chunk) == size):
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+    if error is not None:
+        raise error
+
+
+def _features(codec: Codec) -> tuple[str, ...]:
+    """The features in the source's vocabulary, as they are given."""
+    vocabulary = codec.source.vocabulary
+    return tuple(token[1:-1] for token in vocabulary.tokens(range(len(vocabulary))) if is_feature(token))
 
 
 def _batches(sources: list[list[int]], targets: list[list[int]] | None, size: int) -> Iterator[Batch]:

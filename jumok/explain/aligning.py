@@ -33,6 +33,7 @@ class Aligned:
         links: (i, j), counted from 0, in order: source[i] goes with target[j].
         log_probability: of the whole target, `</s>` counted; None where the pair was not read.
         problem: why the pair was not read (it then has no links); "" where it was.
+        unknown_source, unknown_target: tokens (and features) that the model has never seen, and read as `<unk>`.
     """
 
     source: tuple[str, ...]
@@ -40,6 +41,8 @@ class Aligned:
     links: tuple[tuple[int, int], ...]
     log_probability: float | None = None
     problem: str = ""
+    unknown_source: tuple[str, ...] = ()
+    unknown_target: tuple[str, ...] = ()
 
 
 def align(
@@ -96,13 +99,15 @@ def pharaoh(links: Iterable[tuple[int, int]]) -> str:
 
 
 def links_json(aligned: Aligned) -> str:
-    """One JSON object on one line: source, target, links, log_probability."""
+    """One JSON object on one line: source, target, links, log_probability; where there are any, unknown_source, unknown_target."""
     data = {
         "source": aligned.source,
         "target": aligned.target,
         "links": aligned.links,
         "log_probability": aligned.log_probability,
     }
+    unknown = {"unknown_source": aligned.unknown_source, "unknown_target": aligned.unknown_target}
+    data |= {name: tokens for name, tokens in unknown.items() if tokens}
     return writable(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
@@ -144,7 +149,10 @@ def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | Non
         (source, target), features = sides[i], [-1] * len(pairs[i].features)
         assert translation.weights is not None
         links = unit_links(translation.weights, [*features, *source.of, -1], [*target.of, -1], method)
-        found[i] = Aligned(source.texts, target.texts, tuple(links), translation.log_probability)
+        unknown = tuple(translation.source_tokens[k] for k in translation.unknown)
+        strange = tuple(t for t in codec.target.tokenizer.tokens(pairs[i].target) if t not in codec.target.vocabulary)
+        log_probability = translation.log_probability
+        found[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
     return found
 
 
@@ -157,7 +165,7 @@ class _Units:
 
 
 def _units(side: Side, text: str, unit: Unit | None) -> _Units:
-    if unit == "token" or (unit is None and side.tokenizer.name == "char"):
+    if unit == "token" or (unit is None and side.tokenizer.characters):
         tokens = side.tokenizer.tokens(text)
         return _Units(tuple(tokens), list(range(len(tokens))))
     return _Units(tuple(word for word in text.split(" ") if word), side.tokenizer.words(text))

@@ -53,8 +53,12 @@ def best_path(weights: np.ndarray) -> np.ndarray:
     return path
 
 
+def _argmax(weights: np.ndarray) -> np.ndarray:
+    return weights.argmax(axis=1)
+
+
 METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "argmax": lambda weights: weights.argmax(axis=1),
+    "argmax": _argmax,
     "path": best_path,
 }
 """weights [T, S], S ≥ 1 -> a source position for each step, [T]."""

@@ -1,11 +1,12 @@
-"""The colours of every heatmap: change ANCHORS, and all drawings change.
+"""The palette of every drawing and page: the ramp of the heatmaps (ANCHORS), ink and paper, and the series of charts.
 
-One hue from light to dark, so that it reads without colour vision, in grey print, and on white. The anchors lie at equal
-steps of OKLab lightness (Ottosson 2020, https://bottosson.github.io/posts/oklab), and what lies between is mixed there.
+The ramp is one hue from light to dark, so that it reads without colour vision, in grey print, and on white. The anchors lie
+at equal steps of OKLab lightness (Ottosson 2020, https://bottosson.github.io/posts/oklab), and what lies between is mixed there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,30 @@ import numpy as np
 Color = tuple[int, int, int]
 
 ANCHORS = ("#f1f7f8", "#cbdfe2", "#a0c8d1", "#75b1c1", "#4d99af", "#2d7f9a", "#186682", "#0d4d67", "#08354b")
+# Okabe & Ito 2008: colours that colour-blind readers tell apart; yellow, weak on white, is left out
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000")
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What text and lines stand on, and their colours there, as #rrggbb.
+
+    Attributes:
+        ink, muted: text, and text of less weight; each has a contrast of at least 4.5 on `back`.
+        line: frames, and rules between rows.
+        back: the page.
+    """
+
+    ink: str
+    muted: str
+    line: str
+    back: str
+
+
+LIGHT = Surface(ink="#10242c", muted="#5b6f77", line="#d5dfe2", back="#f6f9fa")
+DARK = Surface(ink="#e6eef0", muted="#9db0b7", line="#33464e", back="#0d171b")
+PANEL, GRID = "#ffffff", "#e7eef0"  # what a picture stands on, on any page; the lines inside a chart
+NUMBERED = 0.095  # a cell of a heatmap shows its percents from this weight on, which is 10 % when rounded
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 
@@ -49,7 +74,8 @@ def _srgb(lab: np.ndarray) -> Color:
     return r, g, b
 
 
-def _parse(hexadecimal: str) -> Color:
+def rgb(hexadecimal: str) -> Color:
+    """The colour that #rrggbb means."""
     r, g, b = bytes.fromhex(hexadecimal.removeprefix("#"))
     return r, g, b
 
@@ -63,7 +89,7 @@ def hexadecimal(color: Color) -> str:
 def _level(level: int) -> Color:
     position = level / 255 * (len(ANCHORS) - 1)
     k = min(int(position), len(ANCHORS) - 2)
-    low, high = oklab(_parse(ANCHORS[k])), oklab(_parse(ANCHORS[k + 1]))
+    low, high = oklab(rgb(ANCHORS[k])), oklab(rgb(ANCHORS[k + 1]))
     return _srgb(low + (position - k) * (high - low))
 
 

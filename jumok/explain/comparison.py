@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -38,10 +39,26 @@ class Comparison:
     agree: tuple[tuple[int, int], ...]
     distance: np.ndarray | None
 
-    def _repr_html_(self) -> str:
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes both side by side into a file, over one that is there: .svg, .html, .csv or .json. Errors as of `write`."""
+        from jumok.explain.files import write
+
+        write(self, path)
+
+    def to_svg(self) -> str:
+        """The two pictures as one `<svg>` element. Raises JumokError where neither has weights."""
+        from jumok.explain.side_by_side import comparison_svg
+
+        return comparison_svg(self)
+
+    def to_html(self, whole_page: bool = True) -> str:
+        """Both as an HTML page, or as one `<div>`; a page raises JumokError where neither has weights."""
         from jumok.explain.side_by_side import comparison_html
 
-        return comparison_html(self, whole_page=False)
+        return comparison_html(self, whole_page=whole_page)
+
+    def _repr_html_(self) -> str:
+        return self.to_html(whole_page=False)  # what a notebook shows
 
 
 def compare(first: Translation, second: Translation, names: tuple[str, str] = ("first", "second")) -> Comparison:

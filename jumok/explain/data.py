@@ -1,8 +1,8 @@
 """A translation as data: CSV of the weights, and JSON (schema jumok.translation/1) there and back.
 
 Keys may be added within a version of the schema, never change: readers pass over those they do not know. `attention`, what
-the weights come to, was added so; it is written, and made anew from the weights when read. So was `weights_kind`, what the
-weights are, which is "attention" where it is missing.
+the weights come to, was added so (it is written, and made anew from the weights when read), and so were `unknown`, which may be
+missing, and `weights_kind`, what the weights are, which is "attention" where it is missing.
 
 Letters: T output steps, S source positions.
 """
@@ -76,6 +76,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "log_probability": float(translation.log_probability),
         "score": float(translation.score),
         "finished": translation.finished,
+        "unknown": list(translation.unknown),
         "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
     }
 
@@ -147,6 +148,12 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
             raise DataError(f"{where}, {key}: not all of it are strings; a list of strings was wanted")
         return tuple(values)
 
+    def positions(key: str, S: int) -> tuple[int, ...]:
+        values = get(key, (list,), "a list of positions") if key in data else []
+        if not all(type(value) is int and 0 <= value < S for value in values):
+            raise DataError(f"{where}, {key}: {values!r:.60} came; positions in `source_tokens`, counted from 0, were wanted")
+        return tuple(values)
+
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
     kind = get("weights_kind", (str,), "a string") if "weights_kind" in data else "attention"
     if kind not in KINDS:
@@ -165,6 +172,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         log_probability=number("log_probability"),
         score=number("score"),
         finished=get("finished", (bool,), "true or false"),
+        unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
         weights_kind=kind,
     )

@@ -7,6 +7,10 @@ import unicodedata
 from jumok.runtime.translation import END
 
 JOINER = "\u200d"
+EMOJI_STYLE = "\ufe0f"  # makes a wide emoji of the character before it
+SKIN_TONES = "🏻🏼🏽🏾🏿"
+CIRCLE = "◌"  # for a mark to stand on
+VIRAMA = 9  # its canonical combining class
 _SHORT_SPACES = {" ": "␣", "\u00a0": "⍽"}
 
 
@@ -20,7 +24,7 @@ def label(token: str) -> str:
         return jamo
     seen = [_visible(c, token[k - 1] if k else "", token[k + 1 : k + 2]) for k, c in enumerate(token)]
     text = "".join(seen)
-    return "◌" + text if _is_mark(text[0]) else text
+    return CIRCLE + text if _is_mark(text[0]) else text
 
 
 def _letter(token: str) -> str | None:
@@ -86,13 +90,47 @@ def clusters(text: str) -> list[str]:
 
 
 def columns(text: str) -> int:
-    """Columns the text takes in a terminal: 2 for a wide character, 0 for a mark."""
-    from wcwidth import wcswidth
+    """Columns the text takes in a terminal: 2 for a wide character, 0 for a mark and for what is joined to an emoji.
 
-    width = wcswidth(text)
-    if width < 0:  # a character this wcwidth has no width for
-        width = sum(max(wcswidth(c), 0) for c in text)
-    return width
+    A letter is 2 columns wide with a vowel sign that stands beside it, and so are letters that a virama joins. Widths are
+    those of the Unicode version that this Python knows.
+    """
+    if text.isascii():
+        return sum(c.isprintable() for c in text)
+    total = last = 0  # columns of all but the last letter with its marks, and of that one
+    base, virama, skip = "", False, False
+    for c in text:
+        if skip:
+            skip = False
+        elif c == JOINER:
+            skip = not virama
+        elif c == EMOJI_STYLE:
+            last = 2 if base and not base.isalpha() else last
+        elif _is_half_flag(c) and _is_half_flag(base):
+            base = ""
+        elif c in SKIN_TONES and base and unicodedata.category(base) == "So":
+            pass
+        elif width := _width(c):
+            total, last = (total, 2) if virama else (total + last, width)
+            base, virama = "" if c == CIRCLE else c, False
+        elif unicodedata.combining(c) == VIRAMA:
+            virama = True
+        else:
+            last = 2 if last and unicodedata.category(c) == "Mc" else last
+            virama = False
+    return total + last
+
+
+def _width(c: str) -> int:
+    if unicodedata.category(c) in ("Mn", "Mc", "Me", "Cc", "Cf", "Cs", "Zl", "Zp"):
+        return 0
+    if "\u1160" <= c <= "\u11ff" or "\ud7b0" <= c <= "\ud7ff" or c in "\u3164\uffa0":
+        return 0  # vowels and finals of conjoining jamo, which stand in the initial's columns; fillers
+    return 2 if unicodedata.east_asian_width(c) in "WF" or _is_half_flag(c) else 1
+
+
+def _is_half_flag(c: str) -> bool:
+    return "\U0001f1e6" <= c <= "\U0001f1ff"
 
 
 def shorten(text: str, limit: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jumok.errors import MissingExtra
 from jumok.explain.alignment import weights_of
-from jumok.explain.color import color_of, hexadecimal, text_on
+from jumok.explain.color import NUMBERED, color_of, hexadecimal, text_on
 from jumok.explain.labels import label, shorten
 from jumok.runtime.translation import Translation
 
@@ -70,7 +70,7 @@ def to_png(translation: Translation, path: str | Path) -> None:
         axes.grid(which="minor", color="white", linewidth=1.5)
         axes.tick_params(which="minor", length=0)
         axes.spines[:].set_visible(False)
-        for t, s in zip(*(weights >= 0.095).nonzero(), strict=True):
+        for t, s in zip(*(weights >= NUMBERED).nonzero(), strict=True):
             ink = hexadecimal(text_on(color_of(weights[t, s])))
             axes.text(s, t, f"{100 * weights[t, s]:.0f}", ha="center", va="center", fontsize=7, color=ink)
         figure.savefig(path, dpi=200)

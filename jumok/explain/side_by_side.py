@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jumok.explain import html, svg, terminal
+from jumok.explain import svg, terminal
 from jumok.explain.alignment import weights_of
+from jumok.explain.color import LIGHT
 from jumok.explain.comparison import Comparison, rows, verdict
+from jumok.explain.html import looked_at, token_html
 from jumok.explain.labels import columns, shorten, visible
+from jumok.explain.page import escaped, page, table
+from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 from jumok.explain.spread import entropy_bits, in_words
 from jumok.explain.terminal import TerminalColor
 from jumok.runtime.translation import Translation
@@ -62,7 +66,7 @@ def comparison_svg(comparison: Comparison) -> str:
     for name, translation, own in zip(comparison.names, comparison.translations, _numbers(comparison, _bits), strict=True):
         width, height, inside = _panel(translation, own)
         title = shorten(visible(name), int(width / 9))
-        parts += [f'<g transform="translate({across:.0f} 0)">', _text(title, 4, 20, size=14, ink=svg.INK)]
+        parts += [f'<g transform="translate({across:.0f} 0)">', _text(title, 4, 20, size=14, ink=LIGHT.ink)]
         parts += [f'<g transform="translate(0 {SPACE + LINE})">', *inside, "</g>", "</g>"]
         across += width + SPACE
         highest = max(highest, SPACE + LINE + height)
@@ -71,12 +75,12 @@ def comparison_svg(comparison: Comparison) -> str:
     parts += [_text(line, 4, highest + LINE * (k + 1)) for k, line in enumerate(lines)]
     height = highest + LINE * len(lines) + SPACE / 2
     first, second = comparison.translations
-    return svg.whole(
+    return whole(
         width,
         height,
         f"Attention of {comparison.names[0]} and {comparison.names[1]}: {first.source} → {first.text}; {second.text}",
         f"Two pictures side by side. {verdict(comparison)}.",
-        [f'<rect width="{width:.0f}" height="{height:.0f}" rx="10" fill="{svg.BACK}"/>', *parts],
+        [f'<rect width="{width:.0f}" height="{height:.0f}" rx="10" fill="{LIGHT.back}"/>', *parts],
     )
 
 
@@ -88,34 +92,22 @@ def comparison_html(comparison: Comparison, whole_page: bool = True) -> str:
             _some_weights(comparison)
     else:
         picture = f"<figure>\n{comparison_svg(comparison)}</figure>\n"
-    outputs = "\n".join(
-        f'<tr><td>{html.escaped(name)}</td><td><bdi dir="auto">{html.escaped(t.text)}</bdi></td>'
-        f"<td>{t.log_probability:.3f}</td><td>{html.escaped(in_words(t))}</td></tr>"
+    outputs = [
+        (escaped(name), f'<bdi dir="auto">{escaped(t.text)}</bdi>', f"{t.log_probability:.3f}", escaped(in_words(t)))
         for name, t in zip(comparison.names, comparison.translations, strict=True)
-    )
-    body = f"""<table>
-<thead><tr><th>model</th><th>output</th><th>log probability</th><th>attention</th></tr></thead>
-<tbody>
-{outputs}
-</tbody>
-</table>
-{picture}<p>{html.escaped(verdict(comparison))}</p>
+    ]
+    body = f"""{table(("model", "output", "log probability", "attention"), outputs)}
+{picture}<p>{escaped(verdict(comparison))}</p>
 """
     if not whole_page:
         return f"<div>{body}</div>"
     source = comparison.translations[0].source
-    steps = "\n".join(_row(comparison, *row) for row in rows(comparison))
-    heads = "".join(f"<th>{html.escaped(name)}</th><th>looked at</th><th>bits</th>" for name in comparison.names)
-    return html.page(
-        f"{comparison.names[0]} and {comparison.names[1]} on {source}",
-        f"""<h1><bdi dir="auto">{html.escaped(source)}</bdi></h1>
+    heads = [head for name in comparison.names for head in (escaped(name), "looked at", "bits")]
+    return page(
+        f"{comparison.names[0]} and {comparison.names[1]} on {source} · attention",
+        f"""<h1><bdi dir="auto">{escaped(source)}</bdi></h1>
 {body}<h2>Step by step</h2>
-<table>
-<thead><tr>{heads}<th>apart</th></tr></thead>
-<tbody>
-{steps}
-</tbody>
-</table>
+{table([*heads, "apart"], (_row(comparison, *row) for row in rows(comparison)))}
 <p><small>bits: entropy of the step's weights · apart: total variation, 0 alike, 1 nothing in common</small></p>
 """,
     )
@@ -164,13 +156,13 @@ def _panel(translation: Translation, numbers: dict[str, list[str]]) -> tuple[flo
     lines = _wrapped(in_words(translation), int((width - 2 * svg.MARGIN) / TEXT_WIDTH))
     height = svg.HEADING + LINE * len(lines) + svg.MARGIN
     words = [_text(line, svg.MARGIN, svg.HEADING + LINE * (k + 1)) for k, line in enumerate(lines)]
-    return width, height, [svg.frame(width, height), *svg.heading(translation, width), *words]
+    return width, height, [frame(width, height), *svg.heading(translation, width), *words]
 
 
-def _text(text: str, x: float, y: float, size: int = 12, ink: str = svg.MUTED) -> str:
+def _text(text: str, x: float, y: float, size: int = 12, ink: str = LIGHT.muted) -> str:
     return (
-        f'<text x="{x:g}" y="{y:g}" font-family="{svg.TEXT_FONTS}" font-size="{size}" fill="{ink}">'
-        f'<tspan unicode-bidi="isolate">{svg.safe(text)}</tspan></text>'
+        f'<text x="{x:g}" y="{y:g}" font-family="{TEXT_FONTS}" font-size="{size}" fill="{ink}">'
+        f'<tspan unicode-bidi="isolate">{safe(text)}</tspan></text>'
     )
 
 
@@ -186,15 +178,14 @@ def _wrapped(text: str, limit: int) -> list[str]:
     return lines
 
 
-def _row(comparison: Comparison, t: int | None, u: int | None, distance: float | None) -> str:
-    cells = ""
+def _row(comparison: Comparison, t: int | None, u: int | None, distance: float | None) -> list[str]:
+    cells: list[str] = []
     for translation, step in zip(comparison.translations, (t, u), strict=True):
         if step is None:
-            cells += "<td></td><td></td><td></td>"
+            cells += ["", "", ""]
         elif translation.weights is None:
-            cells += f"<td>{html.token_html(translation.tokens[step])}</td><td></td><td></td>"
+            cells += [token_html(translation.tokens[step]), "", ""]
         else:
             bits = entropy_bits(translation.weights[step : step + 1])[0]
-            cells += f"<td>{html.token_html(translation.tokens[step])}</td><td>{html.looked_at(translation, step)}</td>"
-            cells += f"<td>{bits:.2f}</td>"
-    return f"<tr>{cells}<td>{'' if distance is None else f'{distance:.2f}'}</td></tr>"
+            cells += [token_html(translation.tokens[step]), looked_at(translation, step), f"{bits:.2f}"]
+    return [*cells, "" if distance is None else f"{distance:.2f}"]

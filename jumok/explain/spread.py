@@ -47,7 +47,22 @@ def total_variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def in_words(translation: Translation) -> str:
-    """What the numbers say of one translation's attention, in words."""
+    """What the numbers say of one translation's attention, in words; and what the model does not know, and where it was cut."""
+    return "; ".join([_attention_in_words(translation), *remarks(translation)])
+
+
+def remarks(translation: Translation) -> list[str]:
+    """What a reader must know of one translation beside its attention: tokens read as `<unk>`, an output that was cut."""
+    found = []
+    if translation.unknown:
+        named = " ".join(label(translation.source_tokens[i]) for i in translation.unknown[:8])
+        found.append(f"not known to the model, read as <unk>: {named}" + " …" * (len(translation.unknown) > 8))
+    if translation.tokens and not translation.finished:
+        found.append("the output was cut at the length limit")
+    return found
+
+
+def _attention_in_words(translation: Translation) -> str:
     weights = translation.weights
     if weights is None:
         return missing(translation)

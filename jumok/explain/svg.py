@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
-from xml.sax.saxutils import escape
 
 from jumok.explain.alignment import weights_of
-from jumok.explain.color import color_of, hexadecimal, text_on
+from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
 from jumok.explain.labels import columns, is_special, label, shorten, visible
+from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 from jumok.explain.spread import coverage, entropy_bits, in_words, margin
 from jumok.runtime.translation import Translation
 
@@ -29,13 +29,11 @@ LEGEND_HEIGHT = 46
 LEGEND_WIDTH = 160
 NARROWEST = 320
 NUMBER = 46  # width of a column of numbers
-PANEL, FRAME, INK, MUTED, BACK = "#ffffff", "#d5dfe2", "#10242c", "#5b6f77", "#f6f9fa"
 LABEL_FONTS = (
     "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono', "
     "'Noto Sans Mono CJK KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', 'Hiragino Sans', 'Yu Gothic', "
     "'Noto Sans', monospace"
 )
-TEXT_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK KR', 'DejaVu Sans', sans-serif"
 
 
 @dataclass(frozen=True)
@@ -61,15 +59,6 @@ def to_svg(translation: Translation) -> str:
     return whole(lay.width, lay.height, f"Attention: {translation.source} → {translation.text}", about(translation), parts)
 
 
-def whole(width: float, height: float, title: str, description: str, parts: list[str]) -> str:
-    """A picture of these parts, as one `<svg>` element."""
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" style="max-width:100%;height:auto">'
-    )
-    return "\n".join([head, f"<title>{safe(title)}</title>", f"<desc>{safe(description)}</desc>", *parts, "</svg>"]) + "\n"
-
-
 def about(translation: Translation) -> str:
     """The picture for those who cannot see it."""
     T, S = len(translation.tokens), len(translation.source_tokens)
@@ -93,7 +82,7 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     parts = [
         frame(lay.width, lay.height),
         *heading(translation, lay.width),
-        f'<g font-family="{LABEL_FONTS}" font-size="{FONT}" fill="{INK}" xml:space="preserve">',
+        f'<g font-family="{LABEL_FONTS}" font-size="{FONT}" fill="{LIGHT.ink}" xml:space="preserve">',
         *_hinted(translation.source_tokens, summed, _top_labels(translation.source_tokens, head, lay)),
         *_hinted(translation.tokens, spread, _side_labels(translation.tokens, side, lay)),
         "</g>",
@@ -108,12 +97,6 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     return lay, [*parts, "</g>", *_legend(lay, translation.weights_kind)]
 
 
-def frame(width: float, height: float) -> str:
-    """The light panel that a picture stands on."""
-    size = f'width="{width - 1:.0f}" height="{height - 1:.0f}"'
-    return f'<rect x="0.5" y="0.5" {size} rx="10" fill="{PANEL}" stroke="{FRAME}"/>'
-
-
 def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -> Iterator[str]:
     """Each label with a tooltip: the whole token, and its number."""
     for token, hint, text in zip(tokens, hints, texts, strict=True):
@@ -122,21 +105,13 @@ def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -
 
 def _numbers(numbers: Mapping[str, Sequence[str]], lay: Layout) -> Iterator[str]:
     """Columns of numbers to the right of the grid."""
-    yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{MUTED}" text-anchor="end">'
+    yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{LIGHT.muted}" text-anchor="end">'
     for k, (name, texts) in enumerate(numbers.items()):
         x = lay.left + lay.grid_width + NUMBER * (k + 1)
         yield f'<text x="{x:g}" y="{lay.top - 8:g}">{safe(name)}</text>'
         for t, text in enumerate(texts):
             yield f'<text x="{x:g}" y="{lay.top + CELL * (t + 0.5) + 4:g}">{safe(text)}</text>'
     yield "</g>"
-
-
-def safe(text: str) -> str:
-    """Escaped for XML, in attributes as well; what XML 1.0 forbids even escaped is replaced."""
-    allowed = (
-        c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "\ufffd" for c in text
-    )
-    return escape("".join(allowed), {'"': "&quot;"})
 
 
 def _layout(head: list[str], side: list[str], numbers: int) -> Layout:
@@ -166,14 +141,14 @@ def heading(translation: Translation, width: float) -> Iterator[str]:
     text = shorten(visible(translation.text), max(room // 2, room - columns(visible(translation.source))))
     source = shorten(visible(translation.source), room - columns(text))
     yield (
-        f'<text x="{MARGIN}" y="{MARGIN + 14}" font-family="{TEXT_FONTS}" font-size="15" font-weight="600" fill="{INK}">'
-        f'<tspan unicode-bidi="isolate">{safe(source)}</tspan> <tspan fill="{MUTED}" font-weight="400">→</tspan> '
+        f'<text x="{MARGIN}" y="{MARGIN + 14}" font-family="{TEXT_FONTS}" font-size="15" font-weight="600" fill="{LIGHT.ink}">'
+        f'<tspan unicode-bidi="isolate">{safe(source)}</tspan> <tspan fill="{LIGHT.muted}" font-weight="400">→</tspan> '
         f'<tspan unicode-bidi="isolate">{safe(text)}</tspan></text>'
     )
 
 
 def _muted(token: str) -> str:
-    return f' fill="{MUTED}"' if is_special(token) else ""
+    return f' fill="{LIGHT.muted}"' if is_special(token) else ""
 
 
 def _top_labels(tokens: tuple[str, ...], labels: list[str], lay: Layout) -> Iterator[str]:
@@ -198,7 +173,7 @@ def _cell(x: float, y: float, weight: float, tooltip: str) -> str:
     side = CELL - GAP
     square = f'<rect x="{x + GAP / 2:g}" y="{y + GAP / 2:g}" width="{side}" height="{side}" rx="3" fill="{hexadecimal(fill)}"/>'
     number = ""
-    if weight >= 0.095:
+    if weight >= NUMBERED:
         ink = hexadecimal(text_on(fill))
         number = f'<text x="{x + CELL / 2:g}" y="{y + CELL / 2 + 3.5:g}" fill="{ink}">{100 * weight:.0f}</text>'
     return f"<g><title>{tooltip}</title>{square}{number}</g>"
@@ -213,7 +188,7 @@ def _legend(lay: Layout, kind: str) -> Iterator[str]:
     for k in range(steps):
         yield f'<rect x="{k * step:g}" width="{step:g}" height="8" fill="{hexadecimal(color_of(k / (steps - 1)))}"/>'
     yield "</g>"
-    yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{MUTED}" text-anchor="middle">'
+    yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{LIGHT.muted}" text-anchor="middle">'
     for percent in (0, 50, 100):
         yield f'<text x="{lay.left + LEGEND_WIDTH * percent / 100:g}" y="{y + 23:g}">{percent}</text>'
     yield f'<text x="{lay.left + LEGEND_WIDTH + 18:g}" y="{y + 8:g}" text-anchor="start">% {kind}</text></g>'

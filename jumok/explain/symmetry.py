@@ -36,9 +36,17 @@ def grow_diagonal(a: Links, b: Links) -> set[Link]:
     return found
 
 
+def _intersection(a: Links, b: Links) -> set[Link]:
+    return set(a & b)
+
+
+def _union(a: Links, b: Links) -> set[Link]:
+    return set(a | b)
+
+
 COMBINE: dict[str, Callable[[Links, Links], set[Link]]] = {
     "grow-diagonal": grow_diagonal,
-    "intersection": lambda a, b: set(a & b),
-    "union": lambda a, b: set(a | b),
+    "intersection": _intersection,
+    "union": _union,
 }
 """Source-target links of either direction -> one set; the order of the two does not matter."""

@@ -44,6 +44,9 @@ class Adam:
             if not self.state[p]:
                 step = torch.zeros((), dtype=torch.float32, device=p.device)
                 self.state[p] = {"step": step, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        if not hasattr(torch, "_fused_adamw_"):
+            self._plain_step(given, rate, skip, divisor)
+            return
         found = [self.state[p] for p, _ in given]
         adamw(
             [p for p, _ in given],
@@ -63,3 +66,19 @@ class Adam:
             eps=EPSILON,
             maximize=False,
         )
+
+    def _plain_step(
+        self, given: Sequence[tuple[Tensor, Tensor]], rate: float, skip: Tensor | None, divisor: Tensor | None
+    ) -> None:
+        """Without torch's private kernel: the formulas of Kingma & Ba 2015, algorithm 1, and Loshchilov & Hutter 2019, algorithm 2."""
+        if skip is not None and skip.item():
+            return
+        for p, gradient in given:
+            g = gradient if divisor is None else gradient / divisor
+            step, m, v = self.state[p].values()
+            step += 1
+            t = step.item()
+            m.lerp_(g, 1 - BETAS[0])
+            v.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
+            spread = (v.sqrt() / (1 - BETAS[1] ** t) ** 0.5).add_(EPSILON)
+            p.mul_(1 - rate * self.weight_decay).addcdiv_(m, spread, value=-rate / (1 - BETAS[0] ** t))

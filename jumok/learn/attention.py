@@ -5,12 +5,12 @@ Letters: B sentences, T queries, S source positions, H memory and query, A inner
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from jumok import scores
+from jumok.scores import SCORES, context, weights
 
 _CHUNK = 1 << 20  # numbers of tanh(...) formed at a time: 4 MB, which stays in the caches
 
@@ -47,11 +47,20 @@ def _chunks(query: Tensor, keys: Tensor) -> list[slice]:
     return [slice(i, i + each) for i in range(0, sentences, each)]
 
 
+def _concat(p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
+    return _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
+
+
+# scores whose formula needs a large intermediate have a leaner one here: (parameters, query, keys) -> scores [B, T, S]
+LEAN: dict[str, Callable[[Mapping[str, Tensor], Tensor, Tensor], Tensor]] = {
+    "concat": _concat,
+}
+
+
 def score(name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
     """The score by this name: query [B, T, H], keys [B, S, K] -> [B, T, S], pads as whatever."""
-    if name == "concat" and torch.is_grad_enabled():
-        return _ConcatScore.apply(query @ p["W_q"].t(), keys, p["v"])
-    return scores.SCORES[name].score(torch, p, query, keys)
+    lean = LEAN.get(name) if torch.is_grad_enabled() else None
+    return lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
 
 
 def attend(
@@ -69,5 +78,5 @@ def attend(
     -> context [B, T, H], weights [B, T, S].
     """
     raw = score(name, p, query, keys)
-    weights = scores.weights(torch, raw if prior is None else raw + prior, mask)
-    return scores.context(weights, memory), weights
+    found = weights(torch, raw if prior is None else raw + prior, mask)
+    return context(found, memory), found

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from jumok.learn import kernels
+
 EVERY = 8  # steps: an average over hundreds of them needs no look at each, and each look moves three models through memory
 
 
@@ -30,7 +32,7 @@ class Average:
             decay = min(self.rate, (1 + step) / (10 + step))
             every = EVERY if decay >= 0.99 else 1
             if step % every == 0:
-                torch._foreach_lerp_(self.weights, list(self.model.parameters()), 1 - decay**every)
+                kernels.lerp_(self.weights, list(self.model.parameters()), 1 - decay**every)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[nn.Module]:

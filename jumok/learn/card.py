@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jumok
 from jumok.config import TrainConfig
+from jumok.learn.choice import Choice
 from jumok.runtime.cells import CELLS
 
+_NAMES = {"loss": "teacher-forced loss (nats a token)"}
 
-def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> str:
-    """Markdown for the folder's README.md; metrics are those of the best evaluation on dev."""
+
+def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int, signatures: Mapping[str, str]) -> str:
+    """Markdown for the folder's README.md; metrics are those of the best evaluation on dev, each with its signature."""
     text, model, learn = run.text, run.model, run.learn
     window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
     window += f", alignment `{model.alignment}`" * (model.alignment != "soft") + ", copying" * model.copy
@@ -31,10 +35,12 @@ def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> s
             "",
             f"On dev (`{run.dev or 'set aside from the training pairs'}`), free running, greedy, at step {best['step']:,}:",
             "",
-            "| metric | value |",
-            "| --- | --- |",
-            *(f"| {'teacher-forced loss (nats a token)' if m == 'loss' else m} | {best[m]:.3f} |" for m in best["metrics"]),
+            "| metric | value | signature |",
+            "| --- | --- | --- |",
+            *(f"| {_NAMES.get(m, m)} | {best[m]:.3f} | {_cell(signatures.get(m, ''))} |" for m in best["metrics"]),
             "",
+            f"The best model is the one with the best {learn.metric}; where that ties, with the best "
+            f"{' and '.join(Choice(learn.metric or 'loss').measures[1:]) or 'loss'}.",
             "Dev chose the model, so these flatter it a little: `jumok evaluate` on a test file tells what to expect.",
         ]
     lines += [
@@ -48,3 +54,7 @@ def model_card(run: TrainConfig, history: list[dict[str, Any]], pairs: int) -> s
         "",
     ]
     return "\n".join(lines)
+
+
+def _cell(signature: str) -> str:
+    return f"`{signature}`".replace("|", "\\|") if signature else ""

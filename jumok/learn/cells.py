@@ -11,6 +11,7 @@ Letters: B sentences, T steps, I input, H size of the layer, G gates (LSTM i, f,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CellState = tuple[Tensor, ...]  # h, and c where the cell is an LSTM; [B, H] each
-LAYERS: dict[str, Callable[..., Any]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 def _lstm(x: Tensor, u: Tensor, state: CellState) -> CellState:
@@ -37,29 +37,52 @@ def _rnn(x: Tensor, u: Tensor, state: CellState) -> CellState:
     return ((x + u).tanh(),)
 
 
-# one step where nothing can be fused: x = W x + b and u = U h, [B, G·H] each, state -> state
-STEPS: dict[str, Callable[[Tensor, Tensor, CellState], CellState]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+@dataclass(frozen=True)
+class TorchCell:
+    """A cell of `jumok.runtime.cells` in torch.
+
+    Attributes:
+        layer: torch's: (inputs, size, batch_first, bias) -> a module with the parameters of torch's layers.
+        step: one step where nothing can be fused: x = W x + b and u = U h, [B, G·H] each, state -> state.
+        own_bias: whether torch's biases, summed, are the cell's one bias.
+        forget: number of the gate that keeps the state, if there is one to start open.
+    """
+
+    layer: Callable[..., Any]
+    step: Callable[[Tensor, Tensor, CellState], CellState]
+    own_bias: bool = True
+    forget: int | None = None
 
 
-def new_layer(cell: str, inputs: int, size: int, pads: bool) -> Any:
-    """A layer of `inputs` -> `size`, its bias in the last input column if it will meet `pads` (first) or is a GRU.
+CELLS: dict[str, TorchCell] = {
+    "lstm": TorchCell(nn.LSTM, _lstm, forget=1),
+    "gru": TorchCell(nn.GRU, _gru, own_bias=False),
+    "rnn": TorchCell(nn.RNN, _rnn),
+}
+
+
+def new_layer(name: str, inputs: int, size: int, pads: bool) -> Any:
+    """A layer of `inputs` -> `size`, its bias in the last input column if it will meet `pads` (first) or torch's is another.
 
     Torch's start, but zero biases with 1 for an LSTM's forget gate (Jozefowicz et al. 2015): early words fade more slowly.
     """
-    column = pads or cell == "gru"
-    layer = LAYERS[cell](inputs + column, size, batch_first=True, bias=not column)
-    forget = slice(size, 2 * size)
+    cell = CELLS[name]
+    column = pads or not cell.own_bias
+    layer = cell.layer(inputs + column, size, batch_first=True, bias=not column)
     with torch.no_grad():
         if column:
             layer.weight_ih_l0[:, -1] = 0
-            if cell == "lstm":
-                layer.weight_ih_l0[forget, -1] = 1
         else:
             layer.bias_ih_l0.zero_()
             layer.bias_hh_l0.zero_()
-            if cell == "lstm":
-                layer.bias_ih_l0[forget] = 1
+        if cell.forget is not None:
+            (layer.weight_ih_l0[:, -1] if column else layer.bias_ih_l0)[gate(cell.forget, size)] = 1
     return layer
+
+
+def gate(number: int, size: int) -> slice:
+    """The rows of a gate in a layer's arrays."""
+    return slice(number * size, (number + 1) * size)
 
 
 def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:

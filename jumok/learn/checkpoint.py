@@ -65,17 +65,26 @@ def cannot_write(path: Path, what: str, error: Exception) -> TrainingError:
     )
 
 
-def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], make: bool = False) -> None:
+def write_checkpoint(
+    folder: Path,
+    tensors: dict[str, Tensor],
+    facts: dict[str, Any],
+    make: bool = False,
+    ours: Callable[[], None] = lambda: None,
+    by: str = "",
+) -> None:
     """Writes beside the old checkpoint, flushes, and renames: the old one becomes the one before.
 
     Args:
         folder: the model folder, with a model in it or not yet.
-        facts: JSON values.
+        facts: JSON values; "run" among them is the run's name.
         make: the folder may be made; else one that is gone is an error.
+        ours: raises an error where the folder is not the run's own any more; by: the writer's name, for the hidden file.
 
     Raises:
-        TrainingError: the disk is full, the folder is read-only or gone; what was there stays as it was.
+        TrainingError: the disk is full, the folder is read-only or gone; what was there stays as it was. What `ours` raises.
     """
+    ours()
     newest, before = folder / NEWEST, folder / BEFORE
     metadata = {"jumok": json.dumps({"format": FORMAT, **facts}), "sha256": _NO_SUM.decode()}
     header, arrays = _in_pieces(tensors, metadata)
@@ -89,9 +98,10 @@ def write_checkpoint(folder: Path, tensors: dict[str, Tensor], facts: dict[str, 
         if make and not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             disk.flush(folder.absolute().parent)
-        new = disk.write_beside(newest, *pieces)
+        new = disk.write_beside(newest, *pieces, by=by)
         moved = False
         try:
+            ours()
             if newest.exists():
                 os.replace(newest, before)
                 moved = True
@@ -159,6 +169,12 @@ def remove_checkpoint(folder: Path) -> None:
     """
     for name in (BEFORE, NEWEST):
         (folder / name).unlink(missing_ok=True)
+
+
+def run_of(facts: Mapping[str, Any]) -> str:
+    """The name of the run that a checkpoint is of; one from before runs had names is given one that follows from what it holds."""
+    known = [facts.get("config"), facts.get("data")]
+    return facts.get("run") or hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _place(header: bytes) -> tuple[int, int] | None:

@@ -64,7 +64,8 @@ def cache_folder(run: TrainConfig) -> Path | None:
 
 
 def _in_memory(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
-    pairs = read_pairs(run.pairs, run.text, warn=display.warn)
+    with display.stage(f"reading {source_name(run.pairs)}"):
+        pairs = read_pairs(run.pairs, run.text, warn=display.warn)
     if run.dev:
         dev = read_pairs(run.dev, run.text, warn=display.warn)
         check_dev(pairs, dev, warn=display.warn)
@@ -73,8 +74,9 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
         if not dev or not pairs:
             raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
         _tell_set_aside(dev, display)
-    codec = codec or build_codec(pairs, run.text)
-    sources, targets = codec.encode_pairs(pairs)
+    with display.stage("cutting the pairs into tokens"):
+        codec = codec or build_codec(pairs, run.text)
+        sources, targets = codec.encode_pairs(pairs)
     most = run.text.max_tokens + 1
     kept = [i for i in range(len(pairs)) if len(sources[i]) <= most and len(targets[i]) <= most]
     if len(kept) < len(pairs):

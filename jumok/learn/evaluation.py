@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from jumok.config import SearchConfig
 from jumok.decode.search import search
+from jumok.errors import need
 from jumok.learn.machine import Machine
 from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import ALONE, Team
 from jumok.learn.steps import TorchSteps
-from jumok.measure import METRICS, MeasureOptions, measure, merge_references
-from jumok.measure.metrics import Unit
+from jumok.measure import METRICS, Measured, gold_text, measure, merge_references, options_for
+from jumok.measure.edits import edits
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
 BATCH = 128
@@ -36,21 +38,43 @@ class Development:
     Args:
         pairs: dev pairs; targets of the same source are alternatives, any of which is right.
         limit: (ratio, constant): at most ratio · source tokens + constant tokens are written for a line.
+        metric: the one that picks, or loss.
+        tokenize: how BLEU is counted, as `options_for` takes it.
         team: the processes that share the work.
+        warn: told once where gold is compared in another form than it has.
+
+    Attributes:
+        signatures: of each metric that is measured, how.
+        titles: of a metric's column in the log, with its unit, where its name does not say enough.
+
+    Raises:
+        ConfigError, MissingExtra: the metric cannot be measured here; said before anything is trained.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], codec: Codec, limit: tuple[float, float], metric: str, team: Team = ALONE
+        self,
+        pairs: Sequence[Pair],
+        codec: Codec,
+        limit: tuple[float, float],
+        metric: str,
+        tokenize: str | None = None,
+        team: Team = ALONE,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
+        package = METRICS[metric].needs if metric != "loss" else None
+        if package:
+            need(f"the metric {metric}", "train", package)  # said now, not at the first evaluation
         self.codec, self.limit, self.metric, self.team = codec, limit, metric, team
         self.sources, self.targets = codec.encode_pairs(pairs)
-        different, self.references = merge_references(pairs)
+        different, targets = merge_references(pairs)
         first = {(p.source, p.features): i for i, p in reversed(list(enumerate(pairs)))}
         self.rows = [first[key] for key in different]
-        self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in self.references]
-        unit: Unit = "char" if codec.config.target_tokenizer == "char" else "space"
-        logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # on dev, BLEU only picks; how text is cut does not matter
-        self.options = MeasureOptions(unit=unit, tokenize="none" if codec.config.target_tokenizer == "space" else "13a")
+        self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in targets]
+        self.references = gold_text(pairs, codec.written, warn).references
+        self.options = options_for(codec.config, tokenize)
+        logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
+        self.signatures = self._signatures()
+        self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}
 
     def forced(self, model: Seq2Seq, machine: Machine) -> tuple[float, float]:
         """Under teacher forcing: negative log-likelihood a gold token, in nats, and percent of gold tokens not the likeliest."""
@@ -89,29 +113,34 @@ class Development:
 
     def _measured(self, written: list[list[int]], loss: float, forced_errors: float) -> dict[str, float]:
         hypotheses = [self.codec.decode_target(ids) for ids in written]
-        found = {"loss": loss}
-        for name in dict.fromkeys(("accuracy", "token-error-rate", self.metric)):
-            if name != "loss":
-                found[name] = measure(name, hypotheses, self.references, self.options).value
+        found = {"loss": loss} | {m.name: m.value for m in self._measure(hypotheses, self.references)}
         return found | {"gap": self._free_errors(written) - forced_errors}
 
-    def _free_errors(self, written: list[list[int]]) -> float:
-        from rapidfuzz.distance import Levenshtein
+    def _measure(self, hypotheses: list[str], references: list[list[str]]) -> list[Measured]:
+        names = dict.fromkeys(("accuracy", "token-error-rate", self.metric))
+        return [measure(name, hypotheses, references, self.options) for name in names if name != "loss"]
 
-        edits = [
-            min((Levenshtein.distance(ids, g[:-1]), -len(g)) for g in gold)
-            for ids, gold in zip(written, self.gold, strict=True)
-        ]
-        return 100 * sum(n for n, _ in edits) / -sum(length for _, length in edits)
+    def _signatures(self) -> dict[str, str]:
+        """Of a line for each number of references, which is quick, and said of all."""
+        lines = {len(own): own for own in sorted(self.references, key=lambda own: len(own[0]))}.values()
+        found = self._measure([own[0] for own in lines], list(lines))
+        counts = f"|n:{len(lines)}|", f"|n:{len(self.references)}|"
+        return {m.name: m.signature.replace(*counts) for m in found}
+
+    def _free_errors(self, written: list[list[int]]) -> float:
+        nearest = [min((edits(ids, g[:-1]), -len(g)) for g in gold) for ids, gold in zip(written, self.gold, strict=True)]
+        return 100 * sum(n for n, _ in nearest) / -sum(length for _, length in nearest)
 
     def rehearse(self, model: Seq2Seq, machine: Machine) -> None:
         """Does about the work of one `evaluate` of a trained model, whatever this one would write: outputs as long as the gold."""
         self.outputs(model, np.array([len(self.targets[i]) for i in self.rows]))
         self.forced(model, machine)
+        if self.team.lead:
+            self._measure([alternatives[0] for alternatives in self.references], self.references)
 
-    def better(self, new: float, old: float | None) -> bool:
-        """Whether `new` beats `old` in the metric that picks the best model."""
-        if old is None:
-            return True
-        higher = self.metric != "loss" and METRICS[self.metric].higher_is_better
-        return new > old if higher else new < old
+    def part(self, sources: int) -> Development:
+        """The same with its first `sources` different sources only, for `rehearse`."""
+        found, pairs = copy.copy(self), self.rows[sources] if sources < len(self.rows) else len(self.sources)
+        found.rows, found.sources, found.targets = self.rows[:sources], self.sources[:pairs], self.targets[:pairs]
+        found.references = self.references[:sources]
+        return found

@@ -100,7 +100,7 @@ def readouts(
         h = _dropped(fed, masks[0])
         for l in range(len(layers)):
             before = states[l]
-            states[l] = cells.STEPS[cell](inputs[l](h).to(exact), recurrent[l](before[0]).to(exact), before)
+            states[l] = cells.CELLS[cell].step(inputs[l](h).to(exact), recurrent[l](before[0]).to(exact), before)
             h = _dropped(states[l][0], masks[l + 1])
         queries.append(h.detach()[:, None])
         fed = (read(h) + glimpse(constants, h[:, None], steps[t : t + 1])[:, 0]).tanh()

@@ -53,11 +53,12 @@ def source_gradients(model: Seq2Seq, source: np.ndarray, target: np.ndarray) -> 
 
 @torch.no_grad()
 def forget_openness(model: Seq2Seq, source: np.ndarray) -> float | None:
-    """Mean of σ(f) over sentences, positions and cells of the encoder's first layer, read forwards; None for other cells.
+    """Mean of σ(f) over sentences, positions and cells of the encoder's first layer, read forwards; None for a cell without a forget gate.
 
     What the state keeps over d positions is about this to the power of d (Gers, Schmidhuber & Cummins 2000).
     """
-    if model.config.cell != "lstm":
+    number = cells.CELLS[model.config.cell].forget
+    if number is None:
         return None
     exact = copy.deepcopy(model).double().eval()
     layer = exact.encoder.forwards[0]
@@ -70,7 +71,7 @@ def forget_openness(model: Seq2Seq, source: np.ndarray) -> float | None:
     before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], 1)
     w = cells.arrays(layer)
     H = h.shape[-1]
-    forget = slice(H, 2 * H)
+    forget = cells.gate(number, H)
     gate = x @ w["w_ih"][forget].t() + before @ w["w_hh"][forget].t() + w["bias"][forget]
     return float(gate.sigmoid().mean())
 

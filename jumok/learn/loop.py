@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,13 +14,31 @@ from torch import Tensor
 from jumok import schedules
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
+from jumok.learn import kernels
 from jumok.learn.adam import Adam
 from jumok.learn.average import Average
+from jumok.learn.choice import Choice
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
 from jumok.learn.model import Losses, Seq2Seq, shifted
 from jumok.learn.parallel import ALONE
+from jumok.learn.profile.sections import (
+    AVERAGE,
+    CLIP,
+    DEV,
+    GATHER,
+    KEEP,
+    MOVE,
+    OUTPUT,
+    OWN,
+    REST,
+    SAVE,
+    STEP,
+    WAIT,
+    backward,
+    section,
+)
 from jumok.learn.progress import Display
 from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
@@ -36,7 +53,8 @@ class Position:
     Attributes:
         step: updates done; with the seed it settles epoch and batch.
         seconds: training time so far, earlier sittings included.
-        best: best value of the dev metric, `best_step` when it was reached; `stale` evaluations have passed since.
+        best: value of the dev metric at the best evaluation (`jumok.learn.choice`), which was at `best_step`.
+        stale: evaluations that have passed without a better one, but for those at which nothing could be told.
         switched: the step at which patience sent a two-phase run into its second phase.
         bad_in_a_row: batches up to here, one after the other, whose gradient was not finite.
         history: one entry an evaluation.
@@ -50,6 +68,10 @@ class Position:
     switched: int | None = None
     bad_in_a_row: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def kept(self) -> dict[str, Any] | None:
+        """The evaluation whose model is kept, from the history: so a checkpoint needs to hold nothing more of it."""
+        return next((entry for entry in reversed(self.history) if entry["best"] and entry["step"] == self.best_step), None)
 
 
 @dataclass
@@ -112,20 +134,25 @@ class Loop:
         self.team.seed(self.learn.seed, self.position.step)
         self.optimizer.zero_grad()
         for part in self.team.parts(batch, self.learn.accumulate):
-            losses = self._losses(part, gold_share)
-            (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
+            losses = self.losses(part, gold_share)
+            with section(backward(OUTPUT)):  # and of what comes before it, see `Section.gave`
+                (losses.loss / tokens).backward()  # of the whole batch, so that its parts add up to its gradient
             nll = nll + losses.nll.detach()
-        nll = self.team.sum_up(self.parameters, nll)
-        self._descend(rate)
+        with section(GATHER if self.team.size > 1 else REST):
+            nll = self.team.sum_up(self.parameters, nll)
+        with section(CLIP):
+            self._descend(rate)
         return self.guard.only_good(nll), tokens
 
-    def _losses(self, batch: Batch, gold_share: float) -> Losses:
-        source, lengths, target, real = tensors(batch, self.machine.device)
+    def losses(self, batch: Batch, gold_share: float) -> Losses:
+        """The forward pass, on inputs of which about `gold_share` are gold."""
         with self.machine.autocast():
-            inputs = shifted(target)
-            if gold_share < 1:
-                gold = toss(target, gold_share, self.learn.coin)
-                inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
+            with section(MOVE if gold_share == 1 else OWN, batch):
+                source, lengths, target, real = tensors(batch, self.machine.device)
+                inputs = shifted(target)
+                if gold_share < 1:
+                    gold = toss(target, gold_share, self.learn.coin)
+                    inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
             return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
     def _descend(self, rate: float) -> None:
@@ -135,7 +162,7 @@ class Loop:
         excess = (norm / self.learn.clip).clamp(min=1)
         divisor = excess if excess.dtype == torch.float32 else None
         if divisor is None:  # the kernel knows one in float32 only
-            torch._foreach_div_(gradients, excess)
+            kernels.divide_(gradients, excess)
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
 
     def run(self) -> None:
@@ -150,9 +177,12 @@ class Loop:
         while at.step < steps and not self._out_of_patience() and not self._told_to_stop():
             tick, sums = time.perf_counter(), self.sums
             rate = schedules.learning_rate(at.step, steps, self._highest, self.learn.warmup, self.learn.decay)
-            batch = next(stream)
-            loss, tokens = self.update(batch, rate, self._gold_share(at.step))
-            self.average.update(at.step)
+            with section(WAIT):
+                batch = next(stream)
+            with section(STEP, batch):
+                loss, tokens = self.update(batch, rate, self._gold_share(at.step))
+                with section(AVERAGE):
+                    self.average.update(at.step)
             at.step += 1
             self.guard.saw(at.step, batch, tokens)
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
@@ -173,13 +203,19 @@ class Loop:
                 at.seconds = before + time.perf_counter() - start
                 self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
             if save:
-                self.save(at)
+                with section(SAVE):
+                    self.save(at)
                 saved = time.perf_counter()
             if evaluate:
                 self.evaluated(at)
         self._settle()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    @property
+    def choice(self) -> Choice:
+        """How evaluations are compared."""
+        return Choice(self.dev.metric)
 
     def _told_to_stop(self) -> bool:
         self.stopped = self.team.any(self.interrupted)
@@ -216,9 +252,9 @@ class Loop:
         at = self.position
         train_loss = float(sums.loss) / max(1, sums.tokens)
         with self.average.in_place():
-            metrics = self.dev.evaluate(self.model, self.machine)
-            value = metrics[self.dev.metric]
-            best = math.isfinite(metrics["loss"]) and self.dev.better(value, at.best)
+            with section(DEV):
+                metrics = self.dev.evaluate(self.model, self.machine)
+            judged = self.choice.judge(metrics, at.kept(), at.history, at.stale)
             entry = {
                 "step": at.step,
                 "epoch": at.step / len(self.batches),
@@ -230,17 +266,18 @@ class Loop:
                 "skipped": sums.skipped,
                 "metrics": list(metrics),
                 **metrics,
-                "best": best,
+                "best": judged.best,
             }
             at.history.append(entry)
-            at.stale = 0 if best else at.stale + 1
+            at.stale = judged.stale
             waited = self.learn.switch_patience and at.stale >= self.learn.switch_patience
-            if self.learn.teacher_forcing == "two-phase" and waited and at.switched is None:
+            if schedules.TEACHER_FORCING[self.learn.teacher_forcing].switches and waited and at.switched is None:
                 at.switched = at.step
-            self.display.row(entry, best)
-            if best:
-                at.best, at.best_step = value, at.step
-                self.keep(at)
+            self.display.row(entry, judged.best)
+            if judged.best:
+                at.best, at.best_step = metrics[self.dev.metric], at.step
+                with section(KEEP):
+                    self.keep(at)
 
     def _batches_from(self, step: int) -> Iterator[Batch]:
         epoch = 0

@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed_train.py)
+from jumok.learn import kernels
+
+ALIGN = 32  # products whose sides are multiples of this are up to a third faster (benchmarks/speed/train.py)
 PIECE = {"cpu": 1 << 22, "cuda": 1 << 29}  # bytes of logits formed at a time; on a GPU starting a piece costs more
 GATHERED = {"cpu": 3 << 23, "cuda": 1 << 29}  # bytes of their gradients
 
@@ -78,22 +80,9 @@ def _layer(weight: Tensor, bias: Tensor, often: bool) -> Callable[[Tensor], Tens
     anew each time, which took a fiftieth of a step in bfloat16 at Multi30k's sizes, and a thirtieth in float32. For a single
     product it does not pay: with letters it made the whole loss a sixth slower.
     """
-    bias, ops = bias.to(weight.dtype), torch.ops.mkldnn
-    if (
-        not often
-        or weight.device.type != "cpu"
-        or not torch.backends.mkldnn.is_available()
-        or not hasattr(ops, "_linear_pointwise")
-    ):
-        ready = False
-    elif weight.dtype == torch.bfloat16:
-        ready = ops._is_mkldnn_bf16_supported()
-    else:  # products in float32 are oneDNN's only where they were asked for
-        ready = weight.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"
-    if not ready:
-        return lambda x: F.linear(x, weight, bias)
-    ordered = ops._reorder_linear_weight(weight)
-    return lambda x: ops._linear_pointwise(x, ordered, bias, "none", [], "")
+    bias = bias.to(weight.dtype)
+    ordered = kernels.linear(weight, bias) if often else None
+    return ordered or (lambda x: F.linear(x, weight, bias))
 
 
 def _rows(room: int, size: int) -> int:

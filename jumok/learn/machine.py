@@ -7,7 +7,9 @@ training steps are timed under each setting, and the fastest one that computes r
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +59,14 @@ class Machine:
         return contextlib.nullcontext()
 
 
-def choose(learn: LearnConfig, step: Callable[[Machine], None], tries: int = 4, sharers: int = 1) -> Machine:
+def choose(
+    learn: LearnConfig,
+    step: Callable[[Machine], None],
+    tries: int = 4,
+    sharers: int = 1,
+    deadline: float = math.inf,
+    strict: bool = True,
+) -> Machine:
     """The fastest of the settings that `learn` leaves open.
 
     Args:
@@ -65,27 +74,58 @@ def choose(learn: LearnConfig, step: Callable[[Machine], None], tries: int = 4, 
         step: runs one training step under the settings it is given (already applied), changing nothing that lasts.
         tries: steps timed under each setting; the fastest counts, since a machine is only ever slowed down.
         sharers: processes that share this host's cores.
+        deadline: by `time.perf_counter`; from then on nothing more is tried, if anything has been.
+        strict: what is asked for and cannot be had is an error; else (a run that began on another machine) something else is
+            taken.
+
+    Raises:
+        ConfigError: this machine has no such precision or matmul.
     """
+    if problem := _no_onednn() if learn.matmul == "onednn" else "":
+        if strict:
+            raise ConfigError(f"matmul is 'onednn', but {problem}; give --matmul default, or leave it out")
+        learn = dataclasses.replace(learn, matmul="default")
     best: dict[str, tuple[float, Machine]] = {}
+    failed: RuntimeError | None = None
     candidates = list(_candidates(learn, sharers))
-    if len(candidates) == 1:
+    if len(candidates) == 1 and candidates[0].precision == "float32":
         candidates[0].apply()
         return candidates[0]
     for machine in candidates:
+        if best and time.perf_counter() > deadline:
+            break
         machine.apply()
-        if learn.matmul == "auto" and machine.matmul == "onednn" and _product_error() > RIGHT:
+        if learn.matmul == "auto" and machine.matmul == "onednn" and _no_onednn():
             continue
         try:
-            seconds = min(_timed(step, machine) for _ in range(tries))
-        except RuntimeError:  # a format this CPU has no LSTM for
+            seconds = _timed(step, machine)
+            for _ in range(0 if len(candidates) == 1 else tries - 1):
+                if time.perf_counter() > deadline:
+                    break
+                seconds = min(seconds, _timed(step, machine))
+        except RuntimeError as e:  # a format this CPU has no LSTM for
+            failed = failed or e
             continue
         if machine.precision not in best or seconds < best[machine.precision][0]:
             best[machine.precision] = seconds, machine
     slow, fast = best.get("float32"), best.get("bfloat16")
     chosen = fast if fast and (not slow or slow[0] > WORTH * fast[0]) else slow
-    assert chosen is not None
-    chosen[1].apply()
-    return chosen[1]
+    machine = chosen[1] if chosen else _plainest(learn, step, failed, strict)
+    machine.apply()
+    return machine
+
+
+def _plainest(learn: LearnConfig, step: Callable[[Machine], None], failed: RuntimeError | None, strict: bool) -> Machine:
+    """What every machine can do, where nothing that was asked for works. If that fails too, it was not the settings' fault."""
+    plain = Machine("float32", "default", learn.threads or 1, device(learn))
+    plain.apply()
+    step(plain)
+    if strict and learn.precision == "bfloat16":
+        why = str(failed).strip().splitlines()[0][:200] if failed else "no step could be tried"
+        raise ConfigError(
+            f"precision is 'bfloat16', which this machine cannot train in ({why}); give --precision float32, or auto"
+        ) from failed
+    return plain
 
 
 def device(learn: LearnConfig) -> str:
@@ -101,6 +141,8 @@ def device(learn: LearnConfig) -> str:
 def _candidates(learn: LearnConfig, sharers: int) -> Iterator[Machine]:
     where = device(learn)
     if where == "cuda":
+        if learn.matmul == "onednn":
+            raise ConfigError("matmul is 'onednn', which is for CPUs, but training is on a GPU; leave it out, or --device cpu")
         for precision in ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]:
             yield Machine(precision, "default", learn.threads or 1, where)
         return
@@ -110,6 +152,17 @@ def _candidates(learn: LearnConfig, sharers: int) -> Iterator[Machine]:
     precisions = ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]
     for precision, matmul, n in itertools.product(precisions, matmuls, threads):
         yield Machine(precision, matmul, n)
+
+
+def _no_onednn() -> str:
+    """Why products by oneDNN cannot be had here, or are not float32's; "" where they can. Its setting stays as it was."""
+    if not torch.backends.mkldnn.is_available():
+        return "this PyTorch has no oneDNN"
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    error = _product_error()
+    torch.set_float32_matmul_precision(before)
+    return f"on this CPU it rounds products to fewer digits than float32 has (error {error:.0e})" if error > RIGHT else ""
 
 
 def _product_error() -> float:

@@ -20,6 +20,7 @@ from jumok.config import ModelConfig
 from jumok.learn import cells, chains, feeding, monotonic
 from jumok.learn.attention import attend, score
 from jumok.learn.loss import linear_cross_entropy
+from jumok.learn.profile.sections import ATTENTION, DECODER, ENCODER, FED, OUTPUT, section
 from jumok.text.vocabulary import START
 from jumok.windows import WINDOWS
 
@@ -211,8 +212,8 @@ class Seq2Seq(nn.Module):
         for w in (*self.attention.values(), *self.window.values(), self.W_h, self.W_c):
             if w is not None:
                 nn.init.uniform_(w, -(w.shape[-1] ** -0.5), w.shape[-1] ** -0.5)
-        if config.attention == "general":  # starts as dot: on dev never worse than a random W_a, up to 0.9 better
-            nn.init.eye_(self.attention["W_a"])
+        for name in scores.SCORES[config.attention].identity if attention else ():
+            nn.init.eye_(self.attention[name])
 
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """source int64 [B, S] padded at the end, lengths [B] -> what the decoder needs."""
@@ -307,25 +308,36 @@ class Seq2Seq(nn.Module):
         """
         if self.config.alignment == "monotonic":
             c = self.chained(source, lengths, inputs)
-            loss, nll = monotonic.summed_loss(c, self.output_weight, self.bias, target, lengths, smoothing)
+            with section(OUTPUT):
+                loss, nll = monotonic.summed_loss(c, self.output_weight, self.bias, target, lengths, smoothing)
             return Losses(loss, nll, len(real))
         rows = F.pad(real, (0, -len(real) % ROWS))  # filled with the first position, so that products come in few shapes
         readout, gold = self.readout(source, lengths, inputs, target, rows)
-        loss, nll = linear_cross_entropy(readout, self.output_weight, self.bias, gold[: len(real)], smoothing)
+        with section(OUTPUT):
+            loss, nll = linear_cross_entropy(readout, self.output_weight, self.bias, gold[: len(real)], smoothing)
         return Losses(loss, nll, len(real))
 
     def readout(self, source: Tensor, lengths: Tensor, inputs: Tensor, target: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """The pass up to the output layer: readout [N, R] and gold ids [N] of the real positions. Arguments as in `loss`."""
-        encoded = self.encode(source, lengths)
+        with section(ENCODER) as part:
+            encoded = self.encode(source, lengths)
+            part.gave(encoded.memory, encoded.keys, *(tensor for layer in encoded.state for tensor in layer))
         if self.config.input_feeding:
-            readout = self._fed(inputs, encoded).flatten(0, 1).index_select(0, real)
-            return self.drop.by_number(readout), target.flatten().index_select(0, real)
-        queries, _ = self.decode(inputs, encoded.state)
-        context, _ = self.attend(queries, encoded)
-        queries = queries.flatten(0, 1).index_select(0, real)
-        if context is not None:
-            context = context.flatten(0, 1).index_select(0, real)
-        return self.read(queries, context), target.flatten().index_select(0, real)
+            with section(FED) as part:
+                fed = self._fed(inputs, encoded)
+                part.gave(fed)
+            return self.drop.by_number(fed.flatten(0, 1).index_select(0, real)), target.flatten().index_select(0, real)
+        with section(DECODER) as part:
+            queries, _ = self.decode(inputs, encoded.state)
+            part.gave(queries)
+        with section(ATTENTION) as part:
+            context, _ = self.attend(queries, encoded)
+            queries = queries.flatten(0, 1).index_select(0, real)
+            if context is not None:
+                context = context.flatten(0, 1).index_select(0, real)
+            readout = self.read(queries, context)
+            part.gave(readout)
+        return readout, target.flatten().index_select(0, real)
 
     def predictions(
         self, source: Tensor, lengths: Tensor, target: Tensor, real: Tensor, most: int
@@ -342,8 +354,16 @@ class Seq2Seq(nn.Module):
 
     def chained(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> monotonic.Chained:
         """What a monotonic alignment is made of, for a batch; arguments as in `loss`."""
-        encoded = self.encode(source, lengths)
-        return self._seen(self.decode(inputs, encoded.state)[0], encoded)
+        with section(ENCODER) as part:
+            encoded = self.encode(source, lengths)
+            part.gave(encoded.memory, encoded.keys, *(tensor for layer in encoded.state for tensor in layer))
+        with section(DECODER) as part:
+            queries, _ = self.decode(inputs, encoded.state)
+            part.gave(queries)
+        with section(ATTENTION) as part:
+            c = self._seen(queries, encoded)
+            part.gave(c.query, c.memory, c.scores, c.jumps, c.gates)
+        return c
 
     def _seen(self, queries: Tensor, encoded: Encoded) -> monotonic.Chained:
         """queries [B, T, H]: of steps, or of hypotheses at one step."""

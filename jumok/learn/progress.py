@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jumok.learn.board import Board
 
-TITLES = {"token-error-rate": "TER"}
+PATIENCE = 2.0  # seconds
 
 
 class Display:
@@ -19,6 +22,7 @@ class Display:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar: Any = None
         self.header: list[str] = []
+        self.titles: Mapping[str, str] = {}  # of metrics' columns, where their names do not say enough
 
     def note(self, text: str) -> None:
         """One line of what is going on."""
@@ -27,6 +31,17 @@ class Display:
     def warn(self, text: str) -> None:
         """One line of what may be wrong."""
         self.note(f"warning: {text}")
+
+    @contextlib.contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Says what is being done, if it takes more than two seconds."""
+        timer = threading.Timer(PATIENCE, self.note, [f"{title} …"])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def start(self, steps: int, done: int = 0) -> None:
         """Shows the bar (on a terminal), and opens the board."""
@@ -68,7 +83,7 @@ class Display:
             "tok/s": f"{entry['tokens_per_second']:,.0f}",
             "train loss": f"{entry['train_loss']:.3f}",
             "dev loss": f"{metrics.pop('loss'):.3f}",
-            **{TITLES.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
+            **{self.titles.get(name, name): f"{value:.2f}" for name, value in metrics.items()},
         }
         widths = [max(9, len(name) + 2) for name in cells]
         if not self.header:

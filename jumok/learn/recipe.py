@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
-from jumok.config import LearnConfig, ModelConfig, SizeName, TrainConfig
+from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
-from jumok.text import is_joint
+from jumok.scores import SCORES
+from jumok.text import TOKENIZERS, is_joint
+from jumok.text.shape import Shape, shape
 
 # size -> embedding, hidden (= the encoder's two directions together), readout
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -28,6 +31,9 @@ LEAST_EPOCHS = 10
 # of letters, a medium model pays with so many pairs, and time to learn from them: in minutes, or in pairs shown
 MANY_PAIRS = 50_000
 LONG_MINUTES, LONG_SHOWN = 10, 1_500_000
+# of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
+BLEU_WORDS = 4
+LONGEST_NAME = 24  # characters, or phones
 
 
 def letters(source_size: int, target_size: int) -> bool:
@@ -60,12 +66,34 @@ def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
     return (0.0, 0.1, 0.2, 0.3)[max(0, step - crowded)]
 
 
-def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int) -> TrainConfig:
+def default_metric(text: TextConfig, look: Shape, target_size: int) -> MetricName:
+    """What tells one model from another on such targets, early in training too.
+
+    Phones (between blanks, with a small vocabulary): accuracy, or token error rate where they are whole sentences. Tokens of a sentence
+    (with a large one): bleu. Words, names, terms: accuracy. Sentences: chrf of characters, else bleu.
+    """
+    cut = TOKENIZERS[text.target_tokenizer]
+    if cut.between_blanks and target_size < SMALL_VOCABULARY:
+        return "accuracy" if look.words <= LONGEST_NAME else "token-error-rate"
+    if look.estimated < BLEU_WORDS and look.characters <= LONGEST_NAME:
+        return "accuracy"
+    return "chrf" if cut.characters else "bleu"
+
+
+def default_tokenize(text: TextConfig, look: Shape) -> str:
+    """The unit that BLEU counts: one that most targets have four of. Tokens (between blanks), words, or characters."""
+    if TOKENIZERS[text.target_tokenizer].between_blanks:
+        return "none"
+    return "13a" if look.words >= BLEU_WORDS else "char"
+
+
+def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int, targets: Sequence[str] = ()) -> TrainConfig:
     """The run with nothing left open but its length, which `steps` settles, and the dropout, which follows from that.
 
     Args:
         source_size, target_size: entries of the vocabularies.
         pairs: how many are trained on.
+        targets: what the metric is to suit; of dev, say. None: sentences where they are words or subwords, else words.
     """
     text, model, learn = run.text, run.model, run.learn
     if model.alignment == "monotonic" and target_size >= SMALL_VOCABULARY:
@@ -91,12 +119,15 @@ def resolve(run: TrainConfig, source_size: int, target_size: int, pairs: int) ->
         tie=tie,
     )
     _check_sizes(model, joint)
-    fine_grained = text.target_tokenizer in ("char", "space")
+    cut = TOKENIZERS[text.target_tokenizer]
+    usual = Shape(0, 0, 0) if cut.characters or cut.between_blanks else Shape(BLEU_WORDS, BLEU_WORDS, 0)
+    look = shape(targets) if targets else usual
     learn = dataclasses.replace(
         learn,
         batch_size=learn.batch_size or BATCH_SIZE,
         learning_rate=learn.learning_rate or RATES[size][0 if fine else 1],
-        metric=learn.metric or ("accuracy" if fine_grained else "bleu"),
+        metric=learn.metric or default_metric(text, look, target_size),
+        tokenize=learn.tokenize or default_tokenize(text, look),
     )
     return dataclasses.replace(run, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
 
@@ -114,8 +145,9 @@ def _check_sizes(model: ModelConfig, joint: bool) -> None:
 
 
 def check_lengths(model: ModelConfig, longest: int) -> None:
-    """ConfigError if the location score could not see all of the longest training source, `longest` tokens with `</s>`."""
-    if model.attention == "location" and longest > model.location_length:
+    """ConfigError if a score by position could not see all of the longest training source, `longest` tokens with `</s>`."""
+    by_position = model.attention in SCORES and SCORES[model.attention].by_position
+    if by_position and longest > model.location_length:
         raise ConfigError(
             f"location_length is {model.location_length}, but a training source has {longest} tokens, </s> counted, and what "
             f"lies beyond would never be attended to; give --location-length {longest}, or leave such pairs out with --max-tokens"

@@ -1,13 +1,15 @@
 """How good output is: metrics that travel with their signature, and tables of them."""
 
 from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measure_links, read_gold, read_links
-from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references
+from jumok.measure.gold import GoldText, gold_text
+from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
 from jumok.measure.report import Spread, as_dict, spread, table
 
 __all__ = [
     "LINK_METRICS",
     "METRICS",
     "Gold",
+    "GoldText",
     "LinkMetric",
     "MeasureOptions",
     "Measured",
@@ -15,9 +17,11 @@ __all__ = [
     "Spread",
     "as_dict",
     "check_range",
+    "gold_text",
     "measure",
     "measure_links",
     "merge_references",
+    "options_for",
     "read_gold",
     "read_links",
     "spread",

@@ -6,7 +6,7 @@ A number means little without how it was taken, so each carries a signature, in 
 
 from __future__ import annotations
 
-import importlib.util
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -14,9 +14,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from jumok import __version__
-from jumok.errors import ConfigError, DataError, MissingExtra
+from jumok.config import TextConfig
+from jumok.errors import ConfigError, DataError, need
+from jumok.measure.edits import edits
+from jumok.text.tokenizers import TOKENIZERS
 
 Unit = Literal["char", "space"]
+Form = Literal["NFC", "none"]
+IN_CHARACTERS = ("char", "zh", "ja-mecab")  # tokenizers of BLEU for text without blanks between words
 References = Sequence[Sequence[str]]
 
 
@@ -30,6 +35,29 @@ class MeasureOptions:
     """sacrebleu's tokenizer for BLEU: 13a, none (text is in tokens already), char, intl, zh, ja-mecab, ko-mecab, ..."""
     lowercase: bool = False
     """Compare without regard to case (str.lower), in every metric."""
+    form: Form = "none"
+    """NFC: outputs and references are composed (NFC), and blanks at their ends go, before they are compared, so that what looks
+    the same is the same: what `options_for` gives. none: code point by code point."""
+
+    def comparable(self, text: str) -> str:
+        """An output or a reference as it is compared."""
+        text = unicodedata.normalize("NFC", text).strip() if self.form == "NFC" else text
+        return text.lower() if self.lowercase else text
+
+
+def options_for(text: TextConfig, tokenize: str | None) -> MeasureOptions:
+    """How the outputs of a model are looked at, in training, by `jumok evaluate` and in studies, so that figures are comparable.
+
+    Tokens of the token error rate are characters where the model's are, and wherever BLEU counts characters; else what stands
+    between blanks.
+
+    Args:
+        tokenize: what the model was trained with (`LearnConfig.tokenize`); None for a model from before it was written down.
+    """
+    cut = TOKENIZERS[text.target_tokenizer]
+    tokenize = tokenize or ("none" if cut.between_blanks else "13a")
+    fine = cut.characters or (not cut.between_blanks and tokenize in IN_CHARACTERS)
+    return MeasureOptions(unit="char" if fine else "space", tokenize=tokenize, form="NFC")
 
 
 @dataclass(frozen=True)
@@ -62,6 +90,10 @@ class Metric:
         unit: what stands behind the number: "%", or "" for a score from 0 to 100.
         higher_is_better: the direction that model selection follows.
         needs: a package beyond Jumok's own dependencies, or None.
+        title: as people write it in a sentence.
+        second: another metric, which studies show beside it.
+        column: its heading in the log of a training, with what it depends on (fields of MeasureOptions in braces); "" for its name.
+        advice: what to do where it tells nothing, the same at every evaluation.
     """
 
     name: str
@@ -69,6 +101,10 @@ class Metric:
     unit: str
     higher_is_better: bool
     needs: str | None
+    title: str
+    second: str = "accuracy"
+    column: str = ""
+    advice: str = "another --metric may tell more"
 
 
 class PairLike(Protocol):
@@ -82,21 +118,29 @@ class PairLike(Protocol):
     def features(self) -> tuple[str, ...]: ...
 
 
-def merge_references(pairs: Iterable[PairLike]) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
+def merge_references(
+    pairs: Iterable[PairLike], targets: Iterable[str] | None = None
+) -> tuple[list[tuple[str, tuple[str, ...]]], list[list[str]]]:
     """Pairs -> the different (source, features) in the order of their first line, and all targets of each, without repeats.
 
     A dictionary such as CMUdict lists a word once for each of its pronunciations; to say any of them is right.
+
+    Args:
+        targets: taken instead of the pairs' own, one for each pair.
     """
+    pairs = list(pairs)
     merged: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
-    for pair in pairs:
-        merged.setdefault((pair.source, pair.features), {})[pair.target] = None
-    return list(merged), [list(targets) for targets in merged.values()]
+    for pair, target in zip(pairs, (p.target for p in pairs) if targets is None else targets, strict=True):
+        merged.setdefault((pair.source, pair.features), {})[target] = None
+    return list(merged), [list(alternatives) for alternatives in merged.values()]
 
 
 def measure(
     name: str, hypotheses: Sequence[str], references: References, options: MeasureOptions = MeasureOptions()
 ) -> Measured:
-    """One metric over N lines. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
+    """One metric over N lines, hypotheses and references in one form (`MeasureOptions.form`).
+
+    References that become equal count once. Raises ConfigError (no such metric or option), DataError (lines), MissingExtra (package)."""
     if name not in METRICS:
         raise ConfigError(f"metric: {name!r} came; one of {', '.join(METRICS)} was wanted")
     if len(hypotheses) != len(references):
@@ -113,11 +157,10 @@ def measure(
                 "a list of one or more strings was wanted; leave the line out or give it a reference"
             )
     metric = METRICS[name]
-    if metric.needs and importlib.util.find_spec(metric.needs) is None:
-        raise MissingExtra(f"the metric {name}", "train", metric.needs)
-    if options.lowercase:
-        hypotheses = [text.lower() for text in hypotheses]
-        references = [[text.lower() for text in alternatives] for alternatives in references]
+    if metric.needs:
+        need(f"the metric {name}", "train", metric.needs)
+    hypotheses = [options.comparable(text) for text in hypotheses]
+    references = [list(dict.fromkeys(map(options.comparable, alternatives))) for alternatives in references]
     return metric.function(hypotheses, references, options)
 
 
@@ -127,14 +170,24 @@ def _signature(references: References, options: MeasureOptions, **more: str) -> 
         "refs": str(sizes.pop()) if len(sizes) == 1 else "var",
         "n": str(len(references)),
         "case": "lc" if options.lowercase else "mixed",
+        **_form(options),
         **more,
         "version": f"jumok-{__version__}",
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
+def _form(options: MeasureOptions) -> dict[str, str]:
+    return {} if options.form == "none" else {"form": f"{options.form},trimmed"}
+
+
+def _with_form(signature: str, options: MeasureOptions) -> str:
+    """One of sacrebleu's, which knows nothing of the form."""
+    return "|".join([signature, *(f"{key}:{value}" for key, value in _form(options).items())])
+
+
 def _accuracy(hypotheses: Sequence[str], references: References, options: MeasureOptions) -> Measured:
-    """Percent of lines that equal one of their references, code point by code point."""
+    """Percent of lines that equal one of their references, in the form of the options."""
     right = np.array([h in set(r) for h, r in zip(hypotheses, references, strict=True)], dtype=np.float64)
     value = 100 * float(right.mean())
     return Measured(
@@ -153,8 +206,6 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
     stand, at the start as well. Nearest = fewest edits; among equals the one with most tokens, which is nearest in
     proportion and does not depend on the references' order.
     """
-    from rapidfuzz.distance import Levenshtein
-
     if options.unit not in ("char", "space"):
         raise ConfigError(f"unit of token-error-rate: {options.unit!r} came; 'char' or 'space' was wanted")
 
@@ -165,15 +216,15 @@ def _token_error_rate(hypotheses: Sequence[str], references: References, options
     for line, (hypothesis, alternatives) in enumerate(zip(hypotheses, references, strict=True)):
         tokens = cut(hypothesis)
         gold = [cut(alternative) for alternative in alternatives]
-        counts[line] = min(((Levenshtein.distance(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
-    edits, total = (int(part) for part in counts.sum(axis=0))
+        counts[line] = min(((edits(tokens, g), len(g)) for g in gold), key=lambda pair: (pair[0], -pair[1]))
+    wrong, total = (int(part) for part in counts.sum(axis=0))
     if total == 0:
         raise DataError("measuring token-error-rate: all references are empty; at least one token was wanted to divide by")
     return Measured(
         name="token-error-rate",
-        value=100 * edits / total,
+        value=100 * wrong / total,
         signature="token-error-rate|" + _signature(references, options, tok=options.unit, near="min-edits,longest"),
-        detail={"edits": edits, "tokens": total, "lines": len(counts)},
+        detail={"edits": wrong, "tokens": total, "lines": len(counts)},
         counts=counts,
     )
 
@@ -188,7 +239,7 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
     """BLEU over the whole corpus (Papineni et al. 2002), as sacrebleu takes it."""
     from sacrebleu.metrics import BLEU
 
-    if options.tokenize not in BLEU.TOKENIZERS:
+    if options.tokenize not in BLEU.TOKENIZERS or not options.tokenize:
         known = ", ".join(name for name in BLEU.TOKENIZERS if name)
         raise ConfigError(f"tokenize of bleu: {options.tokenize!r} came; one of sacrebleu's was wanted: {known}")
     try:
@@ -203,7 +254,7 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
     return Measured(
         name="bleu",
         value=float(score.score),
-        signature="BLEU|" + str(bleu.get_signature()),
+        signature=_with_form(f"BLEU|{bleu.get_signature()}", options),
         detail={
             "precisions": [float(p) for p in score.precisions],
             "brevity_penalty": float(score.bp),
@@ -223,14 +274,52 @@ def _chrf(hypotheses: Sequence[str], references: References, options: MeasureOpt
     return Measured(
         name="chrf",
         value=float(score.score),
-        signature="chrF2|" + str(chrf.get_signature()),
+        signature=_with_form(f"chrF2|{chrf.get_signature()}", options),
         detail={"char_order": int(score.char_order), "beta": int(score.beta), "lines": len(hypotheses)},
     )
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", _accuracy, unit="%", higher_is_better=True, needs=None),
-    "token-error-rate": Metric("token-error-rate", _token_error_rate, unit="%", higher_is_better=False, needs="rapidfuzz"),
-    "bleu": Metric("bleu", _bleu, unit="", higher_is_better=True, needs="sacrebleu"),
-    "chrf": Metric("chrf", _chrf, unit="", higher_is_better=True, needs="sacrebleu"),
+    "accuracy": Metric(
+        "accuracy",
+        _accuracy,
+        unit="%",
+        higher_is_better=True,
+        needs=None,
+        title="accuracy",
+        second="token-error-rate",
+        advice="--metric chrf or token-error-rate suits targets that are seldom right as a whole",
+    ),
+    "token-error-rate": Metric(
+        "token-error-rate",
+        _token_error_rate,
+        unit="%",
+        higher_is_better=False,
+        needs=None,
+        title="token error rate",
+        column="TER ({unit})",
+        advice="--metric loss tells more of such a model",
+    ),
+    "bleu": Metric(
+        "bleu",
+        _bleu,
+        unit="",
+        higher_is_better=True,
+        needs="sacrebleu",
+        title="BLEU",
+        second="chrf",
+        column="BLEU ({tokenize})",
+        advice="--metric chrf suits targets with few words in common with any output",
+    ),
+    "chrf": Metric(
+        "chrf",
+        _chrf,
+        unit="",
+        higher_is_better=True,
+        needs="sacrebleu",
+        title="chrF",
+        second="bleu",
+        column="chrF",
+        advice="--metric token-error-rate or loss tells more of such a model",
+    ),
 }

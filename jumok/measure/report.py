@@ -51,7 +51,7 @@ def table(measured: Sequence[Measured]) -> list[str]:
         unit = f" {_about(m).unit}" if _about(m).unit else ""
         s = spread(m)
         rows.append((m.name, f"{m.value:.2f}{unit}", f"{s.low:.2f} – {s.high:.2f}" if s else "", m.signature))
-        if m.name == "accuracy":
+        if "wer" in m.detail:
             interval = f"{100 - s.high:.2f} – {100 - s.low:.2f}" if s else ""
             rows.append(("  wer = 100 − accuracy", f"{m.detail['wer']:.2f}{unit}", interval, ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -117,11 +118,15 @@ CELLS: dict[str, Cell] = {
         parts=1,
         arrange=np.ascontiguousarray,
         step=_rnn_step,
-        title="RNN",
+        title="plain RNN",
         formula="h' = tanh(W x + U h + b)",
         source="Elman 1990",
     ),
 }
+
+
+def _layer(cell: Cell, *kept: tuple[Array, Array]) -> Layer:
+    return Layer(cell, *(array.transpose(axes) for array, axes in kept))
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,14 @@ class Layer:
             np.stack([cell.arrange(np.atleast_2d(p[f"{d}.{name}"].T)) for d in directions]) for name in ("w_ih", "w_hh", "bias")
         )
         return Layer(cell, w_ih, w_hh, bias)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: arrays keep their order in memory, since a product's rounding may depend on it."""
+        kept = []
+        for array in (self.w_ih, self.w_hh, self.bias):
+            axes = np.argsort([-stride for stride in array.strides], kind="stable")
+            kept.append((np.ascontiguousarray(array.transpose(axes)), np.argsort(axes)))
+        return _layer, (self.cell, *kept)
 
     def run(self, x: Array, rows: list[int]) -> tuple[Array, CellState]:
         """x [S, D, B, G·h]: inputs times w_ih, plus bias; at step t only the first rows[t] sentences are real.

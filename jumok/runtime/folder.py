@@ -5,6 +5,7 @@
     source.json …       tokenizers and vocabularies, see `jumok.text.codec`
     README.md           the model card
     history.json        each evaluation of the training
+    training.json       which run the folder belongs to, and how far it came, see `jumok.runtime.record`
     checkpoint.safetensors, checkpoint.before.safetensors    of a training that is not finished, see `jumok.learn.checkpoint`
 
 Numbers, strings and arrays only: no pickle, no code, no import path. A folder from a stranger is safe to read.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,20 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 import jumok
-from jumok.config import Config, ModelConfig, TextConfig, build, to_dict
+from jumok.config import Config, ModelConfig, TextConfig, build, options, to_dict
 from jumok.errors import ConfigError, FolderError
 from jumok.runtime import disk
 from jumok.runtime.parameters import check
-from jumok.text.codec import Codec
+from jumok.runtime.record import RECORD, Record, has_record
+from jumok.text.codec import SOURCE_FILE, TARGET_FILE, Codec
 
 FORMAT = 1  # grows when an older jumok could not read the folder any more
 CONFIG, WEIGHTS, CARD, HISTORY = "config.json", "model.safetensors", "README.md", "history.json"
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.before.safetensors")  # the newest, and the one before
-CHANGING = (WEIGHTS, CARD, HISTORY, *CHECKPOINTS)  # files that a training replaces
+PROFILE = "profile.json"
+# the files that are Jumok's own, which alone it replaces
+OWN = (CONFIG, WEIGHTS, CARD, HISTORY, SOURCE_FILE, TARGET_FILE, RECORD, PROFILE, *CHECKPOINTS)
+NEEDED = ("format", "model", "search", "text")  # in config.json; all else may be missing, and what is unknown is ignored
 SIZES = ("embedding", "hidden", "score_size", "readout_size", "tie")
 
 
@@ -46,7 +51,7 @@ class FolderConfig:
         text: how lines become tokens.
         model: the network, every size chosen.
         limit: (ratio, constant): an output has at most ratio · S + constant tokens, for a source of S tokens.
-        training: the training's whole configuration, as plain dicts; kept for people, never read by the runtime.
+        training: the training's whole configuration, as plain dicts; kept for people; only evaluation reads BLEU's unit.
     """
 
     text: TextConfig
@@ -74,31 +79,36 @@ def write_folder(
     history: Sequence[Mapping[str, Any]],
     overwrite: bool = False,
     carry: Sequence[str] = (),
+    record: Record | None = None,
+    ours: Callable[[], None] | None = None,
 ) -> None:
     """Writes a model folder under a temporary name beside `path`, flushes it, and renames it.
 
     Args:
-        card: text of README.md.
-        history: the training's evaluations, oldest first; JSON values.
-        overwrite: replace the model folder or the unfinished training that is there, with all that is in it.
-        carry: names of files in the replaced folder that stay, where they are there: the training's own checkpoints.
+        path: a new folder, or one that is to be replaced.
+        overwrite: replace the model folder or the unfinished training that is there: its own files (`OWN`). What else is in the
+            folder stays there.
+        carry: files of the replaced folder that stay, where they are there: the training's own checkpoints.
+        record: of the run whose model it is, if a run it is.
+        ours: raises an error where what is at `path` is not the writer's own; instead of `overwrite`.
 
     Raises:
         FolderError: there is something at `path` already: a model folder, without `overwrite`; anything else, always
-            (but an empty folder).
+            (but an empty folder). What `ours` raises.
         OSError: the disk is full or not writable; `path` is then as it was.
     """
     path = Path(path)
     if path.is_symlink():
         path = path.resolve()  # what it points to is replaced, not the link
     check(parameters, config.model, len(codec.source), len(codec.target), str(path))
-    refuse_to_replace(path, overwrite)
+    allowed = ours or (lambda: refuse_to_replace(path, overwrite))
+    allowed()
     new = disk.beside(path, "new")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         new.mkdir()
         codec.save(new)
-        for name, data in _files(parameters, card, history).items():
+        for name, data in _files(parameters, card, history, record).items():
             (new / name).write_bytes(data)
         (new / CONFIG).write_bytes(_json(_config_to_dict(config)))
         for file in new.iterdir():
@@ -107,29 +117,39 @@ def write_folder(
             if (path / name).exists():
                 disk.link(path / name, new / name)
         disk.flush(new)
-        refuse_to_replace(path, overwrite)  # whatever came there while we wrote
-        disk.put_folder(new, path)
+        allowed()  # whatever came there while we wrote
+        disk.put_folder(new, path, OWN)
     finally:
-        disk.discard(new)
+        disk.dissolve(new, path, OWN)
 
 
 def update_folder(
-    path: str | Path, parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]
+    path: str | Path,
+    parameters: Mapping[str, np.ndarray] | None,
+    card: str,
+    history: Sequence[Mapping[str, Any]],
+    record: Record | None = None,
+    ours: Callable[[], None] = lambda: None,
 ) -> None:
-    """Replaces weights (unless None), card and history of a model folder, each file whole; settings and codec stay.
+    """Replaces weights (unless None), card, history and record of a model folder, each file whole; settings and codec stay.
 
     All are on the disk under hidden names before the first is renamed: a disk that is full changes nothing.
 
+    Args:
+        record, ours: as for `write_folder`.
+
     Raises:
-        FolderError: no model folder is there.
+        FolderError: no model folder is there. What `ours` raises.
         OSError: the disk is full or not writable; no file is left half written.
     """
     path = Path(path)
     _config_from_dict(path)
+    ours()
     new: dict[str, Path] = {}
     try:
-        for name, data in _files(parameters, card, history).items():
-            new[name] = disk.write_beside(path / name, data)
+        for name, data in _files(parameters, card, history, record).items():
+            new[name] = disk.write_beside(path / name, data, by=record.sitting if record else "")
+        ours()
         for name in sorted(new, key=lambda name: name != WEIGHTS):  # the weights first: a card never promises what is not there
             os.replace(new[name], path / name)
         disk.flush(path)
@@ -171,15 +191,30 @@ def read_folder(path: str | Path) -> Folder:
     return Folder(path, config, parameters, codec)
 
 
-def refuse_to_replace(path: Path, overwrite: bool) -> None:
-    """FolderError if a model folder may not be written at `path`: something else is there, or a model, without `overwrite`."""
+def strangers(path: Path) -> list[str]:
+    """Names in the folder at `path` that are not Jumok's, sorted; they stay whatever is written there."""
+    return disk.strangers(path, OWN) if path.is_dir() else []
+
+
+def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected: Sequence[str] = ()) -> None:
+    """FolderError if a model folder may not be written at `path`: something else is there, or a model, without `overwrite`.
+
+    Args:
+        alone: no other run is under way there, for its lock is held; then a run that has written nothing yet is over.
+        expected: names of folders in `path` that this run puts things into, too, and which may be there already.
+    """
     if not os.path.lexists(path):
         return
+    others = [name for name in strangers(path) if name not in expected]
     if not (path / CONFIG).is_file():
-        names = {file.name for file in path.iterdir()} - {f".{name}.new" for name in CHANGING} if path.is_dir() else {""}
-        if not names or (overwrite and names <= set(CHECKPOINTS)):
+        there = set(os.listdir(path)) if path.is_dir() else {""}
+        recorded, saved = has_record(path), not there.isdisjoint(CHECKPOINTS)
+        mine = {name for name in there if name in OWN}
+        if not (others or mine or there == {""}):
             return
-        if names <= set(CHECKPOINTS):
+        if (recorded or saved) and mine <= {RECORD, PROFILE, *CHECKPOINTS}:
+            if overwrite or (alone and not saved and not others):
+                return
             raise FolderError(
                 f"{path}: an unfinished training is there; name another folder, or say that it is to be overwritten"
             )
@@ -193,15 +228,20 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
         raise FolderError(f"{path}: a folder with a {CONFIG} that is not jumok's is there, and stays; name another folder")
 
 
-def _files(parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    files = {CARD: card.encode(), HISTORY: _json([dict(entry) for entry in history])}
+def _files(
+    parameters: Mapping[str, np.ndarray] | None, card: str, history: Sequence[Mapping[str, Any]], record: Record | None
+) -> dict[str, bytes]:
+    files = {CARD: card.encode("utf-8", "backslashreplace"), HISTORY: _json([dict(entry) for entry in history])}
+    if record is not None:
+        files[RECORD] = record.to_bytes()
     if parameters is not None:
         files[WEIGHTS] = save({name: np.ascontiguousarray(array) for name, array in parameters.items()})
     return files
 
 
 def _json(values: Any) -> bytes:
-    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+    """JSON in UTF-8; a name of a file that is not UTF-8 has its bytes as escapes, which JSON reads back."""
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
@@ -225,7 +265,7 @@ def _config_from_dict(path: Path) -> FolderConfig:
             )
         raise FolderError(f"{path}: there is no such folder; wanted a model folder, as `jumok train --out` writes it")
     if not where.is_file():
-        if any((path / name).is_file() for name in CHECKPOINTS):
+        if any((path / name).is_file() for name in (RECORD, *CHECKPOINTS)):
             raise FolderError(
                 f"{path}: no model yet: a training was interrupted before its first one; --resume goes on with it"
             )
@@ -241,11 +281,8 @@ def _config_from_dict(path: Path) -> FolderConfig:
         )
     if values["format"] < 1:
         raise FolderError(f"{where}: format is {values['format']}; this jumok reads {FORMAT}; the file is damaged")
-    wanted = {"format", "jumok", "text", "model", "search", "training"}
-    if values.keys() != wanted:
-        wrong = [f"{name!r} is missing" for name in sorted(wanted - values.keys())]
-        wrong += [f"{name!r} is unknown" for name in sorted(values.keys() - wanted)]
-        raise FolderError(f"{where}: {', '.join(wrong)}; wanted {', '.join(sorted(wanted))}; the file is damaged")
+    if missing := [f"{name!r} is missing" for name in NEEDED if name not in values]:
+        raise FolderError(f"{where}: {', '.join(missing)}; wanted {', '.join(NEEDED)}; the file is damaged")
     text, model = (
         _section(TextConfig, values["text"], f"{where}: text"),
         _section(ModelConfig, values["model"], f"{where}: model"),
@@ -261,9 +298,9 @@ def _config_from_dict(path: Path) -> FolderConfig:
         )
     if model.tie != "none" and (model.readout == "linear" or model.readout_size != model.embedding):
         raise FolderError(f"{where}: model: tied embeddings need readout tanh of the embedding's size; the file is damaged")
-    search, training = values["search"], values["training"]
+    search, training = values["search"], values.get("training", {})
     limit: list[Any] = [search.get(name) for name in ("limit_ratio", "limit_constant")] if isinstance(search, dict) else []
-    if not isinstance(search, dict) or len(search) != 2 or not all(_is_limit(number) for number in limit):
+    if not isinstance(search, dict) or not all(_is_limit(number) for number in limit):
         raise FolderError(f"{where}: search is {search!r}; wanted limit_ratio and limit_constant, numbers from 0 on")
     if not isinstance(training, dict):
         raise FolderError(f"{where}: training is {training!r}; wanted the run's configuration; the file is damaged")
@@ -277,8 +314,9 @@ def _is_limit(number: Any) -> bool:
 def _section(cls: type[Config], values: Any, where: str) -> Config:
     if not isinstance(values, dict):
         raise FolderError(f"{where} is {values!r}; wanted a section of options; the file is damaged")
-    try:
-        return build(cls, values, where)
+    known = options(cls)
+    try:  # what a newer Jumok has put there below the same format number changes nothing of what we know
+        return build(cls, {name: value for name, value in values.items() if name in known}, where)
     except ConfigError as e:
         raise FolderError(f"{e}; the file is damaged, or from a jumok that had this option") from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -303,12 +304,24 @@ class _Rows:
 
     def __init__(self, embedding: Array, layer: Layer) -> None:
         self.embedding, self.layer = embedding, layer
-        D, _, gates = layer.w_ih.shape
+        self.offsets = len(embedding) * np.arange(len(layer.w_ih))[:, None]
+        self._clear()
+
+    def _clear(self) -> None:
+        """No row is computed yet."""
+        (D, _, gates), n = self.layer.w_ih.shape, len(self.embedding)
         self.table = self.filled = None
-        if 4 * D * len(embedding) * gates <= TABLE_BYTES:
-            self.table = np.empty((D, len(embedding), gates), np.float32)  # memory is taken when written to
-            self.filled = np.zeros(-(-len(embedding) // BLOCK), bool)
-        self.offsets = len(embedding) * np.arange(D)[:, None]
+        if 4 * D * n * gates <= TABLE_BYTES:
+            self.table = np.empty((D, n, gates), np.float32)  # memory is taken when written to
+            self.filled = np.zeros(-(-n // BLOCK), bool)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes into another process: not the rows, which are computed there when met."""
+        return {"embedding": self.embedding, "layer": self.layer, "offsets": self.offsets}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._clear()
 
     def __call__(self, ids: Array) -> Array:
         """ids [..., D, N] -> fresh rows [..., D, N, G·h]."""

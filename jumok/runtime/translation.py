@@ -5,6 +5,7 @@ Letters: T output steps (the end token is a step like any other), S source posit
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,11 @@ from typing import Any
 import numpy as np
 
 END = "</s>"
+_SHOWN = 40  # characters of a text in `repr`
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
 class _Weights:
@@ -45,6 +51,7 @@ class Translation:
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty.
         finished: whether the output ended with `</s>`.
+        unknown: positions in source_tokens, counted from 0, of tokens and features that the model has never seen: it read `<unk>`.
         alternatives: further hypotheses of the n-best list, best first (empty unless asked for).
     """
 
@@ -56,16 +63,49 @@ class Translation:
     log_probability: float
     score: float
     finished: bool = True
+    unknown: tuple[int, ...] = ()
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
     weights_kind: str = "attention"
 
     def __str__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        """Short, for lists of them."""
+        T, S = len(self.tokens), len(self.source_tokens)
+        weights = "no weights" if vars(self)["weights"] is None else f"weights {T} x {S}"
+        more = f", {len(self.alternatives)} alternatives" if self.alternatives else ""
+        cut = "" if self.finished else ", not finished"
+        return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the translation into a file, over one that is there; the suffix chooses the form.
+
+        `.svg`, `.html`, `.png` and `.pdf` (matplotlib, of the extra `plots`) draw its attention; `.csv` has the weights,
+        `.json` all of it. Raises ConfigError for another suffix, MissingExtra where matplotlib is absent, and JumokError where
+        there are no weights (`.json` does without them) or the path cannot be written.
+        """
+        from jumok.explain import write
+
+        write(self, path)
+
+    def to_svg(self) -> str:
+        """The attention as one `<svg>` element, which also stands alone as a file. Raises JumokError without weights."""
+        from jumok.explain import to_svg
+
+        return to_svg(self)
+
+    def to_html(self, whole_page: bool = True) -> str:
+        """The attention as an HTML page that needs nothing from elsewhere; or, for a page of your own, as one `<div>`.
+
+        Raises JumokError without weights; the `<div>` then has the text alone.
+        """
         from jumok.explain import to_html
 
-        return to_html(self, whole_page=False)
+        return to_html(self, whole_page=whole_page)
+
+    def _repr_html_(self) -> str:
+        return self.to_html(whole_page=False)  # what a notebook shows
 
 
 Translation.weights = _Weights()  # type: ignore[assignment]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jumok.measure import METRICS
 from jumok.study import sizes
 from jumok.study.charts import Series, line_chart
 from jumok.study.data import substitution
@@ -46,8 +47,9 @@ def work(task: Task) -> dict[str, Any]:
 def report(outcome: Outcome) -> Report:
     """Curves of quality by length, the table of quarters, and what differs."""
     setting = outcome.setting
-    test = test_set(setting.folder / "data", setting.options)
-    metric = next(iter(outcome.of(outcome.done[0].name).values()))["metric"]
+    some = next(iter(outcome.of(outcome.done[0].name).values()))
+    test = test_set(setting.folder / "data", setting.options, some.get("tokenize"))
+    metric = some["metric"]
     metric = "accuracy" if metric == "loss" else metric
     longest = setting.data["splits"]["train"]["longest"]
     quarters = buckets(test.lengths, 4, longest)
@@ -138,7 +140,7 @@ def _findings(
     beyond = [k for k, p in enumerate(parts) if p.beyond]
     if not within:
         return ["Every test source is longer than all in training, so there are no quarters to compare."]
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     unit = UNITS[metric]
     found = []
     if {ATTENTION, NONE} <= by_seed.keys():

@@ -1,22 +1,20 @@
 """Line and bar charts as SVG that stands alone: axes, ticks, legend, intervals; told apart by colour, dash and mark.
 
-Like the heatmap (`jumok.explain.svg`) a chart brings its own light panel, so that it reads on a dark page as on a light one.
+Like the heatmap (`jumok.explain.svg`) a chart stands on a light panel of its own, so that it reads on a dark page as on a light one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+
+from jumok.explain.color import GRID, LIGHT, SERIES
+from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 58, 56
 ROW = 26  # height of a bar with its air
-PANEL, FRAME, INK, MUTED, GRID = "#ffffff", "#d5dfe2", "#10242c", "#5b6f77", "#e7eef0"
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK KR', 'DejaVu Sans', sans-serif"
-# Okabe & Ito 2008: eight colours that colour-blind readers tell apart; yellow, weak on white, is left out
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#000000")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 
 
@@ -109,12 +107,13 @@ def line_chart(
     if mark_x is not None:
         at = x.at(mark_x)
         parts.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{MUTED}" stroke-dasharray="4 4"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{LIGHT.muted}" stroke-dasharray="4 4"/>'
         )
-        parts.append(f'<text x="{at + 5:.1f}" y="{TOP + 12}" font-size="11" fill="{MUTED}">{_safe(mark_label)}</text>')
+        parts.append(f'<text x="{at + 5:.1f}" y="{TOP + 12}" font-size="11" fill="{LIGHT.muted}">{safe(mark_label)}</text>')
     for k, s in enumerate(drawn):
         parts += _line(s, k, x, y)
-    return "\n".join([*parts, *(row for lines in legend for row in lines), "</svg>"]) + "\n"
+    parts += [row for lines in legend for row in lines]
+    return whole(WIDTH, height, title, f"{y_label} over {x_label}, a line each for {_listed(s.name for s in series)}.", parts)
 
 
 def bar_chart(title: str, value_label: str, bars: Sequence[Bar]) -> str:
@@ -124,31 +123,38 @@ def bar_chart(title: str, value_label: str, bars: Sequence[Bar]) -> str:
     values = [v for b in bars for v in (b.value, b.low, b.high) if v is not None]
     x = _Axis.over([0.0, *values], left, WIDTH - RIGHT - 60, False)
     bottom = TOP + ROW * len(bars)
-    parts = [*_panel(title, WIDTH, height), f'<g font-family="{FONTS}" font-size="12" fill="{MUTED}" text-anchor="middle">']
+    parts = [
+        *_panel(title, WIDTH, height),
+        f'<g font-family="{TEXT_FONTS}" font-size="12" fill="{LIGHT.muted}" text-anchor="middle">',
+    ]
     for mark in x.marks:
         at = x.at(mark)
         parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{bottom}" stroke="{GRID}"/>')
         parts.append(f'<text x="{at:.1f}" y="{bottom + 18}">{x.label(mark)}</text>')
-    parts.append(f'<text x="{(left + WIDTH - RIGHT) / 2:.0f}" y="{bottom + 40}">{_safe(value_label)}</text></g>')
+    parts.append(f'<text x="{(left + WIDTH - RIGHT) / 2:.0f}" y="{bottom + 40}">{safe(value_label)}</text></g>')
     zero = x.at(0)
     for k, b in enumerate(bars):
         y, end = TOP + ROW * k, x.at(b.value)
         interval = "" if b.low is None or b.high is None else f" ({b.low:.4g} to {b.high:.4g})"
-        parts.append(f"<g><title>{_safe(b.label)}: {b.value:.4g}{interval}</title>")
+        parts.append(f"<g><title>{safe(b.label)}: {b.value:.4g}{interval}</title>")
         parts.append(
             f'<rect x="{min(zero, end):.1f}" y="{y + 4}" width="{abs(end - zero):.1f}" height="{ROW - 8}" rx="2" '
-            f'fill="{COLORS[0]}" fill-opacity="0.75"/>'
+            f'fill="{SERIES[0]}" fill-opacity="0.75"/>'
         )
         if b.low is not None and b.high is not None:
             a, c, middle = x.at(b.low), x.at(b.high), y + ROW / 2
             parts.append(
-                f'<path d="M{a:.1f} {middle}H{c:.1f}M{a:.1f} {middle - 4}v8M{c:.1f} {middle - 4}v8" stroke="{INK}" fill="none"/>'
+                f'<path d="M{a:.1f} {middle}H{c:.1f}M{a:.1f} {middle - 4}v8M{c:.1f} {middle - 4}v8" stroke="{LIGHT.ink}" fill="none"/>'
             )
         beyond = max(end, zero, x.at(b.high) if b.high is not None else end)
-        text = f'font-family="{FONTS}" font-size="12" fill="{INK}"'
-        parts.append(f'<text x="{left - 8}" y="{y + ROW / 2 + 4}" text-anchor="end" {text}>{_safe(b.label)}</text>')
+        text = f'font-family="{TEXT_FONTS}" font-size="12" fill="{LIGHT.ink}"'
+        parts.append(f'<text x="{left - 8}" y="{y + ROW / 2 + 4}" text-anchor="end" {text}>{safe(b.label)}</text>')
         parts.append(f'<text x="{beyond + 6:.1f}" y="{y + ROW / 2 + 4}" {text}>{b.value:.4g}</text></g>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return whole(WIDTH, height, title, f"{value_label}, a bar each for {_listed(b.label for b in bars)}.", parts)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nothing"
 
 
 def _kept(s: Series, log_y: bool) -> Series:
@@ -158,33 +164,28 @@ def _kept(s: Series, log_y: bool) -> Series:
 
 
 def _panel(title: str, width: int, height: int) -> Iterator[str]:
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'style="max-width:100%;height:auto">'
-    )
-    yield f"<title>{_safe(title)}</title>"
-    yield f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="10" fill="{PANEL}" stroke="{FRAME}"/>'
-    yield f'<text x="24" y="34" font-family="{FONTS}" font-size="15" font-weight="600" fill="{INK}">{_safe(title)}</text>'
+    yield frame(width, height)
+    yield f'<text x="24" y="34" font-family="{TEXT_FONTS}" font-size="15" font-weight="600" fill="{LIGHT.ink}">{safe(title)}</text>'
 
 
 def _axes(x: _Axis, y: _Axis, x_label: str, y_label: str) -> Iterator[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    yield f'<g font-family="{FONTS}" font-size="12" fill="{MUTED}">'
+    yield f'<g font-family="{TEXT_FONTS}" font-size="12" fill="{LIGHT.muted}">'
     for mark in y.marks:
         at = y.at(mark)
         yield f'<line x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}" stroke="{GRID}"/>'
         yield f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y.label(mark)}</text>'
     for mark in x.marks:
         at = x.at(mark)
-        yield f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 5}" stroke="{MUTED}"/>'
+        yield f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 5}" stroke="{LIGHT.muted}"/>'
         yield f'<text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">{x.label(mark)}</text>'
-    yield f'<line x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="{MUTED}"/>'
-    yield f'<text x="{(LEFT + right) / 2:.0f}" y="{bottom + 42}" text-anchor="middle">{_safe(x_label)}</text>'
-    yield f'<text transform="translate(20 {(TOP + bottom) / 2:.0f}) rotate(-90)" text-anchor="middle">{_safe(y_label)}</text></g>'
+    yield f'<line x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="{LIGHT.muted}"/>'
+    yield f'<text x="{(LEFT + right) / 2:.0f}" y="{bottom + 42}" text-anchor="middle">{safe(x_label)}</text>'
+    yield f'<text transform="translate(20 {(TOP + bottom) / 2:.0f}) rotate(-90)" text-anchor="middle">{safe(y_label)}</text></g>'
 
 
 def _line(s: Series, k: int, x: _Axis, y: _Axis) -> Iterator[str]:
-    color = COLORS[k % len(COLORS)]
+    color = SERIES[k % len(SERIES)]
     points = [(x.at(a), y.at(b)) for a, b in zip(s.x, s.y, strict=True)]
     if not points:
         return
@@ -197,7 +198,7 @@ def _line(s: Series, k: int, x: _Axis, y: _Axis) -> Iterator[str]:
     yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>'
     for i, (a, b) in enumerate(points):
         interval = f" ({s.low[i]:.4g} to {s.high[i]:.4g})" if s.low is not None and s.high is not None else ""
-        yield f"<g><title>{_safe(s.name)}: {s.y[i]:.4g}{interval} at {s.x[i]:.4g}</title>{_mark(k, a, b, color)}</g>"
+        yield f"<g><title>{safe(s.name)}: {s.y[i]:.4g}{interval} at {s.x[i]:.4g}</title>{_mark(k, a, b, color)}</g>"
 
 
 def _mark(k: int, x: float, y: float, color: str) -> str:
@@ -220,17 +221,13 @@ def _legend(names: Sequence[str]) -> Iterator[list[str]]:
         if row and at + width > WIDTH - RIGHT:
             yield row
             row, at, line = [], float(LEFT), line + 1
-        y, color = HEIGHT + 4 + 20 * line, COLORS[k % len(COLORS)]
+        y, color = HEIGHT + 4 + 20 * line, SERIES[k % len(SERIES)]
         dash = f' stroke-dasharray="{DASHES[k % len(DASHES)]}"' if DASHES[k % len(DASHES)] else ""
         row.append(f'<line x1="{at:.1f}" x2="{at + 26:.1f}" y1="{y}" y2="{y}" stroke="{color}" stroke-width="2"{dash}/>')
         row.append(_mark(k, at + 13, y, color))
         row.append(
-            f'<text x="{at + 32:.1f}" y="{y + 4}" font-family="{FONTS}" font-size="12" fill="{INK}">{_safe(name)}</text>'
+            f'<text x="{at + 32:.1f}" y="{y + 4}" font-family="{TEXT_FONTS}" font-size="12" fill="{LIGHT.ink}">{safe(name)}</text>'
         )
         at += width
     if row:
         yield row
-
-
-def _safe(text: str) -> str:
-    return escape("".join(c if c >= " " and c not in "\ufffe\uffff" else "\ufffd" for c in text), {'"': "&quot;"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import jumok
-from jumok import config
+from jumok import config, locks
 from jumok.config import StudyConfig, TrainConfig, build
-from jumok.errors import ConfigError, MissingExtra
+from jumok.errors import ConfigError, need
+from jumok.learn import threads
+from jumok.places import expand, expanded
 from jumok.study.data import as_pairs, prepare, read_splits
 from jumok.study.engine import carry_out, cores
 from jumok.study.plan import Outcome, Run, Setting, Study, Variant, as_json, finished, plan_runs, read_json, write_whole
 from jumok.study.report import Block, Heading, Points, Report, Table, Text, html, markdown
 from jumok.study.studies import STUDIES
+from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
@@ -88,7 +91,10 @@ def study(
         model=str(model),
     )
     say = (lambda _: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    return _conduct(chosen(name), str(pairs), config.check(asked, "study"), options, say)
+    asked = expanded(config.check(asked, "study"))
+    if jobs > cores():
+        say(f"warning: jobs is {jobs}, but there are {cores()} cores: runs side by side will wait for each other")
+    return _conduct(chosen(name), expand(str(pairs), "pairs"), asked, options, say)
 
 
 def chosen(name: str) -> Study:
@@ -124,11 +130,24 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
         raise ConfigError(
             f"study: model is given; the study {study.name} trains its own, only faithful can look at a given one"
         )
-    if not asked.model and not _installed("torch"):  # said before anything is written
-        raise MissingExtra("training", "train", "torch")
+    if not asked.model:
+        need("training", "train", "torch", "rich")  # said before anything is written
     folder = Path(asked.out)
-    _claim(folder, study)
+
+    def busy(who: str) -> ConfigError:
+        return ConfigError(f"{folder}: this study is under way ({who}); wait for its end, or give another --out")
+
+    with locks.held(locks.beside(folder), busy):
+        return _alone(study, pairs, asked, given, folder, say)
+
+
+def _alone(
+    study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], folder: Path, say: Callable[[str], None]
+) -> Studied:
+    _check_inputs(folder, pairs, asked)
     options = training_options(study, not pairs and not asked.model, asked, given)
+    threads.check(options.get("threads") or 0)
+    _claim(folder, study)
     setting = Setting(folder, options, {}, {"model": asked.model} if asked.model else {})
     data = _data(study, pairs, asked, options, folder, say)
     setting = Setting(folder, options, data, setting.settings)
@@ -145,11 +164,15 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
     return studied
 
 
-def _installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:
-        return False
+def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:
+    """ConfigError if what the study reads is among what it writes."""
+    for given in filter(None, (pairs, asked.dev, asked.test, asked.model)):
+        for file in files_of(given):
+            parts = [os.path.realpath(folder / part) for part in ("data", "runs")]
+            if any(os.path.commonpath([part, os.path.realpath(file)]) == part for part in parts):
+                raise ConfigError(
+                    f"{file}: is a part of the study in {folder}, which writes over it; copy it, or give another --out"
+                )
 
 
 def _claim(folder: Path, study: Study) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
 from jumok.study.plan import read_json, write_whole
-from jumok.text import Pair, read_pairs, split_dev
+from jumok.text import TOKENIZERS, Pair, read_pairs, split_dev
 
 Splits = dict[str, list[tuple[str, str]]]
 LETTERS = "abcdefghijkl"
@@ -111,13 +111,13 @@ def _made(
 
 
 def length_of(source: str, tokenizer: str) -> int:
-    """Length of a source as studies count it: characters for `char`, else words (parts between blanks)."""
-    return len(source) if tokenizer == "char" else len(source.split())
+    """Length of a source as studies count it: characters where tokens are those, else words (parts between blanks)."""
+    return len(source) if TOKENIZERS[tokenizer].characters else len(source.split())
 
 
 def unit_of(tokenizer: str) -> str:
     """What `length_of` counts."""
-    return "characters" if tokenizer == "char" else "words"
+    return "characters" if TOKENIZERS[tokenizer].characters else "words"
 
 
 def read_splits(pairs: str, dev: str, test: str, text: TextConfig, warn: Callable[[str], None]) -> dict[str, list[Pair]]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jumok.measure import METRICS
 from jumok.runtime import load
+from jumok.schedules import TEACHER_FORCING
 from jumok.study.charts import Series, line_chart
 from jumok.study.data import harmony
 from jumok.study.outputs import TITLES, UNITS, forced_loss, test_set, train, write_test
@@ -18,14 +20,6 @@ from jumok.study.wording import compared, number, plus_minus
 
 LOOKS = 20  # evaluations along training, where the number of steps is given
 GRID = np.linspace(5, 100, 20)  # percent of training at which runs are compared
-MIXTURES = ("linear", "inverse-sigmoid")
-NOTES = {
-    "always": "teacher forcing: the decoder always reads gold",
-    "two-phase": "teacher forcing first, then its own tokens (--switch, --gold-at-end)",
-    "linear": "the share of gold falls in a line over training",
-    "inverse-sigmoid": "the share of gold falls along an inverse sigmoid (Bengio et al. 2015)",
-    "never": "free running from the first step",
-}
 CURVES = {
     "free": "free-running {metric}",
     "loss": "teacher-forced loss (nats a token)",
@@ -34,8 +28,8 @@ CURVES = {
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """One a regime."""
-    return [Variant(name, {"teacher_forcing": name}, note) for name, note in NOTES.items()]
+    """One a regime: all there are."""
+    return [Variant(name, {"teacher_forcing": name}, forcing.note) for name, forcing in TEACHER_FORCING.items()]
 
 
 def work(task: Task) -> dict[str, Any]:
@@ -143,17 +137,17 @@ def _findings(outcome: Outcome, metric: str) -> list[str]:
     names = [v.name for v in outcome.done]
     if "always" not in names:
         return ["The regime `always` has not finished, so there is nothing to compare the others with."]
-    higher, unit = metric != "token-error-rate", UNITS[metric]
+    higher, unit = METRICS[metric].higher_is_better, UNITS[metric]
     base = _values(outcome, "always", metric)
     found = []
-    mixed = [n for n in MIXTURES if n in names]
+    mixed = [n for n in names if TEACHER_FORCING[n].mixed]
     best = max(mixed, key=lambda n: _sign(higher) * _mean(_values(outcome, n, metric)), default=None)
-    for name, what in (("two-phase", ""), (best, ", the better of the mixtures," if len(mixed) > 1 else ""), ("never", "")):
+    for name, what in (("two-phase", ""), (best, ", the best of the mixtures," if len(mixed) > 1 else ""), ("never", "")):
         if name in names and name is not None:
             gap = difference(_values(outcome, name, metric), base)
             found.append(compared(f"{name}{what}", "always", gap, unit, "on the test set, free running", higher, 2))
     if best is not None and len(mixed) > 1:
-        found.append("Which mixture is the better one was chosen by the same test figures, so its lead is a little too good.")
+        found.append("Which mixture is the best one was chosen by the same test figures, so its lead is a little too good.")
     gaps = {n: {seed: _end(m, "gap") for seed, m in outcome.of(n).items()} for n in names}
     found.append(_bias(t_interval(list(gaps["always"].values()))))
     for name in names:

@@ -267,7 +267,8 @@ STUDY = Study(
         "weights play the part of an alignment (Bahdanau, Cho & Bengio 2015)."
     ),
     defaults={"attention": "general"},
-    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.0, "steps": 600, "learning_rate": 5e-3},
+    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.0, "steps": 600, "learning_rate": 5e-3}
+    | {"metric": "accuracy"},
     own_data=turned_words,
     variants=variants,
     work=work,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jumok.config import TrainConfig, build
+from jumok.runtime.cells import CELLS
 from jumok.study.charts import Series, line_chart
 from jumok.study.data import first_letters
 from jumok.study.outputs import train
@@ -20,20 +21,18 @@ from jumok.text import END, PAD, build_codec, read_pairs
 LENGTHS = (10, 20, 40, 80)
 SENTENCES = 32
 POINTS = 4  # measurements during training, beside the one before it
-CELLS = {"rnn": "a plain RNN", "lstm": "an LSTM", "gru": "a GRU"}
+TITLES = {
+    name: cell.title for name, cell in sorted(CELLS.items(), key=lambda item: item[1].gates > 1)
+}  # one without gates first
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Three cells, each without and with attention."""
+    """All cells, each without and with attention."""
     found = []
-    for cell, title in CELLS.items():
+    for cell, title in TITLES.items():
         none = {"cell": cell, "attention": "none", "window": "none", "input_feeding": False}
-        found.append(Variant(cell, none, f"{title.split(maxsplit=1)[1]} without attention"))
-        found.append(
-            Variant(
-                f"{cell}-attention", none | {"attention": "general"}, f"{title.split(maxsplit=1)[1]} with attention (general)"
-            )
-        )
+        found.append(Variant(cell, none, f"{title} without attention"))
+        found.append(Variant(f"{cell}-attention", none | {"attention": "general"}, f"{title} with attention (general)"))
     return found
 
 
@@ -191,14 +190,14 @@ def _findings(outcome: Outcome) -> list[str]:
     length = str(LENGTHS[-1])
     found = []
     for when, at in (("Before training", 0), ("After training", -1)):
-        for cell, title in CELLS.items():
+        for cell, title in TITLES.items():
             plain, attending = cell, f"{cell}-attention"
             if plain not in names or attending not in names:
                 continue
             a, b = logs(outcome, attending, length, at), logs(outcome, plain, length, at)
             x, y, gap = t_interval(list(b.values())), t_interval(list(a.values())), difference(a, b)
             text = (
-                f"{when}, the first of {length} tokens gets {10**x.mean:.1e} of the last token's gradient in {title} without "
+                f"{when}, the first of {length} tokens gets {10**x.mean:.1e} of the last token's gradient in the {title} without "
                 f"attention, and {10**y.mean:.1e} with it: "
             )
             if gap.half is None:

@@ -16,22 +16,18 @@ import numpy as np
 
 from jumok.config import TextConfig, TrainConfig, build
 from jumok.decode.translator import Translator, load
-from jumok.measure import Measured, MeasureOptions, measure, merge_references
+from jumok.measure import METRICS, Measured, MeasureOptions, gold_text, measure, options_for
+from jumok.measure.evaluating import trained_options
 from jumok.study.data import length_of
 from jumok.study.plan import Interrupted, Task, read_json, write_whole
-from jumok.text import Pair, read_pairs
+from jumok.text import TOKENIZERS, Pair, Tokenizer, read_pairs, train_tokenizer
+from jumok.text.codec import written
 
 OUTPUTS = "outputs.json"
 LOOKS = 10
-SECOND = {"accuracy": "token-error-rate", "token-error-rate": "accuracy", "bleu": "chrf", "chrf": "bleu", "loss": "accuracy"}
-TITLES = {
-    "accuracy": "accuracy (%)",
-    "token-error-rate": "token error rate (%)",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "loss": "loss",
-}
-UNITS = {"accuracy": "points of accuracy", "token-error-rate": "points of token error rate", "bleu": "BLEU", "chrf": "chrF"}
+SECOND = {m.name: m.second for m in METRICS.values()} | {"loss": "accuracy"}
+TITLES = {m.name: f"{m.title} (%)" if m.unit else m.title for m in METRICS.values()} | {"loss": "loss"}
+UNITS = {m.name: f"points of {m.title}" if m.unit else m.title for m in METRICS.values()}
 
 
 @dataclass(frozen=True)
@@ -47,20 +43,29 @@ class TestSet:
 
 
 @functools.lru_cache(maxsize=4)
-def _test_set(path: Path, text: TextConfig) -> TestSet:
+def _test_set(path: Path, text: TextConfig, tokenize: str | None) -> TestSet:
     pairs = read_pairs(str(path), text, warn=lambda _: None)
-    different, references = merge_references(pairs)
-    sources = [source for source, _ in different]
+    gold = gold_text(pairs, functools.partial(written, tokenizer_of(text)), warn=lambda _: None)
+    sources = [source for source, _ in gold.sources]
     lengths = np.array([length_of(s, text.source_tokenizer) for s in sources])
-    spaced = text.target_tokenizer == "space"
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # all variants are cut alike; a warning a bucket says nothing new
-    options = MeasureOptions("char" if text.target_tokenizer == "char" else "space", "none" if spaced else "13a")
-    return TestSet(pairs, sources, [features for _, features in different], references, lengths, options)
+    options = options_for(text, tokenize)
+    return TestSet(pairs, sources, [features for _, features in gold.sources], gold.references, lengths, options)
 
 
-def test_set(data: Path, options: dict[str, Any]) -> TestSet:
-    """The test split of a study's data folder, as models with these options read it."""
-    return _test_set(data / "test.jsonl", build(TrainConfig, options, "study").text)
+def test_set(data: Path, options: dict[str, Any], tokenize: str | None = None) -> TestSet:
+    """The test split of a study's data folder, as models with these options read it, its gold in their form.
+
+    Args:
+        tokenize: the unit of BLEU that a run was trained with (`tokenize` of its results).
+    """
+    return _test_set(data / "test.jsonl", build(TrainConfig, options, "study").text, tokenize)
+
+
+def tokenizer_of(text: TextConfig) -> Tokenizer:
+    """One that writes targets as the models' own do; `bpe` and `word` both give back any text, in the same form."""
+    name = "word" if TOKENIZERS[text.target_tokenizer].learned else text.target_tokenizer
+    return train_tokenizer(name, text.target_form, (), 0)
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # for pytest: its name is no wish
@@ -90,6 +95,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     learn, model = trained.config.learn, trained.config.model
     return {
         "metric": learn.metric,
+        "tokenize": learn.tokenize,
         "steps": learn.steps,
         "best_step": trained.best_step,
         "dev": trained.best,
@@ -113,16 +119,17 @@ def write_test(task: Task, beams: tuple[int, ...] = (1,)) -> dict[str, Any]:
     """
     model = load(task.folder / "model")
     test = test_set(task.data, task.options)
-    written: dict[str, list[str]] = {}
+    options = trained_options(model)
+    outputs_by: dict[str, list[str]] = {}
     for beam in beams:
         found = model.translate(test.sources, features=test.features, beam=beam)
-        written["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in found]
-    write_whole(task.folder / OUTPUTS, _outputs_json(written))
+        outputs_by["greedy" if beam == 1 else f"beam {beam}"] = [t.text for t in found]
+    write_whole(task.folder / OUTPUTS, _outputs_json(outputs_by))
     metric = model.config.training["learn"]["metric"]
     names = [name for name in (metric, SECOND[metric]) if name != "loss"]
     return {
-        search: {name: measure(name, outputs, test.references, test.options).value for name in names}
-        for search, outputs in written.items()
+        search: {name: measure(name, outputs, test.references, options).value for name in names}
+        for search, outputs in outputs_by.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -209,15 +210,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_whole(path: Path, text: str) -> None:
     """The file is there whole or not at all, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     try:
-        with open(beside, "w", encoding="utf-8", newline="\n") as f:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as f:
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
         os.replace(beside, path)
     except OSError as e:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
         raise DataError(f"{path}: cannot be written ({e.strerror}); make room, or give another --out") from None
 
 

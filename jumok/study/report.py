@@ -5,19 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #10242c; --muted: #5b6f77; --line: #d5dfe2; --back: #f6f9fa; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eef0; --muted: #9db0b7; --line: #33464e; --back: #0d171b; } }
-body { margin: 0 auto; max-width: 52rem; padding: 2rem 1.25rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
-  background: var(--back); }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; } figcaption, th { color: var(--muted); }
-figure { margin: 1.5rem 0; overflow-x: auto; } .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 500; } th, td { padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid var(--line); }
-code { font-family: ui-monospace, monospace; font-size: .92em; }
-"""
+from jumok.explain.page import escaped, page, table
 
 
 @dataclass(frozen=True)
@@ -88,21 +77,7 @@ def markdown(title: str, blocks: Sequence[Block]) -> str:
 
 def html(title: str, blocks: Sequence[Block]) -> str:
     """The page as one HTML file, its figures inside."""
-    body = "\n".join(_html(block) for block in blocks)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-{body}
-</body>
-</html>
-"""
+    return page(title, "\n".join([f"<h1>{escaped(title)}</h1>", *(_html(block) for block in blocks)]))
 
 
 def _markdown(block: Block) -> str:
@@ -129,12 +104,10 @@ def _html(block: Block) -> str:
         case Points(texts):
             return "<ul>\n" + "\n".join(f"<li>{_inline(text)}</li>" for text in texts) + "\n</ul>"
         case Table(head, rows):
-            top = "".join(f"<th>{_inline(cell)}</th>" for cell in head)
-            body = "\n".join("<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-            return f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+            return table([_inline(cell) for cell in head], [[_inline(cell) for cell in row] for row in rows])
         case Figure(_, svg, caption):
             return f"<figure>\n{svg}<figcaption>{_inline(caption)}</figcaption>\n</figure>"
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escaped(text))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from jumok.measure import METRICS
 from jumok.runtime import load
+from jumok.scores import SCORES
 from jumok.study import sizes
 from jumok.study.charts import Bar, bar_chart
 from jumok.study.data import turned_words
@@ -14,6 +16,7 @@ from jumok.study.plan import Outcome, Setting, Study, Task, Variant
 from jumok.study.report import Block, Figure, Heading, Points, Report, Table, Text
 from jumok.study.statistics import difference, t_interval
 from jumok.study.wording import compared, number, plus_minus
+from jumok.windows import WINDOWS
 
 BEAM = 5
 # What Luong et al. 2015 found on WMT en-de: the first is ahead of the second by their Table 1 (a row and the row before it)
@@ -32,21 +35,22 @@ LUONG = (
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """Each a small change of general or of none."""
+    """Each a small change of general or of none; all scores and windows are among them."""
     with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False, "input_feeding": False}
     plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
-    return [
+    found = [
         Variant("none", plain, "no attention"),
         Variant("none-reversed", reversed_, "no attention, the source read backwards"),
         Variant("none-reversed-no-dropout", reversed_ | {"dropout": 0.0}, "the same without dropout"),
-        Variant("location", with_ | {"attention": "location", "location_length": reach}, "a weight by position only, W_a h"),
-        Variant("dot", with_ | {"attention": "dot"}, "h · h̄"),
-        Variant("general", with_, "h · W_a h̄"),
-        Variant("concat", with_ | {"attention": "concat"}, "v · tanh(W [h; h̄])"),
-        Variant("local-m", with_ | {"window": "local-m"}, "general in a window around position t"),
-        Variant("local-p", with_ | {"window": "local-p"}, "general in a window around a predicted position"),
+    ]
+    for name, score in SCORES.items():
+        more = {"attention": name} | ({"location_length": reach} if score.by_position else {})
+        found.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
+    found += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
+    return [
+        *found,
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
         Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),
@@ -132,7 +136,7 @@ def _figure(values: dict[str, dict[int, float]], metric: str) -> Figure:
 
 def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str, str]]:
     """A sentence for each pair whose order Luong et al. found, and its verdict: same, other, or open."""
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     found = []
     for ahead, behind, where in LUONG:
         if ahead in values and behind in values:
@@ -148,7 +152,7 @@ def _beside(values: dict[str, dict[int, float]], metric: str) -> list[tuple[str,
 
 
 def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str) -> list[str]:
-    higher = metric != "token-error-rate"
+    higher = METRICS[metric].higher_is_better
     order = sorted(values, key=lambda n: t_interval(list(values[n].values())).mean, reverse=higher)
     found = [f"From best to worst by mean test {TITLES[metric]}: {', '.join(order)}."]
     if len(order) > 1:
@@ -189,7 +193,8 @@ STUDY = Study(
         "beats global attention, and input feeding adds to both (Luong, Pham & Manning 2015, Tables 1 and 4)."
     ),
     defaults={"bidirectional": False, "dropout": 0.2},
-    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3},
+    own_defaults={"embedding": 32, "hidden": 64, "readout_size": 64, "dropout": 0.1, "steps": 500, "learning_rate": 5e-3}
+    | {"metric": "accuracy"},
     own_data=turned_words,
     variants=variants,
     work=work,

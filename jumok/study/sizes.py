@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def parameters(setting: Setting, model: ModelConfig) -> int:
     text = _config(setting.options).text
     source, target, *_ = _facts(setting.folder / "data" / "train.jsonl", text)
     found = shapes(model, source, target)
-    return sum(_product(shape) for shape in found.values())
+    return sum(math.prod(shape) for shape in found.values())
 
 
 def matched_hidden(setting: Setting, options: dict[str, Any], wanted: int) -> int:
@@ -58,10 +59,3 @@ def matched_hidden(setting: Setting, options: dict[str, Any], wanted: int) -> in
 
 def _config(options: dict[str, Any]) -> TrainConfig:
     return build(TrainConfig, options, "study")
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size

@@ -18,6 +18,7 @@ import numpy as np
 from jumok.config import TextConfig
 from jumok.errors import DataError
 from jumok.text.lines import BOM, CRLF, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
+from jumok.text.oddities import Oddities
 from jumok.text.pairs import TOLD_ONE_BY_ONE, Empty, LeftOut, Pair, entries, features_in, is_json, unequal
 
 SIZE = 4 * 2**20  # bytes of a block, of both files together; the last line is whole
@@ -47,6 +48,7 @@ class Columns:
         lines: the pairs' line numbers.
         notices: in their order, (where, why) of the first lines left out, and ("", what) of byte order mark and CRLF.
         reasons: how many lines were left out in all, by reason.
+        odd: what `Oddities` found.
         error: what ends reading, if anything does; the columns have what stood before it.
     """
 
@@ -56,11 +58,12 @@ class Columns:
     lines: Sequence[int] = ()
     notices: list[tuple[str, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    odd: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
     def told(self) -> dict[str, Any]:
         """All but the pairs, as JSON values."""
-        return {"notices": self.notices, "reasons": dict(self.reasons), "error": self.error}
+        return {"notices": self.notices, "reasons": dict(self.reasons), "odd": self.odd, "error": self.error}
 
 
 def cut(files: Sequence[str], size: int) -> Iterator[Block]:
@@ -115,7 +118,11 @@ def _cut_by_line(streams: Sequence[BinaryIO], files: Sequence[str], size: int) -
 
 def read_block(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns:
     """A block's pairs, by the rules of `read_pairs`. Args: a Block's, and the names of its files as `files_of` gives them."""
-    return _ordinary(raw, before, files, text) or _line_by_line(raw, before, files, text)
+    found = _ordinary(raw, before, files, text) or _line_by_line(raw, before, files, text)
+    odd = Oddities(text, files)
+    odd.look(found.lines, found.sources, found.targets)
+    found.odd = odd.facts()
+    return found
 
 
 def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns:
@@ -127,7 +134,7 @@ def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text:
     readers = [lines_of(part, source_name(file), before, warn) for part, file in zip(raw, files, strict=True)]
     features: list[tuple[str, ...]] = []
     lines: list[int] = []
-    for entry in entries(readers, files, text):
+    for entry in _or_error(entries(readers, files, text)):
         if isinstance(entry, Pair):
             found.sources.append(entry.source)
             found.targets.append(entry.target)
@@ -142,6 +149,14 @@ def _line_by_line(raw: Sequence[bytes], before: int, files: Sequence[str], text:
             break
     found.features, found.lines = features if any(features) else None, lines
     return found
+
+
+def _or_error(found: Iterator[Pair | DataError]) -> Iterator[Pair | DataError]:
+    """The entries, and last of all what ended reading, as an entry."""
+    try:
+        yield from found
+    except DataError as e:
+        yield e
 
 
 def _ordinary(raw: Sequence[bytes], before: int, files: Sequence[str], text: TextConfig) -> Columns | None:
@@ -175,7 +190,7 @@ def _places(text: TextConfig) -> tuple[int, int, int]:
 
 def _ordinary_lines(raw: bytes, before: int) -> str | None:
     """The text, with a line feed at its end; None where there is anything to tell of a line."""
-    if b"\r\n" in raw or raw.endswith(b"\r") or b"\0" in raw or (before == 0 and raw.startswith(BOM)):
+    if b"\r" in raw or b"\0" in raw or (before == 0 and raw.startswith(BOM)):
         return None
     raw = raw if raw.endswith(b"\n") else raw + b"\n"
     ends = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord("\n"))
@@ -203,8 +218,9 @@ def _table(raw: bytes, text: str) -> list[list[str]] | None:
 class Telling:
     """Blocks' warnings as those of one file: what is told once a file is told once, and left-out lines are counted together."""
 
-    def __init__(self, files: Sequence[str], warn: Callable[[str], None]) -> None:
+    def __init__(self, files: Sequence[str], text: TextConfig, warn: Callable[[str], None]) -> None:
         self.files, self.warn, self.left_out = files, warn, LeftOut(warn)
+        self.odd = Oddities(text, list(map(source_name, files)))
         self._once: set[str] = set()
 
     def add(self, facts: dict[str, Any]) -> None:
@@ -217,6 +233,7 @@ class Telling:
         self.left_out.count_more(Counter(facts["reasons"]) - Counter(what for where, what in facts["notices"] if where))
         if facts["error"]:
             raise DataError(facts["error"])
+        self.odd.add(facts["odd"])
 
     def _warn(self, text: str) -> None:
         if text.endswith(CRLF):
@@ -229,3 +246,4 @@ class Telling:
     def finish(self, pairs: int) -> None:
         """DataError where there was no pair."""
         self.left_out.sum_up(self.files, pairs)
+        self.odd.tell(self.warn)

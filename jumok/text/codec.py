@@ -18,7 +18,7 @@ import numpy as np
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
-from jumok.text.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
@@ -95,6 +95,10 @@ class Codec:
         tokens = self.target.vocabulary.tokens(kept)
         return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
 
+    def written(self, texts: Sequence[str]) -> list[str]:
+        """Texts as the model would write them: through the target's form and tokenizer, and back. Nothing becomes <unk>."""
+        return written(self.target.tokenizer, texts)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values: {"source": …, "target": …}, what `save` writes to two files."""
         target = {"same_as": "source"} if self.joint else _side_to_dict(self.target)
@@ -125,6 +129,11 @@ class Codec:
         """The codec that `save` wrote. FolderError, naming the file, for one missing, damaged, or not as `config` says."""
         files = {"source": Path(folder) / SOURCE_FILE, "target": Path(folder) / TARGET_FILE}
         return cls.from_dict({side: _read(file) for side, file in files.items()}, config, folder)
+
+
+def written(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """Texts cut into tokens and joined again: what `tokenizer` keeps of them."""
+    return [tokenizer.text(tokens) for tokens in tokenizer.batch(texts)]
 
 
 def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
@@ -176,12 +185,12 @@ def codec_from_counts(
 
 
 def is_joint(config: TextConfig) -> bool:
-    """Whether both sides share one vocabulary; left open, they do where both are bpe in the same Unicode form."""
+    """Whether both sides share one vocabulary; left open, they do where both learn their tokens (bpe), in the same Unicode form."""
     alike = (config.source_tokenizer, config.source_form) == (config.target_tokenizer, config.target_form)
     if config.joint_vocabulary and not alike:
         raise ConfigError("joint_vocabulary is on; it needs the same tokenizer and the same Unicode form on both sides")
     if config.joint_vocabulary is None:
-        return alike and config.source_tokenizer == "bpe"
+        return alike and TOKENIZERS[config.source_tokenizer].learned
     return config.joint_vocabulary
 
 
@@ -204,6 +213,11 @@ def _tokens(pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> Iter
 def feature_tokens(features: Sequence[str]) -> list[str]:
     """What a source begins with."""
     return [f"‹{feature}›" for feature in features]
+
+
+def is_feature(token: str) -> bool:
+    """Whether a source token is written as a feature is."""
+    return len(token) > 2 and token[0] == "‹" and token[-1] == "›"
 
 
 def _side_to_dict(side: Side) -> dict[str, Any]:

@@ -17,22 +17,24 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jumok import locks
 from jumok.config import TextConfig
 from jumok.console import Bar
 from jumok.errors import DataError, FolderError
 from jumok.text.codec import Codec, is_joint
-from jumok.text.lines import opened, read, source_name
+from jumok.text.lines import opened_raw, read, source_name
 from jumok.text.pairs import Pair
 from jumok.text.rows import Rows
 
-FORMAT = 1
+FORMAT = 2
 META, DEV, LINES, LOCK, BUILDING = "corpus.json", "dev.jsonl", "lines.npy", "lock", "building"
 SIDES = ("source", "target")
 PARTS = ("ids", "starts", "lengths")
@@ -113,11 +115,16 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
 def write_whole(path: Path, data: bytes) -> None:
     """There whole, and on the disk, or not at all."""
     new = path.with_name(f".{path.name}.new")
-    with open(new, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(new, path)
+    try:
+        with open(new, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
 
 
 # What a corpus was made from
@@ -157,7 +164,7 @@ def file_prints(files: Sequence[str], known: Any, shown: bool) -> list[dict[str,
 
 def _sha256(file: str, size: int, shown: bool) -> str:
     found = hashlib.sha256()
-    with opened(file, packed=False) as f, Bar("looking at the file", size, shown and size > 2**30) as bar:
+    with opened_raw(file, packed=False) as f, Bar("looking at the file", size, shown and size > 2**30) as bar:
         while chunk := read(f, file, 2**22):
             found.update(chunk)
             bar.advance(len(chunk))
@@ -179,22 +186,10 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def alone(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Waits until no other process is preparing this folder; a process that is killed holds nobody up.
-
-    Where the system knows no such locks (Windows, some network disks), nobody waits.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(folder / LOCK, "wb") as f:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                tell(f"another run is preparing {folder}; waiting for it")
-                fcntl.flock(f, fcntl.LOCK_EX)
-        yield
+def alone(folder: Path, tell: Callable[[str], None]) -> AbstractContextManager[bool]:
+    """Waits until no other process is preparing this folder; a process that is killed holds nobody up."""
+    return locks.held(
+        folder / LOCK,
+        lambda who: DataError(f"{folder}: another run is preparing it ({who})"),
+        lambda _: tell(f"another run is preparing {folder}; waiting for it"),
+    )

@@ -101,7 +101,7 @@ class _Member:
     def __init__(self, work: str, settings: dict[str, Any]) -> None:
         own = str(Path(jumok.__file__).resolve().parent.parent)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))}
-        environment |= {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core each
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core each
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jumok.text.worker", work],
             stdin=subprocess.PIPE,

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from jumok.errors import DataError
+from jumok.text.arriving import Arriving
+from jumok.text.kinds import HEAD, refuse
 
 MOST_CHARACTERS = 999_999  # of a line; a million and more is a file that was not meant
 _MOST_BYTES = 4 * MOST_CHARACTERS + 8  # UTF-8 takes at most 4 bytes a character; CR, LF and a byte order mark on top
 _TOO_LONG = "1,000,000 characters or more in one line; wanted fewer; is this a text file?"
 BOM = b"\xef\xbb\xbf"
 CRLF = "ends in CRLF, as on Windows; the CR is taken off here and at every later such line"  # told once a file
+_CR = "its lines end in CR without LF (old Mac); save with LF (line feeds)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,30 @@ def read_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
     message for a byte order mark and one for CRLF.
 
     Raises:
-        DataError: the file is missing, a folder, not readable, or damaged gzip data.
+        DataError: the file is missing, a folder, not readable, damaged gzip data, of a kind that is no text, or has CR for LF.
     """
     name = source_name(path)
     with opened(path) as stream:
         yield from _lines(stream, name, 0, warn)
+
+
+def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line | None]:
+    """As `read_lines`, with None each time before the next line has to be waited for: a pipe, a terminal, a socket.
+
+    A program that writes a line and waits for its answer can so be answered.
+    """
+    name = source_name(path)
+    with opened_raw(path) as stream:
+        arriving = Arriving(stream, name, _MOST_BYTES)
+        lines = _lines(cast(BinaryIO, arriving), name, 0, warn)
+        while True:
+            while not arriving.has_line():
+                yield None
+                arriving.wait()
+            line = next(lines, None)
+            if line is None:
+                return
+            yield line
 
 
 def lines_of(raw: bytes, name: str, before: int, warn: Callable[[str], None]) -> Iterator[Line]:
@@ -91,9 +113,13 @@ def _lines(stream: BinaryIO, name: str, number: int, warn: Callable[[str], None]
     while raw := read(stream, f"{name}:{number + 1}"):
         number += 1
         if _cut_off(raw):
+            if number == 1 and b"\r" in raw and b"\r\n" not in raw:
+                raise DataError(f"{name}: {_CR}")
             _pass_over(stream, name, number)
             yield Line(number, None, _TOO_LONG)
             continue
+        if number == 1 and not raw.endswith(b"\n") and b"\r" in raw[:-1]:
+            raise DataError(f"{name}: {_CR}")
         raw = raw.removesuffix(b"\n")
         if number == 1 and raw.startswith(BOM):
             raw = raw.removeprefix(BOM)
@@ -121,13 +147,8 @@ def _decoded(raw: bytes, number: int) -> Line:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as e:
-        hint = "save the file as UTF-8"
-        if number == 1 and raw.startswith(b"\x1f\x8b"):
-            hint = "it looks like gzip data, whose name must end in .gz"
-        elif number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            hint = "it looks like UTF-16; save the file as UTF-8"
         place = f"0x{raw[e.start]:02X} at byte {e.start + 1} of the line"
-        return Line(number, None, f"bytes that are not UTF-8 ({place}); {hint}")
+        return Line(number, None, f"bytes that are not UTF-8 ({place}); save the file as UTF-8")
     if "\0" in text:
         place = f"at character {text.index(chr(0)) + 1}"
         return Line(number, None, f"a NUL character ({place}); wanted text in UTF-8; take it out")
@@ -147,9 +168,46 @@ def read(stream: BinaryIO, where: str, size: int | None = None) -> bytes:
 
 
 @contextmanager
-def opened(path: str, packed: bool = True) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked where its name ends in `.gz` and `packed`; DataError where it cannot be opened."""
+def opened(path: str) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked where its name ends in `.gz`; DataError where it cannot be opened, or is no text."""
+    with opened_raw(path) as stream:
+        name = source_name(path)
+        if stream.seekable():
+            start = stream.tell()
+            head = read(stream, name, HEAD)
+            stream.seek(start)
+        else:
+            head = read(stream, name, HEAD)
+            stream = cast(BinaryIO, io.BufferedReader(_Begun(head, stream)))
+        refuse(head, name)
+        yield stream
+
+
+class _Begun(io.RawIOBase):
+    """A pipe from its beginning, though its head was read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self.head, self.rest, self.ended = head, rest, len(head) < HEAD
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self.head[: len(buffer)]
+        self.head = self.head[len(piece) :]
+        if not piece and not self.ended:  # a terminal would take the question after the end for a new beginning
+            piece = self.rest.read(len(buffer))
+            self.ended = len(piece) < len(buffer)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@contextmanager
+def opened_raw(path: str, packed: bool = True) -> Iterator[BinaryIO]:
+    """As `opened`, whatever is in the file; `packed`: unpack a `.gz`."""
     if path == "-":
+        if getattr(sys.stdin, "buffer", None) is None:
+            raise DataError("standard input: cannot be read (it is closed); give a file instead of -")
         yield sys.stdin.buffer
         return
     try:

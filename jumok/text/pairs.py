@@ -13,13 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
+from jumok.places import parallel
 from jumok.text.lines import Line, read_lines, source_name
+from jumok.text.oddities import Oddities
 
 Warn = Callable[[str], None]
 TOLD_ONE_BY_ONE = 3  # lines left out that are named singly; the rest are counted
+
+_WANTED_JSON = '{"source": "…", "target": "…"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,12 @@ class Pair:
     features: tuple[str, ...] = ()
     where: str = ""
 
+    @property
+    def line(self) -> int:
+        """The number of its line; 0 where it has none."""
+        number = self.where.rpartition(":")[2]
+        return int(number) if number.isdecimal() else 0
+
 
 def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
     """All pairs of a file whose two sides are not empty, in order.
@@ -40,13 +51,14 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
             string as in a TSV; other keys are passed over); any other name is a TSV. "A,B" without a file of that name:
             two parallel files. Any of them may end in `.gz`; `-` is a TSV on standard input.
         text: columns of a TSV and the features' separator. Empty features ("V;;PST") are passed over.
-        warn: given one-line messages: byte order mark, CRLF, lines left out.
+        warn: given one-line messages: byte order mark, CRLF, lines left out, and what is odd (`jumok.text.oddities`).
 
     Raises:
         DataError: file missing, a folder, damaged, or without pairs; a line that is not UTF-8, has a NUL, a million characters,
             or too few columns; JSON that is not as above; parallel files of unequal length.
     """
     left_out, pairs = LeftOut(warn), []
+    odd = Oddities(text, list(map(source_name, files_of(path))))
     for entry in _entries(path, text, warn):
         if isinstance(entry, Pair):
             pairs.append(entry)
@@ -55,6 +67,8 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
         else:
             raise entry
     left_out.sum_up(files_of(path), len(pairs))
+    odd.look(_Numbers(pairs), [p.source for p in pairs], [p.target for p in pairs])
+    odd.tell(warn)
     return pairs
 
 
@@ -66,12 +80,28 @@ def read_every_pair(path: str, text: TextConfig, *, warn: Warn) -> Iterator[Pair
     Raises:
         DataError: file missing, a folder or damaged; parallel files of unequal length.
     """
+    odd = Oddities(text, list(map(source_name, files_of(path))))
     for entry in _entries(path, text, warn):
         if isinstance(entry, Pair):
+            odd.see(entry.line, entry.source, entry.target)
             yield entry
         else:
             warn(f"{entry}; it gets an empty line")
             yield None
+    odd.tell(warn)
+
+
+class _Numbers(Sequence[int]):
+    """Line numbers of pairs, read off only where they are wanted."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.pairs[row].line
 
 
 class Empty(DataError):
@@ -185,13 +215,24 @@ def _tsv_line(content: str, where: str, text: TextConfig) -> Pair:
 
 
 def _json_line(content: str, where: str, text: TextConfig) -> Pair:
+    entry = json_object(content, where)
+    source, target = (json_string(entry, key, where) for key in ("source", "target"))
+    return _filled(Pair(source, target, json_features(entry, where, text), where))
+
+
+def json_object(content: str, where: str, wanted: str = _WANTED_JSON) -> dict:
+    """The JSON object on a line; DataError where there is none."""
     try:
         entry = json.loads(content)
     except (ValueError, RecursionError) as e:
-        raise DataError(f"{where}: not JSON ({e}); wanted one object a line, {_WANTED_JSON}") from None
+        raise DataError(f"{where}: not JSON ({e}); wanted one object a line, {wanted}") from None
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: JSON that is not an object; wanted one object a line, {_WANTED_JSON}")
-    source, target = (_json_string(entry, key, where) for key in ("source", "target"))
+        raise DataError(f"{where}: JSON that is not an object; wanted one object a line, {wanted}")
+    return entry
+
+
+def json_features(entry: dict, where: str, text: TextConfig) -> tuple[str, ...]:
+    """The features of an object, a list or a string as in a TSV; () where there are none."""
     features = entry.get("features", "")
     if isinstance(features, str):
         features = features_in(features, text.features_separator)
@@ -199,13 +240,11 @@ def _json_line(content: str, where: str, text: TextConfig) -> Pair:
         raise DataError(f'{where}: "features" is {_short(features)}; wanted a list of strings or one string')
     for feature in features:
         _check_json_string(feature, "features", where)
-    return _filled(Pair(source, target, tuple(f for f in features if f), where))
+    return tuple(f for f in features if f)
 
 
-_WANTED_JSON = '{"source": "…", "target": "…"}'
-
-
-def _json_string(entry: dict, key: str, where: str) -> str:
+def json_string(entry: dict, key: str, where: str) -> str:
+    """The text under a key of an object; DataError where it is none."""
     if key not in entry:
         raise DataError(f'{where}: no key "{key}" (keys: {_short(", ".join(entry))}); wanted {_WANTED_JSON}')
     if not isinstance(entry[key], str):
@@ -255,8 +294,8 @@ def files_of(path: str) -> tuple[str, ...]:
     """
     if "," not in path or Path(path).exists():
         return (path,)
-    parts = tuple(part.strip() for part in path.split(","))
-    if len(parts) != 2 or not all(parts) or parts == ("-", "-"):
+    parts = parallel(path)
+    if parts is None:
         raise DataError(f"{path}: there is no such file; for two parallel files give SOURCE,TARGET")
     return parts
 

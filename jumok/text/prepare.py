@@ -33,7 +33,7 @@ from jumok.text.lines import source_name
 from jumok.text.pairs import Pair, check_separator, files_of
 from jumok.text.shards import Shard, Sharding, count_tokens, shard_path
 from jumok.text.survey import Survey
-from jumok.text.tokenizers import Tokenizer, load_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import PAD
 
 PLAN, SURVEY = "plan.json", "survey.json"
@@ -79,12 +79,12 @@ def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = Tru
     """
     folder = Path(folder)
     try:
-        strange = folder.is_dir() and any(folder.iterdir()) and not _ours(folder)
-        if strange or (folder.exists() and not folder.is_dir()):
+        if _strange(folder):
             raise DataError(f"{folder}: there is something else here; give --cache an empty or a new folder")
         files = files_of(wanted.pairs)
         check_separator(wanted.text)
         corpus.statuses(files)
+        _check_inputs(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
         with corpus.alone(folder, tell):
             meta = corpus.read_meta(folder)
@@ -101,8 +101,27 @@ def prepare(folder: str | Path, wanted: Wanted, tell: Tell, *, shown: bool = Tru
         ) from None
 
 
-def _ours(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (corpus.META, corpus.BUILDING, corpus.LOCK))
+def _strange(folder: Path) -> bool:
+    """Whether there is something in the folder, and it is no corpus, none that is being made, and none that was begun."""
+    if not folder.is_dir():
+        return folder.exists()
+    names = {file.name for file in folder.iterdir()} - {corpus.LOCK}
+    building = folder / corpus.BUILDING
+    if not names or (building / PLAN).is_file():
+        return False
+    begun = names == {corpus.BUILDING} and building.is_dir() and not any(building.iterdir())
+    arrays = [corpus.array_path(folder, side, part) for side in corpus.SIDES for part in corpus.PARTS]
+    made = (folder / corpus.META).is_file() and all(path.is_file() for path in arrays)
+    return not (begun or (made and (corpus.BUILDING not in names or not any(building.iterdir()))))
+
+
+def _check_inputs(folder: Path, files: Sequence[str]) -> None:
+    """DataError if a file of pairs is in the folder under a name that the corpus needs."""
+    needed = {corpus.META, corpus.DEV, corpus.LINES, SOURCE_FILE, TARGET_FILE}
+    for file in files:
+        place, name = os.path.split(os.path.realpath(file))
+        if place == os.path.realpath(folder) and name in needed:
+            raise DataError(f"{file}: the tokenised pairs would be written over it; give --cache another folder")
 
 
 def _is_wanted(meta: dict[str, Any], wanted: Wanted, prints: Sequence[dict[str, Any]]) -> bool:
@@ -191,7 +210,8 @@ class _Making:
             values = json.loads(kept.read_bytes())
             first, second = (load_tokenizer(each, str(kept)) for each in values["tokenizers"])
             return values["held"], (first, second)
-        learn = wanted.codec is None and "bpe" in (text.source_tokenizer, text.target_tokenizer)
+        cut = TOKENIZERS[text.source_tokenizer], TOKENIZERS[text.target_tokenizer]
+        learn = wanted.codec is None and any(each.learned for each in cut)
         survey, held = Survey(learn), list[str]()
         if learn or wanted.dev is None:
             self._survey(survey, wanted.seed if wanted.dev is None else None)
@@ -208,7 +228,7 @@ class _Making:
     def _survey(self, survey: Survey, seed: int | None) -> None:
         """Warnings are kept for the next pass, which tells them, but where there will be none."""
         warnings: list[str] = []
-        telling = Telling(self.files, warnings.append)
+        telling = Telling(self.files, self.wanted.text, warnings.append)
 
         def take(facts: dict[str, Any]) -> None:
             telling.add(facts)
@@ -235,7 +255,7 @@ class _Making:
         settings = Sharding.settings(
             self.building, self.files, corpus.text_settings(self.wanted.text), tokenizers, held, sorted(overlap.dev)
         )
-        telling, found = Telling(self.files, self._warn), list[dict[str, Any]]()
+        telling, found = Telling(self.files, self.wanted.text, self._warn), list[dict[str, Any]]()
 
         def take(facts: dict[str, Any]) -> None:
             telling.add(facts)
@@ -296,7 +316,7 @@ class _Making:
             for line, source, target, features in each["dev"]
         ]
         rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in dev)
-        (self.building / corpus.DEV).write_text(rows, encoding="utf-8", newline="\n")
+        (self.building / corpus.DEV).write_text(rows, encoding="utf-8", errors="backslashreplace", newline="\n")
         meta = {
             "format": corpus.FORMAT,
             "settings": self.wanted.settings(),

@@ -1,6 +1,6 @@
 """Tokenizers: text to tokens and back; `char`, `space`, `word` and `bpe`, each one class.
 
-To add one, write its `cut`, `join` and `word_indices` below and give it a line in `TOKENIZERS`.
+To add one, write its `cut`, `join` and `word_indices` below, say what its tokens are, and give it a line in `TOKENIZERS`.
 
 A side's Unicode form is applied before cutting and kept in the tokenizer; text that it decomposed (NFD, NFKD) is composed
 (NFC) when it is written. In `word` and `bpe` a token that follows a blank begins with ▁, and so does the first. There a ▁ of
@@ -13,12 +13,13 @@ import functools
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
 from jumok.config import UnicodeForm
 from jumok.errors import FolderError
+from jumok.text import bpe
 
 _SWAP: Final = str.maketrans({" ": "▁", "▁": " "})
 
@@ -29,6 +30,12 @@ class Tokenizer(ABC):
     name: ClassVar[str]
     unknown: ClassVar[str] = "�"
     """What <unk> is written as in text (U+FFFD where a token is about a character, else the word <unk>)."""
+    characters: ClassVar[bool] = False
+    """Tokens are characters: outputs are measured, and lengths counted, in those."""
+    between_blanks: ClassVar[bool] = False
+    """Tokens are what stands between blanks, so that the text is cut already: phones, or words."""
+    learned: ClassVar[bool] = False
+    """`train` learns from texts; so both sides, where both are cut so, share what is learned, and a vocabulary."""
 
     def __init__(self, form: UnicodeForm) -> None:
         self.form = form
@@ -79,7 +86,7 @@ class Tokenizer(ABC):
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> Tokenizer:
-        """A tokenizer for these texts; only `bpe` learns anything."""
+        """A tokenizer for these texts, which matter to one that is `learned`."""
         return cls(form)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +104,7 @@ class CharTokenizer(Tokenizer):
     """Code points. Every text comes back as it was."""
 
     name = "char"
+    characters = True
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [list(t) for t in texts]
@@ -115,6 +123,7 @@ class SpaceTokenizer(Tokenizer):
 
     name = "space"
     unknown = "<unk>"
+    between_blanks = True
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [[part for part in t.split(" ") if part] for t in texts]
@@ -159,52 +168,27 @@ class BpeTokenizer(Tokenizer):
     """
 
     name = "bpe"
-    _UNSEEN = "\0"
+    learned = True
 
     def __init__(self, form: UnicodeForm, alphabet: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
-        from tokenizers import Tokenizer as Engine
-        from tokenizers.models import BPE
-        from tokenizers.pre_tokenizers import Split
-
         super().__init__(form)
         self.alphabet, self.merges = list(alphabet), list(merges)
-        entries = dict.fromkeys([self._UNSEEN, *self.alphabet, *(a + b for a, b in self.merges)])
-        vocabulary = {token: i for i, token in enumerate(entries)}
-        self._engine = Engine(BPE(vocab=vocabulary, merges=self.merges, unk_token=self._UNSEEN))
-        self._engine.pre_tokenizer = Split("▁", "merged_with_next")
+        self._cut = bpe.cutter(self.merges)
+
+    def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[UnicodeForm, list[str], list[tuple[str, str]]]]:
+        return BpeTokenizer, (self.form, self.alphabet, self.merges)  # without the words it remembers
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> BpeTokenizer:
-        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice."""
-        import json
+        """Learn merges until alphabet and merges have `size` entries together, or no pair is left that occurs twice.
 
-        from tokenizers import Tokenizer as Engine
-        from tokenizers.models import BPE
-        from tokenizers.pre_tokenizers import Split
-        from tokenizers.trainers import BpeTrainer
-
-        def marked() -> Iterator[str]:
-            for t in texts:
-                yield _with_marks(t if form == "none" else unicodedata.normalize(form, t))
-
-        engine = Engine(BPE())
-        engine.pre_tokenizer = Split("▁", "merged_with_next")
-        trainer = BpeTrainer(vocab_size=size, min_frequency=2, show_progress=False, special_tokens=[])
-        engine.train_from_iterator(marked(), trainer)
-        model = json.loads(engine.to_str())["model"]
-        alphabet = sorted(token for token in model["vocab"] if len(token) == 1)
-        return cls(form, alphabet, [(a, b) for a, b in model["merges"]])
+        Raises MissingExtra without the package `tokenizers`, which only this needs.
+        """
+        marked = (_with_marks(t if form == "none" else unicodedata.normalize(form, t)) for t in texts)
+        return cls(form, *bpe.learn(marked, size))
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
-        marked = [_with_marks(t) for t in texts]
-        encodings = [self._engine.encode(marked[0])] if len(marked) == 1 else self._engine.encode_batch(marked)
-        return [self._tokens(t, e.tokens, e) for t, e in zip(marked, encodings, strict=True)]
-
-    def _tokens(self, marked: str, tokens: list[str], encoding: Any) -> list[str]:
-        """The tokens, with what the text has where the engine says "unseen"."""
-        if self._UNSEEN not in tokens:
-            return tokens
-        return [marked[start:end] for start, end in encoding.offsets]
+        return [self._cut(t) for t in texts]
 
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
         return _marked_words(tokens)
@@ -239,7 +223,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 
 
 def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int) -> Tokenizer:
-    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter to `bpe` alone."""
+    """A tokenizer of TOKENIZERS for these texts; they and `bpe_size` matter where it is `learned`."""
     return TOKENIZERS[name].train(form, texts, bpe_size)
 
 

@@ -1,0 +1,113 @@
+"""Remarks: what many translations came to that a reader must know: tokens and features never seen, sources too long, outputs cut.
+
+Each is counted, and told once at the end with the first line that has it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from jumok.decode.translator import Translator
+from jumok.runtime.translation import Translation
+from jumok.text.codec import is_feature
+
+LONGER = "; --max-length sets another"
+NAMED = 12  # tokens that a warning names; of the others it says how many
+
+
+@dataclass
+class _Seen:
+    """Lines that have something: how many, the first, and what it is."""
+
+    lines: int = 0
+    first: str = ""
+    what: Counter[str] = field(default_factory=Counter)
+
+    def add(self, where: str, what: list[str]) -> None:
+        self.lines += 1
+        self.first = self.first or where
+        self.what.update(what)
+
+
+class Remarks:
+    """What was to be told of a model's translations so far.
+
+    Args:
+        instead: what becomes of a source that is too long.
+        advice: what to do where an output was cut.
+    """
+
+    def __init__(self, model: Translator, instead: str = "an empty line is written", advice: str = "") -> None:
+        self.known, self.longest, self.instead, self.advice = model.features, model.longest, instead, advice
+        text = model.config.text
+        self.separator = text.features_separator
+        self.token = "characters" if text.source_tokenizer == "char" else "tokens"
+        self.written = "characters" if text.target_tokenizer == "char" else "tokens"
+        self.unknown, self.strange, self.targets, self.bare, self.long, self.cut = (_Seen() for _ in range(6))
+
+    def see(self, where: str, t: Translation) -> None:
+        """One translation more, of the line at "file:line"."""
+        if not t.source_tokens:
+            return
+        self.see_tokens(where, [t.source_tokens[i] for i in t.unknown], (), any(map(is_feature, t.source_tokens)))
+        if not t.tokens:
+            self.long.add(where, [f"{len(t.source_tokens) - 1:,}"])
+        elif not t.finished:
+            self.cut.add(where, [])
+
+    def see_tokens(self, where: str, source: Sequence[str], target: Sequence[str], has_features: bool) -> None:
+        """One line more: the tokens of its source and of its given target that the model has never seen."""
+        if letters := [token for token in source if not is_feature(token)]:
+            self.unknown.add(where, letters)
+        if strange := [token[1:-1] for token in source if is_feature(token)]:
+            self.strange.add(where, strange)
+        if self.known and not has_features:
+            self.bare.add(where, [])
+        if target:
+            self.targets.add(where, list(target))
+
+    def counts(self) -> dict[str, int]:
+        """Lines of each kind, for JSON."""
+        return {
+            "sources with unknown tokens": self.unknown.lines,
+            "sources with unknown features": self.strange.lines,
+            "too long": self.long.lines,
+        }
+
+    def tell(self, warn: Callable[[str], None]) -> None:
+        """A warning for each kind there was."""
+        for seen, what in ((self.unknown, f"has {self.token}"), (self.targets, f"has {self.written} in the target")):
+            if seen.lines:
+                warn(f"{seen.first}: {_lines(seen, what)} the model does not know: {_named(seen)} (read as <unk>)")
+        if self.strange.lines:
+            first, *more = self.known[:NAMED] or ("",)
+            known = f"it knows {', '.join((first, *more))}{' …' * (len(self.known) > NAMED)}" if first else "it has none"
+            between = f"; {self.separator!r} stands between two" if first else ""
+            what = _lines(self.strange, "has features")
+            warn(f"{self.strange.first}: {what} the model does not know: {_named(self.strange)} ({known}{between})")
+        if self.bare.lines:
+            warn(f"{self.bare.first}: {_lines(self.bare, 'has no features')}; the model was trained with them")
+        if self.long.lines:
+            others = self.long.lines - 1
+            also = f" (and {others:,} more line{'s' * (others > 1)})" if others else ""
+            n = next(iter(self.long.what))
+            warn(f"{self.long.first}: {n} tokens, at most {self.longest - 1:,}; {self.instead}{also}")
+        if self.cut.lines:
+            n = f"{self.cut.lines:,} outputs were" if self.cut.lines > 1 else "the output was"
+            warn(f"{self.cut.first}: {n} cut at the length limit{self.advice}")
+
+
+def _lines(seen: _Seen, what: str) -> str:
+    return f"the line {what}" if seen.lines == 1 else f"{seen.lines:,} lines {what.replace('has', 'have', 1)}"
+
+
+def _named(seen: _Seen) -> str:
+    most = [_visible(token) for token, _ in seen.what.most_common(NAMED)]
+    return " ".join(most) + (f" and {len(seen.what) - NAMED:,} more" if len(seen.what) > NAMED else "")
+
+
+def _visible(token: str) -> str:
+    shown = "".join(c if c.isprintable() and c != " " else f"U+{ord(c):04X}" for c in token)
+    return shown if len(shown) <= 40 else shown[:39] + "…"

@@ -1,0 +1,159 @@
+"""Options that a machine cannot honour, and a --minutes that measuring would eat: one clear line, and soon."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from jumok import cli
+from jumok.config import LearnConfig, TextConfig, TrainConfig, build
+from jumok.errors import ConfigError
+from jumok.learn import machine as machines
+from jumok.learn import progress, threads
+from jumok.learn import run as runs
+from jumok.learn.evaluation import Development
+from jumok.learn.machine import Machine, choose
+from jumok.learn.parallel import ALONE
+from jumok.text import Pair, build_codec
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.fixture(autouse=True)
+def settings_of_torch_stay() -> Any:
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield
+    torch.set_num_threads(before[0])
+    torch.set_float32_matmul_precision(before[1])
+
+
+def learn(**options: Any) -> LearnConfig:
+    return build(TrainConfig, {"threads": 1, **options}, "test").learn
+
+
+def only_float32(machine: Machine) -> None:
+    if machine.precision == "bfloat16":
+        raise RuntimeError("mkldnn_bf16: this CPU has no such LSTM\nand more")
+
+
+def nothing_works(machine: Machine) -> None:
+    raise RuntimeError("a mistake of ours")
+
+
+def test_a_precision_that_the_machine_lacks_is_said() -> None:
+    with pytest.raises(
+        ConfigError, match=r"precision is 'bfloat16', which this machine cannot train in \(mkldnn.* LSTM\); give"
+    ):
+        choose(learn(precision="bfloat16"), only_float32)
+    with pytest.raises(ConfigError, match="bfloat16"):
+        choose(learn(precision="bfloat16", matmul="default", threads=2), only_float32)
+    assert choose(learn(precision="auto"), only_float32).precision == "float32"
+
+
+def test_a_run_that_began_elsewhere_goes_on_in_what_there_is() -> None:
+    assert choose(learn(precision="bfloat16", matmul="default"), only_float32, strict=False) == Machine("float32", "default", 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"precision": "bfloat16"}, {"precision": "bfloat16", "matmul": "default"}])
+def test_a_step_that_never_works_is_not_blamed_on_the_settings(options: dict[str, Any]) -> None:
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        choose(learn(**options), nothing_works)
+
+
+@pytest.mark.parametrize("why", ["missing", "rounding"])
+def test_products_that_the_machine_lacks_are_said(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if why == "missing":
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    else:
+        monkeypatch.setattr(machines, "_product_error", lambda: 2e-3)
+    with pytest.raises(ConfigError, match=r"matmul is 'onednn', but .*(no oneDNN|fewer digits).*; give --matmul default"):
+        choose(learn(matmul="onednn"), only_float32)
+    assert choose(learn(matmul="onednn", precision="float32"), nothing_works, strict=False).matmul == "default"
+    tried = []
+    choose(learn(precision="float32"), tried.append)
+    assert {machine.matmul for machine in tried} <= {"default"}
+
+
+def test_nothing_more_is_tried_after_the_deadline() -> None:
+    tried: list[Machine] = []
+    choose(learn(matmul="default"), tried.append, deadline=time.perf_counter())
+    assert len(tried) == 1
+    choose(learn(matmul="default"), tried.append)
+    assert len(tried) == 1 + 2 * 4
+
+
+def test_far_more_threads_than_cores_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads.check(threads.MOST * CORES)
+    for command in (["train", "p.tsv"], ["study", "scores"]):
+        assert cli.main([*command, "--out", str(tmp_path / "m"), "--threads", "5000"]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"threads is 5000, but this process may use {CORES} core" in err
+    assert not (tmp_path / "m").exists()
+
+
+def test_threads_of_a_run_and_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "cores", lambda: 4)
+    said: list[str] = []
+    assert [threads.settled(n, sharers, said.append) for n, sharers in ((0, 1), (4, 1), (2, 2))] == [0, 4, 2] and not said
+    assert threads.settled(5, 1, said.append) == 5 and "slower than --threads 4" in said.pop()
+    assert threads.settled(3, 2, said.append) == 3 and "2 cores" in said.pop()
+    assert threads.settled(500, 1, said.append) == 4 and "4 are used" in said.pop()
+    monkeypatch.setenv("OMP_NUM_THREADS", "500")
+    monkeypatch.setenv("MKL_NUM_THREADS", "16")
+    threads.bound_environment(said.append)
+    assert os.environ["OMP_NUM_THREADS"] == "4" and os.environ["MKL_NUM_THREADS"] == "16" and len(said) == 1
+
+
+def test_minutes_that_are_gone_before_training_are_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["train", str(tmp_path / "not-read.tsv"), "--out", str(tmp_path / "m"), "--minutes", "0.0000001"]
+    assert cli.main(line) == 2
+    assert "took 0 s to start; nothing is left for training; give more" in capsys.readouterr().err
+
+
+def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
+    steps, seen = [], []
+    average = SimpleNamespace(update=lambda _: None)
+    loop = SimpleNamespace(
+        learn=learn(), update=lambda *_: steps.append(1), average=average, machine=SimpleNamespace(wait=lambda: None)
+    )
+    pairs = [Pair(f"{'ab'[i % 2]}{chr(99 + i % 7)}", "x" * (1 + i % 3)) for i in range(3 * runs.DEV_TRIED)]
+    pairs += [Pair(chr(200 + i), "y") for i in range(2 * runs.DEV_TRIED)]
+    dev = Development(pairs, build_codec(pairs, TextConfig()), (2.0, 5.0), "accuracy")
+    training = object.__new__(runs._Training)
+    training.team, training.most = ALONE, 0.0
+    training._step_seconds(loop, iter([None] * 99), 0.0)  # type: ignore[arg-type]
+    assert len(steps) == 1
+    training.most = float("inf")
+    training._step_seconds(loop, iter([None] * 99), 0.0)  # type: ignore[arg-type]
+    assert len(steps) == 1 + 10
+
+    def rehearse(self: Development, *_: Any) -> None:
+        seen.append((len(self.rows), len(self.sources), len(self.targets)))
+
+    dev.__class__ = type("Dev", (Development,), {"rehearse": rehearse})
+    loop.dev, loop.model = dev, None
+    whole = (len(dev.rows), len(pairs), len(pairs))
+    training._evaluation_seconds(loop)  # type: ignore[arg-type]
+    training.most = -1.0
+    training._evaluation_seconds(loop)  # type: ignore[arg-type]
+    training.most = 1e9
+    training._evaluation_seconds(loop)  # type: ignore[arg-type]
+    part = (runs.DEV_TRIED, dev.rows[runs.DEV_TRIED], dev.rows[runs.DEV_TRIED])
+    assert seen == [whole, part, part, whole]
+
+
+def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    display = progress.Display()
+    with display.stage("reading p.tsv"):
+        pass
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    told = SimpleNamespace(done=False)
+    monkeypatch.setattr(display, "note", lambda text: setattr(told, "done", text))
+    with display.stage("reading p.tsv"):
+        while not told.done:
+            time.sleep(0.001)
+    assert told.done == "reading p.tsv …" and capsys.readouterr().err == ""
