@@ -1,8 +1,8 @@
 """What does a monotonic alignment cost, beside a soft one? A training step, and decoding. (sizes of letters)
 
-    python -m benchmarks.speed.monotonic [--rounds 20] [--threads 1] [--batch 64] [--length 10] [--vocabulary 60,90] [--hidden 256] [--device cpu]
+    python -m benchmarks.speed.monotonic [--rounds 20] [--threads 1] [--batch 64] [--length 10] [--vocabulary 60,90] [--hidden 256] [--matmul default] [--device cpu]
 
-Random data and weights, 64 pairs of about --length tokens a side; float32, oneDNN products; all in turns in one run. Decoding is
+Random data and weights, 64 pairs of about --length tokens a side; float32; all in turns in one run. Decoding is
 NumPy's, of sources of that length, each written as as many tokens: greedy in a batch, alone, and with beam 5; the text, which is
 all that most ask for, and with the weights, which a monotonic alignment finds afterwards.
 """
@@ -46,9 +46,10 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=10)
     parser.add_argument("--vocabulary", default="60,90")
     parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--matmul", default="default", choices=["default", "onednn"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     o = parser.parse_args()
-    Machine("float32", "onednn", o.threads, o.device).apply()
+    Machine("float32", o.matmul, o.threads, o.device).apply()
     for V in map(int, o.vocabulary.split(",")):
         configs = {kind: config(o.hidden, kind) for kind in KINDS}
         data = tensors(random_batch(o.batch, o.length, V), o.device)
