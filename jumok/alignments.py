@@ -42,15 +42,23 @@ class Alignment:
     source: str
 
 
+def _no_shapes(H: int) -> dict[str, tuple[int, ...]]:
+    return {}
+
+
+def _jump_shapes(H: int) -> dict[str, tuple[int, ...]]:
+    return {"W_j": (FAR + 1, H), "b_j": (FAR + 1,)}
+
+
 ALIGNMENTS: dict[str, Alignment] = {
     "soft": Alignment(
-        shapes=lambda H: {},
+        shapes=_no_shapes,
         weights="attention",
         formula="p(y_t | Σ_s a_t(s) h̄_s, h_t)",
         source="Bahdanau, Cho & Bengio 2015",
     ),
     "monotonic": Alignment(
-        shapes=lambda H: {"W_j": (FAR + 1, H), "b_j": (FAR + 1,)},
+        shapes=_jump_shapes,
         weights="posterior",
         formula="Σ over s_1 ≤ … ≤ s_T of Π_t a(s_t | s_{t-1}, h_t) p(y_t | s_t, h_t)",
         source="Wu & Cotterell 2019",
