@@ -12,7 +12,7 @@ _HOMES = {
     "load": "jumok.decode.translator",
     "Translation": "jumok.runtime",
     "Translator": "jumok.decode.translator",
-    "study": "jumok.study",
+    "study": "jumok.studies",
     "train": "jumok.learn",
     "JumokError": "jumok.errors",
     "errors": "jumok.errors",
@@ -22,18 +22,19 @@ _HOMES = {
 __all__ = ["JumokError", "Translation", "Translator", "__version__", "errors", "explain", "load", "measure", "study", "train"]
 
 if TYPE_CHECKING:
-    from jumok import errors, explain, measure, study
+    from jumok import errors, explain, measure
     from jumok.decode.translator import Translator, load
     from jumok.errors import JumokError
     from jumok.learn import train
     from jumok.runtime import Translation
+    from jumok.studies import study
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'jumok' has no attribute {name!r}")
     home = importlib.import_module(_HOMES[name])
-    return home if _HOMES[name] == f"jumok.{name}" else getattr(home, name)  # the package `study` is itself the function
+    return home if _HOMES[name] == f"jumok.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

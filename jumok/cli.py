@@ -231,7 +231,7 @@ def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.text import read_pairs
 
     config.check(o.search, "command line")
-    check_output(o.outputs, "--outputs", [o.test])
+    check_output(o.outputs, "--outputs")
     model = load(o.model)
     pairs = read_pairs(o.test, model.config.text, warn=_warn)
     with Bar("translating", len(pairs)) as bar:
@@ -281,7 +281,7 @@ def _align(o: Align, side: Output) -> int:
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
-    check_output(o.out, "--out", [o.pairs, o.gold])
+    check_output(o.out, "--out")
     model = load(o.model)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else _say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=_warn))
@@ -334,7 +334,7 @@ def info(o: Info) -> int:
 
 
 def study(o: Study) -> int:
-    from jumok.study.command import run
+    from jumok.studies.command import run
 
     return run(o.name, o.pairs, o.plan, TrainConfig(text=o.text, model=o.model, learn=o.learn))
 
@@ -398,7 +398,7 @@ def _from_config_file(arguments: list[str]) -> tuple[Train | None, set[str]]:
 
 def _of_the_study(arguments: list[str]) -> Study | None:
     """The defaults that a study has for its trainings, so that --help shows them and the command line goes over them."""
-    from jumok.study.command import defaults
+    from jumok.studies.command import defaults
 
     run = defaults(arguments[0] if arguments else "")
     return None if run is None else Study(arguments[0], text=run.text, model=run.model, learn=run.learn)  # type: ignore[arg-type]

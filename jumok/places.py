@@ -127,7 +127,9 @@ def settle(options: Options) -> Options:
         if place.written and place.kind == "file":
             for other, part in read:
                 if _same_file(value, part):
-                    raise ConfigError(f"{_called(name)} {value}: this is the file that {other} is read from; give another name")
+                    raise ConfigError(
+                        f"{value}: {_called(name)} is the file that {other} is read from, and would destroy it; give another name"
+                    )
     return options
 
 

@@ -24,7 +24,11 @@ def _constant(progress: float) -> float:
     return 1.0
 
 
-DECAYS: dict[str, Callable[[float], float]] = {"cosine": _cosine, "linear": _linear, "constant": _constant}
+DECAYS: dict[str, Callable[[float], float]] = {
+    "cosine": _cosine,
+    "linear": _linear,
+    "constant": _constant,
+}
 
 
 def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: str) -> float:

@@ -17,9 +17,9 @@ from benchmarks.support.naive import Naive
 from jumok.config import SearchConfig
 from jumok.decode.search import search
 from jumok.decode.translator import Translator, load
-from jumok.learn.export import import_parameters
-from jumok.learn.model import Seq2Seq
-from jumok.learn.steps import TorchSteps
+from jumok.net.export import import_parameters
+from jumok.net.model import Seq2Seq
+from jumok.net.steps import TorchSteps
 from jumok.runtime.folder import read_folder
 from jumok.text import in_length_order, read_pairs
 

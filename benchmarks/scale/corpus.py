@@ -131,9 +131,9 @@ def once(o: argparse.Namespace, folder: Path) -> dict:
 def preparing(o: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """Seconds that preparing alone takes, and MB of the corpus on the disk."""
     from jumok.config import TextConfig
+    from jumok.corpus.corpus import open_corpus
+    from jumok.corpus.prepare import Wanted, prepare
     from jumok.text import read_pairs
-    from jumok.text.corpus import open_corpus
-    from jumok.text.prepare import Wanted, prepare
 
     text = TextConfig(source_tokenizer=o.tokenizer, target_tokenizer=o.tokenizer)
     dev = read_pairs(str(folder / "dev.tsv"), text, warn=print)
@@ -147,8 +147,8 @@ def preparing(o: argparse.Namespace, folder: Path) -> tuple[float, float]:
 def planning(folder: Path, tokenizer: str) -> float:
     """Seconds until the first batch of an epoch is there."""
     from jumok.config import TextConfig
+    from jumok.corpus.corpus import open_corpus
     from jumok.text import Batches
-    from jumok.text.corpus import open_corpus
 
     corpus = open_corpus(folder / "alone", TextConfig(source_tokenizer=tokenizer, target_tokenizer=tokenizer))
     batches = Batches(corpus.sources, corpus.targets, batch_size=64)

@@ -19,7 +19,7 @@ from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
+from jumok.net.model import Seq2Seq, shifted
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ from jumok.config import LearnConfig, ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.loop import Loop
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
 from jumok.learn.progress import Display
+from jumok.net.model import Seq2Seq
 from jumok.text import END, Batches
 
 PAIRS = 29_000

@@ -16,8 +16,8 @@ from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
-from jumok.learn.sampling import own_inputs, toss
+from jumok.net.model import Seq2Seq, shifted
+from jumok.net.sampling import own_inputs, toss
 from jumok.text import PAD, START
 
 V = 8000

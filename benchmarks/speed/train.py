@@ -21,9 +21,9 @@ from jumok.config import ModelConfig, TrainConfig
 from jumok.learn import memory
 from jumok.learn.evaluation import tensors
 from jumok.learn.machine import Machine
-from jumok.learn.model import Seq2Seq, shifted
 from jumok.learn.profile.limit import rates
 from jumok.learn.work import multiply_adds, tokens_of
+from jumok.net.model import Seq2Seq, shifted
 from jumok.text import PAD, START, Batch
 
 # embedding, hidden, readout, layers, vocabulary, length, rows, tied

@@ -38,7 +38,7 @@ def show(
         features: each one feature, or several with the model's separator between them, as in a table.
         warn: given one-line messages of what is odd in the source, not known to a model, or cut.
     """
-    check_output(out, "--out", ())
+    check_output(out, "--out")
     if out:
         check(out, bool(other))
     models = [load(folder) for folder in (model, other) if folder]

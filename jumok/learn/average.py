@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from jumok.learn import kernels
+from jumok.net import kernels
 
 EVERY = 8  # steps: an average over hundreds of them needs no look at each, and each look moves three models through memory
 

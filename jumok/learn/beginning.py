@@ -17,12 +17,11 @@ from typing import Any
 
 from torch import Tensor
 
-from jumok import locks
+from jumok import disk, locks
 from jumok.config import TrainConfig, build, options, to_dict
 from jumok.errors import ConfigError, FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint, remove_checkpoint, run_of
 from jumok.learn.given import LENGTHS, flat
-from jumok.runtime import disk
 from jumok.runtime.folder import CONFIG, HISTORY, OWN, refuse_to_replace, strangers
 from jumok.runtime.record import FINISHED, RECORD, Record, has_record, read_record
 from jumok.text.pairs import files_of

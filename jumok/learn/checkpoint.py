@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jumok import disk
 from jumok.errors import JumokError, TrainingError
-from jumok.runtime import disk
 from jumok.runtime.folder import CHECKPOINTS
 
 NEWEST, BEFORE = CHECKPOINTS

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jumok.config import TrainConfig
+from jumok.corpus.corpus import open_corpus
+from jumok.corpus.prepare import Wanted, prepare
 from jumok.errors import DataError
 from jumok.learn.progress import Display
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, read_pairs, split_dev
-from jumok.text.corpus import open_corpus
 from jumok.text.lines import source_name
 from jumok.text.pairs import files_of
-from jumok.text.prepare import Wanted, prepare
 
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
 LARGE = 100 * 2**20  # bytes of files from which on pairs do not stay in memory

@@ -14,16 +14,18 @@ from torch import Tensor
 from jumok import schedules
 from jumok.config import LearnConfig
 from jumok.errors import TrainingError
-from jumok.learn import kernels
 from jumok.learn.adam import Adam
 from jumok.learn.average import Average
 from jumok.learn.choice import Choice
 from jumok.learn.evaluation import Development, tensors
 from jumok.learn.guard import Guard
 from jumok.learn.machine import Machine
-from jumok.learn.model import Losses, Seq2Seq, shifted
 from jumok.learn.parallel import ALONE
-from jumok.learn.profile.sections import (
+from jumok.learn.progress import Display
+from jumok.net import kernels
+from jumok.net.model import Losses, Seq2Seq, shifted
+from jumok.net.sampling import own_inputs, toss
+from jumok.net.sections import (
     AVERAGE,
     CLIP,
     DEV,
@@ -39,8 +41,6 @@ from jumok.learn.profile.sections import (
     backward,
     section,
 )
-from jumok.learn.progress import Display
-from jumok.learn.sampling import own_inputs, toss
 from jumok.text import Batch, Batches
 
 LOOK = 20  # steps between two looks at loss and rate

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import torch
 
 from jumok.config import LearnConfig
 from jumok.errors import ConfigError
+from jumok.processes import cores
 
 WORTH = 1.15  # bfloat16 must be this much faster than float32 to be worth its rounding
 RIGHT = 1e-5  # largest relative error of a float32 product
@@ -146,8 +146,7 @@ def _candidates(learn: LearnConfig, sharers: int) -> Iterator[Machine]:
         for precision in ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]:
             yield Machine(precision, "default", learn.threads or 1, where)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = [learn.threads] if learn.threads else sorted({1, max(1, cores // sharers)}, reverse=True)
+    threads = [learn.threads] if learn.threads else sorted({1, max(1, cores() // sharers)}, reverse=True)
     matmuls = ["onednn", "default"] if learn.matmul == "auto" else [learn.matmul]
     precisions = ["float32", "bfloat16"] if learn.precision == "auto" else [learn.precision]
     for precision, matmul, n in itertools.product(precisions, matmuls, threads):

@@ -2,7 +2,7 @@
 
 glibc gives what is free at the end of its memory back to the system, and the next step gets it anew, page by page, each zeroed
 first. With all logits in one array that took 9,700 page faults a step at Multi30k's sizes in bfloat16, and an eighth of its
-time; in pieces (`jumok.learn.loss`) 3,700, and kept as here 400.
+time; in pieces (`jumok.net.loss`) 3,700, and kept as here 400.
 
 oneDNN and torch's bridge to it each keep up to 1,024 compiled kernels, one for every shape of product they have met; what is not
 kept is compiled again. Strings of letters have few shapes, and steps so short that they would be mostly compiling: all are kept.

@@ -26,7 +26,6 @@ from jumok.learn.data import Data, read
 from jumok.learn.evaluation import Development
 from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.loop import Loop, Position, rehearsal
-from jumok.learn.model import Seq2Seq
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profile, Profiler
@@ -35,6 +34,7 @@ from jumok.learn.start import Trained
 from jumok.learn.store import Store, stored_codec, stored_run
 from jumok.learn.threads import settled as settle_threads
 from jumok.measure import MeasureOptions, measure
+from jumok.net.model import Seq2Seq
 from jumok.text import Batch, Batches, Rows
 from jumok.text.batches import CHUNK
 

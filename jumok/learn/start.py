@@ -16,7 +16,7 @@ from jumok.learn import memory, threads
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
-    from jumok.learn.model import Seq2Seq
+    from jumok.net.model import Seq2Seq
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from jumok import disk
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import FolderError, TrainingError
 from jumok.learn.beginning import Beginning
 from jumok.learn.card import model_card
 from jumok.learn.checkpoint import remove_checkpoint, write_checkpoint, writing
-from jumok.learn.export import export_parameters
 from jumok.learn.given import asked_for
 from jumok.learn.loop import Loop
 from jumok.measure import options_for
-from jumok.runtime import disk
+from jumok.net.export import export_parameters
 from jumok.runtime.folder import CHECKPOINTS, FolderConfig, update_folder, write_folder
 from jumok.runtime.record import FINISHED, RECORD, RUNNING, STOPPED, Record, new_name, read_record, write_record
 from jumok.text import Codec

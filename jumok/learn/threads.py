@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from jumok.errors import ConfigError
-from jumok.text.crew import cores
+from jumok.processes import cores
 
 MOST = 4  # threads a core; with more, they do little but wait for each other, and a run seems to hang
 ENVIRONMENT = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by torch when it is imported

@@ -14,8 +14,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from jumok.config import ModelConfig
-from jumok.learn.attention import attend
-from jumok.learn.profile import sections as s
+from jumok.net import sections as s
+from jumok.net.attention import attend
 from jumok.runtime.parameters import shapes
 from jumok.scores import SCORES
 from jumok.text import Batch

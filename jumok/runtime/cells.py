@@ -1,6 +1,6 @@
 """Recurrent cells in NumPy: one step of each, the order its gates stand in, and a layer that runs over padded sentences.
 
-To add a cell, write its `arrange` and its `step` below and give it a line in `CELLS` (and in `jumok/learn/cells.py`). The
+To add a cell, write its `arrange` and its `step` below and give it a line in `CELLS` (and in `jumok/net/cells.py`). The
 tests find it there.
 
 Letters: S source positions, D directions side by side (1 or 2), B sentences, N rows, I input, h size of one direction,

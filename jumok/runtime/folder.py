@@ -26,9 +26,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 import jumok
+from jumok import disk
 from jumok.config import Config, ModelConfig, TextConfig, build, options, to_dict
 from jumok.errors import ConfigError, FolderError
-from jumok.runtime import disk
 from jumok.runtime.parameters import check
 from jumok.runtime.record import RECORD, Record, has_record
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE, Codec

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jumok import disk
 from jumok.errors import FolderError
-from jumok.runtime import disk
 
 RECORD = "training.json"
 FORMAT = 1

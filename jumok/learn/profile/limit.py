@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from jumok.learn.machine import Machine
-from jumok.learn.profile import sections as s
+from jumok.net import sections as s
 
 PASSES = 3  # a product's forward pass, and its gradients for input and for weight
 TRAFFIC = 4 * (7 + 1)  # bytes a parameter and step: of 4 bytes, Adam reads 4 and writes 3, clipping reads 1
@@ -36,7 +36,7 @@ class Rates:
         """Seconds at least, by section: of `work` forward and backward, of `own` words forward (both as `multiply_adds` has them)."""
         found = {s.OWN: self.products(sum(own.values())), s.CLIP: TRAFFIC * parameters * steps / self.bytes_per_second}
         for part, n in work.items():
-            forward = PASSES if part == s.OUTPUT else 1  # whose gradients are formed in its forward pass (`jumok.learn.loss`)
+            forward = PASSES if part == s.OUTPUT else 1  # whose gradients are formed in its forward pass (`jumok.net.loss`)
             found |= {part: self.products(forward * n), s.backward(part): self.products((PASSES - forward) * n)}
         return {name: seconds for name, seconds in found.items() if seconds}
 

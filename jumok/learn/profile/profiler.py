@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from jumok.config import ModelConfig
 from jumok.learn.loop import Loop, put_random_states, random_states
-from jumok.learn.profile import sections as s
 from jumok.learn.profile.limit import PASSES, Rates, best, rates
 from jumok.learn.work import Tokens, multiply_adds, tokens_of
+from jumok.net import sections as s
 from jumok.text import Batch
 
 EVERY = 10  # steps from one that is looked into to the next, in a run that is long enough for it
@@ -77,12 +77,12 @@ class Profiler:
         self.largest: Batch | None = None
 
     def __enter__(self) -> Profiler:
-        self.before = s.RECORDER.set(self.section)
+        self.before = s.recorder.set(self.section)
         self.run.to(s.STEPS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        s.RECORDER.reset(self.before)
+        s.recorder.reset(self.before)
         self.loop.machine.wait()
         self.run.to("")
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jumok import disk
 from jumok.errors import TrainingError
-from jumok.learn.profile import sections as s
 from jumok.learn.profile.profiler import Profile
-from jumok.runtime import disk
+from jumok.net import sections as s
 from jumok.runtime.folder import PROFILE
 from jumok.scores import SCORES
 

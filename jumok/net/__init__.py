@@ -1,0 +1,1 @@
+"""Net: the model in torch, its parts, its loss and its gradients."""

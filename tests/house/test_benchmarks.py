@@ -1,0 +1,60 @@
+"""The benchmarks can be run: each stands in a room, is imported from the repository's root, asks one question, and is named right."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("speed", "quality", "robust", "scale", "peers")
+SCRIPTS = sorted(f for room in ROOMS for f in (ROOT / "benchmarks" / room).glob("*.py"))
+SUPPORT = sorted((ROOT / "benchmarks" / "support").glob("*.py"))
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_every_benchmark_stands_in_a_room() -> None:
+    found = {f for f in (ROOT / "benchmarks").rglob("*.py") if "__pycache__" not in f.parts}
+    assert found == {*SCRIPTS, *SUPPORT}, "a script goes into the folder of its room, as benchmarks/speed/train.py"
+    assert len(SCRIPTS) > 10 and {f.parent.name for f in SCRIPTS} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=module)
+def test_a_benchmark_asks_a_question_and_says_how_it_is_run(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert "?" in text.split("\n\n")[0], "the first sentence is the question"
+    assert re.search(rf"^    python -m {re.escape(module(path))}\b", text, re.MULTILINE)
+
+
+def test_every_benchmark_is_imported_from_the_root() -> None:
+    """All in one process; what they do stands in `main`."""
+    code = f"import importlib\nfor n in {[module(f) for f in SCRIPTS + SUPPORT]}: print(callable(getattr(importlib.import_module(n), 'main', None)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * len(SCRIPTS) + ["False"] * len(SUPPORT)
+
+
+def test_a_benchmark_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality.cmudict", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "benchmarks" / "README.md", ROOT / "Makefile"],
+    ids=lambda page: page.name,
+)
+def test_commands_in_the_docs_name_benchmarks_that_exist(page: Path) -> None:
+    names = {module(f) for f in SCRIPTS}
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(rf"\bbenchmarks\.(?:{'|'.join(ROOMS)})\.[a-z]\w*", text))
+    assert named <= names, page
+    assert not re.search(rf"\b(?:{'|'.join(ROOMS)})_\w+\.py\b", text), f"{page}: benchmarks stand in folders"
+    assert page.name != "figures.md" or len(named) > 10

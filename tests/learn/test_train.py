@@ -1,0 +1,384 @@
+"""Training from files to a model folder: it learns, it repeats, it stops and goes on, it refuses what cannot be."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from one_of_many import losses, new_loop
+from safetensors.numpy import load_file
+from small_run import TINY, same_weights, write_pairs
+
+import jumok
+from jumok.config import ModelConfig, TrainConfig, build, to_dict
+from jumok.errors import ConfigError, DataError, FolderError, TrainingError
+from jumok.learn import loop as loops
+from jumok.learn import recipe, run
+from jumok.learn.average import Average
+from jumok.learn.checkpoint import read_checkpoint
+from jumok.learn.loop import rehearsal
+from jumok.learn.machine import Machine, choose
+from jumok.learn.parallel import ALONE
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.tsv", 900)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model"
+    return jumok.train(data, out=out, steps=400, evaluate_every=100, learning_rate=1e-2, attention="dot", **TINY)
+
+
+def test_it_learns_to_reverse(trained):
+    assert trained.best >= 90
+    t = jumok.load(trained.folder).translate("abcd")
+    assert t.text == "dcba"
+    assert t.weights.argmax(1)[:4].tolist() == [3, 2, 1, 0]  # and looks where it should
+
+
+def test_what_is_written(trained):
+    names = {p.name for p in trained.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "source.json",
+        "target.json",
+        "README.md",
+        "history.json",
+        "training.json",
+    }
+    config = json.loads((trained.folder / "config.json").read_text())["training"]
+    assert config["learn"]["steps"] == 400 and config["model"]["hidden"] == 32
+    assert all(
+        value is not None for name, value in config["learn"].items() if name not in ("minutes", "epochs", "batch_tokens")
+    )
+    history = json.loads((trained.folder / "history.json").read_text())
+    assert [e["step"] for e in history] == [100, 200, 300, 400]  # also what came after the best
+    assert {"train_loss", "loss", "accuracy", "token-error-rate", "tokens_per_second"} <= history[0].keys()
+    assert f"{trained.best:.3f}" in (trained.folder / "README.md").read_text()
+
+
+def test_a_run_repeats_from_what_was_written_down(trained, tmp_path):
+    values = json.loads((trained.folder / "config.json").read_text())["training"]
+    again = jumok.train(config=build(TrainConfig, values, "test"), out=tmp_path / "again", quiet=True)
+    assert same_weights(trained.folder, again.folder)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(trained, data, tmp_path, monkeypatch):
+    out = tmp_path / "model"
+    real = loops.Loop.update
+
+    def update(self, batch, rate, *gold):
+        if rate and self.position.step == 230:
+            self.interrupted = True
+        return real(self, batch, rate, *gold)
+
+    options = {"steps": 400, "evaluate_every": 100, "learning_rate": 1e-2, "attention": "dot", "dropout": 0.2, **TINY} | {
+        "dropout": 0.2
+    }
+    whole = jumok.train(data, out=tmp_path / "whole", **options)
+    with monkeypatch.context() as m:
+        m.setattr(loops.Loop, "update", update)
+        first = jumok.train(data, out=out, **options)
+    assert first.history[-1]["step"] == 200 and (out / "checkpoint.safetensors").exists()
+    jumok.load(out).translate("abc")
+    second = jumok.train(out=out, resume=True, quiet=True)
+    assert [e["step"] for e in second.history] == [100, 200, 300, 400]
+    assert same_weights(whole.folder, out)
+    assert not (out / "checkpoint.safetensors").exists()
+
+
+def test_interrupted_before_the_first_evaluation_leaves_a_model(data, tmp_path, monkeypatch):
+    real = loops.Loop.update
+
+    def update(self, batch, rate, *gold):
+        self.interrupted = self.interrupted or bool(rate)
+        return real(self, batch, rate, *gold)
+
+    with monkeypatch.context() as m:
+        m.setattr(loops.Loop, "update", update)
+        jumok.train(data, out=tmp_path / "model", steps=50, **TINY)
+    jumok.load(tmp_path / "model").translate("abc")
+    assert jumok.train(out=tmp_path / "model", resume=True, quiet=True).history[-1]["step"] == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_training_with_a_model(data, tmp_path, number):
+    out = tmp_path / "model"
+    options = ["--epochs", "100000", "--hidden", "16", "--embedding", "8", "--threads", "1", "--evaluate-every", "5"]
+    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}) as process:
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoint.safetensors").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "--resume" in said and "Traceback" not in said
+    jumok.load(out).translate("abc")
+    found = read_checkpoint(out, pytest.fail)
+    assert found is not None and f"stopped at step {found[1]['position']['step']:,};" in said  # nothing of it is lost
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_the_second_signal_ends_at_once(number, raised):
+    loop = SimpleNamespace(interrupted=False, team=ALONE)
+    with run._signals(loop) as caught:
+        signal.raise_signal(number)
+        assert loop.interrupted and caught == [number]
+        with pytest.raises(raised) as ended:
+            signal.raise_signal(number)
+    assert raised is KeyboardInterrupt or ended.value.code == 143
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+def test_minutes_become_steps_that_fit(data, tmp_path):
+    start = time.monotonic()
+    done = jumok.train(data, out=tmp_path / "model", minutes=0.15, **TINY)
+    assert time.monotonic() - start < 40  # nine seconds asked for; a busy machine may double them
+    assert done.config.learn.steps == done.history[-1]["step"] > 10
+    assert done.config.learn.minutes is None
+
+
+def test_too_few_minutes_are_refused(data, tmp_path):
+    with pytest.raises(ConfigError, match="nothing is left for training"):
+        jumok.train(data, out=tmp_path / "model", minutes=1e-6, **TINY)
+    assert not (tmp_path / "model").exists()
+
+
+def test_patience_ends_training(data, tmp_path):
+    done = jumok.train(data, out=tmp_path / "m", steps=1000, evaluate_every=2, patience=3, learning_rate=1e-9, **TINY)
+    assert done.history[-1]["step"] < 50
+
+
+def test_several_targets_of_a_source_are_all_right(tmp_path):
+    pairs = tmp_path / "p.tsv"
+    pairs.write_text("".join(f"{w}\t{t}\n" for w in "abcdefghij" for t in (w, w + w)), encoding="utf-8")
+    done = jumok.train(pairs, dev=write_pairs(tmp_path / "d.tsv", 20, turn=str), out=tmp_path / "m", steps=3, **TINY)
+    assert done.history
+
+
+def test_features_reach_the_encoder(tmp_path):
+    pairs = tmp_path / "p.tsv"
+    words = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
+    pairs.write_text("".join(f"{w}\t{w}{'s' * (f == 'PL')}\tN;{f}\n" for w in words for f in ("SG", "PL")), encoding="utf-8")
+    done = jumok.train(pairs, out=tmp_path / "m", features_column=3, steps=300, evaluate_every=100, learning_rate=1e-2, **TINY)
+    model = jumok.load(done.folder)
+    assert model.translate("ak", features=["N", "PL"]).text == "aks"
+    assert model.translate("ak", features=["N", "SG"]).text == "ak"
+    assert model.translate("ak", features=["N", "SG"]).source_tokens[:2] == ("‹N›", "‹SG›")
+
+
+def test_loss_that_is_not_finite_ends_the_run_and_is_never_kept(data, tmp_path, monkeypatch):
+    real = loops.Loop.update
+
+    def update(self, batch, rate, *gold):
+        if rate and self.position.step == 30:
+            with torch.no_grad():
+                self.model.bias.fill_(torch.nan)
+        return real(self, batch, rate, *gold)
+
+    monkeypatch.setattr(loops.Loop, "update", update)
+    with pytest.raises(TrainingError, match=r"step 40: .*10th in a row"):
+        jumok.train(data, out=tmp_path / "m", steps=200, evaluate_every=20, **TINY)
+    if (tmp_path / "m").exists():
+        assert np.isfinite(load_file(tmp_path / "m" / "model.safetensors")["readout.bias"]).all()
+
+
+def test_places_that_cannot_be_written_are_refused_at_once(trained, data, tmp_path):
+    with pytest.raises(FolderError, match="--overwrite"):
+        jumok.train(data, out=trained.folder, **TINY)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    with pytest.raises(FolderError, match="not a model folder"):
+        jumok.train(data, out=tmp_path / "mine", overwrite=True, **TINY)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        jumok.train(out=tmp_path / "nowhere", resume=True, quiet=True)
+
+
+def test_a_damaged_checkpoint_is_named(data, tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    with pytest.raises(TrainingError, match="damaged"):
+        jumok.train(data, out=tmp_path, resume=True, quiet=True)
+
+
+def test_overwrite_replaces_a_model(data, tmp_path):
+    for seed in (1, 2):
+        jumok.train(data, out=tmp_path / "m", steps=2, seed=seed, overwrite=True, **TINY)
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["training"]["learn"]["seed"] == 2
+
+
+def test_missing_names(data, tmp_path):
+    with pytest.raises(ConfigError, match="out is missing"):
+        jumok.train(data)
+    with pytest.raises(ConfigError, match="pairs are missing"):
+        jumok.train(out=tmp_path / "m")
+    with pytest.raises(ConfigError, match="did you mean 'attention'"):
+        jumok.train(data, out=tmp_path / "m", atention="dot")
+
+
+def test_dev_equal_to_train_and_too_little_data(data, tmp_path):
+    with pytest.raises(DataError):
+        jumok.train(data, dev=data, out=tmp_path / "m", **TINY)
+    one = tmp_path / "one.tsv"
+    one.write_text("a\tb\n")
+    with pytest.raises(DataError):
+        jumok.train(one, out=tmp_path / "m", **TINY)
+
+
+def test_recipe_by_size_of_data():
+    chosen = recipe.resolve(TrainConfig(), 40, 50, 3_600)
+    assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
+    assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
+    epochs = (0.5, 4, 9.9, 10, 30, 1000)
+    for size, pairs in (("small", 49_999), ("medium", 50_000), ("large", 10**6), (None, 50_000)):
+        assert [recipe.default_dropout(n, size, pairs) for n in epochs] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
+    assert [recipe.default_dropout(n, "small", 50_000) for n in epochs] == [0, 0, 0, 0.1, 0.2, 0.2]
+    bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
+    chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
+    assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
+    assert chosen.model.readout_size == chosen.model.embedding == 256
+    assert recipe.steps(chosen, 29_000, 454) == 4540
+    with pytest.raises(ConfigError, match="tied embeddings need them equal"):
+        recipe.resolve(build(TrainConfig, {"tie": "target", "readout_size": 100}, "test"), 9, 9, 100)
+    with pytest.raises(ConfigError, match="vocabularies are separate"):
+        recipe.resolve(build(TrainConfig, {"tie": "all"}, "test"), 9, 9, 100)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "length", "size"),
+    [
+        (50_000, {"minutes": 10}, "medium"),
+        (49_999, {"minutes": 10}, "small"),
+        (50_000, {"minutes": 9.9}, "small"),
+        (100_000, {"epochs": 15}, "medium"),
+        (100_000, {"epochs": 14.9}, "small"),
+        (100_000, {"steps": 23_438}, "medium"),
+        (100_000, {"steps": 23_437}, "small"),
+        (100_000, {"steps": 23_437, "batch_size": 65}, "medium"),
+        (150_000, {}, "medium"),  # 10 epochs
+        (149_999, {}, "small"),
+    ],
+)
+def test_letters_get_a_larger_model_where_there_is_data_and_time(pairs, length, size):
+    chosen = recipe.resolve(build(TrainConfig, length, "test"), 40, 50, pairs)
+    assert (chosen.model.size, chosen.model.hidden) == ((size, 512) if size == "medium" else (size, 256))
+    assert chosen.learn.learning_rate == {"small": 3e-3, "medium": 2e-3}[size]
+    assert recipe.resolve(build(TrainConfig, length, "test"), 40, 5_000, pairs).learn.learning_rate == 4e-3
+
+
+def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
+    recipe.check_lengths(ModelConfig(attention="location", location_length=9), 9)
+    recipe.check_lengths(ModelConfig(location_length=9), 1000)
+    with pytest.raises(ConfigError, match=r"location_length is 5, but a training source has 6 tokens.*--location-length 6"):
+        jumok.train(data, out=tmp_path / "m", steps=2, attention="location", location_length=5, **TINY)
+    assert not (tmp_path / "m").exists()
+
+
+MODELS = {
+    "GRU encoder-decoder": {"cell": "gru"},
+    "RNN encoder-decoder": {"cell": "rnn", "layers": 2},
+    "the source read backwards": {"reverse_source": True, "bidirectional": False},
+    "attention `location`": {"attention": "location", "location_length": 6},
+    "attention `dot` in a window `local-m` of 2": {"window": "local-m", "window_size": 2},
+    "in a window `local-p` of 10": {"window": "local-p"},
+    ", input feeding.": {"input_feeding": True, "layers": 2, "teacher_forcing": "never"},
+}
+
+
+@pytest.mark.parametrize(("card", "options"), MODELS.items())
+def test_every_model_option_is_trained_kept_and_used(data, tmp_path, card, options):
+    out = tmp_path / "m"
+    done = jumok.train(data, out=out, steps=3, **TINY, **options)
+    assert np.isfinite(done.history[0]["loss"])
+    assert card in (out / "README.md").read_text()
+    model = jumok.load(out)
+    kept = {**to_dict(model.config.model), **model.config.training["learn"]}
+    assert {name: kept[name] for name in options} == options
+    t = model.translate("abcdefgh")  # longer than any training source
+    assert t.source_tokens == (*"abcdefgh", "</s>") and t.weights.shape == (len(t.tokens), 9)
+    np.testing.assert_allclose(t.weights.sum(1), 1, atol=1e-5)
+
+
+def test_length_limit_lets_every_training_target_through():
+    sources, targets = [[1] * 4, [1] * 10, [1] * 3], [[1] * 5, [1] * 8, [1] * 40]
+    ratio, constant = run.length_limit(sources, targets)
+    assert all(len(t) <= ratio * len(s) + constant for s, t in zip(sources, targets, strict=True))
+
+
+def test_rehearsals_count_for_nothing():
+    """Steps at a rate of 0 leave weights and average as they are, and what they leave behind in Adam and chance is undone."""
+    rehearsed, other = new_loop(), new_loop()
+    rehearsed.model.drop.rate = other.model.drop.rate = 0.3
+    torch.manual_seed(7)
+    over = rehearsal(rehearsed)
+    for batch in rehearsed.batches.epoch(0):
+        rehearsed.update(batch, 0.0)
+        rehearsed.average.update(0)
+    for w, average, untouched in zip(rehearsed.parameters, rehearsed.average.weights, other.parameters, strict=True):
+        assert torch.equal(w, untouched) and torch.equal(average, untouched)
+    assert any(float(state["exp_avg"].abs().sum()) for state in rehearsed.optimizer.state.values())
+    over()
+    found = losses(rehearsed, 5)
+    torch.manual_seed(7)
+    assert found == losses(other, 5)
+    assert all(torch.equal(w, v) for w, v in zip(rehearsed.parameters, other.parameters, strict=True))
+
+
+def test_average_by_hand():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = Average(model, 0.5)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        average.weights[0].fill_(0.0)
+        average.update(100)  # decay min(0.5, 101/110)
+    assert average.weights[0].item() == pytest.approx(0.5)
+    with average.in_place():
+        assert model.weight.item() == pytest.approx(0.5) and not model.training
+    assert model.weight.item() == 1.0 and model.training
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.99, 0.998])
+def test_an_average_that_looks_at_every_eighth_step_is_near_one_that_looks_at_each(rate):
+    """Over weights that wander: the distance between the two is small beside that between average and weights."""
+    model = torch.nn.Linear(50, 1, bias=False)
+    average, exact, g = Average(model, rate), model.weight.detach().clone(), torch.Generator().manual_seed(0)
+    looks, apart, lag = 0, [], []
+    for step in range(3000):
+        with torch.no_grad():
+            model.weight += torch.randn(1, 50, generator=g)
+        exact = exact.lerp(model.weight.detach(), 1 - min(rate, (1 + step) / (10 + step)))
+        before = average.weights[0].clone()
+        average.update(step)
+        looks += not torch.equal(before, average.weights[0])
+        apart.append((average.weights[0] - exact).norm())
+        lag.append((model.weight.detach() - exact).norm())
+    assert looks == (3000 if rate == 0.5 else 890 + 263)  # 896, 904, … 2992
+    assert sum(apart) < (1e-3 if rate == 0.5 else 0.35 if rate == 0.99 else 0.2) * sum(lag)
+
+
+def test_machine_takes_the_fastest_that_works():
+    learn = build(TrainConfig, {"threads": 1}, "test").learn
+
+    def step(machine):
+        if machine.precision == "bfloat16":
+            raise RuntimeError("this CPU has no such LSTM")
+        time.sleep(0.001 if machine.matmul == "default" else 0.01)
+
+    assert choose(learn, step) == Machine("float32", "default", 1)
+
+    def faster(machine):
+        time.sleep(0.002 if machine.precision == "bfloat16" else 0.02)
+
+    assert choose(learn, faster).precision == "bfloat16"

@@ -1,0 +1,197 @@
+"""Each study from the command line to its page, in seconds: tiny models on a few strings; what they say follows from planted results."""
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import jumok
+from jumok.cli import main
+from jumok.measure import METRICS
+from jumok.studies import exposure, gradients, scores
+from jumok.studies.plan import Outcome, Setting, Variant
+from jumok.studies.studies import STUDIES
+from jumok.text import END, PAD
+
+TINY = ("--hidden", "8", "--embedding", "8", "--readout-size", "8", "--batch-size", "16", "--steps", "4", "--threads", "1")
+SOME = {
+    "bottleneck": ("--seeds", "2", "--train-max-length", "5"),
+    "gradients": ("--seeds", "1"),
+    "exposure": ("--seeds", "2", "--variants", "always", "two-phase", "linear", "inverse-sigmoid"),
+    "scores": ("--seeds", "1"),
+    "faithful": ("--seeds", "2"),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Training, dev and test pairs: strings of 1 to 7 letters in capitals."""
+    folder, word = tmp_path_factory.mktemp("data"), lambda i: "".join("abcd"[(i // 4**k) % 4] for k in range(1 + i % 7))
+    for name, numbers in (("train", range(120)), ("dev", range(1200, 1216)), ("test", range(3000, 3024))):
+        lines = dict.fromkeys(f"{word(i)}\t{word(i).upper()}\n" for i in numbers)
+        (folder / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def call(*arguments):
+    return main([str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_from_the_command_line(name, files, tmp_path, capsys):
+    out = tmp_path / "study"
+    data = (files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv")
+    command = ("study", name, *data, "--out", out, *SOME[name], *TINY)
+    assert call(*command) == 0
+    printed, progress = capsys.readouterr()
+    facts = json.loads((out / "study.json").read_text())
+    assert facts["study"] == name and not facts["missing"] and facts["findings"] and facts["table"]
+    for finding in facts["findings"]:
+        assert f"- {finding}\n" in printed
+    page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
+    pictures = sorted(out.glob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        ET.parse(picture)
+        assert f"]({picture.name})" in text and picture.read_text() in page
+    assert "nan" not in text.lower().replace("finance", "") and "Traceback" not in progress
+    count = len(facts["runs"])
+    assert progress.count("\n[") + progress.startswith("[") == count
+    assert call(*command) == 0  # again: nothing is left to do
+    assert "[" not in capsys.readouterr().err.split("pairs\n")[1]
+
+
+def test_faithful_looks_at_a_given_model_without_training(files, model_folder, tmp_path, capsys):
+    (tmp_path / "t.tsv").write_text("cat\tC A T\nzebra\tZ E B R A\nwhy\tW H Y\n", encoding="utf-8")
+    assert call("study", "faithful", tmp_path / "t.tsv", "--model", model_folder, "--out", tmp_path / "s") == 0
+    facts = json.loads((tmp_path / "s" / "study.json").read_text())
+    assert [run["name"] for run in facts["runs"]] == ["model-1"] and "one model" in facts["findings"][0]
+    assert call("study", "faithful", "--model", model_folder, "--out", tmp_path / "n") == 2
+    assert "--test" in capsys.readouterr().err
+
+
+def test_own_data_and_the_python_face(tmp_path):
+    done = jumok.study("bottleneck", out=tmp_path / "s", seeds=1, variants=["attention"], steps=2, threads=1, quiet=True)
+    assert done.folder == tmp_path / "s" and not done.interrupted
+    splits = json.loads((tmp_path / "s" / "study.json").read_text())["data"]["splits"]
+    assert splits["train"]["longest"] == 14 < splits["test"]["longest"]
+
+
+def test_help_of_a_study_shows_its_own_defaults(capsys):
+    for name, one_direction in (("bottleneck", True), ("exposure", False)):
+        with pytest.raises(SystemExit) as e:
+            call("study", name, "--help")
+        out = capsys.readouterr().out
+        assert e.value.code == 0 and "--seeds" in out and "--minutes-per-run" in out
+        assert ("--no-bidirectional" not in out) == one_direction  # the flag that goes the other way than the default
+
+
+def test_an_option_that_is_the_usual_one_of_train_is_still_heard(files, tmp_path, capsys):
+    """--attention dot is what train does anyway; the study's own default is another, and must not win."""
+    command = ("study", "faithful", files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv", *TINY)
+    for more, score in (((), "general"), (("--attention", "dot"), "dot"), (("--attention", "concat"), "concat")):
+        out = tmp_path / score
+        assert call(*command, *more, "--out", out, "--seeds", "1", "--variants", "one-direction") == 0
+        model = json.loads((out / "runs" / "one-direction-1" / "model" / "config.json").read_text())["model"]
+        assert (model["attention"], model["bidirectional"]) == (score, False)
+
+
+def outcome(results, variants):
+    return Outcome(Setting(None, {}, {}, {}), [Variant(v, {}, v) for v in variants], results)
+
+
+def result(variant, seed, **measured):
+    return {"variant": variant, "seed": seed, "measured": measured}
+
+
+def regime(variant, seed, accuracy, gap, loss=1.0):
+    history = [{"step": 10, "accuracy": accuracy, "gap": gap, "loss": loss, "seconds": 1.0}]
+    return result(variant, seed, metric="accuracy", steps=10, history=history, test={"accuracy": accuracy, "token-error-rate": 0.0},
+                  test_loss=loss, training_seconds=1.0)  # fmt: skip
+
+
+def test_exposure_says_what_the_numbers_say():
+    runs = [regime("always", s, 50 + s / 10, 4) for s in (1, 2, 3)] + [
+        regime("linear", s, 60 + s / 10, 1, 1.2) for s in (1, 2, 3)
+    ]
+    runs += [regime("never", s, 20 + 9 * s, 4) for s in (1, 2, 3)] + [regime("two-phase", s, 45 + s / 10, 9) for s in (1, 2, 3)]
+    found = " ".join(exposure.report(outcome(runs, ["always", "two-phase", "linear", "never"])).findings)
+    assert "linear is ahead of always by 10.00 ± 0.00" in found
+    assert "always is ahead of two-phase by 5.00 ± 0.00" in found  # the contrary finding too
+    assert "No clear difference between never and always on the test set, free running: -12.20" in found
+    assert (
+        "smaller with linear than with always, by 3.00" in found and "larger with two-phase than with always, by 5.00" in found
+    )
+    assert "teacher-forced loss is higher with linear" in found
+    assert "Under always, errors on dev are 4.00 ± 0.00 points more when the model runs free" in found
+
+
+def test_studies_ask_the_table_which_way_a_metric_goes(monkeypatch):
+    """Any metric that is better when lower, whatever its name."""
+    runs = [regime("always", s, 50 + s / 10, 4) for s in (1, 2, 3)] + [regime("linear", s, 60 + s / 10, 4) for s in (1, 2, 3)]
+    ordered = [score(n, s, value + s / 10) for n, value in (("none", 40), ("general", 31)) for s in (1, 2, 3)]
+    monkeypatch.setitem(METRICS, "accuracy", dataclasses.replace(METRICS["accuracy"], higher_is_better=False))
+    found = " ".join(exposure.report(outcome(runs, ["always", "linear"])).findings)
+    assert "always is ahead of linear by 10.00 ± 0.00" in found
+    report = scores.report(outcome(ordered, ["none", "general"]))
+    assert "general, none." in report.findings[0] and "general is ahead of none by 9.00" in " ".join(report.findings)
+
+
+def test_curves_are_read_at_shares_of_the_training():
+    found = exposure.curve([{"step": 50, "gap": 4.0}, {"step": 100, "gap": 2.0}], "gap", 100)
+    at = dict(zip(exposure.GRID.tolist(), found.tolist(), strict=True))
+    assert at[50.0] == 4.0 and at[75.0] == 3.0 and at[100.0] == 2.0 and np.isnan(at[45.0])
+
+
+def score(variant, seed, accuracy):
+    test = {name: {"accuracy": accuracy, "token-error-rate": 1.0} for name in ("greedy", "beam 5")}
+    history = [{"step": 1, "accuracy": accuracy}]
+    return result(variant, seed, metric="accuracy", test=test, test_loss=0.5, dev=accuracy, parameters=10, training_seconds=1.0,
+                  steps=1, best_step=1, history=history)  # fmt: skip
+
+
+def test_scores_says_where_the_order_is_not_luongs():
+    names = {"location": 50, "none-reversed": 40, "dot": 30, "general": 31}
+    runs = [score(n, s, value + s / 10) for n, value in names.items() for s in (1, 2, 3)]
+    runs = [score(r["variant"], r["seed"], 31 + [5, -5, 1][r["seed"] - 1]) if r["variant"] == "general" else r for r in runs]
+    report = scores.report(outcome(runs, list(names)))
+    verdicts = dict(scores._beside({n: {s: names[n] + s / 10 for s in (1, 2, 3)} for n in names}, "accuracy"))
+    assert sorted(verdicts.values()) == ["other", "other", "same"]
+    assert "1 are clearly the same here, 1 clearly the other way round, and 1 open" in report.findings[-1]
+    assert report.findings[0].startswith("From best to worst by mean test accuracy (%): location, none-reversed")
+
+
+def test_scores_varies_one_thing_at_a_time(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.jsonl").write_text(
+        '{"source": "' + "a" * 300 + '", "target": "b"}\n{"source": "c", "target": "d"}\n'
+    )
+    found = {v.name: v.options for v in scores.variants(Setting(tmp_path, {"max_tokens": 400}, {}, {}))}
+    for name, changed in (("input-feeding", {"input_feeding": True}), ("general-reversed", {"reverse_source": True})):
+        assert dict(found[name]) == {**found["general"], **changed}
+    assert found["location"]["location_length"] == 301 and found["local-p"]["window"] == "local-p"
+
+
+def test_gradient_sentences_have_the_length_asked_for():
+    sources, targets = [[4, 5, END], [6, END], [7, 8, 9, END]], [[4, END], [6, 7, END], [5, END]]
+    source, target = gradients.sentences(sources, targets, 4)
+    assert source.tolist() == [[4, 5, 6, 7, END], [6, 7, 8, 9, END], [7, 8, 9, 4, END]]
+    assert target.tolist() == [[4, END, PAD], [6, 7, END], [5, END, PAD]]
+    assert gradients.sentences(sources, targets, 2)[0].tolist() == [[4, 5, END], [6, 7, END], [7, 8, END]]
+
+
+def test_gradients_says_what_the_numbers_say():
+    def run(variant, seed, first, last):
+        lengths = lambda r: {str(n): {"norms": [1.0] * (n - 1) + [r], "first_to_last": r} for n in gradients.LENGTHS}  # noqa: E731
+        seen = [{"step": 0, "forget": 0.7, "lengths": lengths(first)}, {"step": 9, "forget": 0.9, "lengths": lengths(last)}]
+        return result(variant, seed, gradients=seen, steps=9, history=[{"accuracy": 1.0, "loss": 1.0}])
+
+    runs = [run("rnn", s, 1e-9, 1e-9 * 10 ** (s - 2)) for s in (1, 2, 3)]
+    runs += [run("rnn-attention", s, 1e-2, 1e-9 * 10 ** (5 * (s - 2))) for s in (1, 2, 3)]
+    found = gradients.report(outcome(runs, ["rnn", "rnn-attention"])).findings
+    assert (
+        "1.0e-09 of the last token's gradient in the plain RNN" in found[0] and "larger by 7.0 ± 0.0 powers of ten" in found[0]
+    )
+    assert found[1].startswith("After training") and "no clear difference" in found[1]
