@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Optional, TypeVar, get_args, get_origin
 from typing import get_type_hints as _evaluate
 
+from jumok.alignments import misfit
 from jumok.errors import ConfigError
 from jumok.places import FolderPath, ModelPath, PairsPath, expanded
 from jumok.scores import SCORES
@@ -23,6 +24,7 @@ from jumok.scores import SCORES
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat", "location"]
+AlignmentName = Literal["soft", "monotonic"]
 CellName = Literal["lstm", "gru", "rnn"]
 WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
@@ -74,6 +76,11 @@ class ModelConfig:
 
     attention: AttentionName = "dot"
     """Score of the attention (dot learned fastest, and as well as any); none = plain encoder-decoder, with only the last state."""
+    alignment: AlignmentName = "soft"
+    """soft = each step weighs all source positions; monotonic = each token is written from one position, which only goes forward,
+    summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection)."""
+    copy: bool = False
+    """With --alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection, names)."""
     size: SizeName | None = None
     """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
     subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs shown."""
@@ -404,6 +411,8 @@ def _check_model(model: ModelConfig, where: str) -> None:
             f"{where}: input_feeding is on with attention {model.attention!r} and readout {model.readout!r}; it feeds "
             "tanh(W_c [c; h]): give an attention and --readout tanh, or --no-input-feeding"
         )
+    if wrong := misfit(model.alignment, model.attention, model.window, model.input_feeding, model.copy):
+        raise ConfigError(f"{where}: {wrong}")
 
 
 def _check_run(run: TrainConfig, where: str) -> None:

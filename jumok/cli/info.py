@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
+from jumok.alignments import ALIGNMENTS
 from jumok.cli._options import Options
 from jumok.places import ModelPath
 from jumok.runtime.cells import CELLS
@@ -53,6 +54,7 @@ def in_words(m: ModelInfo) -> dict[str, str]:
     return {
         "folder": m.folder,
         "attention": f"{m.attention}: {SCORES[m.attention].formula}" if m.attention else "none",
+        "alignment": f"{m.alignment}: {ALIGNMENTS[m.alignment].formula}" + ", copying" * m.copy if m.alignment else "none",
         "window": f"{m.window}: {WINDOWS[m.window].formula}, D = {m.window_size}" if m.window else "none",
         "encoder": f"{cell}, {directions}",
         "decoder": cell,

@@ -25,7 +25,8 @@ class Backend(Protocol):
     """A model that can be searched. Arrays are NumPy's; only the backend knows what a state is.
 
     State goes in and comes out: a state can be used again, and the result of a call depends only on its arguments.
-    Weights are None for a model without attention, and 0 on a source's padding.
+    Weights are None for a model without attention, and 0 on a source's padding. If those of `score` are posteriors of an
+    alignment, which a step cannot know yet, the backend has an attribute `weights`, "posterior".
     """
 
     def start(self, source: Array, lengths: Array) -> Any:
@@ -64,7 +65,7 @@ class OneSentence(Protocol):
 def _numpy(folder: Folder) -> Backend:
     from jumok.runtime.model import NumpyModel
 
-    return NumpyModel(folder.config.model, folder.parameters)
+    return NumpyModel(folder.config.model, folder.parameters, folder.codec.copies() if folder.config.model.copy else None)
 
 
 # name -> a function that makes a backend from the content of a model folder, and imports what it needs

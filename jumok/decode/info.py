@@ -21,7 +21,8 @@ class ModelInfo:
 
     Attributes:
         folder: where the model was read from.
-        attention: the score, one of `jumok.scores.SCORES`; window: one of `jumok.windows.WINDOWS`, which reaches `window_size`
+        attention: the score, one of `jumok.scores.SCORES`; alignment: one of `jumok.alignments.ALIGNMENTS`, with a gate for copying
+            if `copy`; window: one of `jumok.windows.WINDOWS`, which reaches `window_size`
             positions to each side.
         cell, layers, hidden: of encoder and decoder; bidirectional, reverse_source: of the encoder.
         readout_size: of the tanh readout.
@@ -36,6 +37,8 @@ class ModelInfo:
 
     folder: str
     attention: str | None
+    alignment: str | None
+    copy: bool
     window: str | None
     window_size: int | None
     cell: str
@@ -94,6 +97,8 @@ def model_info(model: Translator) -> ModelInfo:
     return ModelInfo(
         folder=str(model.folder),
         attention=_or_none(m.attention),
+        alignment=None if m.attention == "none" else m.alignment,
+        copy=m.copy,
         window=_or_none(m.window),
         window_size=None if m.window == "none" else m.window_size,
         cell=m.cell,

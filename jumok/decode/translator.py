@@ -17,6 +17,7 @@ import numpy as np
 
 from jumok.config import SearchConfig, build
 from jumok.decode.backend import Backend, make_backend
+from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
 from jumok.decode.search import search, search_one
@@ -65,6 +66,7 @@ class Translator:
         self.longest = LONGEST * folder.config.text.max_tokens
         self._codec = folder.codec
         self.backend: Backend = make_backend(backend, folder)
+        self._kind: str = getattr(self.backend, "weights", "attention")
         self.features: tuple[str, ...] = _features(folder.codec)
         self._numbers = sum(array.size for array in folder.parameters.values())
 
@@ -243,7 +245,7 @@ class Translator:
         return list(texts), [features_of(own, separator, f"line {i}") for i, own in enumerate(features, 1)]
 
     def _translate(self, texts: list[str], features: list[tuple[str, ...]], options: SearchConfig) -> list[Translation]:
-        translations = [Translation(text, "", (), (), None, 0.0, 0.0) for text in texts]
+        translations = [Translation(text, "", (), (), None, 0.0, 0.0, weights_kind=self._kind) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
         for i, text in enumerate(texts):
@@ -260,32 +262,51 @@ class Translator:
         ids = [[*vocabulary.ids(tokens[i]), END] for i in run]
         for row, outputs in self._search(ids, options):
             i = run[row]
-            best, *others = (self._translation(texts[i], (*tokens[i], END_TOKEN), h) for h in outputs)
-            translations[i] = replace(best, alternatives=tuple(others)) if others else best
+            best, *others = outputs
+            alternatives = tuple(self._translation(texts[i], (*tokens[i], END_TOKEN), *other) for other in others)
+            translations[i] = self._translation(texts[i], (*tokens[i], END_TOKEN), *best, alternatives)
         return translations
 
-    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[Hypothesis]]]:
-        """For each source, in any order, its number and its hypotheses."""
+    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any]]]]:
+        """For each source, in any order, its number and its hypotheses with their weights, as `in_hindsight` gives them."""
         if len(ids) == 1:
             limit = options.max_length or self._limit(len(ids[0]))
-            yield 0, search_one(self.backend, np.array(ids[0]), options, limit)
+            found = [search_one(self.backend, np.array(ids[0]), options, limit)]
+            yield 0, in_hindsight(self.backend, ids, found)[0]
             return
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
-            yield from zip(
-                batch.rows.tolist(),
-                search(self.backend, batch.source, batch.source_lengths, options, np.array(limits)),
-                strict=True,
-            )
+            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits))
+            rows = batch.rows.tolist()
+            yield from zip(rows, in_hindsight(self.backend, [ids[row] for row in rows], found), strict=True)
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
         return max(1, math.ceil(ratio * S + constant))
 
-    def _translation(self, source: str, source_tokens: tuple[str, ...], h: Hypothesis) -> Translation:
+    def _translation(
+        self,
+        source: str,
+        source_tokens: tuple[str, ...],
+        h: Hypothesis,
+        weights: Any,
+        alternatives: tuple[Translation, ...] = (),
+    ) -> Translation:
         text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
         unknown = self._unknown(source_tokens)
-        return Translation(source, text, source_tokens, tokens, h.weights, h.log_probability, h.score, h.finished, unknown)
+        return Translation(
+            source,
+            text,
+            source_tokens,
+            tokens,
+            weights,
+            h.log_probability,
+            h.score,
+            h.finished,
+            unknown,
+            alternatives,
+            weights_kind=self._kind,
+        )
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
         """Positions of the tokens, the end token left out, that are read as `<unk>`."""
@@ -308,7 +329,16 @@ class Translator:
                 written, total = tuple(self._codec.target_tokens(gold[i])), float(totals[k])
                 read = (*tokens[i], END_TOKEN)
                 translations[i] = Translation(
-                    texts[i], targets[i], read, written, attention, total, total / T, True, self._unknown(read)
+                    texts[i],
+                    targets[i],
+                    read,
+                    written,
+                    attention,
+                    total,
+                    total / T,
+                    True,
+                    self._unknown(read),
+                    weights_kind=self._kind,
                 )
         return [translations[i] for i in range(len(texts))]
 

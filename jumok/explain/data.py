@@ -1,7 +1,7 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
-Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Two were added so: `attention`,
-computed from the weights (written, but not read), and `unknown`, which may be missing.
+Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Three were added so: `attention`,
+computed from the weights (written, but not read), `unknown`, which may be missing, and `weights_kind` ("attention" if missing).
 
 Letters: T output steps, S source positions.
 """
@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from jumok.alignments import ALIGNMENTS
 from jumok.errors import DataError
 from jumok.explain.alignment import weights_of
 from jumok.explain.spread import coverage, entropy_bits, margin, unseen
 from jumok.runtime.translation import Translation
 
 SCHEMA = "jumok.translation/1"
+KINDS = tuple(dict.fromkeys(a.weights for a in ALIGNMENTS.values()))
 # Raw, the first three end a line for some readers of JSON lines, and surrogates cannot be written as UTF-8.
 _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 
@@ -66,6 +68,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "text": translation.text,
         "source_tokens": list(translation.source_tokens),
         "tokens": list(translation.tokens),
+        "weights_kind": translation.weights_kind,
         "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
         "attention": attention_dict(weights),
         "log_probability": float(translation.log_probability),
@@ -150,6 +153,9 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         return tuple(values)
 
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
+    kind = get("weights_kind", (str,), "a string") if "weights_kind" in data else "attention"
+    if kind not in KINDS:
+        raise DataError(f"{where}, weights_kind: {kind!r:.60} came; one of {', '.join(KINDS)} was wanted")
     rows = get("weights", (list, type(None)), "a list of rows or null")
     alternatives = get("alternatives", (list,), "a list of translations")
     for k, alternative in enumerate(alternatives):
@@ -166,6 +172,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         finished=get("finished", (bool,), "true or false"),
         unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
+        weights_kind=kind,
     )
 
 

@@ -28,7 +28,7 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
             return f"<div><p>{line}</p><p><small>no attention weights to draw</small></p></div>"
         return f"<div><p>{line}</p>{to_svg(translation)}</div>"
     weights = weights_of(translation)
-    steps = ("step", "output", "source tokens, most attention first", "entropy (bits)", "margin")
+    steps = ("step", "output", "source tokens, highest weight first", "entropy (bits)", "margin")
     sources = ("position", "source", "coverage (sum of its weights)", "largest weight")
     return page(
         f"{translation.source} → {translation.text} · attention",

@@ -69,7 +69,8 @@ def _attention_in_words(translation: Translation) -> str:
     if not len(weights):
         return "nothing was written"
     left_out = [label(token) for token, out in zip(translation.source_tokens, unseen(weights), strict=True) if out]
-    looked = f"entropy {entropy_bits(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
+    kind = "" if translation.weights_kind == "attention" else f"{translation.weights_kind} of the alignment: "
+    looked = f"{kind}entropy {entropy_bits(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
     if not left_out:
         return looked + "every source token was looked at"
     named = " ".join(left_out[:8]) + " …" * (len(left_out) > 8)

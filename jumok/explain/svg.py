@@ -62,7 +62,7 @@ def to_svg(translation: Translation) -> str:
 def about(translation: Translation) -> str:
     """The picture described in words, for those who cannot see it."""
     T, S = len(translation.tokens), len(translation.source_tokens)
-    return f"{T} output tokens by {S} source tokens; darker is more attention; {in_words(translation)}."
+    return f"{T} output tokens by {S} source tokens; darker is {'more attention' if translation.weights_kind == 'attention' else 'likelier'}; {in_words(translation)}."
 
 
 def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None = None) -> tuple[Layout, list[str]]:
@@ -94,7 +94,7 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
         target = safe(label(token))
         for s, weight in enumerate(weights[t].tolist()):
             parts.append(_cell(lay.left + CELL * s, lay.top + CELL * t, weight, f"{target} ← {sources[s]}: {weight:.3f}"))
-    return lay, [*parts, "</g>", *_legend(lay)]
+    return lay, [*parts, "</g>", *_legend(lay, translation.weights_kind)]
 
 
 def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _cell(x: float, y: float, weight: float, tooltip: str) -> str:
     return f"<g><title>{tooltip}</title>{square}{number}</g>"
 
 
-def _legend(lay: Layout) -> Iterator[str]:
+def _legend(lay: Layout, kind: str) -> Iterator[str]:
     """A bar of the colours from 0 to 1, made of small squares: a gradient would need an id, which must be unique in a page."""
     y = lay.top + lay.grid_height + 24
     steps = 20
@@ -191,4 +191,4 @@ def _legend(lay: Layout) -> Iterator[str]:
     yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{LIGHT.muted}" text-anchor="middle">'
     for percent in (0, 50, 100):
         yield f'<text x="{lay.left + LEGEND_WIDTH * percent / 100:g}" y="{y + 23:g}">{percent}</text>'
-    yield f'<text x="{lay.left + LEGEND_WIDTH + 18:g}" y="{y + 8:g}" text-anchor="start">% attention</text></g>'
+    yield f'<text x="{lay.left + LEGEND_WIDTH + 18:g}" y="{y + 8:g}" text-anchor="start">% {kind}</text></g>'

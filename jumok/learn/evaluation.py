@@ -17,7 +17,7 @@ from jumok.learn.machine import Machine
 from jumok.learn.parallel import ALONE, Team
 from jumok.measure import METRICS, Measured, gold_text, measure, merge_references, options_for
 from jumok.measure.edits import edits
-from jumok.net.model import Seq2Seq, shifted
+from jumok.net.model import Seq2Seq
 from jumok.net.steps import TorchSteps
 from jumok.text import END, Batch, Codec, Pair, in_length_order
 
@@ -81,12 +81,10 @@ class Development:
         with torch.no_grad(), machine.autocast():
             for batch in self.team.mine(in_length_order(self.sources, self.targets, BATCH)):
                 source, lengths, target, real = tensors(batch, machine.device)
-                readout, gold = model.readout(source, lengths, shifted(target), target, real)
-                for piece, ids in zip(readout.split(PIECE), gold.split(PIECE), strict=True):
-                    logits = model.logits(piece).float()
+                for logits, ids in model.predictions(source, lengths, target, real, PIECE):
                     total += float(torch.nn.functional.cross_entropy(logits, ids, reduction="sum"))
                     wrong += int((logits.argmax(-1) != ids).sum())
-                tokens += len(gold)
+                tokens += len(real)
         total, wrong, tokens = map(sum, zip(*self.team.gather([total, wrong, tokens]), strict=True))
         return total / tokens, 100 * wrong / tokens
 

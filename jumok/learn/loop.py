@@ -63,7 +63,8 @@ def new_model(recipe: Recipe, codec: Codec) -> Seq2Seq:
     """The model as it is before its first step, and torch's random numbers with it: they follow from the seed alone."""
     torch.manual_seed(recipe.learn.seed)
     sizes = len(codec.source.vocabulary), len(codec.target.vocabulary)
-    return Seq2Seq(recipe.model, *sizes, recipe.dropout).to(recipe.machine.device)
+    copies = torch.from_numpy(codec.copies()) if recipe.model.copy else None
+    return Seq2Seq(recipe.model, *sizes, recipe.dropout, copies).to(recipe.machine.device)
 
 
 class Loop:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
 from jumok.scores import SCORES
-from jumok.text import TOKENIZERS, is_joint
+from jumok.text import TOKENIZERS, Codec, is_joint
 from jumok.text.shape import Shape, shape
 
 if TYPE_CHECKING:  # so that the rules can be asked without torch
@@ -203,6 +203,12 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
         targets: what the metric is to suit; of dev, say. None: sentences where they are words or subwords, else words.
     """
     text, model, learn = asked.text, asked.model, asked.learn
+    if model.alignment == "monotonic" and target_size >= SMALL_VOCABULARY:
+        raise ConfigError(
+            f"alignment is 'monotonic', but the target vocabulary has {target_size:,} entries; every source position has its own "
+            f"distribution over them, which takes fewer than {SMALL_VOCABULARY:,} (letters, phones): give --alignment soft, or a "
+            "tokenizer of letters"
+        )
     joint = is_joint(text)
     fine = letters(source_size, target_size)
     size = model.size or default_size(fine, pairs, learn)
@@ -254,6 +260,12 @@ def check_lengths(model: ModelConfig, longest: int) -> None:
             f"location_length is {model.location_length}, but a training source has {longest} tokens, </s> counted, and what "
             f"lies beyond would never be attended to; give --location-length {longest}, or leave such pairs out with --max-tokens"
         )
+
+
+def check_copying(model: ModelConfig, codec: Codec) -> None:
+    """ConfigError if tokens are to be copied and no source token is among the target's."""
+    if model.copy and not (codec.copies() >= 0).any():
+        raise ConfigError("copy is on, but no source token is a target token, so nothing could be copied; give --no-copy")
 
 
 def total_steps(asked: TrainConfig, pairs: int, batches: int) -> int:

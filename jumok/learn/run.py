@@ -32,7 +32,7 @@ from jumok.learn.material import Material, make_material
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.recipe import Recipe, check_lengths, resolve, settle
+from jumok.learn.recipe import Recipe, check_copying, check_lengths, resolve, settle
 from jumok.learn.start import Trained
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
@@ -154,6 +154,7 @@ class _Run:
         sizes = len(data.codec.source.vocabulary), len(data.codec.target.vocabulary)
         asked = resolve(self.asked, *sizes, len(data.sources), [p.target for p in data.dev])
         check_lengths(asked.model, int(data.sources.lengths.max()))
+        check_copying(asked.model, data.codec)
         count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
         asked = dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, threads=count))
         material = make_material(asked, data, self.team, self.display.warn)

@@ -116,6 +116,8 @@ def train(
     min_count: int = 1,
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
+    alignment: config.AlignmentName = "soft",
+    copy: bool = False,
     size: config.SizeName | None = None,
     embedding: int | None = None,
     hidden: int | None = None,
@@ -203,6 +205,11 @@ def train(
     Model, options of `ModelConfig`:
         attention (none, dot, general, concat, location): Score of the attention (dot learned fastest, and as well as any); none
             = plain encoder-decoder, with only the last state.
+        alignment: soft = each step weighs all source positions; monotonic = each token is written from one position, which only
+            goes forward, summed exactly over all alignments: better with few pairs whose order is kept (pronunciation,
+            inflection).
+        copy: With alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection,
+            names).
         size (small, medium, large): Sets embedding, hidden and readout_size. Default: small for letters (vocabularies under
             2,000), medium for words and subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs
             shown.

@@ -57,6 +57,12 @@ LEAN: dict[str, Callable[[Mapping[str, Tensor], Tensor, Tensor], Tensor]] = {
 }
 
 
+def score(name: str, p: Mapping[str, Tensor], query: Tensor, keys: Tensor) -> Tensor:
+    """The score by this name: query [B, T, H], keys [B, S, K] -> [B, T, S], of pads too."""
+    lean = LEAN.get(name) if torch.is_grad_enabled() else None
+    return lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
+
+
 def attend(
     name: str,
     p: Mapping[str, Tensor],
@@ -71,7 +77,6 @@ def attend(
     -> context [B, T, H], weights [B, T, S].
     """
     keys, memory = source
-    lean = LEAN.get(name) if torch.is_grad_enabled() else None
-    raw = lean(p, query, keys) if lean else SCORES[name].score(torch, p, query, keys)
+    raw = score(name, p, query, keys)
     attended = weights(torch, raw if prior is None else raw + prior, mask)
     return context(attended, memory), attended

@@ -36,6 +36,8 @@ def export_parameters(model: Seq2Seq) -> dict[str, np.ndarray]:
         weights |= {f"{name}.{array}": w for array, w in arrays.items()}
     weights |= {f"attention.{name}": w for name, w in model.attention.items()}
     weights |= {f"window.{name}": w for name, w in model.window.items()}
+    weights |= {f"alignment.{name}": w for name, w in model.alignment.items()}
+    weights |= {f"copy.{name}": w for name, w in model.copy_gate.items()}
     weights |= {"readout.w_h": model.W_h, "readout.w_c": model.W_c, "readout.output": model.output, "readout.bias": model.bias}
     return {name: np.ascontiguousarray(w.detach().float().cpu().numpy()) for name, w in weights.items() if w is not None}
 
@@ -61,6 +63,10 @@ def import_parameters(model: Seq2Seq, parameters: Mapping[str, np.ndarray]) -> N
             put(w, f"attention.{name}")
         for name, w in model.window.items():
             put(w, f"window.{name}")
+        for name, w in model.alignment.items():
+            put(w, f"alignment.{name}")
+        for name, w in model.copy_gate.items():
+            put(w, f"copy.{name}")
         put(model.W_h, "readout.w_h")
         put(model.W_c, "readout.w_c")
         put(model.output, "readout.output")

@@ -8,17 +8,17 @@ Sutskever et al. 2014 (encoder-decoder), Bahdanau et al. 2015 (attention, both d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jumok import scores
+from jumok import alignments, scores
 from jumok.config import ModelConfig
-from jumok.net import cells, feeding
-from jumok.net.attention import attend
+from jumok.net import cells, chains, feeding, monotonic
+from jumok.net.attention import attend, score
 from jumok.net.loss import linear_cross_entropy
 from jumok.net.sections import ATTENTION, DECODER, ENCODER, FED, OUTPUT, section
 from jumok.text.vocabulary import START
@@ -27,17 +27,20 @@ from jumok.windows import WINDOWS
 START_SPREAD = 0.25  # standard deviation
 ROWS = 32  # the output layer reads this many positions, or a multiple: a library compiles a kernel for each shape it meets
 
-State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R]
+State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each; with input feeding a last entry: h~ [B, R];
+# in a search with a monotonic alignment, a last entry: the position of `chains.step`
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer."""
+    """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer; with a
+    copy gate, copies: the target ids of the source tokens [B, S], or -1."""
 
     memory: Tensor
     keys: Tensor | None
     mask: Tensor
     state: State
+    copies: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,12 @@ class _Dropout(nn.Module):
         return _kept(x, (x.shape[0], size), self.rate) if self.training and self.rate else None
 
     def by_number(self, x: Tensor) -> Tensor:
-        return x * _kept(x, x.shape, self.rate) if self.training and self.rate else x
+        mask = self.numbers(x, x.shape)
+        return x if mask is None else x * mask
+
+    def numbers(self, x: Tensor, shape: Sequence[int]) -> Tensor | None:
+        """A mask of this shape, of x's kind, with each number by itself; None where nothing is dropped."""
+        return _kept(x, shape, self.rate) if self.training and self.rate else None
 
 
 def _kept(x: Tensor, shape: Sequence[int], rate: float) -> Tensor:
@@ -158,13 +166,19 @@ def _kept(x: Tensor, shape: Sequence[int], rate: float) -> Tensor:
 class Seq2Seq(nn.Module):
     """Encoder, decoder, attention, readout. `config` has all its sizes (see `jumok.learn.recipe.resolve`).
 
+    `copies` is what `Codec.copies` gives, for a config with a copy gate.
+
     Embeddings and output layer start with a spread of START_SPREAD, and the LSTMs read embeddings times 1 / START_SPREAD, so
     that inputs start at about 1 and logits neither flat nor wild, also where one table is both. Chosen on Multi30k's dev set,
     loss after 250 steps: 5.23 with 1/√E and no factor, 4.19 with 1/√E and √E, 4.44 with 1 and 1, 3.81 with 1/4 and 4.
     A model folder knows nothing of it: `export_parameters` puts the factor into the first layers' input weights.
     """
 
-    def __init__(self, config: ModelConfig, source_size: int, target_size: int, dropout: float = 0.0) -> None:
+    copies: Tensor | None
+
+    def __init__(
+        self, config: ModelConfig, source_size: int, target_size: int, dropout: float = 0.0, copies: Tensor | None = None
+    ) -> None:
         super().__init__()
         assert config.embedding and config.hidden and config.readout_size and config.score_size and config.tie
         E, H, R = config.embedding, config.hidden, config.readout_size
@@ -180,6 +194,12 @@ class Seq2Seq(nn.Module):
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
         inside = WINDOWS[config.window].shapes(H, config.score_size) if config.window != "none" else {}
         self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
+        after = alignments.ALIGNMENTS[config.alignment].shapes(H)  # all 0 at first: no jump is likelier than another
+        self.alignment = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in after.items()})
+        gate = alignments.copying(H) if config.copy else {}
+        self.copy_gate = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in gate.items()})
+        assert not config.copy or copies is not None, "what is copied, as `Codec.copies` has it"
+        self.register_buffer("copies", copies, persistent=False)
         tanh = config.readout == "tanh"
         self.W_h = nn.Parameter(torch.empty(R, H)) if tanh else None
         self.W_c = nn.Parameter(torch.empty(R, H)) if tanh and attention else None
@@ -209,7 +229,7 @@ class Seq2Seq(nn.Module):
             keys = scores.SCORES[self.config.attention].keys(torch, dict(self.attention.items()), memory)
         if self.config.input_feeding:
             state.append((memory.new_zeros(len(memory), self.config.readout_size),))
-        return Encoded(memory, keys, mask, state)
+        return Encoded(memory, keys, mask, state, None if self.copies is None else self.copies[source])
 
     def decode(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """inputs int64 [B, T] (what the decoder reads), state -> queries [B, T, H], state after them.
@@ -286,6 +306,11 @@ class Seq2Seq(nn.Module):
             inputs: int64 [B, T], what the decoder reads: under teacher forcing `<s>` and the target but its last token.
             target: gold ids int64 [B, T]; real: int64 [N], flat indices of the positions of [B, T] that are not padding.
         """
+        if self.config.alignment == "monotonic":
+            c = self.chained(source, lengths, inputs)
+            with section(OUTPUT):
+                loss, nll = monotonic.summed_loss(c, self.output_weight, self.bias, target, lengths, smoothing)
+            return Losses(loss, nll, len(real))
         rows = F.pad(real, (0, -len(real) % ROWS))  # filled with the first position, so that products come in few shapes
         readout, gold = self.readout(source, lengths, inputs, target, rows)
         with section(OUTPUT):
@@ -313,6 +338,71 @@ class Seq2Seq(nn.Module):
             readout = self.read(queries, context)
             part.gave(readout)
         return readout, target.flatten().index_select(0, real)
+
+    def predictions(
+        self, source: Tensor, lengths: Tensor, target: Tensor, real: Tensor, most: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Under teacher forcing, without gradient: logits (or log-probabilities) float [n, V] of the real positions and their
+        gold ids [n], about `most` at a time. Arguments as in `loss`."""
+        if self.config.alignment == "monotonic":
+            c = self.chained(source, lengths, shifted(target))
+            yield from chains.mixtures(c, self.output_weight, self.bias, target, lengths)
+            return
+        readout, gold = self.readout(source, lengths, shifted(target), target, real)
+        for piece, ids in zip(readout.split(most), gold.split(most), strict=True):
+            yield self.logits(piece).float(), ids
+
+    def chained(self, source: Tensor, lengths: Tensor, inputs: Tensor) -> monotonic.Chained:
+        """What the monotonic chain needs, for a batch; arguments as in `loss`."""
+        with section(ENCODER) as part:
+            encoded = self.encode(source, lengths)
+            part.gave(encoded.memory, encoded.keys, *(tensor for layer in encoded.state for tensor in layer))
+        with section(DECODER) as part:
+            queries, _ = self.decode(inputs, encoded.state)
+            part.gave(queries)
+        with section(ATTENTION) as part:
+            c = self._seen(queries, encoded)
+            part.gave(c.query, c.memory, c.scores, c.jumps, c.gates)
+        return c
+
+    def _seen(self, queries: Tensor, encoded: Encoded) -> monotonic.Chained:
+        """The same from queries [B, T, H], of T steps, or of T hypotheses at one step."""
+        assert encoded.keys is not None, "an attention, as `jumok.config.check` sees to"
+        raw = score(self.config.attention, dict(self.attention.items()), queries, encoded.keys)
+        query, memory = queries, encoded.memory
+        if self.W_h is not None and self.W_c is not None:
+            query, memory = queries @ self.W_h.t(), memory @ self.W_c.t()
+        kept = self.drop.numbers(query, (*queries.shape[:2], self.output_weight.shape[1]))
+        jumps = alignments.jumps(self.alignment, queries)
+        gates = None
+        if encoded.copies is not None:
+            gates = alignments.gates(torch, self.copy_gate, queries, encoded.memory, encoded.copies)
+        return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None, gates, encoded.copies)
+
+    def first(self, encoded: Encoded) -> State:
+        """The state before the first `step`."""
+        if self.config.alignment == "soft":
+            return encoded.state
+        return [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
+
+    def step(
+        self, tokens: Tensor, state: State, encoded: Encoded, step: int, wanted: Tensor | None = None
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """One step of a search, for evaluation: `advance` and the output layer, or `chains.step` with a monotonic alignment.
+
+        `wanted`, int64: numbers of hypotheses among all B·K; the logits are then only theirs, [n, V] instead of [B, K, V].
+        With a monotonic alignment they are log-probabilities, and the weights are the prior of the position.
+        """
+        if self.config.alignment == "soft":
+            readout, after, weights = self.advance(tokens, state, encoded, step)
+            return self.logits(readout if wanted is None else readout.flatten(0, 1)[wanted]), after, weights
+        *layers, (prior, emissions) = state
+        queries, after = self.decode(tokens.reshape(-1, 1), layers)
+        c = self._seen(queries.view(*tokens.shape, -1), encoded)
+        log_probabilities, position = chains.step(c, self.output_weight, self.bias, (prior, emissions), tokens)
+        weights = position[0].view(*tokens.shape, -1)
+        found = log_probabilities if wanted is None else log_probabilities.flatten(0, 1)[wanted]
+        return found, [*after, position], weights
 
     def _fed(self, inputs: Tensor, encoded: Encoded) -> Tensor:
         """All steps of input feeding: inputs int64 [B, T] -> h~_t [B, T, R], nothing dropped of them yet.

@@ -3,6 +3,8 @@
 Exact and cheap (DESIGN.md, idea 2). A choice of token carries no gradient, so it is made first: the decoder runs step by
 step, without gradient and without dropout, and writes down what it would have read. Then the one fused pass of
 `Seq2Seq.loss` runs on these inputs. Loss and gradient are those of the loop that mixes as it goes.
+With a monotonic alignment the tokens that were read move the chain while the decoder runs freely, as in a search. The loss sums
+over the alignments of the gold target; only h_t has read other tokens.
 
 Letters: B sentences, T target steps, V target vocabulary.
 """
@@ -55,19 +57,19 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
     model.eval()
     try:
         encoded = model.encode(source, lengths)
-        state = encoded.state
+        state = model.first(encoded)
         for t in range(int(steps[-1])):
-            readout, state, _ = model.advance(inputs[:, t : t + 1], state, encoded, t)
             rows = needed[:, t + 1].nonzero().flatten()
+            logits, state, _ = model.step(inputs[:, t : t + 1], state, encoded, t, rows)
             if len(rows):
-                inputs[rows, t + 1] = _choose(model, readout[rows, 0], choice)
+                inputs[rows, t + 1] = _choose(logits, choice)
     finally:
         model.train(was_training)
     return inputs
 
 
-def _choose(model: Seq2Seq, readout: Tensor, choice: OwnToken) -> Tensor:
-    """readout [N, R] -> ids [N]; never padding or the start token, which search never writes either."""
-    logits = model.logits(readout).float()
+def _choose(logits: Tensor, choice: OwnToken) -> Tensor:
+    """logits [N, V] -> ids [N]; never padding or the start token, which search never writes either."""
+    logits = logits.float()
     logits[:, list(NEVER)] = -torch.inf
     return logits.argmax(-1) if choice == "argmax" else logits.softmax(-1).multinomial(1).squeeze(-1)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from jumok.alignments import ALIGNMENTS
+from jumok.net import chains
 from jumok.net.model import Encoded, Seq2Seq, State, shifted
 
 PIECE = 512  # positions whose logits [·, V] are looked at together
@@ -31,19 +33,19 @@ class TorchSteps:
     def __init__(self, model: Seq2Seq) -> None:
         self.model = model
         self.device = model.bias.device
+        self.weights = ALIGNMENTS[model.config.alignment].weights
 
     @torch.no_grad()
     def start(self, source: np.ndarray, lengths: np.ndarray) -> TorchState:
         encoded = self.model.encode(self._tensor(source), self._tensor(lengths))
-        return TorchState(encoded, encoded.state, 1)
+        return TorchState(encoded, self.model.first(encoded), 1)
 
     @torch.no_grad()
     def step(self, state: TorchState, tokens: np.ndarray) -> tuple[TorchState, np.ndarray, np.ndarray | None]:
-        readout, after, weights = self.model.advance(self._tensor(tokens), state.state, state.encoded, state.position)
-        logits = self.model.logits(readout).float()
+        logits, after, weights = self.model.step(self._tensor(tokens), state.state, state.encoded, state.position)
         return (
             replace(state, state=after, position=state.position + 1),
-            logits.cpu().numpy(),
+            logits.float().cpu().numpy(),
             None if weights is None else weights.float().cpu().numpy(),
         )
 
@@ -56,6 +58,7 @@ class TorchSteps:
                 None if encoded.keys is None else encoded.keys[kept],
                 encoded.mask[kept],
                 [tuple(part[kept] for part in layer) for layer in encoded.state],
+                None if encoded.copies is None else encoded.copies[kept],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
         return TorchState(
@@ -67,6 +70,11 @@ class TorchSteps:
         self, source: np.ndarray, lengths: np.ndarray, target: np.ndarray, target_lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         gold = self._tensor(target)
+        if self.model.config.alignment == "monotonic":
+            sources = self._tensor(lengths)
+            c = self.model.chained(self._tensor(source), sources, shifted(gold))
+            found = chains.scored(c, self.model.output_weight, self.model.bias, gold, sources)
+            return found[0].cpu().numpy(), found[1].cpu().numpy()
         encoded = self.model.encode(self._tensor(source), self._tensor(lengths))
         readout, weights = self._all(encoded, shifted(gold))
         real = np.arange(target.shape[1]) < np.asarray(target_lengths)[:, None]

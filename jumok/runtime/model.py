@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from jumok import scores
+from jumok import alignments, scores
 from jumok.config import ModelConfig
+from jumok.runtime import monotonic
 from jumok.runtime.cells import CELLS, CellState, Layer
 from jumok.runtime.parameters import shapes
 from jumok.runtime.single import greedy
@@ -36,10 +37,12 @@ class State:
     Attributes:
         layers: the state of each decoder layer: h, and c of an LSTM, [B, K, H] each.
         keys: [B, S, ·] memory prepared for the score; None without attention.
-        values: [B, S, ·] whose weighted sum is the context: W_c·memory for the tanh readout, the memory for the linear one.
+        values: [B, S, ·] whose weighted sum is the context: W_c·memory for the tanh readout, the memory for the linear one (with a
+            monotonic alignment: the memory times its part of the output layer).
         mask: [B, S], True where the source is real.
         position: steps done, the same for all: the number t of the next one.
         fed: [B, K, R] what the readout's tanh made of the step before; None without input feeding.
+        chain: the state of a monotonic alignment; None with a soft one.
     """
 
     layers: tuple[CellState, ...]
@@ -48,6 +51,7 @@ class State:
     mask: Array
     position: int = 0
     fed: Array | None = None
+    chain: monotonic.Chain | None = None
 
 
 class NumpyModel:
@@ -59,9 +63,10 @@ class NumpyModel:
     Args:
         model: with all sizes chosen.
         parameters: as `jumok.runtime.parameters.shapes` names them, float32.
+        copies: what `Codec.copies` gives, for a model with a copy gate.
     """
 
-    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array]) -> None:
+    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None = None) -> None:
         p = parameters
         sizes = len(p.get("source.embedding", p["target.embedding"])), len(p["target.embedding"])
         assert {name: array.shape for name, array in p.items()} == shapes(model, *sizes)
@@ -77,10 +82,20 @@ class NumpyModel:
         self.score_parameters = {n.removeprefix("attention."): a for n, a in p.items() if n.startswith("attention.")}
         self.window, self.window_size = WINDOWS.get(model.window), model.window_size
         self.window_parameters = {n.removeprefix("window."): a for n, a in p.items() if n.startswith("window.")}
+        self.alignment = model.alignment
+        self.jump_parameters = {n.removeprefix("alignment."): a for n, a in p.items() if n.startswith("alignment.")}
+        self.copy_parameters = {n.removeprefix("copy."): a for n, a in p.items() if n.startswith("copy.")}
+        assert not model.copy or copies is not None
+        self.copies = copies if model.copy else None
         self.w_h = _transposed(p["readout.w_h"]) if model.readout == "tanh" else None
         self.w_c = _transposed(p["readout.w_c"]) if model.readout == "tanh" and self.attention else None
         self.output = _transposed(p["readout.output"] if "readout.output" in p else p["target.embedding"])
         self.output_bias = p["readout.bias"]
+
+    @property
+    def weights(self) -> str:
+        """What the weights of `score` are: attention, or the posterior of an alignment."""
+        return alignments.ALIGNMENTS[self.alignment].weights
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
@@ -89,16 +104,28 @@ class NumpyModel:
         if self.attention:
             keys = self.attention.keys(np, self.score_parameters, memory)
             values = memory if self.w_c is None else memory @ self.w_c
+            if self.alignment == "monotonic" and self.w_c is None:
+                values = memory @ self.output[: memory.shape[-1]]
         mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
+        chain = None
+        if self.alignment == "monotonic":
+            copied = None if self.copies is None else (memory, self.copies[source])
+            chain = monotonic.before(mask, len(self.output_bias), copied)
         fed = None if self.w_feed is None or self.w_h is None else np.zeros((len(mask), 1, self.w_h.shape[1]), np.float32)
-        return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask, fed=fed)
+        return State(tuple(tuple(part[:, None] for part in layer) for layer in last), keys, values, mask, fed=fed, chain=chain)
 
     def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, logits [B, K, V] (before softmax), weights [B, K, S] or None.
 
-        The logits are a fresh array that the caller may write to.
+        The logits are a fresh array that the caller may write to. With a monotonic alignment they are log-probabilities, and the
+        weights are the prior of the position, before the token is known; `score` gives posteriors.
         """
         B, K = tokens.shape
+        if state.chain is not None:
+            layers = self._decode(state, self.target_rows(tokens.reshape(1, -1))[0])
+            found, prior, chain = monotonic.step(self, state, layers[-1][0], tokens)
+            after = State(layers, state.keys, state.values, state.mask, state.position + 1, chain=chain)
+            return after, found, prior
         # the first layer's input, already multiplied: [N, G·H]
         after, features, weights = self._advance(state, self.target_rows(tokens.reshape(1, -1))[0])
         logits = features @ self.output
@@ -110,6 +137,14 @@ class NumpyModel:
         B, K = state.layers[0][0].shape[:2]
         if self.w_feed is not None and state.fed is not None:
             x = x + state.fed.reshape(B * K, -1) @ self.w_feed
+        layers = self._decode(state, x)
+        features, weights = self._attend(state, layers[-1][0], np.array([state.position]))
+        fed = None if state.fed is None else features.reshape(B, K, -1)
+        return State(layers, state.keys, state.values, state.mask, state.position + 1, fed), features, weights
+
+    def _decode(self, state: State, x: Array) -> tuple[CellState, ...]:
+        """The decoder's layers one step further: x [N, G·H], the first one's input, already multiplied."""
+        B, K = state.layers[0][0].shape[:2]
         layers = []
         for l, layer in enumerate(self.decoder):
             if l > 0:
@@ -117,9 +152,7 @@ class NumpyModel:
             reached = self.cell.step(x, tuple(part.reshape(B * K, -1) for part in state.layers[l]), layer.w_hh[0])
             layers.append(tuple(part.reshape(B, K, -1) for part in reached))
             x = reached[0]
-        features, weights = self._attend(state, layers[-1][0], np.array([state.position]))
-        fed = None if state.fed is None else features.reshape(B, K, -1)
-        return State(tuple(layers), state.keys, state.values, state.mask, state.position + 1, fed), features, weights
+        return tuple(layers)
 
     def select(self, state: State, sentences: Array, parents: Array) -> State:
         """The state with only these sentences, int [B'], and of each these beams, int [B', K'] -> state of B' x K'."""
@@ -131,7 +164,9 @@ class NumpyModel:
             keys = None if keys is None else keys[sentences]
             values = keys if same else None if values is None else values[sentences]
             mask = mask[sentences]
-        return State(layers, keys, values, mask, state.position, None if state.fed is None else state.fed[rows, parents])
+        fed = None if state.fed is None else state.fed[rows, parents]
+        chain = None if state.chain is None else state.chain.select(sentences, parents)
+        return State(layers, keys, values, mask, state.position, fed, chain)
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """What the model makes of given targets (forced decoding), in one pass over all steps but with input feeding.
@@ -142,11 +177,16 @@ class NumpyModel:
             target_lengths: int [B].
 
         Returns:
-            log-probabilities float32 [B, T] of the target's tokens and weights [B, T, S] or None; both 0 on pads.
+            log-probabilities float32 [B, T] of the target's tokens and weights [B, T, S] or None; both 0 on pads. With a
+            monotonic alignment the weights are posteriors given the whole target.
         """
         (B, T), state = target.shape, self.start(source, lengths)
         before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
         x = self.target_rows(before.T[:, None])  # [T, 1, B, G·H]
+        if self.alignment == "monotonic":
+            return monotonic.score(
+                self, state, self._queries(state, x), target, np.asarray(lengths), np.asarray(target_lengths)
+            )
         features, weights = self._each(state, x[:, 0]) if self.w_feed is not None else self._all(state, x)
         real = np.arange(T) < np.asarray(target_lengths)[:, None]
         if weights is not None:
@@ -169,6 +209,10 @@ class NumpyModel:
 
     def _all(self, state: State, x: Array) -> tuple[Array, Array | None]:
         """Layer after layer: x [T, 1, B, G·H] of known tokens -> what the output layer reads [B·T, ·], weights [B, T, S]."""
+        return self._attend(state, self._queries(state, x), np.arange(len(x)))
+
+    def _queries(self, state: State, x: Array) -> Array:
+        """h_t of all steps [B, T, H]; x as in `_all`."""
         T = len(x)
         for l, layer in enumerate(self.decoder):
             reached, outputs = tuple(part[:, 0] for part in state.layers[l]), []
@@ -178,7 +222,7 @@ class NumpyModel:
                 reached = self.cell.step(x[t, 0], reached, layer.w_hh[0])
                 outputs.append(reached[0])
             x = np.stack(outputs)[:, None]  # [T, 1, B, H]
-        return self._attend(state, x[:, 0].swapaxes(0, 1), np.arange(T))
+        return x[:, 0].swapaxes(0, 1)
 
     def _each(self, state: State, x: Array) -> tuple[Array, Array]:
         """Step after step, which input feeding needs: x [T, B, G·H], results as in `_all`."""

@@ -6,7 +6,9 @@ Letters: T output steps (the end token is a step like any other), S source posit
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,21 @@ _SHOWN = 40  # characters of a text in `repr`
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+
+
+class _Weights:
+    """The field of the weights. It can be set to a function, which is called when they are first read."""
+
+    def __get__(self, instance: Any, owner: type) -> np.ndarray | None:
+        if instance is None:
+            raise AttributeError("weights")  # a field without a default has no value in the class
+        value = instance.__dict__["weights"]
+        if callable(value):
+            value = instance.__dict__["weights"] = value()
+        return value
+
+    def __set__(self, instance: Any, value: np.ndarray | Callable[[], np.ndarray] | None) -> None:
+        instance.__dict__["weights"] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +46,8 @@ class Translation:
         tokens: T tokens the decoder wrote; `</s>` last unless the length limit cut the output (then `finished` is False).
         weights: [T, S] float32, row t = attention over the source when token t was written; rows sum to 1.
             None for a model without attention and for an empty source.
+        weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: the probability that token t was
+            written from each source position, given the whole output. These are computed when they are first read.
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty.
         finished: whether the output ended with `</s>`.
@@ -46,6 +65,7 @@ class Translation:
     finished: bool = True
     unknown: tuple[int, ...] = ()
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
+    weights_kind: str = "attention"
 
     def __str__(self) -> str:
         return self.text
@@ -53,10 +73,14 @@ class Translation:
     def __repr__(self) -> str:
         """Short, for lists of them."""
         T, S = len(self.tokens), len(self.source_tokens)
-        weights = "no weights" if self.weights is None else f"weights {T} x {S}"
+        weights = "no weights" if vars(self)["weights"] is None else f"weights {T} x {S}"
         more = f", {len(self.alternatives)} alternatives" if self.alternatives else ""
         cut = "" if self.finished else ", not finished"
         return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: with weights that were looked for, since what looks for them stays here."""
+        return vars(self) | {"weights": self.weights}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the translation into a file, over one that is there; the suffix chooses the form.
@@ -86,3 +110,6 @@ class Translation:
 
     def _repr_html_(self) -> str:
         return self.to_html(whole_page=False)  # what a notebook shows
+
+
+Translation.weights = _Weights()  # type: ignore[assignment]

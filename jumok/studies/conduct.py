@@ -93,6 +93,8 @@ def study(
     min_count: int = 1,
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
+    alignment: config.AlignmentName = "soft",
+    copy: bool = False,
     size: config.SizeName | None = None,
     embedding: int | None = None,
     hidden: int | None = None,

@@ -55,6 +55,10 @@ def work(task: Task) -> dict[str, Any]:
         raise ConfigError(
             f"{folder.path}: the model was trained with attention none, so it has no weights to examine; give one with attention"
         )
+    if folder.config.model.copy:
+        raise ConfigError(
+            f"{folder.path}: the model copies tokens, which permuted weights leave as they are; give one trained with --no-copy"
+        )
     translator = load(folder.path)
     model = NumpyModel(folder.config.model, folder.parameters)
     options = {f"{k}": v for k, v in vars(folder.config.text).items()} if given else task.options

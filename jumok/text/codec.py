@@ -13,11 +13,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
 from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
-from jumok.text.vocabulary import END, PAD, START, UNK, Vocabulary
+from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
 _MOST_BYTES = 256 * 2**20  # of a file in the model folder; a vocabulary of a million tokens takes a tenth of it
@@ -69,6 +71,14 @@ class Codec:
             sources += ([*self.source.vocabulary.ids(tokens), END] for tokens in source_tokens)
             targets += ([*self.target.vocabulary.ids(tokens), END] for tokens in target_tokens)
         return sources, targets
+
+    def copies(self) -> np.ndarray:
+        """For each id of the source vocabulary the id of the same token in the target's, or -1: int64 [source entries]."""
+        found = np.full(len(self.source), -1)
+        for i, token in enumerate(self.source.vocabulary.tokens(range(len(self.source)))):
+            if i >= len(SPECIALS) and token in self.target.vocabulary:
+                (found[i],) = self.target.vocabulary.ids([token])
+        return found
 
     def target_tokens(self, ids: Iterable[int]) -> list[str]:
         """The token of each id, specials included, as a `Translation` shows them."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import CASES, IDS, V, padded, parameters, reference, sources
+from random_models import CASES, CHAIN_IDS, CHAINS, IDS, V, padded, parameters, reference, sources
 
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode.hypotheses import Hypothesis
@@ -22,7 +22,7 @@ def alone(model: NumpyModel, source: np.ndarray, limit: int) -> Hypothesis:
     return found
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_one_sentence_is_written_as_in_a_batch(c: ModelConfig) -> None:
     p = parameters(c)
     model = NumpyModel(c, p)

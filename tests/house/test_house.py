@@ -29,7 +29,7 @@ ORDER = (
     ("corpus",),
     ("text",),
     ("config", "console", "edge", "keywords"),
-    ("locks", "places", "schedules", "scores", "windows"),
+    ("alignments", "locks", "places", "schedules", "scores", "windows"),
     ("disk", "processes"),
     ("errors",),
 )

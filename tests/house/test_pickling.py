@@ -52,6 +52,7 @@ KINDS = [
     {"model": {"window": "local-p", "bidirectional": False, "reverse_source": True}},
     {"model": {"input_feeding": True, "window": "local-m"}},
     {"model": {"readout": "linear"}},
+    {"model": {"alignment": "monotonic", "copy": True}},
 ]
 
 

@@ -21,7 +21,12 @@ from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import shapes
 from jumok.scores import ATTENTIONS
 from jumok.text import Batch
+from jumok.text.vocabulary import START
 
+CHAINED = {
+    "two layers, linear": {"layers": 2, "readout": "linear"},
+    "all tied, reversed": {"tie": "all", "reverse_source": True},
+}
 OPTIONS = {
     "plain": {},
     "two layers": {"layers": 2},
@@ -35,6 +40,7 @@ OPTIONS = {
     "reversed": {"reverse_source": True},
     "reversed, one direction": {"reverse_source": True, "bidirectional": False},
     "fed": {"input_feeding": True, "readout_size": 14},
+    "monotonic": {"alignment": "monotonic"},
 } | {f"{cell}, two layers": {"cell": cell, "layers": 2} for cell in CELLS if cell != "lstm"}
 FED = {
     "two layers": {"layers": 2},
@@ -48,9 +54,10 @@ FED = {
 EVERY = [
     pytest.param({"attention": a, **o}, id=f"{a}, {n}")
     for a, (n, o) in itertools.product(ATTENTIONS, OPTIONS.items())
-    if not ("window" in o and a in ("none", "location")) and not ("input_feeding" in o and a == "none")
+    if not ("window" in o and a in ("none", "location")) and not (a == "none" and ("input_feeding" in o or "alignment" in o))
 ]
 EVERY += [pytest.param({"attention": "general", "input_feeding": True, **o}, id=f"general, fed, {n}") for n, o in FED.items()]
+EVERY += [pytest.param({"attention": "concat", "alignment": "monotonic", **o}, id=f"concat, {n}") for n, o in CHAINED.items()]
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -93,13 +100,14 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
     for row in range(len(BATCH.rows)):
         source = torch.tensor(BATCH.source[row : row + 1, : BATCH.source_lengths[row]])
         encoded = model.encode(source, torch.tensor([source.shape[1]]))
-        state, previous = encoded.state, 1
+        state, previous = model.first(encoded), START
         for t, token in enumerate(BATCH.target[row, : BATCH.target_lengths[row]]):
-            readout, state, _ = model.advance(torch.tensor([[previous]]), state, encoded, t)
-            logits = torch.nn.functional.linear(readout, model.output_weight, model.bias)
+            logits, state, _ = model.step(torch.tensor([[previous]]), state, encoded, t)
             total = total - logits.log_softmax(-1)[0, 0, token]
             previous = int(token)
     torch.testing.assert_close(fused.loss, total, rtol=1e-10, atol=0)
+    if "alignment" in options:
+        return  # its steps have no gradient; that of the loss is held against all alignments in test_monotonic.py
     naive = torch.autograd.grad(total, list(model.parameters()), allow_unused=True)
     for (name, _), a, b in zip(model.named_parameters(), gradient, naive, strict=True):
         assert (a is None) == (b is None), name

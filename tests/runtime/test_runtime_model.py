@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from random_models import (
     CASES,
+    CHAIN_IDS,
+    CHAINS,
     IDS,
     SOURCES,
     VS,
@@ -74,7 +76,7 @@ def test_score_follows_the_formulas(c: ModelConfig, monkeypatch: pytest.MonkeyPa
 # --- what results must not depend on
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_pads_are_never_read(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
     tokens = np.full((len(SOURCES), 1), START)
@@ -86,7 +88,7 @@ def test_pads_are_never_read(c: ModelConfig) -> None:
     np.testing.assert_allclose(results[0], results[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("c", CASES, ids=IDS)
+@pytest.mark.parametrize("c", CASES + CHAINS, ids=IDS + CHAIN_IDS)
 def test_batch_mates_and_their_order_do_not_matter(c: ModelConfig) -> None:
     model = NumpyModel(c, parameters(c))
     own, tokens = sources(c), np.full((len(SOURCES), 1), START)

@@ -45,6 +45,10 @@ CASES += [config(input_feeding=True, attention=a, layers=l) for a in ATTENTIONS 
 CASES += [config(input_feeding=True, cell=cell) for cell in CELLS if cell != "lstm"]
 CASES += [config(input_feeding=True, window=w, window_size=2) for w in WINDOWS]
 CASES += [config(input_feeding=True, tie="all", readout_size=5, reverse_source=True)]
+# against all alignments written out, in test_monotonic.py; elsewhere, what they must not depend on
+CHAINS = [config(alignment="monotonic", attention=a) for a in ATTENTIONS if a != "none"]
+CHAINS += [config(alignment="monotonic", readout="linear", layers=2), config(alignment="monotonic", tie="all", readout_size=5)]
+CHAIN_IDS = [f"monotonic-{c.attention}-{c.readout}-{c.tie}" for c in CHAINS]
 IDS = [
     f"{c.attention}-{c.readout}-{c.layers}-{'both' if c.bidirectional else 'one'}-{c.tie}-{c.cell}{'-reversed' * c.reverse_source}"
     f"-{c.window}{c.window_size}{'-fed' * c.input_feeding}"

@@ -16,9 +16,9 @@ V = 30
 SMALL = ModelConfig(embedding=12, hidden=16, score_size=10, location_length=7, readout_size=12, tie="none")
 
 
-def model_of(options, dtype=torch.float32, seed=0):
+def model_of(options, dtype=torch.float32, seed=0, copies=None):
     torch.manual_seed(seed)
-    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V).to(dtype).eval()
+    model = Seq2Seq(dataclasses.replace(SMALL, **options), V, V, copies=copies).to(dtype).eval()
     with torch.no_grad():
         for p in model.parameters():
             p.mul_(2)  # further from linear than a fresh model is
