@@ -67,10 +67,10 @@ def test_another_suffix_is_refused_in_one_line_with_the_list(name: str, tmp_path
 
 def test_without_weights_only_json_is_saved(tmp_path: Path) -> None:
     for suffix in WRITERS.keys() - {".json"}:
-        with pytest.raises(JumokError, match="no weights to draw"):
+        with pytest.raises(JumokError, match="no attention weights"):
             blind().save(tmp_path / f"a{suffix}")
     for draw in (blind().to_svg, blind().to_html):
-        with pytest.raises(JumokError, match="no weights to draw"):
+        with pytest.raises(JumokError, match="no attention weights"):
             draw()
     blind().save(tmp_path / "a.json")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
