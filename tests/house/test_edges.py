@@ -227,8 +227,12 @@ class TestQuickstart:
 
 @pytest.mark.parametrize("trouble", ["missing", "wrong kind", "denied", "failing", "vanished", "not UTF-8", "name not UTF-8"])
 @pytest.mark.parametrize("key", READ, ids=ids(READ))
-def test_what_is_read(key: tuple[str, str], trouble: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_read(
+    key: tuple[str, str], trouble: str, here: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     command, name = key
+    if command == "quickstart":
+        request.getfixturevalue("quickstart_trains_nothing")
     _, place = PATHS[key]
     usual = {"dev": "d.tsv", "reverse_model": "reverse"}.get(name, NAMES[place.kind])
     path = here / usual
