@@ -37,7 +37,7 @@ def step():
     out = tempfile.mkdtemp()
     options = {} if len(sys.argv) < 6 else {"target_tokenizer": sys.argv[5]}
     done = jumok.train(sys.argv[3], out=out + "/m", steps=int(sys.argv[4]), evaluate_every=int(sys.argv[4]), save_minutes=0, threads=1,
-                       precision="float32", matmul="onednn", dropout=0.1, metric="loss", quiet=True, **options)
+                       precision="float32", matmul="default", dropout=0.1, metric="loss", quiet=True, **options)
     shutil.rmtree(out)
     return 1 / done.history[-1]["tokens_per_second"]
 for call in sys.stdin:
