@@ -189,11 +189,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             sums = hashlib.sha256(header[: place[0]] + _NO_SUM + header[place[1] :])
             while piece := f.read(_PIECE):
                 sums.update(piece)
-        if sums.hexdigest().encode() != header[slice(*place)]:
-            raise _Damaged(path, "its checksum does not fit")
-        with safe_open(path, "pt") as f:
-            facts = json.loads((f.metadata() or {})["jumok"])
-            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - safe_open is no dict
+            if sums.hexdigest().encode() != header[slice(*place)]:
+                raise _Damaged(path, "its checksum does not fit")
+            with safe_open(path, "pt") as content:
+                facts = json.loads((content.metadata() or {})["jumok"])
+                tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - it is no dict
+            if not _is_at(f.fileno(), path):  # safe_open opens the file by its name, and again for the tensors
+                raise TrainingError(
+                    f"{path}: another run replaced the checkpoint while it was read; give each run its own --out"
+                )
     except FileNotFoundError:
         raise
     except OSError as e:
@@ -209,6 +213,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: checkpoint format {facts.get('format')}; this jumok reads {FORMAT}; train anew with --overwrite"
         )
     return tensors, facts
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

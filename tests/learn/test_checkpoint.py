@@ -159,3 +159,19 @@ def test_another_format_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checkpoint, "FORMAT", 3)
     with pytest.raises(TrainingError, match=r"checkpoint format 2; this jumok reads 3; train anew with --overwrite"):
         read(folder)
+
+
+def test_a_checkpoint_replaced_while_it_is_read_is_no_mixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no lock holds the other run up: safetensors opens the file anew, and could meet another one."""
+    import safetensors
+
+    write_checkpoint(tmp_path, TENSORS, FACTS)
+    really = safetensors.safe_open
+
+    def late(*given: object) -> object:
+        write_checkpoint(tmp_path, {"w": torch.zeros(7)}, {"step": 9})
+        return really(*given)
+
+    monkeypatch.setattr(safetensors, "safe_open", late)
+    with pytest.raises(TrainingError, match="another run replaced the checkpoint"):
+        read_checkpoint(tmp_path, print)
