@@ -24,7 +24,7 @@ from jumok.learn.checkpoint import has_checkpoint, read_checkpoint, remove_check
 from jumok.learn.given import LENGTHS, flat
 from jumok.learn.history import Evaluation, read_history
 from jumok.runtime.folder import CONFIG, OWN, WEIGHTS, read_folder, refuse_to_replace, strangers
-from jumok.runtime.record import FINISHED, RECORD, Record, read_record
+from jumok.runtime.record import FINISHED, RECORD, Record, read_record, readable_record
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
 from jumok.text.pairs import files_of
 
@@ -57,14 +57,6 @@ def alone(out: str) -> AbstractContextManager[bool]:
     return locks.held(locks.beside(out), busy)
 
 
-def _readable_record(out: Path) -> Record | None:
-    """The record; None also where it is damaged, or just being replaced by another run that no lock holds up."""
-    try:
-        return read_record(out)
-    except FolderError:
-        return None
-
-
 def begin(asked: TrainConfig, resume: bool, overwrite: bool, held: bool, note: Callable[[str], None], inside: str) -> Beginning:
     """What a run begins from. Clears up what a killed run left at --out.
 
@@ -79,7 +71,7 @@ def begin(asked: TrainConfig, resume: bool, overwrite: bool, held: bool, note: C
     _check_apart(asked, inside)
     record = read_record(out) if resume and not overwrite else None
     checkpoint = read_checkpoint(out, lambda text: note(f"warning: {text}")) if resume else None
-    if checkpoint is not None and (there := _readable_record(out)) is not None:
+    if checkpoint is not None and (there := readable_record(out)) is not None:
         record = there
         if record.run != run_of(checkpoint[1]):
             if not overwrite:
@@ -101,7 +93,7 @@ def begin(asked: TrainConfig, resume: bool, overwrite: bool, held: bool, note: C
         if others := [name for name in strangers(out) if name not in expected]:
             shown = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
             note(f"{out}: only the training's own files are replaced; what else is there stays: {shown}")
-        replaces = overwrite or unfinished or (held and _readable_record(out) is not None)
+        replaces = overwrite or unfinished or (held and readable_record(out) is not None)
         beginning = Beginning(None, "", replaces)
     else:
         if model_is_missing(checkpoint[1], out):

@@ -31,7 +31,7 @@ from jumok import disk
 from jumok.config import Config, ModelConfig, TextConfig, build, options, to_dict
 from jumok.errors import ConfigError, FolderError
 from jumok.runtime.parameters import check
-from jumok.runtime.record import RECORD, Record, has_record
+from jumok.runtime.record import RECORD, Record, readable_record
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE, Codec
 
 FORMAT = 1  # grows when older versions of Jumok cannot read the folder
@@ -208,7 +208,7 @@ def refuse_to_replace(path: Path, overwrite: bool, alone: bool = False, expected
         raise FolderError(f"{path / clash}: this is a folder, where a file of Jumok's has its place; move it away")
     if not (path / CONFIG).is_file():
         names = set(os.listdir(path)) if path.is_dir() else {""}
-        recorded, saved = has_record(path), not names.isdisjoint(CHECKPOINTS)
+        recorded, saved = readable_record(path) is not None, not names.isdisjoint(CHECKPOINTS)
         mine = {name for name in names if name in OWN}
         if not (others or mine or names == {""}):
             return

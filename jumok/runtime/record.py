@@ -82,12 +82,12 @@ def read_record(folder: Path) -> Record | None:
     return Record(**known, asked=values.get("asked", {}), more=more)
 
 
-def has_record(folder: Path) -> bool:
-    """Whether a folder has a record that can be read."""
+def readable_record(folder: Path) -> Record | None:
+    """As `read_record`, but None also for a record that cannot be read."""
     try:
-        return read_record(folder) is not None
+        return read_record(folder)
     except FolderError:
-        return False
+        return None
 
 
 def write_record(folder: Path, record: Record, new: bool = False) -> None:
