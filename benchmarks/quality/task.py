@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.tasks import TASKS, Task, content
 from benchmarks.support.measure import emit, evaluated, history
+from benchmarks.support.tasks import TASKS, Task, content
 
 
 def main() -> None:
