@@ -46,7 +46,7 @@ def table(cls: type) -> str:
     for f in sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True):
         if not dataclasses.is_dataclass(hints[f.name]):
             positional = Positional in getattr(extras[f.name], "__metadata__", ())
-            name = f.name.upper() if positional else f.name.replace("_", "-")
+            name = f.name.upper() if positional else config.flag(f.name)
             cells = (f"`{name}`", values(hints[f.name]), default(f.default), text[f.name])
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |")
     return "\n".join(lines)

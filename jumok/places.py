@@ -162,7 +162,7 @@ def _utf8(text: str) -> str:
 
 
 def _called(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def _same_file(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jumok.config import options
+from jumok.config import field_name, flag, options
 from jumok.errors import ConfigError
 from jumok.places import expand
 
@@ -55,7 +55,7 @@ def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -
     if "config" in values:
         raise ConfigError(f"{path}: config is for the command line only")
     parts = (values, *(part for part in values.values() if isinstance(part, dict)))
-    return path, values, options_given | {name.replace("-", "_") for part in parts for name in part}
+    return path, values, options_given | {field_name(name) for part in parts for name in part}
 
 
 def _named(arguments: Sequence[str]) -> str | None:
@@ -70,7 +70,7 @@ def _named(arguments: Sequence[str]) -> str | None:
 def given(arguments: Sequence[str], cls: type) -> set[str]:
     """The names of the options of `cls` that are on the command line."""
     known = options(cls)
-    words = {a.partition("=")[0][2:].replace("-", "_") for a in arguments if a.startswith("--")}
+    words = {field_name(a.partition("=")[0][2:]) for a in arguments if a.startswith("--")}
     return {name for name in known if name in words or f"no_{name}" in words}
 
 
@@ -90,8 +90,8 @@ def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
         return list(arguments)
     echoes = set()
     for name, value in _flags(default).items():
-        flag = name.replace("_", "-")
-        echoes |= {f"--{flag}", f"--{name}"} if value else {f"--no-{flag}", f"--no-{name}"}
+        typed = flag(name)
+        echoes |= {f"--{typed}", f"--{name}"} if value else {f"--no-{typed}", f"--no-{name}"}
     return [a for a in arguments if a not in echoes]
 
 

@@ -16,6 +16,7 @@ from tyro.conf import Positional
 
 import jumok
 from jumok.cli._options import Options, prog_words
+from jumok.config import flag
 from jumok.places import Place
 
 LEFT = 26  # columns for an option and what it takes
@@ -83,7 +84,7 @@ class _Option:
             name = self.name.upper()
             return name if self.default is dataclasses.MISSING else f"[{name}]"
         negative = self.default is True
-        return f"--{'no-' * negative}{self.name.replace('_', '-')}"
+        return f"--{'no-' * negative}{flag(self.name)}"
 
     @property
     def takes(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
@@ -44,12 +45,19 @@ Kind = TypeVar("Kind", bound=Options)
 def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, set[str]]:
     """The options that a command line gives, over those of its `--config`; and the names of all that are given."""
     default, given = defaults(kind, arguments)
-    words, marks = toml.without_echoes(arguments, default), (tyro.conf.FlagCreatePairsOff,)
+    words, marks = toml.without_echoes(_as_fields(arguments), default), (tyro.conf.FlagCreatePairsOff,)
     usual: Any = tyro.MISSING_NONPROP if default is None else default
     chosen: Kind = tyro.cli(kind, args=words, prog=prog, config=marks, default=usual)
     options = places.settle(chosen)
     options.check("command line")
     return options, given
+
+
+def _as_fields(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the names of fields where these differ from what is typed: --from is the field `from_`."""
+    named = ((word, *word.partition("=")) for word in arguments)
+    differing = {f"--{word}": f"--{config.field_name(word)}" for word in keyword.kwlist}
+    return [differing[name] + equals + value if name in differing else word for word, name, equals, value in named]
 
 
 def defaults(kind: type[Kind], arguments: Sequence[str]) -> tuple[Kind | None, set[str]]:
@@ -64,7 +72,7 @@ def defaults(kind: type[Kind], arguments: Sequence[str]) -> tuple[Kind | None, s
     sections = {name for name, value in values.items() if isinstance(value, dict)}
     flat = {name: value for name, value in values.items() if name not in sections}
     flat |= {name: value for section in sections for name, value in values[section].items()}
-    flat = {name.replace("-", "_"): value for name, value in flat.items()}
+    flat = {config.field_name(name): value for name, value in flat.items()}
     if not set(toml.LENGTHS).isdisjoint(flat):
         usual = {name: value for name, value in usual.items() if name not in toml.LENGTHS}
     return _built(kind, usual | flat, path), given

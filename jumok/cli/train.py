@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.config import LearnConfig, ModelConfig, TextConfig, TrainConfig
-from jumok.places import FolderPath, PairsPath
+from jumok.places import FolderPath, ModelPath, PairsPath
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class Train(Options):
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
     out: FolderPath = ""
     """Model folder to write."""
+    from_: ModelPath = ""
+    """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
+    are added to the vocabularies; those of bpe stay."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
@@ -56,7 +59,7 @@ class Train(Options):
 
     def run(self) -> TrainConfig:
         """The options of the run, without those of the command."""
-        return TrainConfig(self.pairs, self.dev, self.out, self.cache, self.text, self.model, self.learn)
+        return TrainConfig(self.pairs, self.dev, self.out, self.from_, self.cache, self.text, self.model, self.learn)
 
     def check(self, where: str) -> None:
         config.check(self.run(), where)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from jumok.config.building import Config, build
 from jumok.config.checking import check
-from jumok.config.fields import options, to_dict, type_hints
+from jumok.config.fields import field_name, flag, options, to_dict, type_hints
 from jumok.config.searching import SearchConfig
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
@@ -69,6 +69,8 @@ __all__ = [
     "WindowName",
     "build",
     "check",
+    "field_name",
+    "flag",
     "options",
     "to_dict",
     "type_hints",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from jumok.config.checking import check
-from jumok.config.fields import options, type_hints
+from jumok.config.fields import field_name, options, type_hints
 from jumok.errors import ConfigError
 from jumok.places import expanded
 
@@ -30,15 +30,15 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        section = isinstance(value, dict) and name.replace("-", "_") not in known
+        section = isinstance(value, dict) and field_name(name) not in known
         if section and name not in sections:
             near = difflib.get_close_matches(name, sections, n=1)
             wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
             raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
         for option, chosen in (value if section else {name: value}).items():
-            if option.replace("-", "_") in flat:
+            if field_name(option) in flat:
                 raise ConfigError(f"{where}: {option} is given twice; give it once")
-            flat[option.replace("-", "_")] = chosen
+            flat[field_name(option)] = chosen
     for name in flat:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

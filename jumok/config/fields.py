@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import keyword
 from typing import Any
 from typing import get_type_hints as _evaluate
+
+
+def flag(name: str) -> str:
+    """A field's name as it is typed behind the dashes: bpe_size -> bpe-size, from_ -> from."""
+    return name.rstrip("_").replace("_", "-")
+
+
+def field_name(flag: str) -> str:
+    """The way back: the field of an option that was typed, or stands in a file; also where that has underscores."""
+    name = flag.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jumok.places import FolderPath, PairsPath
+from jumok.places import FolderPath, ModelPath, PairsPath
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -188,6 +188,9 @@ class TrainConfig:
     """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
     out: FolderPath = ""
     """Model folder to write."""
+    from_: ModelPath = ""
+    """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
+    are added to the vocabularies; those of bpe stay."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

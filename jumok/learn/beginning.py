@@ -137,6 +137,11 @@ def _check_apart(asked: TrainConfig, inside: str) -> None:
     for name, place in (("cache", asked.cache), ("tensorboard", inside)):
         if place and os.path.realpath(place) == out:
             raise ConfigError(f"{place}: --{name} and --out are one folder; give another to one of them")
+    if asked.from_ and os.path.realpath(asked.from_) == out:
+        raise ConfigError(
+            f"{asked.from_}: --from and --out are one folder, and the model to start from would be replaced; give another --out "
+            "(--resume goes on with an interrupted run)"
+        )
     for file in [f for names in (asked.pairs, asked.dev) if names for f in files_of(names)]:
         if os.path.dirname(os.path.realpath(file)) == out and os.path.basename(os.path.realpath(file)) in OWN:
             raise ConfigError(f"{file}: training reads this file, and would write over it; copy it, or give another --out")

@@ -12,7 +12,7 @@ from jumok.corpus.corpus import open_corpus
 from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import DataError
 from jumok.learn.display import Display
-from jumok.text import Codec, Pair, Rows, build_codec, check_dev, read_pairs, split_dev
+from jumok.text import Codec, Pair, Rows, build_codec, check_dev, grown, read_pairs, split_dev
 from jumok.text.lines import source_name
 from jumok.text.pairs import files_of
 
@@ -37,14 +37,17 @@ class Data:
     describe: Callable[[int], tuple[str, str]]
 
 
-def read(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
+def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = False) -> Data:
     """Reads training and dev pairs and makes the codec, if it is not given.
+
+    Args:
+        grow: add to the given codec what is new in the training pairs.
 
     Raises:
         DataError: files that are missing or wrong, or have too little.
     """
     cache = cache_folder(run)
-    data = _in_memory(run, codec, display) if cache is None else _from_disk(run, codec, display, cache)
+    data = _in_memory(run, codec, display, grow) if cache is None else _from_disk(run, codec, display, cache)
     dev = data.dev
     if len(dev) > DEV_PAIRS:
         chosen = sorted(random.Random(run.learn.seed).sample(range(len(dev)), DEV_PAIRS))
@@ -63,7 +66,7 @@ def cache_folder(run: TrainConfig) -> Path | None:
     return out.with_name(f"{out.name}.corpus") if size > LARGE else None
 
 
-def _in_memory(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
+def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bool) -> Data:
     with display.stage(f"reading {source_name(run.pairs)}"):
         pairs = read_pairs(run.pairs, run.text, warn=display.warn)
     if run.dev:
@@ -75,7 +78,10 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display) -> Data:
             raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
         _tell_set_aside(dev, display)
     with display.stage("cutting the pairs into tokens"):
-        codec = codec or build_codec(pairs, run.text)
+        if codec is None:
+            codec = build_codec(pairs, run.text)
+        elif grow:
+            codec = grown(codec, pairs, run.text.min_count)
         sources, targets = codec.encode_pairs(pairs)
     most = run.text.max_tokens + 1
     kept = [i for i in range(len(pairs)) if len(sources[i]) <= most and len(targets[i]) <= most]

@@ -32,6 +32,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 }
 # size -> learning rate for letters, for words
 RATES: dict[str, tuple[float, float]] = {"small": (3e-3, 3e-3), "medium": (2e-3, 4e-3), "large": (1e-3, 1e-3)}
+GENTLY = 0.3  # of this rate, if a training starts from a model, so that it keeps what it knows
 Known = TypeVar("Known")
 
 SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
@@ -233,7 +234,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
     learn = dataclasses.replace(
         learn,
         batch_size=learn.batch_size or BATCH_SIZE,
-        learning_rate=learn.learning_rate or RATES[size][0 if fine else 1],
+        learning_rate=learn.learning_rate or RATES[size][0 if fine else 1] * (GENTLY if asked.from_ else 1),
         metric=learn.metric or default_metric(text, look, target_size),
         tokenize=learn.tokenize or default_tokenize(text, look),
     )

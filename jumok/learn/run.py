@@ -25,6 +25,7 @@ from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read
 from jumok.learn.display import Display
 from jumok.learn.folder import Folder, stored_codec, stored_run
+from jumok.learn.foundation import inherited, new_tokens, take_over
 from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.history import Evaluation, best_of
 from jumok.learn.loop import Loop, new_model
@@ -37,6 +38,8 @@ from jumok.learn.start import Trained
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
 from jumok.net.model import Seq2Seq
+from jumok.runtime.folder import Folder as Foundation
+from jumok.runtime.folder import read_folder
 from jumok.runtime.parameters import shapes
 
 
@@ -101,7 +104,13 @@ class _Run:
         self.out, self.checkpoint = Path(asked.out), begins.checkpoint
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         self.folder = Folder(self.out, begins, asked) if team.lead else None
-        self.asked = asked if self.checkpoint is None else self._as_it_began(asked)
+        self.foundation: Foundation | None = None
+        if self.checkpoint is not None:
+            asked = self._as_it_began(asked)
+        elif asked.from_:
+            self.foundation = read_folder(asked.from_)
+            asked = inherited(asked, self.foundation, manner.given)
+        self.asked = asked
         self.allowance = Allowance(manner.start, self.asked.learn.minutes)
         self.profiler: Profiler | None = None
 
@@ -141,8 +150,14 @@ class _Run:
             measured("bleu", ["a"], [["a"]], MeasureOptions(tokenize=asked.learn.tokenize))
 
     def _read(self) -> Data:
-        codec = None if self.checkpoint is None else stored_codec(self.checkpoint[0], self.asked, self.out)
-        data = read(self.asked, codec, self.display)
+        if self.checkpoint is not None:
+            data = read(self.asked, stored_codec(self.checkpoint[0], self.asked, self.out), self.display)
+        elif self.foundation is not None:
+            known = self.foundation.codec
+            data = read(self.asked, known, self.display, grow=True)
+            self.display.note(f"starts from {self.asked.from_}; {new_tokens(known, data.codec)}")
+        else:
+            data = read(self.asked, None, self.display)
         check_data(self.team, data)
         self.allowance.check("reading took {}")
         return data
@@ -195,7 +210,10 @@ class _Run:
 
     def _ready(self, recipe: Recipe, data: Material) -> Loop:
         """The loop at its first step, or where the checkpoint is; the folder is this run's own from now on."""
-        loop = Loop(new_model(recipe, data.codec), data, recipe, self.team, self.display, self.folder)
+        model = new_model(recipe, data.codec)
+        if self.foundation is not None:
+            take_over(model, self.foundation.parameters)
+        loop = Loop(model, data, recipe, self.team, self.display, self.folder)
         self.team.spread([*loop.parameters, *loop.average.weights])
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint

@@ -102,6 +102,7 @@ def train(
     observe: Callable[[int, Seq2Seq], None] | None = None,
     given: Collection[str] = (),
     # options: TrainConfig -pairs -dev -out
+    from_: str | Path = "",
     cache: str | Path = "",
     source_column: int = 1,
     target_column: int = 2,

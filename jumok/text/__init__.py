@@ -1,7 +1,7 @@
 """Text: strings to arrays and back. Lines, pairs, tokenizers, vocabularies, batches."""
 
 from jumok.text.batches import Batch, Batches, in_length_order
-from jumok.text.codec import Codec, Side, build_codec, is_joint
+from jumok.text.codec import Codec, Side, build_codec, grown, is_joint
 from jumok.text.dev import check_dev, split_dev
 from jumok.text.lines import Line, read_lines
 from jumok.text.pairs import Pair, read_every_pair, read_pairs
@@ -27,6 +27,7 @@ __all__ = [
     "Vocabulary",
     "build_codec",
     "check_dev",
+    "grown",
     "in_length_order",
     "is_joint",
     "load_tokenizer",

@@ -152,6 +152,29 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
     return codec_from_counts(*cut, sources, targets, config)
 
 
+def grown(codec: Codec, pairs: Sequence[Pair], min_count: int) -> Codec:
+    """The codec with the tokens of these pairs that it does not know, and that are seen `min_count` times, behind its own.
+
+    A tokenizer that learned its tokens (bpe) cuts everything into those that it has: its vocabulary stays.
+    """
+    sources, targets = Counter[str](), Counter[str]()
+    for source_tokens, target_tokens in _tokens(pairs, codec.source.tokenizer, codec.target.tokenizer):
+        sources.update(chain.from_iterable(source_tokens))
+        targets.update(chain.from_iterable(target_tokens))
+    if codec.joint:
+        side = _with(codec.source, sources + targets, min_count)
+        return Codec(side, side, codec.config)
+    return Codec(_with(codec.source, sources, min_count), _with(codec.target, targets, min_count), codec.config)
+
+
+def _with(side: Side, counts: Mapping[str, int], min_count: int) -> Side:
+    known, learned = side.vocabulary, TOKENIZERS[side.tokenizer.name].learned
+    new = {token: n for token, n in counts.items() if token not in known and (is_feature(token) or not learned)}
+    more = Vocabulary.from_counts(new, min_count)
+    own, added = known.to_dict(), more.to_dict()
+    return Side(side.tokenizer, Vocabulary([*own["tokens"], *added["tokens"]], [*own["counts"], *added["counts"]]))
+
+
 def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: TextConfig) -> tuple[Tokenizer, Tokenizer]:
     """Trains the tokenizer of each side; with a joint vocabulary, both are one object. Only `bpe` learns from the texts.
 

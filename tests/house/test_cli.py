@@ -46,7 +46,7 @@ def test_help_of_train_shows_twenty_options_and_help_all_the_rest(run, monkeypat
     _, short, _ = run("train", "--help")
     _, full, _ = run("train", "--help-all")
     shown = re.findall(r"^  (\[PAIRS\]|--[a-z-]+)", short, re.MULTILINE)
-    every = {("no-" * (f.default is True)) + f.name.replace("_", "-") for f in config.options(config.TrainConfig).values()}
+    every = {("no-" * (f.default is True)) + config.flag(f.name) for f in config.options(config.TrainConfig).values()}
     assert short.count("\n") <= 60 and len(set(shown) - {"--help", "--help-all"}) == 20
     assert {"--minutes", "--epochs", "--steps", "--out", "--attention", "--resume"} <= set(shown)
     assert every - set(re.findall(r"^  --([a-z-]+)", full, re.MULTILINE)) == {"pairs"}

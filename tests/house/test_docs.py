@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pages import FENCE, LINK, NAMED, ROOT, prose
 
-from jumok.config import SearchConfig, StudyConfig, TrainConfig, options
+from jumok.config import SearchConfig, StudyConfig, TrainConfig, flag, options
 from jumok.explain.color import PANEL
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
@@ -74,7 +74,7 @@ def test_command_reference_is_up_to_date() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert page == make["filled"](page), "run .venv/bin/python docs/make_commands.py"
     for name in (*options(TrainConfig), *options(SearchConfig), *options(StudyConfig)):
-        row = "PAIRS" if name == "pairs" else name.replace("_", "-")
+        row = "PAIRS" if name == "pairs" else flag(name)
         assert f"| `{row}` |" in page, f"docs/commands.md has no table row for {name}"
 
 

@@ -53,7 +53,7 @@ def fields(cls: type) -> Iterator[tuple[str, str | None, places.Place | None]]:
             yield from fields(inner)
         else:
             positional = any("Positional" in repr(m) for m in getattr(hint, "__metadata__", ()))
-            yield f.name, None if positional else f"--{f.name.replace('_', '-')}", marks[f.name]
+            yield f.name, None if positional else f"--{config.flag(f.name)}", marks[f.name]
 
 
 PATHS = {

@@ -11,7 +11,7 @@ import pytest
 from pages import LINK, NAMED, ROOT, prose
 
 from jumok import cli
-from jumok.config import SearchConfig, TrainConfig, options, type_hints
+from jumok.config import SearchConfig, TrainConfig, flag, options, type_hints
 
 LECTURE = {"en": ROOT / "docs/lecture.md", "ko": ROOT / "docs/ko/lecture.md"}
 FORMULAS = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
@@ -61,7 +61,7 @@ def choices() -> dict[str, set[str]]:
         for name in options(kind):
             hints = next((h for h in _hints(kind) if name in h), {})
             literal = [c for part in (get_args(hints[name]) or ()) for c in (get_args(part) or (part,))]
-            found.setdefault(name.replace("_", "-"), set()).update(c for c in literal if isinstance(c, str))
+            found.setdefault(flag(name), set()).update(c for c in literal if isinstance(c, str))
     return found
 
 
