@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jumok.decode.remarks import Remarks
 from jumok.explain.comparison import compare
+from jumok.explain.confidence import in_words as confidence_in_words
 from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
@@ -55,7 +56,8 @@ def show(
         return comparison_terminal(drawn, color, width)
     (t,) = translations
     picture = to_terminal(t, color, width, numbers=True)
-    return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
+    sure = ", ".join(filter(None, (f"log-probability {t.log_probability:.3f}", confidence_in_words(t))))
+    return f"{picture}\n{t.text}   ({sure})\n{in_words(t)}"
 
 
 def _translated(model: Translator, source: str, features: Sequence[str], beam: int, warn: Callable[[str], None]) -> Translation:
