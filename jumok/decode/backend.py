@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jumok.alignments import ALIGNMENTS
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,3 +80,12 @@ def make_backend(name: str, folder: Folder) -> Backend:
     if name not in BACKENDS:
         raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")
     return BACKENDS[name](folder)
+
+
+def make_ensemble(name: str, folders: Sequence[Folder]) -> Backend:
+    """Makes one backend of several, with the same codec: an ensemble of models. Errors as for `make_backend`."""
+    from jumok.decode.ensemble import Ensemble
+
+    models = [folder.config.model for folder in folders]
+    kinds = [None if model.attention == "none" else ALIGNMENTS[model.alignment].weights for model in models]
+    return Ensemble([make_backend(name, folder) for folder in folders], kinds)
