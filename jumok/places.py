@@ -42,7 +42,22 @@ class Place:
 
     def parts(self, path: str) -> list[str]:
         """The files that the path names: one, or two parallel ones."""
+        if self.kind == "model":
+            return models(path)
         return list(parallel(path) or (path,)) if self.kind == "pairs" else [path]
+
+
+def models(path: str) -> list[str]:
+    """The model folders of "A,B,C", an ensemble; one, if there is no comma, or a folder has that whole name.
+
+    A comma inside the name of an existing folder does not part two names.
+    """
+    pieces, parts = path.split(","), list[str]()
+    while pieces:
+        n = next((n for n in range(len(pieces), 1, -1) if _is_there(",".join(pieces[:n]).strip())), 1)
+        parts.append(",".join(pieces[:n]).strip())
+        pieces = pieces[n:]
+    return parts if len(parts) > 1 else [path]
 
 
 def parallel(path: str) -> tuple[str, str] | None:

@@ -29,7 +29,7 @@ class Evaluate(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)

@@ -71,7 +71,7 @@ def trained_options(model: Translator) -> MeasureOptions:
 
 
 def _evaluate(
-    model: Translator | str | Path,
+    model: Translator | str | Path | Sequence[str | Path],
     pairs: Pairs,
     metrics: Sequence[str] = tuple(METRICS),
     *,
@@ -114,7 +114,7 @@ def _evaluate(
 
 @done_by(_evaluate)
 def evaluate(
-    model: Translator | str | Path,
+    model: Translator | str | Path | Sequence[str | Path],
     pairs: Pairs,
     metrics: Sequence[str] = tuple(METRICS),
     *,
@@ -132,7 +132,7 @@ def evaluate(
     """Translates the different sources of test pairs, and measures the best output of each.
 
     Args:
-        model: a `Translator`, or the path of a model folder.
+        model: a `Translator`, the path of a model folder, or several paths: an ensemble, as for `jumok.load`.
         pairs: a path, as for `jumok.train`; or a sequence of `jumok.text.Pair`, or of tuples (source, target) or (source, target,
             features). Several targets of one source are alternatives, any of which is right.
         metrics: names of `jumok.measure.METRICS`, or one of them.
