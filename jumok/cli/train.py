@@ -30,6 +30,11 @@ class Train(Options):
     from_: ModelPath = ""
     """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
     are added to the vocabularies; those of bpe stay."""
+    members: int = 1
+    """Models to train one after the other, with seeds from --seed on; they write together, as an ensemble, and lie in --out. The
+    length given by --minutes is for all together."""
+    member: int = 0
+    """With --members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
@@ -59,7 +64,8 @@ class Train(Options):
 
     def run(self) -> TrainConfig:
         """The options of the run, without those of the command."""
-        return TrainConfig(self.pairs, self.dev, self.out, self.from_, self.cache, self.text, self.model, self.learn)
+        own = {name: getattr(self, name) for name in ("pairs", "dev", "out", "from_", "members", "member", "cache")}
+        return TrainConfig(**own, text=self.text, model=self.model, learn=self.learn)
 
     def check(self, where: str) -> None:
         config.check(self.run(), where)

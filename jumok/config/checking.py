@@ -47,12 +47,12 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
-        "seeds jobs train_max_length",
+        "seeds jobs train_max_length members",
     ),
     (
         "0 or more",
         _from_zero,
-        "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
+        "features_column member weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
     ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
@@ -99,6 +99,10 @@ def _check_model(model: ModelConfig, where: str) -> None:
 
 
 def _check_run(run: TrainConfig, where: str) -> None:
+    if run.member > run.members:
+        raise ConfigError(
+            f"{where}: member is {run.member} of {run.members} members; it must be one of them: give --members, too"
+        )
     lengths = [n for n in ("minutes", "epochs", "steps") if getattr(run.learn, n) is not None]
     if len(lengths) > 1:
         raise ConfigError(f"{where}: {' and '.join(lengths)} are given; give one, the others follow from it")

@@ -191,6 +191,11 @@ class TrainConfig:
     from_: ModelPath = ""
     """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
     are added to the vocabularies; those of bpe stay."""
+    members: int = 1
+    """Models to train one after the other, with seeds from --seed on; they write together, as an ensemble, and lie in --out. The
+    length given by --minutes is for all together."""
+    member: int = 0
+    """With --members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

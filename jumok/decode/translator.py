@@ -29,6 +29,7 @@ from jumok.places import models
 from jumok.runtime.cells import CELLS
 from jumok.runtime.fitting import fitted
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
+from jumok.runtime.members import members_of
 from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
@@ -91,7 +92,7 @@ class Translator:
         Raises:
             FolderError: a folder cannot be used, or a model does not fit the first one; it says why.
         """
-        folders = [read_folder(part) for part in _parts(path)]
+        folders = [read_folder(member) for part in _parts(path) for member in members_of(part)]
         return cls(folders[0] if len(folders) == 1 else folders)
 
     @property

@@ -50,10 +50,15 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
     data = _in_memory(run, codec, display, grow) if cache is None else _from_disk(run, codec, display, cache)
     dev = data.dev
     if len(dev) > DEV_PAIRS:
-        chosen = sorted(random.Random(run.learn.seed).sample(range(len(dev)), DEV_PAIRS))
+        chosen = sorted(random.Random(split_seed(run)).sample(range(len(dev)), DEV_PAIRS))
         display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
         dev[:] = [dev[i] for i in chosen]
     return data
+
+
+def split_seed(run: TrainConfig) -> int:
+    """The seed that dev pairs are drawn with: the same for all members of an ensemble."""
+    return run.learn.seed - max(0, run.member - 1)
 
 
 def cache_folder(run: TrainConfig) -> Path | None:
@@ -73,7 +78,7 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
         dev = read_pairs(run.dev, run.text, warn=display.warn)
         check_dev(pairs, dev, warn=display.warn)
     else:
-        pairs, dev = split_dev(pairs, run.learn.seed)
+        pairs, dev = split_dev(pairs, split_seed(run))
         if not dev or not pairs:
             raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
         _tell_set_aside(dev, display)
@@ -99,7 +104,7 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
 
 def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: Path) -> Data:
     given = read_pairs(run.dev, run.text, warn=display.warn) if run.dev else None
-    wanted = Wanted(run.pairs, run.text, given, run.learn.seed, codec)
+    wanted = Wanted(run.pairs, run.text, given, split_seed(run), codec)
     try:
         made = prepare_corpus(cache, wanted, display.note, shown=not display.quiet)
     except KeyboardInterrupt:

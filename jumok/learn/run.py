@@ -30,6 +30,7 @@ from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.history import Evaluation, best_of
 from jumok.learn.loop import Loop, new_model
 from jumok.learn.material import Material, make_material
+from jumok.learn.members import run_members
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
@@ -63,6 +64,13 @@ class Manner:
 
 def run(asked: TrainConfig, manner: Manner) -> Trained:
     """`jumok.train`, when its options are a configuration."""
+    if asked.members > 1:
+        return run_members(asked, manner, _run, Display(manner.quiet, None).note)
+    return _run(asked, manner)
+
+
+def _run(asked: TrainConfig, manner: Manner) -> Trained:
+    """The training of one model."""
     with joined(asked.learn) as team:
         display = Display(
             manner.quiet or not team.lead, Board(manner.tensorboard) if manner.tensorboard and team.lead else None

@@ -103,6 +103,8 @@ def train(
     given: Collection[str] = (),
     # options: TrainConfig -pairs -dev -out
     from_: str | Path = "",
+    members: int = 1,
+    member: int = 0,
     cache: str | Path = "",
     source_column: int = 1,
     target_column: int = 2,

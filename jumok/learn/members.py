@@ -1,0 +1,92 @@
+"""Several models of one kind, trained one after the other with other seeds, which write together as an ensemble (`--members`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jumok.config import TrainConfig
+from jumok.errors import ConfigError, FolderError
+from jumok.learn import beginning
+from jumok.runtime.members import ENSEMBLE, member_folder, read_ensemble, write_ensemble
+
+if TYPE_CHECKING:
+    from jumok.learn.run import Manner
+    from jumok.learn.start import Trained
+
+
+LEAST = 0.2  # of its share of --minutes a member gets, even if those before it took longer than theirs
+
+
+def run_members(
+    asked: TrainConfig, manner: Manner, train: Callable[[TrainConfig, Manner], Trained], note: Callable[[str], None]
+) -> Trained:
+    """Trains the members one after the other, or only the one that is asked for, each in a folder of its own in --out.
+
+    The pairs of dev are the same for all, so that they have the same vocabularies. What is trained already stays, with --resume.
+    --minutes is divided among those that are still to be trained.
+
+    Args:
+        train: trains one model.
+        note: called with a line for the person.
+
+    Returns:
+        What the last of them left behind, with the folder of them all.
+
+    Raises:
+        FolderError: --out holds something else, or an ensemble and neither --resume nor --overwrite is given.
+    """
+    out, members = Path(asked.out), asked.members
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
+        raise ConfigError("members are trained one after the other; with torchrun, name one of them at a time with --member")
+    _check_place(out, asked, manner)
+    try:
+        write_ensemble(out, members)
+    except OSError as e:
+        raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
+    left = [asked.member] if asked.member else list(range(1, members + 1))
+    if manner.resume and not manner.overwrite:
+        left = [n for n in left if beginning.finished(member_folder(out, n)) is None]
+        if done := (1 if asked.member else members) - len(left):
+            note(f"{out}: {done} of {members} models are trained already")
+    trained: Trained | None = None
+    for i, number in enumerate(left):
+        note(f"model {number} of {members}, seed {asked.learn.seed + number - 1}")
+        trained = train(*_one(asked, manner, number, len(left) - i))
+        if trained.interrupted:
+            break
+    if trained is None:
+        trained = train(*_one(asked, manner, asked.member or members, 1))  # says that there is nothing to do
+    return dataclasses.replace(trained, folder=out)
+
+
+def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[TrainConfig, Manner]:
+    """What is asked of one member, where so many are left to train."""
+    folder, learn = member_folder(asked.out, number), asked.learn
+    start = time.perf_counter()
+    minutes = learn.minutes
+    if minutes is not None:
+        minutes = max(LEAST * minutes / asked.members, (minutes - (start - manner.start) / 60) / left)
+        if beginning.has_checkpoint(folder) and manner.resume and not manner.overwrite:
+            minutes = None  # its length was settled when it began
+    learn = dataclasses.replace(learn, seed=learn.seed + number - 1, minutes=minutes)
+    board = str(Path(manner.tensorboard) / str(number)) if manner.tensorboard else ""
+    # a folder that is not there yet is begun, whatever was asked of those that are
+    manner = dataclasses.replace(manner, start=start, tensorboard=board)
+    return dataclasses.replace(asked, out=str(folder), member=number, learn=learn), manner
+
+
+def _check_place(out: Path, asked: TrainConfig, manner: Manner) -> None:
+    there = read_ensemble(out)
+    if there > asked.members:
+        raise FolderError(f"{out}: holds an ensemble of {there} models, but --members is {asked.members}; give another --out")
+    if there and not (manner.resume or manner.overwrite or asked.member):
+        raise FolderError(
+            f"{out}: there is an ensemble of {there} models already (--resume trains those that are missing, --overwrite all anew)"
+        )
+    if not there and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FolderError(f"{out}: is there, and holds no ensemble (no {ENSEMBLE}); give another --out")

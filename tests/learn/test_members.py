@@ -1,0 +1,119 @@
+"""Ensembles trained by one command: a folder for each member, one length for all, nothing lost, nothing trained twice."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from small_run import TINY, same_weights, write_pairs
+
+import jumok
+from jumok.config import TrainConfig, build
+from jumok.errors import ConfigError, FolderError
+from jumok.learn.members import _one
+from jumok.learn.run import Manner
+from jumok.runtime.members import members_of, read_ensemble, write_ensemble
+
+QUICK = TINY | {"steps": 30, "evaluate_every": 30, "learning_rate": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.tsv", 200)
+
+
+@pytest.fixture(scope="module")
+def three(data, tmp_path_factory) -> Path:
+    return jumok.train(data, out=tmp_path_factory.mktemp("three") / "m", members=3, seed=5, **QUICK).folder
+
+
+def test_each_member_is_the_model_of_its_seed(three, data, tmp_path):
+    """Trained alone with that seed, on the same dev pairs, it has the same weights."""
+    dev = tmp_path / "dev.tsv"
+    dev.write_text("ab\tba\nfgh\thgf\n", encoding="utf-8")
+    folder = jumok.train(data, dev, tmp_path / "m", members=2, seed=5, **QUICK).folder
+    alone = jumok.train(data, dev, tmp_path / "alone", seed=6, **QUICK).folder
+    assert same_weights(folder / "2", alone) and not same_weights(folder / "1", folder / "2")
+
+
+def test_they_write_together(three):
+    model, members = jumok.load(three), [jumok.load(three / str(n)) for n in (1, 2, 3)]
+    assert model.folders == tuple(three / str(n) for n in (1, 2, 3))
+    target = "dcba"
+    each = [m.score("abcd", target).token_log_probabilities for m in members]
+    mean = [sum(2.718281828459045 ** row[t] for row in each) / 3 for t in range(len(target) + 1)]
+    together = [2.718281828459045**p for p in model.score("abcd", target).token_log_probabilities]
+    assert together == pytest.approx(mean, rel=1e-4)
+
+
+def test_all_members_have_the_same_dev_pairs_and_vocabularies(three):
+    texts = {(three / str(n) / "source.json").read_text(encoding="utf-8") for n in (1, 2, 3)}
+    seeds = [json.loads((three / str(n) / "config.json").read_text())["training"]["learn"]["seed"] for n in (1, 2, 3)]
+    assert len(texts) == 1 and seeds == [5, 6, 7]
+
+
+def test_resume_trains_what_is_missing_and_nothing_else(data, tmp_path, capfd):
+    out = tmp_path / "m"
+    jumok.train(data, out=out, members=3, member=2, **QUICK)
+    assert [folder.name for folder in members_of(out)] == ["2"]
+    before = (out / "2" / "model.safetensors").read_bytes()
+    done = jumok.train(data, out=out, members=3, resume=True, **(QUICK | {"quiet": False}))
+    assert "1 of 3 models are trained already" in capfd.readouterr().err
+    assert [folder.name for folder in members_of(out)] == ["1", "2", "3"] and done.folder == out
+    assert (out / "2" / "model.safetensors").read_bytes() == before
+    with pytest.raises(FolderError, match="--resume trains those that are missing"):
+        jumok.train(data, out=out, members=3, **QUICK)
+    with pytest.raises(FolderError, match="holds an ensemble of 3 models, but --members is 2"):
+        jumok.train(data, out=out, members=2, resume=True, **QUICK)
+
+
+def test_an_interrupted_member_goes_on_where_it_was(data, tmp_path):
+    seen: list[int] = []
+
+    def stop(step, model):
+        seen.append(step)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+
+    options = QUICK | {"steps": 8, "evaluate_every": 2}
+    with pytest.raises(KeyboardInterrupt):
+        jumok.train(data, out=tmp_path / "m", members=2, observe=stop, **options)
+    jumok.train(data, out=tmp_path / "m", members=2, resume=True, **options)
+    whole = jumok.train(data, out=tmp_path / "whole", members=2, **options).folder
+    assert all(same_weights(tmp_path / "m" / n, whole / n) for n in ("1", "2"))
+
+
+def test_minutes_are_for_all_together(tmp_path):
+    asked = build(TrainConfig, {"pairs": "p", "out": str(tmp_path), "members": 4, "minutes": 8.0}, "test")
+    one, _ = _one(asked, Manner(time.perf_counter() - 120), 2, 3)  # two minutes are gone, three members are left
+    assert one.learn.minutes == pytest.approx(2.0, abs=0.01) and one.learn.seed == 2 and one.out == str(tmp_path / "2")
+    late, _ = _one(asked, Manner(time.perf_counter() - 9000), 4, 1)
+    assert late.learn.minutes == pytest.approx(0.4)
+
+
+def test_a_folder_of_something_else_is_left_alone(data, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    with pytest.raises(FolderError, match="holds no ensemble"):
+        jumok.train(data, out=tmp_path / "m", members=2, overwrite=True, **QUICK)
+    assert [p.name for p in (tmp_path / "m").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"member": 3, "members": 2}, "member is 3 of 2"), ({"members": 0}, "1 or more")]
+)
+def test_numbers_that_cannot_be(data, tmp_path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        jumok.train(data, out=tmp_path / "m", **QUICK, **options)
+
+
+def test_the_file_of_an_ensemble(tmp_path):
+    assert read_ensemble(tmp_path) == 0 and members_of(tmp_path) == [tmp_path]
+    write_ensemble(tmp_path / "e", 2)
+    assert read_ensemble(tmp_path / "e") == 2
+    with pytest.raises(FolderError, match="none of the 2 models of this ensemble is trained"):
+        jumok.load(tmp_path / "e")
+    for content in ("{", "[]", '{"members": 0}', '{"members": "2"}', '{"members": true}'):
+        (tmp_path / "e" / "ensemble.json").write_text(content)
+        with pytest.raises(FolderError, match="damaged"):
+            jumok.load(tmp_path / "e")
