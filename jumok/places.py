@@ -28,7 +28,7 @@ class Place:
     """What a path option names.
 
     Attributes:
-        kind: what is read: pairs (one file, or "SOURCE,TARGET"), lines, options (TOML), model; or what is written: file, folder.
+        kind: what is read: pairs (one file, or "SOURCE,TARGET"), lines, options (TOML), vectors (of words), model; or what is written: file, folder.
         written: whether it is written.
     """
 
@@ -302,6 +302,7 @@ def _reserved(path: Path) -> Draft:
 PairsPath = Annotated[str, Place("pairs")]
 LinesPath = Annotated[str, Place("lines")]
 OptionsPath = Annotated[str, Place("options")]
+VectorsPath = Annotated[str, Place("vectors")]
 ModelPath = Annotated[str, Place("model")]
 FilePath = Annotated[str, Place("file", written=True)]
 FolderPath = Annotated[str, Place("folder", written=True)]

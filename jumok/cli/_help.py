@@ -22,7 +22,15 @@ from jumok.places import Place
 LEFT = 26  # columns for an option and what it takes
 WIDEST, NARROWEST = 100, 60
 CAPITALS = {int: "N", float: "X", str: "TEXT"}
-OF_A_PLACE = {"pairs": "PAIRS", "lines": "FILE", "options": "FILE", "file": "FILE", "model": "FOLDER", "folder": "FOLDER"}
+OF_A_PLACE = {
+    "pairs": "PAIRS",
+    "lines": "FILE",
+    "options": "FILE",
+    "vectors": "FILE",
+    "file": "FILE",
+    "model": "FOLDER",
+    "folder": "FOLDER",
+}
 
 
 def overview(commands: Mapping[str, type]) -> str:

@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.config import LearnConfig, ModelConfig, TextConfig, TrainConfig
-from jumok.places import FolderPath, ModelPath, PairsPath
+from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Train(Options):
     length given by --minutes is for all together."""
     member: int = 0
     """With --members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all."""
+    source_embeddings: VectorsPath = ""
+    """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
+    target_embeddings: VectorsPath = ""
+    """As --source-embeddings, for the target."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
@@ -64,7 +68,10 @@ class Train(Options):
 
     def run(self) -> TrainConfig:
         """The options of the run, without those of the command."""
-        own = {name: getattr(self, name) for name in ("pairs", "dev", "out", "from_", "members", "member", "cache")}
+        own = {
+            name: getattr(self, name)
+            for name in ("pairs", "dev", "out", "from_", "members", "member", "source_embeddings", "target_embeddings", "cache")
+        }
         return TrainConfig(**own, text=self.text, model=self.model, learn=self.learn)
 
     def check(self, where: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jumok.alignments import misfit
-from jumok.config.fields import options, value_of
+from jumok.config.fields import flag, options, value_of
 from jumok.config.searching import SearchConfig
 from jumok.config.training import ModelConfig, TrainConfig
 from jumok.errors import ConfigError
@@ -56,7 +56,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
     ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
-    ("from 0 to 1", _up_to_one, "gold_at_end switch"),
+    ("from 0 to 1", _up_to_one, "gold_at_end switch freeze"),
 )
 
 
@@ -114,6 +114,19 @@ def _check_run(run: TrainConfig, where: str) -> None:
         raise ConfigError(f"{where}: tie is 'all' but joint_vocabulary is off; one table for both sides needs one vocabulary")
     if run.text.joint_vocabulary and run.text.source_tokenizer != run.text.target_tokenizer:
         raise ConfigError(f"{where}: joint_vocabulary needs the same tokenizer on both sides")
+    known = [name for name in ("source_embeddings", "target_embeddings") if getattr(run, name)]
+    if known and run.from_:
+        raise ConfigError(
+            f"{where}: {flag(known[0])} and from are given; a model to start from has its own vectors: give one of the two"
+        )
+    if len(known) > 1 and run.model.tie == "all":
+        raise ConfigError(
+            f"{where}: tie is 'all', so there is one table of vectors for both sides; give --source-embeddings only"
+        )
+    if run.learn.freeze and not known:
+        raise ConfigError(
+            f"{where}: freeze is {run.learn.freeze:g}, but no known vectors are given: give --source-embeddings, too"
+        )
     columns = [run.text.source_column, run.text.target_column] + [run.text.features_column] * bool(run.text.features_column)
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{where}: source, target and features columns are {columns}; they must differ")

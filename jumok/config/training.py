@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jumok.places import FolderPath, ModelPath, PairsPath
+from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
 
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -133,6 +133,8 @@ class LearnConfig:
     """Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30, else 0.3)."""
     label_smoothing: float = 0.1
     """Share of the target's probability that is spread over the vocabulary."""
+    freeze: float = 0.0
+    """Share of the steps in which known vectors (--source-embeddings, --target-embeddings) stay as they are."""
     average: float = 0.998
     """Decay of the moving average of the weights, which is evaluated and saved; 0 = no average."""
     teacher_forcing: TeacherForcingName = "always"
@@ -196,6 +198,10 @@ class TrainConfig:
     length given by --minutes is for all together."""
     member: int = 0
     """With --members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all."""
+    source_embeddings: VectorsPath = ""
+    """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
+    target_embeddings: VectorsPath = ""
+    """As --source-embeddings, for the target."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from jumok.config import TrainConfig, options
+from jumok.config import TrainConfig, flag, options
 from jumok.errors import TrainingError
 from jumok.text.pairs import files_of
 
 LENGTHS = ("minutes", "epochs", "steps")
-FILES = ("pairs", "dev", "cache", "out")
+FILES = ("pairs", "dev", "cache", "out", "from_", "source_embeddings", "target_embeddings")
+STARTS = ("from_", "source_embeddings", "target_embeddings")  # files that a run begins with, and does not need later
 # these may be changed when a run is resumed: they suit a machine or a sitting, and change no more than a model's last digits
 USED = ("save_minutes", "save_every", "threads", "device")
 
@@ -74,6 +75,9 @@ def differences(then: dict[str, Any], config: TrainConfig, now: TrainConfig, giv
             continue
         shown = f"{has['steps']} steps" if name in LENGTHS and was is None else has[name] if was is None else was
         lines.append(f"{name} {_word(value)} ({_word(shown)})")
+    for name in STARTS:
+        if wanted[name] and wanted[name] != has[name]:
+            lines.append(f"{flag(name)} {wanted[name]} ({has[name] or 'none'})")
     return ", ".join(lines)
 
 

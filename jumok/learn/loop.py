@@ -79,6 +79,7 @@ class Loop:
         folder: where the model and checkpoints are written; None = nowhere.
 
     Attributes:
+        frozen: tables with ids and rows that stay as they are for a share `freeze` of the steps.
         interrupted: set it, and the loop stops after the step that is under way; stopped: it has, since a process of the team was
             interrupted.
     """
@@ -102,6 +103,7 @@ class Loop:
         self.average = Average(model, self.learn.average)
         self.position, self.sums = Position(), Sums()
         self.interrupted = self.stopped = False
+        self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, batch: Batch, rate: float, gold_share: float = 1.0) -> tuple[Tensor, int]:
         """One step: loss, gradient, clipping, Adam. Returns the summed plain loss (a tensor) and the number of tokens.
@@ -135,6 +137,10 @@ class Loop:
 
     def _descend(self, rate: float) -> None:
         """Clipping and Adam, whose kernel divides by what the norm is too large by: one way through memory less."""
+        held = self.frozen if self.position.step < self.learn.freeze * self.recipe.steps else []
+        for table, ids, _ in held:
+            if table.grad is not None:
+                table.grad[ids] = 0
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
         excess = (norm / self.learn.clip).clamp(min=1)
@@ -142,6 +148,10 @@ class Loop:
         if divisor is None:  # the kernel knows one in float32 only
             kernels.divide_(gradients, excess)
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
+        if self.learn.weight_decay:
+            with torch.no_grad():
+                for table, ids, rows in held:
+                    table[ids] = rows
 
     def run(self, observe: Callable[[int, Seq2Seq], None] | None = None) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set.

@@ -28,6 +28,7 @@ from jumok.learn.folder import Folder, stored_codec, stored_run
 from jumok.learn.foundation import inherited, new_tokens, take_over
 from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.history import Evaluation, best_of
+from jumok.learn.known import Known, read_known
 from jumok.learn.loop import Loop, new_model
 from jumok.learn.material import Material, make_material
 from jumok.learn.members import run_members
@@ -113,6 +114,7 @@ class _Run:
         self.facts: dict[str, Any] = {} if self.checkpoint is None else self.checkpoint[1]
         self.folder = Folder(self.out, begins, asked) if team.lead else None
         self.foundation: Foundation | None = None
+        self.known = Known()
         if self.checkpoint is not None:
             asked = self._as_it_began(asked)
         elif asked.from_:
@@ -175,7 +177,9 @@ class _Run:
     def _settle(self, data: Data) -> tuple[Recipe, Material]:
         """What follows from the data; then what follows from the machine."""
         sizes = len(data.codec.source.vocabulary), len(data.codec.target.vocabulary)
-        asked = resolve(self.asked, *sizes, len(data.sources), [p.target for p in data.dev])
+        if self.checkpoint is None:
+            self.known = read_known(self.asked, data.codec, self.display.note)
+        asked = resolve(self.known.sized(self.asked), *sizes, len(data.sources), [p.target for p in data.dev])
         check_lengths(asked.model, int(data.sources.lengths.max()))
         check_copying(asked.model, data.codec)
         count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
@@ -221,11 +225,15 @@ class _Run:
         model = new_model(recipe, data.codec)
         if self.foundation is not None:
             take_over(model, self.foundation.parameters)
+        self.known.put_into(model)
         loop = Loop(model, data, recipe, self.team, self.display, self.folder)
         self.team.spread([*loop.parameters, *loop.average.weights])
+        loop.frozen = self.known.frozen(model)
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
+            if loop.position.step < recipe.learn.freeze * recipe.steps:
+                loop.frozen = read_known(recipe.config, data.codec, self.display.note).frozen(model)
             tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {recipe.steps:,}")
         if self.folder is not None:

@@ -105,6 +105,8 @@ def train(
     from_: str | Path = "",
     members: int = 1,
     member: int = 0,
+    source_embeddings: str | Path = "",
+    target_embeddings: str | Path = "",
     cache: str | Path = "",
     source_column: int = 1,
     target_column: int = 2,
@@ -150,6 +152,7 @@ def train(
     clip: float = 1.0,
     dropout: float | None = None,
     label_smoothing: float = 0.1,
+    freeze: float = 0.0,
     average: float = 0.998,
     teacher_forcing: config.TeacherForcingName = "always",
     gold_at_end: float = 0.0,
@@ -250,6 +253,7 @@ def train(
         dropout: Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30,
             else 0.3).
         label_smoothing: Share of the target's probability that is spread over the vocabulary.
+        freeze: Share of the steps in which known vectors (source_embeddings, target_embeddings) stay as they are.
         average: Decay of the moving average of the weights, which is evaluated and saved; 0 = no average.
         teacher_forcing: How often the decoder reads the gold token instead of its own, over training: always; never (free
             running); two-phase (always, then gold_at_end); or falling from always to gold_at_end: linear, exponential,

@@ -124,6 +124,7 @@ def study(
     clip: float = 1.0,
     dropout: float | None = None,
     label_smoothing: float = 0.1,
+    freeze: float = 0.0,
     average: float = 0.998,
     teacher_forcing: config.TeacherForcingName = "always",
     gold_at_end: float = 0.0,

@@ -79,7 +79,7 @@ MORE = {
     "evaluate": ["--metrics", "accuracy"],
     "quickstart": ["--minutes", "1"],
 }
-NAMES = {"pairs": "p.tsv", "lines": "lines.txt", "options": "run.toml", "model": "model", "file": "made.svg", "folder": "made"}
+NAMES = {"pairs": "p.tsv", "lines": "lines.txt", "options": "run.toml", "vectors": "v.vec", "model": "model", "file": "made.svg", "folder": "made"}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,8 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "p.tsv").write_text("".join(f"{s}\t{t}\t1-1\n" for s, t in rows), encoding="utf-8")
     (tmp_path / "d.tsv").write_text("af\tA F\nxy\tX Y\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
+    vectors = "".join(f"{c} {' '.join('12345678')}\n" for c in "abcdeABCDE")
+    (tmp_path / "v.vec").write_text(vectors, encoding="utf-8")
     (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
@@ -142,7 +144,10 @@ def arguments(command: str, tried: str | None = None, value: str = "") -> list[s
     if tried is not None:
         given[tried] = value
     flags = {name: flag for (of, name), (flag, _) in PATHS.items() if of == command}
-    line = [command, *head, *(given[n] for n in flags if flags[n] is None and n in given), *MORE.get(command, [])]
+    more = MORE.get(command, [])
+    if tried == "from_":  # sizes are those of the model to start from
+        more = [word for word in more if not word.startswith(("--hidden", "--embedding", "--readout-size"))]
+    line = [command, *head, *(given[n] for n in flags if flags[n] is None and n in given), *more]
     for name, flag in flags.items():
         if flag is not None and name in given:
             line += [flag, given[name]]
