@@ -1,7 +1,9 @@
 """How good output is: metrics that travel with their signature, and tables of them."""
 
 from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measure_links, read_gold, read_links
+from jumok.measure.calibration import calibration
 from jumok.measure.gold import GoldText, gold_text
+from jumok.measure.likelihood import Likelihood, likelihood, score_pairs
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
 from jumok.measure.report import Spread, as_dict, spread, table
 
@@ -10,20 +12,24 @@ __all__ = [
     "METRICS",
     "Gold",
     "GoldText",
+    "Likelihood",
     "LinkMetric",
     "MeasureOptions",
     "Measured",
     "Metric",
     "Spread",
     "as_dict",
+    "calibration",
     "check_range",
     "gold_text",
+    "likelihood",
     "measure",
     "measure_links",
     "merge_references",
     "options_for",
     "read_gold",
     "read_links",
+    "score_pairs",
     "spread",
     "table",
 ]
