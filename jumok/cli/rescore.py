@@ -27,7 +27,7 @@ TOGETHER = 256  # lines whose outputs are scored together
 class Rescore(Options):
     """Rank the outputs of n-best lists again, with what another model says of them: a line in, a line out.
 
-    jumok translate model words.txt --beam 5 --nbest 5 --json | jumok rescore other -
+    jumok rescore other nbest.jsonl --weight 0.3
     """
 
     model: Positional[ModelPath]

@@ -16,7 +16,7 @@ from jumok.errors import DataError
 from jumok.places import FilePath, ModelPath, Output, PairsPath
 
 if TYPE_CHECKING:
-    from jumok.measure.likelihood import Likelihood
+    from jumok.measure.scoring import Likelihood
     from jumok.runtime.translation import Translation
 
 
@@ -45,7 +45,7 @@ def score(o: Score, given: Collection[str]) -> int:
 
 
 def _score(o: Score, side: Output) -> int:
-    from jumok.measure.likelihood import Likelihood
+    from jumok.measure.scoring import Likelihood
     from jumok.outputs import check_output
 
     check_output(o.out, "--out")
@@ -69,7 +69,7 @@ def _score(o: Score, side: Output) -> int:
 def _lines(o: Score) -> Iterator[tuple[str, Likelihood]]:
     """The line of each pair, and its part of the sum. DataError, at the end, if no line could be used."""
     from jumok.decode.remarks import Remarks
-    from jumok.measure.likelihood import likelihood, score_pairs
+    from jumok.measure.scoring import likelihood, score_pairs
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
@@ -94,7 +94,7 @@ def _lines(o: Score) -> Iterator[tuple[str, Likelihood]]:
 
 
 def _line(t: Translation | None) -> str:
-    from jumok.measure.likelihood import likelihood
+    from jumok.measure.scoring import likelihood
 
     if t is None:
         return ""
@@ -105,7 +105,7 @@ def _line(t: Translation | None) -> str:
 def _json_line(t: Translation | None) -> str:
     """As a line of `translate --json`, with the perplexity; its numbers are null where a line could not be used."""
     from jumok.explain.data import SCHEMA, to_dict, writable
-    from jumok.measure.likelihood import likelihood
+    from jumok.measure.scoring import likelihood
     from jumok.runtime.translation import Translation
 
     data: dict[str, Any] = {"schema": SCHEMA, **to_dict(t or Translation("", "", (), (), None, 0.0, 0.0, finished=False))}

@@ -1,11 +1,11 @@
 """How good output is: metrics that travel with their signature, and tables of them."""
 
 from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measure_links, read_gold, read_links
-from jumok.measure.calibration import calibration
 from jumok.measure.gold import GoldText, gold_text
-from jumok.measure.likelihood import Likelihood, likelihood, score_pairs
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
+from jumok.measure.reliability import calibration
 from jumok.measure.report import Spread, as_dict, spread, table
+from jumok.measure.scoring import Likelihood, likelihood, score_pairs
 
 __all__ = [
     "LINK_METRICS",

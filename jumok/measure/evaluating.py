@@ -15,9 +15,9 @@ from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
 from jumok.errors import ConfigError, DataError, MissingExtra
 from jumok.keywords import done_by
-from jumok.measure.calibration import CALIBRATION, calibration
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
+from jumok.measure.reliability import CALIBRATION, calibration
 from jumok.measure.report import table
 from jumok.places import expand
 from jumok.runtime.translation import Translation

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from jumok.measure.aer import LINK_METRICS, LinkMetric
-from jumok.measure.calibration import ABOUT, CALIBRATION, reliability
 from jumok.measure.metrics import METRICS, Measured, Metric
+from jumok.measure.reliability import ABOUT, CALIBRATION, reliability
 
 RESAMPLES = 1000
 SEED = 12345

@@ -195,11 +195,16 @@ def test_info_tells_of_each(folders: list[Path], capsys: pytest.CaptureFixture[s
     name = ",".join(map(str, folders))
     facts, each = jumok.load(folders).info(), [jumok.load(folder).info() for folder in folders]
     assert facts.members == tuple(each) and facts.parameters == sum(e.parameters for e in each)
-    assert facts == replace(each[0], folder=name, parameters=facts.parameters, limit_ratio=2, limit_constant=4, members=tuple(each))
+    assert facts == replace(
+        each[0], folder=name, parameters=facts.parameters, limit_ratio=2, limit_constant=4, members=tuple(each)
+    )
     assert main(["info", name]) == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert lines["ensemble"].strip() == "3 models, with the mean of their probabilities"
-    assert lines["encoder"].strip() == "LSTM, 1 x 12, both directions; LSTM, 1 x 10, both directions; LSTM, 1 x 12, both directions"
+    assert (
+        lines["encoder"].strip()
+        == "LSTM, 1 x 12, both directions; LSTM, 1 x 10, both directions; LSTM, 1 x 12, both directions"
+    )
     assert lines["target"].strip() == "space, 23 entries" and lines["length limit"].strip().startswith("2 x source tokens + 4")
     assert main(["info", name, "--json"]) == 0
     assert [m["attention"] for m in json.loads(capsys.readouterr().out)["members"]] == ["general", None, "general"]
@@ -245,7 +250,7 @@ def test_what_names_no_models_is_one_line(path: Any) -> None:
 
 
 def test_a_folder_that_is_missing_is_named_alone(folders: list[Path]) -> None:
-    with pytest.raises(JumokError, match="^nowhere: there is no such folder"):
+    with pytest.raises(JumokError, match=r"^nowhere: there is no such folder"):
         jumok.load(f"{folders[0]},nowhere")
 
 

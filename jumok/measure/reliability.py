@@ -5,6 +5,7 @@ Letters: N outputs, of which n_b are in bin b.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,9 @@ def calibration(
 
     Returns:
         A `Measured` whose detail has `bins` (from, to, outputs, probability: the mean, right: the share), `probability` and `right` of
-        all together, `brier` (mean squared distance of the probability from 1 if right, else 0; Brier 1950), `lines`, `left_out`.
+        all together, `brier` (mean squared distance of the probability from 1 if right, else 0; Brier 1950), `lines`, `left_out`; and
+        `power`, the a for which probability ** a fits these outputs best, with `value_after`, the error that it leaves (None where
+        all outputs are right, or all are wrong). Fit it on dev pairs, then use it on others.
 
     Raises:
         DataError: not as many probabilities as outputs; no output has one. What `measure` raises.
@@ -54,11 +57,11 @@ def calibration(
         raise DataError("measuring calibration: a probability is not from 0 to 1")
     right = accuracy.counts[known, 0]
     bins = list(_bins(p, right))
-    error = sum(b["outputs"] * abs(b["right"] - b["probability"]) for b in bins) / len(p)
+    power = fitted_power(p, right)
     signature = accuracy.signature.removeprefix("accuracy|").replace(f"|version:jumok-{__version__}", "")
     return Measured(
         name=CALIBRATION,
-        value=100 * error,
+        value=_error(bins),
         signature=f"ece|bins:{BINS}|{signature}|version:jumok-{__version__}",
         detail={
             "bins": bins,
@@ -67,8 +70,36 @@ def calibration(
             "brier": float(((p - right) ** 2).mean()),
             "lines": len(p),
             "left_out": int((~known).sum()),
+            "power": power,
+            "value_after": None if power is None else _error(list(_bins(p**power, right))),
         },
     )
+
+
+def fitted_power(p: np.ndarray, right: np.ndarray) -> float | None:
+    """The a that makes p ** a likeliest to be the probabilities of being right; None if all are right, or none is.
+
+    It is the temperature 1 / a of log p (Guo et al. 2017, §4.2), of whole outputs: one number, which leaves their order as it is.
+    The likelihood has one maximum, which a golden-section search over log a finds, for a from 0.01 to 100.
+    """
+    if right.all() or not right.any():
+        return None
+    logs = np.log(np.clip(p, 1e-300, 1 - 1e-12))
+
+    def loss(log_a: float) -> float:
+        scaled = math.exp(log_a) * logs
+        return float(-(right * scaled + (1 - right) * np.log(-np.expm1(np.minimum(scaled, -1e-300)))).sum())
+
+    low, high, ratio = math.log(0.01), math.log(100), (math.sqrt(5) - 1) / 2
+    while high - low > 1e-4:
+        left, middle = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, middle) if loss(left) < loss(middle) else (left, high)
+    return math.exp((low + high) / 2)
+
+
+def _error(bins: Sequence[dict[str, Any]]) -> float:
+    total = sum(b["outputs"] for b in bins)
+    return 100 * sum(b["outputs"] * abs(b["right"] - b["probability"]) for b in bins) / total
 
 
 def _bins(p: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
@@ -111,4 +142,7 @@ def reliability(measured: Measured) -> list[str]:
     d = measured.detail
     rows.append(("all", f"{d['lines']:,}", f"{100 * d['probability']:.1f} %", f"{100 * d['right']:.1f} %"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return ["  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = ["  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    if d["power"] is not None:
+        lines.append(f"  probability ** {d['power']:.2f} fits these outputs best, and is off by {d['value_after']:.2f} %")
+    return lines
