@@ -194,10 +194,8 @@ def test_every_command_that_reads_a_model_takes_several(
 def test_info_tells_of_each(folders: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     name = ",".join(map(str, folders))
     facts, each = jumok.load(folders).info(), [jumok.load(folder).info() for folder in folders]
-    assert facts.members == tuple(each) and facts.parameters == sum(e.parameters for e in each)
-    assert facts == replace(
-        each[0], folder=name, parameters=facts.parameters, limit_ratio=2, limit_constant=4, members=tuple(each)
-    )
+    assert facts.members == each and facts.parameters == sum(e.parameters for e in each)
+    assert facts == replace(each[0], folder=name, parameters=facts.parameters, limit_ratio=2, limit_constant=4, members=each)
     assert main(["info", name]) == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert lines["ensemble"].strip() == "3 models, with the mean of their probabilities"
