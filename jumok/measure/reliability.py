@@ -5,8 +5,8 @@ Letters: N outputs, of which n_b are in bin b.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jumok.measure.metrics import Measured, MeasureOptions, Metric, References, 
 
 CALIBRATION = "calibration"
 BINS = 10
+LEAST, MOST = -1e4, 500.0  # of ln p, and of what e is raised to
 
 
 def calibration(
@@ -37,8 +38,8 @@ def calibration(
     Returns:
         A `Measured` whose detail has `bins` (from, to, outputs, probability: the mean, right: the share), `probability` and `right` of
         all together, `brier` (mean squared distance of the probability from 1 if right, else 0; Brier 1950), `lines`, `left_out`; and
-        `power`, the a for which probability ** a fits these outputs best, with `value_after`, the error that it leaves (None where
-        all outputs are right, or all are wrong). Fit it on dev pairs, then use it on others.
+        `fit` (constant, slope: a `Fit`) that says best how often these outputs are right, with `value_after`, the error that it leaves;
+        both None where all outputs are right, or all are wrong. Find it on dev pairs, then use it on others.
 
     Raises:
         DataError: not as many probabilities as outputs; no output has one. What `measure` raises.
@@ -57,7 +58,9 @@ def calibration(
         raise DataError("measuring calibration: a probability is not from 0 to 1")
     right = accuracy.counts[known, 0]
     bins = list(_bins(p, right))
-    power = fitted_power(p, right)
+    with np.errstate(divide="ignore"):
+        logs = np.log(p)
+    fit = fitted(logs, right)
     signature = accuracy.signature.removeprefix("accuracy|").replace(f"|version:jumok-{__version__}", "")
     return Measured(
         name=CALIBRATION,
@@ -70,31 +73,56 @@ def calibration(
             "brier": float(((p - right) ** 2).mean()),
             "lines": len(p),
             "left_out": int((~known).sum()),
-            "power": power,
-            "value_after": None if power is None else _error(list(_bins(p**power, right))),
+            "fit": None if fit is None else asdict(fit),
+            "value_after": None if fit is None else _error(list(_bins(fit(logs), right))),
         },
     )
 
 
-def fitted_power(p: np.ndarray, right: np.ndarray) -> float | None:
-    """The a that makes p ** a likeliest to be the probabilities of being right; None if all are right, or none is.
+@dataclass(frozen=True)
+class Fit:
+    """How often outputs are right by their probability p: 1 / (1 + exp(-(constant + slope · ln p))), as Platt (1999) has it.
 
-    It is the temperature 1 / a of log p (Guo et al. 2017, §4.2), of whole outputs: one number, which leaves their order as it is.
-    The likelihood has one maximum, which a golden-section search over log a finds, for a from 0.01 to 100.
+    With a slope above 0 the order of the outputs stays.
     """
-    if right.all() or not right.any():
+
+    constant: float
+    slope: float
+
+    def __call__(self, log_probability: Any) -> Any:
+        """The share of outputs with these log-probabilities that are right: a number, or an array."""
+        share = 1 / (1 + np.exp(np.clip(-(self.constant + self.slope * np.maximum(log_probability, LEAST)), -MOST, MOST)))
+        return share if isinstance(log_probability, np.ndarray) else float(share)
+
+
+def fitted(logs: np.ndarray, right: np.ndarray) -> Fit | None:
+    """The likeliest fit for outputs with these log-probabilities; None if all are right, or none is.
+
+    By Newton's method with halved steps (Lin et al. 2007). As Platt has it, being right counts as (n + 1) / (n + 2) of the n that
+    are right, and being wrong likewise, so that a few outputs do not make it certain.
+    """
+    n = right.sum()
+    if n in (0, len(right)):
         return None
-    logs = np.log(np.clip(p, 1e-300, 1 - 1e-12))
+    wanted = np.where(right > 0, (n + 1) / (n + 2), 1 / (len(right) - n + 2))
+    rows = np.stack([np.ones(len(logs)), np.maximum(logs, LEAST)], axis=1)
 
-    def loss(log_a: float) -> float:
-        scaled = math.exp(log_a) * logs
-        return float(-(right * scaled + (1 - right) * np.log(-np.expm1(np.minimum(scaled, -1e-300)))).sum())
+    def loss(w: np.ndarray) -> float:
+        x = rows @ w
+        return float((np.logaddexp(0, x) - wanted * x).sum())
 
-    low, high, ratio = math.log(0.01), math.log(100), (math.sqrt(5) - 1) / 2
-    while high - low > 1e-4:
-        left, middle = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, middle) if loss(left) < loss(middle) else (left, high)
-    return math.exp((low + high) / 2)
+    w = np.zeros(2)
+    for _ in range(100):
+        q = 1 / (1 + np.exp(-np.clip(rows @ w, -MOST, MOST)))
+        gradient = rows.T @ (q - wanted)
+        step = np.linalg.solve((rows * (q * (1 - q))[:, None]).T @ rows + 1e-9 * np.eye(2), gradient)
+        size = 1.0
+        while size > 1e-10 and loss(w - size * step) > loss(w):
+            size /= 2
+        w = w - size * step
+        if np.abs(size * step).max() < 1e-8:
+            break
+    return Fit(float(w[0]), float(w[1]))
 
 
 def _error(bins: Sequence[dict[str, Any]]) -> float:
@@ -143,6 +171,7 @@ def reliability(measured: Measured) -> list[str]:
     rows.append(("all", f"{d['lines']:,}", f"{100 * d['probability']:.1f} %", f"{100 * d['right']:.1f} %"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    if d["power"] is not None:
-        lines.append(f"  probability ** {d['power']:.2f} fits these outputs best, and is off by {d['value_after']:.2f} %")
+    if d["fit"] is not None:
+        formula = f"1 / (1 + exp(-({d['fit']['constant']:.2f} + {d['fit']['slope']:.2f} ln p)))"
+        lines.append(f"  {formula} fits these outputs best, and is off by {d['value_after']:.2f} %")
     return lines

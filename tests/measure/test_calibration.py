@@ -14,7 +14,8 @@ from random_folders import random_folder
 import jumok
 from jumok.cli import main
 from jumok.errors import ConfigError, DataError
-from jumok.measure import as_dict, calibration, table
+from jumok.measure import Fit, as_dict, calibration, table
+from jumok.measure.reliability import fitted
 
 
 def test_by_hand() -> None:
@@ -51,25 +52,39 @@ def test_outputs_that_are_right_as_often_as_they_say_have_little_error(seed: int
     assert calibration((p / 2).tolist(), hypotheses, [["x"]] * 4000).value == pytest.approx(25, abs=4)
 
 
-@given(st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 2.0]))
-def test_the_power_that_was_planted_is_found(seed: int, power: float) -> None:
-    """Of 4,000 outputs; its standard error is below 5 % (inverse Fisher information), so that 25 % is beyond chance."""
+@given(st.integers(0, 10**6), st.sampled_from([(0.0, 1.0), (3.0, 2.0), (1.0, 0.5)]))
+def test_the_fit_that_was_planted_is_found(seed: int, planted: tuple[float, float]) -> None:
+    """Of 4,000 outputs; the standard errors are below 0.13 and 0.1 (inverse Fisher information), so that five of them are no chance."""
     generator = np.random.default_rng(seed)
-    p = generator.uniform(0.02, 0.98, 4000)
-    hypotheses = ["x" if r else "y" for r in generator.random(4000) < p**power]
-    found = calibration(p.tolist(), hypotheses, [["x"]] * 4000).detail
-    assert found["power"] == pytest.approx(power, rel=0.25) and found["value_after"] < 4
+    logs = np.log(generator.uniform(0.02, 0.98, 4000))
+    hypotheses = ["x" if r else "y" for r in generator.random(4000) < Fit(*planted)(logs)]
+    detail = calibration(np.exp(logs).tolist(), hypotheses, [["x"]] * 4000).detail
+    found = Fit(**detail["fit"])
+    assert (found.constant, found.slope) == (pytest.approx(planted[0], abs=0.65), pytest.approx(planted[1], abs=0.5))
+    assert detail["value_after"] < 4
+    assert found(-1.0) == pytest.approx(1 / (1 + np.exp(found.slope - found.constant))) and found(-np.inf) < 0.1
+
+
+def test_the_fit_is_the_likeliest() -> None:
+    """With Platt's targets the gradient is 0 there."""
+    logs, right = np.array([-3.0, -2.0, -1.0, -0.5, -0.1]), np.array([0.0, 1.0, 0.0, 1.0, 1.0])
+    fit = fitted(logs, right)
+    assert fit is not None
+    off = fit(logs) - np.where(right > 0, 4 / 5, 1 / 4)
+    assert [off.sum(), (off * logs).sum()] == pytest.approx([0, 0], abs=1e-6)
 
 
 @pytest.mark.parametrize("hypothesis", ["x", "y"])
-def test_no_power_fits_where_all_are_right_or_all_are_wrong(hypothesis: str) -> None:
+def test_nothing_is_fitted_where_all_are_right_or_all_are_wrong(hypothesis: str) -> None:
     found = calibration([0.5, 0.7], [hypothesis] * 2, [["x"]] * 2)
-    assert found.detail["power"] is found.detail["value_after"] is None and "fits" not in table([found])[-1]
+    assert found.detail["fit"] is found.detail["value_after"] is None and "fits" not in table([found])[-1]
 
 
-def test_probabilities_of_0_and_1_are_fitted_too() -> None:
-    found = calibration([0.0, 1.0, 0.5, 1e-320], ["x", "y", "x", "y"], [["x"]] * 4)
-    assert 0.01 <= found.detail["power"] <= 100
+@pytest.mark.parametrize("p", [[0.0, 1.0, 0.5, 1e-320], [1.0, 1.0, 1.0, 1.0], [0.1, 0.9, 0.1, 0.9]], ids=str)
+def test_probabilities_of_any_size_are_fitted(p: list[float]) -> None:
+    """All the same, 0 and 1, and such that they part right from wrong."""
+    found = calibration(p, ["y", "x", "y", "x"], [["x"]] * 4).detail
+    assert all(np.isfinite(list(found["fit"].values()))) and 0 <= found["value_after"] <= 100
 
 
 def test_any_reference_makes_an_output_right() -> None:
