@@ -1,17 +1,18 @@
-"""Can a model's probabilities be believed, and can they after one number is fitted on dev?
+"""Can a model's probabilities be believed, and can they after a curve of two numbers is fitted on dev?
 
     python -m benchmarks.quality.calibration MODEL DEV.tsv TEST.tsv [--beam 1]
 
 MODEL may be an ensemble, A,B,C. Prints the reliability table of the test outputs, and the expected calibration error before and
-after their probabilities are raised to the power that fits the dev outputs best.
+after their probabilities are replaced by those of the curve (Platt 1999) that fits the dev outputs best.
 """
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 import jumok
 from benchmarks.support.measure import emit
-from jumok.measure import Measured, calibration
+from jumok.measure import Fit, Measured, calibration
 from jumok.measure.evaluating import Evaluation, trained_options
 
 
@@ -26,21 +27,21 @@ def main() -> None:
     dev, test = (
         jumok.evaluate(model, pairs, ["accuracy", "calibration"], beam=o.beam, warn=lambda _: None) for pairs in (o.dev, o.test)
     )
-    power = dev.metrics["calibration"].detail["power"]
+    fit = Fit(**dev.metrics["calibration"].detail["fit"])
     emit(
         "quality_calibration",
         model=o.model,
         beam=o.beam,
         accuracy_percent=round(test.metrics["accuracy"].value, 2),
         before=figures(test.metrics["calibration"]),
-        power_of_dev=round(power, 3),
-        after=figures(raised(model, test, power)),
+        fit_on_dev=asdict(fit),
+        after=figures(corrected(model, test, fit)),
     )
 
 
-def raised(model: jumok.Translator, done: Evaluation, power: float) -> Measured:
-    """Calibration of the outputs with their probabilities raised to a power."""
-    each = [None if t.probability is None else t.probability**power for t in done.outputs]
+def corrected(model: jumok.Translator, done: Evaluation, fit: Fit) -> Measured:
+    """Calibration of the outputs with the probabilities of the curve."""
+    each = [fit(t.log_probability) if t.tokens else None for t in done.outputs]
     return calibration(each, [t.text for t in done.outputs], done.references, trained_options(model))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_folders import random_folder
 
@@ -42,6 +42,7 @@ def test_by_hand() -> None:
     assert as_dict([found])["calibration"]["higher_is_better"] is False
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 10**6))
 def test_outputs_that_are_right_as_often_as_they_say_have_little_error(seed: int) -> None:
     """4,000 outputs: a bin of 400 has a standard error of 2.5 % at most, so that the mean over ten is above 4 once in 10^6."""
@@ -52,6 +53,7 @@ def test_outputs_that_are_right_as_often_as_they_say_have_little_error(seed: int
     assert calibration((p / 2).tolist(), hypotheses, [["x"]] * 4000).value == pytest.approx(25, abs=4)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([(0.0, 1.0), (3.0, 2.0), (1.0, 0.5)]))
 def test_the_fit_that_was_planted_is_found(seed: int, planted: tuple[float, float]) -> None:
     """Of 4,000 outputs; the standard errors are below 0.13 and 0.1 (inverse Fisher information), so that five of them are no chance."""
