@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jumok.disk import Draft, flush
 from jumok.errors import ConfigError, OutputError
@@ -99,10 +99,15 @@ def expanded(options: Options) -> Options:
         if dataclasses.is_dataclass(value):
             new[name] = expanded(value)
         elif place is not None and isinstance(value, str) and "~" in value:
-            parts = place.parts(value)
-            if any(part.startswith("~") for part in parts):
-                new[name] = ",".join(expand(part, name) for part in parts)
+            new[name] = _expanded(value, place, name)
+        elif place is not None and isinstance(value, tuple):
+            new[name] = tuple(_expanded(path, place, name) for path in value)
     return dataclasses.replace(options, **new) if new else options  # type: ignore[type-var]
+
+
+def _expanded(path: str, place: Place, name: str) -> str:
+    parts = place.parts(path)
+    return ",".join(expand(part, name) for part in parts) if any(part.startswith("~") for part in parts) else path
 
 
 def expand(path: str, name: str = "path") -> str:
@@ -190,7 +195,8 @@ def _same_file(one: str, other: str) -> bool:
 def _fields(cls: Any) -> dict[str, Place | None]:
     """The fields of an options dataclass, each with its place if it is a path."""
     hints = get_type_hints(cls, include_extras=True)
-    metadata = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
+    one = {name: get_args(hint)[0] if get_origin(hint) is tuple else hint for name, hint in hints.items()}
+    metadata = {f.name: getattr(one[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
     return {name: next((mark for mark in marks if isinstance(mark, Place)), None) for name, marks in metadata.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from jumok.errors import FolderError
@@ -68,7 +68,7 @@ class ModelInfo:
     state: str | None = None
     step: int | None = None
     steps: int | None = None
-    members: tuple[ModelInfo, ...] = ()
+    members: list[ModelInfo] = field(default_factory=list, hash=False)
 
     @property
     def finished(self) -> bool | None:
@@ -96,7 +96,7 @@ def model_info(model: Translator) -> ModelInfo:
         return each[0]
     ratio, constant = model.config.limit
     whole = {"folder": model.name, "parameters": sum(model._numbers), "limit_ratio": ratio, "limit_constant": constant}
-    return replace(each[0], **whole, members=tuple(each))  # type: ignore[arg-type]
+    return replace(each[0], **whole, members=each)  # type: ignore[arg-type]
 
 
 def _info(model: Translator, i: int) -> ModelInfo:
