@@ -45,7 +45,7 @@ def translate(o: Translate, given: Collection[str]) -> int:
     written: Callable[[Translation], str] = lambda t: one_line(t.text)  # noqa: E731
     if o.json:
         from jumok.explain import to_json_line as written
-    elif o.search.nbest > 1:
+    elif o.search.outputs > 1:
         written = lambda t: "\t".join(f"{one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
     note = lambda text: say(f"note: {text}")  # noqa: E731
     for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):

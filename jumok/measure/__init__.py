@@ -4,6 +4,7 @@ from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measu
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
 from jumok.measure.report import Spread, as_dict, spread, table
+from jumok.measure.risk import utilities, utility_of
 
 __all__ = [
     "LINK_METRICS",
@@ -26,4 +27,6 @@ __all__ = [
     "read_links",
     "spread",
     "table",
+    "utilities",
+    "utility_of",
 ]
