@@ -52,7 +52,7 @@ def least_risk(found: Sequence[Found], texts: Sequence[str], options: SearchConf
         utility: see `Utility`.
     """
     logs = np.array([h.log_probability for h, _ in found])
-    weights = np.ones(len(found)) if options.sample else np.exp(logs - logs.max())
+    weights = np.ones(len(found)) if options.sample or logs.max() == -np.inf else np.exp(logs - logs.max())
     different = list(dict.fromkeys(texts))
     places = np.array([different.index(text) for text in texts])
     shares = np.bincount(places, weights) / weights.sum()

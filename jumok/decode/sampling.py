@@ -63,13 +63,14 @@ def _drawn(
     tips: list[dict[int, Tip]] = [{} for _ in source]
     alive, K = np.arange(len(source)), len(numbers)
     state = backend.select(backend.start(source, lengths), alive, np.zeros((len(source), K), np.int64))
-    own = np.tile(numbers, (len(source), 1))  # the number of the sample in each row; -1 in one that only fills up
-    tokens = np.full(own.shape, START)
-    totals: Array = np.zeros(own.shape)
+    own = np.tile(numbers, (len(source), 1))  # the number of the sample in each row
+    real = np.ones(own.shape, bool)  # False where a row only fills up: it is the same as the first
+    tokens: Array = np.full(own.shape, START)
+    totals = np.zeros(own.shape)
     trail: list[Step] = []
     for length in count(1):
         state, logits, weights = backend.step(state, tokens)
-        (B, K, V), past = logits.shape, Past(trail, alive, K)
+        (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
         totals = totals - normaliser(logits).reshape(B, K)
         for rule in policy.rules:
@@ -77,13 +78,12 @@ def _drawn(
         tokens = draw(logits, mixed_with(mixed_with(keys[alive][:, None], own), length).reshape(-1), options).reshape(B, K)
         totals = totals + logits[np.arange(B * K), tokens.reshape(-1)].reshape(B, K)
         at_limit = limits[alive] <= length
-        done = (own >= 0) & ((tokens == END) | at_limit[:, None])
-        on = (own >= 0) & ~done
-        stay, parents = np.flatnonzero(on.any(1)), np.tile(np.arange(K), (B, 1))
-        if done.any():  # samples that go on move together; where a sentence has fewer than others, one is there twice
+        done = real & ((tokens == END) | at_limit[:, None])
+        on, parents = real & ~done, np.tile(np.arange(K), (B, 1))
+        stay = np.flatnonzero(on.any(1))
+        if done.any():  # samples that go on move together; where a sentence has fewer than others, its first fills up
             parents = np.argsort(~on, axis=1, kind="stable")[:, : max(1, int(on.sum(1).max()))]
-            real = np.take_along_axis(on, parents, 1)
-            parents = np.where(real, parents, parents[:, :1])
+            parents = np.where(np.take_along_axis(on, parents, 1), parents, parents[:, :1])
         taken = np.take_along_axis(tokens, parents, 1)
         trail.append(Step(alive, parents, taken, weights))
         for row, k in np.argwhere(done).tolist():
@@ -95,8 +95,9 @@ def _drawn(
         tokens = taken[stay]
         if done.any():
             state = backend.select(state, stay, parents[stay])
-            own = np.where(real, np.take_along_axis(own, parents, 1), -1)[stay]
-            alive, totals = alive[stay], np.take_along_axis(totals, parents, 1)[stay]
+            alive, parents = alive[stay], parents[stay]
+            own, totals = (np.take_along_axis(a[stay], parents, 1) for a in (own, totals))
+            real = np.arange(parents.shape[1]) < on[stay].sum(1)[:, None]
     return hypotheses(trail, [[one[number] for number in numbers.tolist()] for one in tips], lengths)
 
 
