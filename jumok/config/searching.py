@@ -17,7 +17,7 @@ class SearchConfig:
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
     nbest: int = 1
-    """Hypotheses returned for a line (at most --beam)."""
+    """Hypotheses returned for a line (at most --beam; with --mbr, at most --sample)."""
     length_penalty: float = 1.0
     """Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation."""
     max_length: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
@@ -27,9 +27,9 @@ class SearchConfig:
     length_norm: LengthNormName = "power"
     """What --length-penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016."""
     coverage_penalty: float = 0.0
-    """Ranks hypotheses lower that leave source positions out: adds this times the sum of log min(coverage, 1), as in Wu et al. 2016."""
+    """Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as in Wu et al. 2016."""
     groups: int = 1
-    """Diverse beams: parts of --beam, each kept from the tokens that those before it write at the same step."""
+    """Diverse beams: into how many groups --beam is divided; each is kept from tokens that those before it write at the same step."""
     diversity: float = 0.5
     """How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the same step."""
     sample: int = 0
@@ -43,7 +43,7 @@ class SearchConfig:
     seed: int = 1
     """With --sample: another seed gives other samples. A line has the same samples wherever it stands."""
     mbr: Optional[MetricName] = None  # noqa: UP045
-    """Minimum Bayes risk: of all --beam hypotheses or samples, writes the one that this metric finds nearest to all of them."""
+    """Minimum Bayes risk: of all samples, or of the whole --beam, writes the output that this metric finds nearest to all of them."""
 
     @property
     def outputs(self) -> int:

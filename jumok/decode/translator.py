@@ -179,14 +179,15 @@ class Translator:
 
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam).
+            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
             length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
             max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
             length_norm: What length_penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016.
-            coverage_penalty: Ranks hypotheses lower that leave source positions out: adds this times the sum of log
-                min(coverage, 1), as in Wu et al. 2016.
-            groups: Diverse beams: parts of beam, each kept from the tokens that those before it write at the same step.
+            coverage_penalty: Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as
+                in Wu et al. 2016.
+            groups: Diverse beams: into how many groups beam is divided; each is kept from tokens that those before it write at
+                the same step.
             diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
                 same step.
             sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
@@ -195,8 +196,8 @@ class Translator:
             top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
             top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
             seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
-            mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all beam hypotheses or samples, writes
-                the one that this metric finds nearest to all of them.
+            mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes
+                the output that this metric finds nearest to all of them.
 
         Raises:
             DataError: text or features are not strings, or not as many features as lines.
