@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--tokenize", default="")
     o = parser.parse_args()
     model = jumok.load(o.model)
-    pairs = read_pairs(str(o.test), model.config.text)
+    pairs = read_pairs(str(o.test), model.config.text, warn=lambda text: print(text, file=sys.stderr))
     pairs = pairs[: o.lines] if o.lines else pairs
     rows = []
     for way in o.ways.split(","):
