@@ -52,6 +52,10 @@ class Evaluate(Options):
             raise ConfigError(
                 f"--nbest is {self.search.nbest}; one output for each source is measured: leave it out (translate --nbest lists more)"
             )
+        if self.search.outputs > 1:
+            raise ConfigError(
+                f"--sample is {self.search.sample}; one output for each source is measured: give --sample 1, or --mbr to choose one"
+            )
 
 
 def evaluate(o: Evaluate, given: Collection[str]) -> int:

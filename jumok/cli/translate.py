@@ -69,8 +69,8 @@ def translate(o: Translate, given: Collection[str]) -> int:
     written: Callable[[Translation], str] = lambda t: one_line(t.text)  # noqa: E731
     if o.json:
         from jumok.explain import to_json_line as written
-    elif o.search.nbest > 1 or o.confidence:
-        written = partial(columns, scores=o.search.nbest > 1, confidence=o.confidence)
+    elif o.search.outputs > 1 or o.confidence:
+        written = partial(columns, scores=o.search.outputs > 1, confidence=o.confidence)
     note = lambda text: say(f"note: {text}")  # noqa: E731
     for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
         print(written(t))

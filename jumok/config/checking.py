@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,6 +41,10 @@ def _up_to_one(v: float) -> bool:
     return 0 <= v <= 1
 
 
+def _part(v: float) -> bool:
+    return 0 < v <= 1
+
+
 # ranges of numbers: in words, as a test, and the options that have this range
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
@@ -47,16 +52,18 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
-        "seeds jobs train_max_length members",
+        "seeds jobs train_max_length members groups",
     ),
     (
         "0 or more",
         _from_zero,
-        "features_column member weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
+        "features_column member weight_decay length_penalty patience switch_patience save_minutes save_every threads seed "
+        "coverage_penalty diversity sample top_k",
     ),
-    ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
+    ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run temperature"),
     ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
     ("from 0 to 1", _up_to_one, "gold_at_end switch freeze"),
+    ("above 0, at most 1", _part, "top_p"),
 )
 
 
@@ -79,7 +86,36 @@ def check(config: Config, where: str = "options") -> Config:
 
 
 def _check_search(search: SearchConfig, where: str) -> None:
-    _require(search.nbest <= search.beam, where, "nbest", search.nbest, f"at most beam ({search.beam})")
+    for name in ("length_penalty", "coverage_penalty", "diversity", "temperature"):
+        _require(math.isfinite(getattr(search, name)), where, name, getattr(search, name), "a finite number")
+    most = (search.sample, "sample") if search.sample and search.mbr else (search.beam, "beam")
+    if search.sample:
+        _check_sampling(search, where)
+    else:
+        for name in ("temperature", "top_k", "top_p", "seed"):
+            value, default = getattr(search, name), getattr(SearchConfig, name)
+            _require(value == default, where, name, value, "left out: it is for samples, and sample is 0")
+    _require(search.nbest <= most[0], where, "nbest", search.nbest, f"at most {most[1]} ({most[0]})")
+    if search.beam % search.groups:
+        parts = [str(n) for n in range(1, search.beam + 1) if search.beam % n == 0]
+        raise ConfigError(f"{where}: groups is {search.groups}; it must divide beam ({search.beam}): {' or '.join(parts)}")
+    if search.groups == 1 and search.diversity != SearchConfig.diversity:
+        raise ConfigError(f"{where}: diversity is {search.diversity:g} with one group; give groups, or leave diversity out")
+    if search.mbr == "loss":
+        raise ConfigError(f"{where}: mbr is 'loss'; it must be a metric of two texts, such as chrf")
+    if search.mbr and max(search.sample, search.beam) < 2:
+        raise ConfigError(f"{where}: mbr is {search.mbr!r} with one output; it compares outputs: add --sample 20, or a beam")
+
+
+def _check_sampling(search: SearchConfig, where: str) -> None:
+    if search.beam > 1:
+        raise ConfigError(
+            f"{where}: sample is {search.sample} with beam {search.beam}; a sample is drawn token by token: leave one of them out"
+        )
+    if search.nbest > 1 and not search.mbr:
+        raise ConfigError(
+            f"{where}: nbest is {search.nbest} with sample {search.sample}; all samples are given: leave nbest out"
+        )
 
 
 def _check_model(model: ModelConfig, where: str) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Literal, Optional
+
+from jumok.config.training import MetricName
+
+LengthNormName = Literal["power", "wu"]
 
 
 @dataclass(frozen=True)
@@ -13,10 +17,49 @@ class SearchConfig:
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
     nbest: int = 1
-    """Hypotheses returned for a line (at most --beam)."""
+    """Hypotheses returned for a line (at most --beam; with --mbr, at most --sample)."""
     length_penalty: float = 1.0
     """Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation."""
     max_length: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
     """Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs."""
     batch_size: int = 64
     """Lines decoded together."""
+    length_norm: LengthNormName = "power"
+    """What --length-penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016."""
+    coverage_penalty: float = 0.0
+    """Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as in Wu et al. 2016."""
+    groups: int = 1
+    """Diverse beams: into how many groups --beam is divided; each is kept from tokens that those before it write at the same step."""
+    diversity: float = 0.5
+    """How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the same step."""
+    sample: int = 0
+    """Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none."""
+    temperature: float = 1.0
+    """With --sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more equal."""
+    top_k: int = 0
+    """With --sample: only the k likeliest tokens of a step can be drawn; 0 = all."""
+    top_p: float = 1.0
+    """With --sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all."""
+    seed: int = 1
+    """With --sample: another seed gives other samples. A line has the same samples wherever it stands."""
+    mbr: Optional[MetricName] = None  # noqa: UP045
+    """Minimum Bayes risk: of all samples, or of the whole --beam, writes the output that this metric finds nearest to all of them."""
+
+    @property
+    def outputs(self) -> int:
+        """The outputs of a line: all samples, or the n-best list."""
+        return self.sample if self.sample and self.mbr is None else self.nbest
+
+    def __str__(self) -> str:
+        """What makes a difference to the outputs, in words: greedy; beam 5, length penalty 1."""
+        if self.sample:
+            said = ["a sample" if self.outputs == 1 and self.mbr is None else f"{self.sample} samples"]
+            said += [f"temperature {self.temperature:g}"] * (self.temperature != 1) + [f"top-k {self.top_k}"] * (self.top_k > 0)
+            said += [f"top-p {self.top_p:g}"] * (self.top_p < 1) + [f"seed {self.seed}"]
+        elif self.beam > 1:
+            said = [f"beam {self.beam}", f"length penalty {self.length_penalty:g}{' (wu)' * (self.length_norm == 'wu')}"]
+            said += [f"coverage penalty {self.coverage_penalty:g}"] * (self.coverage_penalty > 0)
+            said += [f"{self.groups} groups, diversity {self.diversity:g}"] * (self.groups > 1)
+        else:
+            said = ["greedy"]
+        return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr is not None))

@@ -6,6 +6,9 @@
     ranking.py      which of two outputs is better
     rules.py        which tokens may not be written
     choice.py       how a step of search chooses among tokens
+    sampling.py     outputs drawn from the distribution
+    diverse.py      beam search in groups that differ
+    risk.py         of several outputs, the one nearest to all
     hypotheses.py   the outputs of search, and the trail of steps that leads back from them
     translator.py   strings in, `Translation`s out
     answers.py      a translation for every line of a file or a stream

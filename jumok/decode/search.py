@@ -16,7 +16,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import normaliser
+from jumok.decode.choice import likeliest, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses, steps_of
 from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import Ranking, ranking_of
@@ -44,23 +44,32 @@ def search(
       only get one by tokens that are likelier than all before); or
     - at the sentence's limit.
 
-    Among equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
+    With `sample`, the hypotheses are drawn (see `jumok.decode.sampling`), and with `groups` beams are diverse (see
+    `jumok.decode.diverse`). Among equals the lower token id wins. A beam of 1 is greedy search, whatever the ranking: the likeliest token at each step.
 
     Args:
         backend: see `jumok.decode.backend.Backend`.
         source: int [B, S], padded at the end.
         lengths: int [B].
-        options: `beam` and `nbest`; `length_penalty`, unless the policy has a ranking.
+        options: all but `max_length`, `batch_size` and `mbr`; what is ranked by, only if the policy has no ranking.
         limits: int [B], the most tokens to write for each sentence, the end token included; 1 or more.
         policy: ranking, rules, and how a step chooses.
 
     Returns:
-        For each sentence, 1 to nbest hypotheses: finished ones first, then by falling score.
+        For each sentence, 1 to nbest hypotheses: finished ones first, then by falling score; or all samples, as they were drawn.
     """
     lengths, limits = np.asarray(lengths), np.asarray(limits)
     assert len(source) == len(lengths) == len(limits) and (limits >= 1).all()
     if len(source) == 0:
         return []
+    if options.sample:
+        from jumok.decode.sampling import samples
+
+        return samples(backend, source, lengths, options, limits, policy)
+    if options.groups > 1:
+        from jumok.decode.diverse import diverse
+
+        return diverse(backend, source, lengths, options, limits, policy)
     if options.beam == 1:
         return [[h] for h in greedy(backend, source, lengths, options, limits, policy)]
     return beam(backend, source, lengths, options, limits, policy)
@@ -79,7 +88,8 @@ def search_one(
     writes the same tokens, see `jumok.decode.backend.OneSentence`.
     """
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
-    if one is None or forbidden is None or options.beam > 1:
+    plain = options.beam == 1 and not options.sample and policy.choose is likeliest
+    if one is None or forbidden is None or not plain:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, each, weights = one(source, limit, forbidden)
     total = 0.0

@@ -16,12 +16,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from jumok import config
 from jumok.config import SearchConfig, build
 from jumok.decode.backend import Backend, make_backend, make_ensemble
 from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
 from jumok.decode.policy import policy_of
+from jumok.decode.risk import least_risk, pool, utility_for
 from jumok.decode.search import search, search_one
 from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
@@ -131,6 +133,16 @@ class Translator:
         length_penalty: float = 1.0,
         max_length: int | None = None,
         batch_size: int = 64,
+        length_norm: config.LengthNormName = "power",
+        coverage_penalty: float = 0.0,
+        groups: int = 1,
+        diversity: float = 0.5,
+        sample: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        mbr: config.MetricName | None = None,
         # end of options
     ) -> Translation: ...
 
@@ -146,6 +158,16 @@ class Translator:
         length_penalty: float = 1.0,
         max_length: int | None = None,
         batch_size: int = 64,
+        length_norm: config.LengthNormName = "power",
+        coverage_penalty: float = 0.0,
+        groups: int = 1,
+        diversity: float = 0.5,
+        sample: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        mbr: config.MetricName | None = None,
         # end of options
     ) -> list[Translation]: ...
 
@@ -161,6 +183,16 @@ class Translator:
         length_penalty: float = 1.0,
         max_length: int | None = None,
         batch_size: int = 64,
+        length_norm: config.LengthNormName = "power",
+        coverage_penalty: float = 0.0,
+        groups: int = 1,
+        diversity: float = 0.5,
+        sample: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        mbr: config.MetricName | None = None,
         # end of options
     ) -> Translation | list[Translation]:
         """The best output for a line, or for each of many, in their order.
@@ -172,10 +204,25 @@ class Translator:
 
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam).
+            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
             length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
             max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
+            length_norm: What length_penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016.
+            coverage_penalty: Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as
+                in Wu et al. 2016.
+            groups: Diverse beams: into how many groups beam is divided; each is kept from tokens that those before it write at
+                the same step.
+            diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
+                same step.
+            sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+            temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
+                equal.
+            top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
+            top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
+            seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
+            mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes
+                the output that this metric finds nearest to all of them.
 
         Raises:
             DataError: text or features are not strings, or not as many features as lines.
@@ -198,6 +245,16 @@ class Translator:
         length_penalty: float = 1.0,
         max_length: int | None = None,
         batch_size: int = 64,
+        length_norm: config.LengthNormName = "power",
+        coverage_penalty: float = 0.0,
+        groups: int = 1,
+        diversity: float = 0.5,
+        sample: int = 0,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        mbr: config.MetricName | None = None,
         # end of options
     ) -> Iterator[Translation]:
         """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
@@ -206,13 +263,7 @@ class Translator:
             lines: any iterable of strings, or of (string, features), the features as in `translate`. PAUSE among them says that
                 the next one is not there yet: those that came are translated before it is asked for.
 
-        The options of `SearchConfig`:
-            beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam).
-            length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
-            max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
-            batch_size: Lines decoded together.
-
+        The options are those of `translate`.
         """
         raise NotImplementedError
 
@@ -286,7 +337,10 @@ class Translator:
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
         ids = [[*vocabulary.ids(tokens[i]), END] for i in run]
-        for row, outputs in self._search(ids, options):
+        utility = utility_for(self, options)
+        for row, outputs in self._search(ids, pool(options)):
+            if utility:
+                outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, _ in outputs], options, utility)
             i = run[row]
             best, *others = outputs
             alternatives = tuple(self._translation(texts[i], (*tokens[i], END_TOKEN), *other) for other in others)
@@ -301,7 +355,7 @@ class Translator:
             found = [search_one(self.backend, np.array(ids[0]), options, limit, policy)]
             yield 0, in_hindsight(self.backend, ids, found)[0]
             return
-        for batch in _batches(ids, None, options.batch_size):
+        for batch in _batches(ids, None, max(1, options.batch_size // max(1, options.sample))):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
             found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits), policy)
             rows = batch.rows.tolist()

@@ -6,6 +6,7 @@ from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, mea
 from jumok.measure.reliability import Fit, calibration
 from jumok.measure.report import Spread, as_dict, spread, table
 from jumok.measure.scoring import Likelihood, likelihood, score_pairs
+from jumok.measure.risk import utilities, utility_of
 
 __all__ = [
     "LINK_METRICS",
@@ -33,4 +34,6 @@ __all__ = [
     "score_pairs",
     "spread",
     "table",
+    "utilities",
+    "utility_of",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jumok import config
 from jumok.config import SearchConfig, build
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
@@ -115,8 +116,7 @@ def _evaluate(
         else measure(name, texts, gold.references, choice)
         for name in usable
     }
-    searched = f"beam {search.beam}, length penalty {search.length_penalty:g}" if search.beam > 1 else "greedy"
-    return Evaluation(measured, gold, outputs, remarks.counts(), searched)
+    return Evaluation(measured, gold, outputs, remarks.counts(), str(search))
 
 
 @done_by(_evaluate)
@@ -130,6 +130,16 @@ def evaluate(
     length_penalty: float = 1.0,
     max_length: int | None = None,
     batch_size: int = 64,
+    length_norm: config.LengthNormName = "power",
+    coverage_penalty: float = 0.0,
+    groups: int = 1,
+    diversity: float = 0.5,
+    sample: int = 0,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 1,
+    mbr: config.MetricName | None = None,
     # end of options
     tokenize: str = "",
     lowercase: bool = False,
@@ -154,6 +164,21 @@ def evaluate(
         length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
         max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
         batch_size: Lines decoded together.
+        length_norm: What length_penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016.
+        coverage_penalty: Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as in
+            Wu et al. 2016.
+        groups: Diverse beams: into how many groups beam is divided; each is kept from tokens that those before it write at the
+            same step.
+        diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the same
+            step.
+        sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+        temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
+            equal.
+        top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
+        top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
+        seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
+        mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes the
+            output that this metric finds nearest to all of them.
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is

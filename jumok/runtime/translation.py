@@ -52,10 +52,10 @@ class Translation:
         weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: the probability that token t was
             written from each source position, given the whole output. These are computed when they are first read.
         log_probability: sum over the T tokens of their natural-log probabilities.
-        score: what search ranked by: log_probability / T ** length_penalty.
+        score: what search ranked by: log_probability / T ** length_penalty, or as the options say; with `mbr` the expected utility.
         finished: whether the output ended with `</s>`.
         unknown: positions in source_tokens, counted from 0, of tokens and features that the model has never seen: it read `<unk>`.
-        alternatives: further hypotheses of the n-best list, best first (empty unless asked for).
+        alternatives: further hypotheses of the n-best list, best first (empty unless asked for); or further samples, as drawn.
     """
 
     source: str

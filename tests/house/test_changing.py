@@ -30,27 +30,27 @@ class Change:
 
 
 def length_penalty(root: Path) -> None:
-    """That of Wu et al. 2016, eq. 14."""
+    """A reward for each token (He et al. 2016) in place of the usual length penalty."""
     change(
         root / "jumok/decode/ranking.py",
-        r"^def ranking_of\(.*\n(?:.*\n)*?    return (\w+)\(options.length_penalty\)\n",
+        r'^((?:# .*\n)?NORMS: .*"power": )LengthPenalty\b',
         lambda found: (
             f'''@dataclass(frozen=True)
-class GNMT:
-    """log-probability / ((5 + length) / 6) ** power."""
+class TokenReward:
+    """log-probability + reward · length."""
 
-    power: float
+    reward: float
 
     def score(self, total: Any, length: Any, attention: Attention | None = None) -> Any:
         """See `Ranking`."""
-        return total / ((5 + length) / 6) ** self.power
+        return total + self.reward * length
 
     def bound(self, total: Any, length: Any) -> Any:
         """The score itself."""
         return self.score(total, length)
 
 
-{found[0].replace(found[1] + "(options", "GNMT(options")}'''
+{found[1]}TokenReward'''
         ),
     )
 
