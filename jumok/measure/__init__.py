@@ -5,8 +5,8 @@ from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
 from jumok.measure.reliability import Fit, calibration
 from jumok.measure.report import Spread, as_dict, spread, table
-from jumok.measure.scoring import Likelihood, likelihood, score_pairs
 from jumok.measure.risk import utilities, utility_of
+from jumok.measure.scoring import Likelihood, likelihood, score_pairs
 
 __all__ = [
     "LINK_METRICS",
