@@ -68,19 +68,31 @@ ALIGNMENTS: dict[str, Alignment] = {
 
 def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool) -> str:
     """Which of these options of a model do not combine, and what to give instead; "" if all do."""
+    if alignment == "auto" and not copy:
+        return ""
     if alignment == "soft":
         wrong = "copy is on with alignment 'soft'; copying needs one source position: give --alignment monotonic, or --no-copy"
         return wrong if copy else ""
+    what = "alignment is 'monotonic'" if alignment == "monotonic" else "copy is on, which needs alignment 'monotonic',"
     if attention == "none":
-        return "alignment is 'monotonic' with attention 'none', but it needs a score: give --attention dot, or --alignment soft"
+        return f"{what} with attention 'none', but it needs a score: give --attention dot, or --alignment soft"
     if window != "none":
-        return f"alignment is 'monotonic' with window {window!r}; a window may leave no position ahead: give --window none"
+        return f"{what} with window {window!r}; a window may leave no position ahead: give --window none"
     if input_feeding:
         return (
-            "alignment is 'monotonic' with input_feeding; what is fed would depend on the position, and the sum over alignments "
+            f"{what} with input_feeding; what is fed would depend on the position, and the sum over alignments "
             "could not be computed: give --no-input-feeding"
         )
     return ""
+
+
+def clash(attention: str, window: str, input_feeding: bool) -> str:
+    """Which of these options of a model cannot go with a monotonic alignment, by its name on the command line; "" if all can."""
+    if attention == "none":
+        return "--attention none"
+    if window != "none":
+        return f"--window {window}"
+    return "--input-feeding" if input_feeding else ""
 
 
 def copying(H: int) -> dict[str, tuple[int, ...]]:
