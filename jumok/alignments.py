@@ -122,6 +122,11 @@ def copied(xp: Any, gates: Array, emission: Array, same: Array) -> Array:
     return xp.logaddexp(log_sigmoid(xp, -gates) + emission, copy)
 
 
+def by_copying(xp: Any, gates: Array, whole: Array, same: Array) -> Array:
+    """How much of a token's probability at a position is from copying: κ [same] / ((1 - κ) p(v | s) + κ [same]), `whole` from `copied`."""
+    return xp.where(same, xp.exp(log_sigmoid(xp, gates) - whole), 0.0)
+
+
 def jumps(p: Any, query: Array) -> Array:
     """j_t: the bias of a jump of 0, 1, …, FAR or more positions. query [B, T, H] -> [B, T, FAR + 1]."""
     return query @ p["W_j"].swapaxes(-1, -2) + p["b_j"]
@@ -188,3 +193,22 @@ def backward(xp: Any, moves: Array, emissions: Array, reached: Array, totals: Ar
         pulls.append(xp.clip(factor[:, t] * later[-1], None, MOST))
         later.append((moves[:, t] @ pulls[-1][..., None])[..., 0])
     return reached * xp.stack(later[::-1], 1), xp.stack(pulls[::-1], 1)
+
+
+def likeliest(xp: Any, moves: Array, emissions: Array, real: Array) -> Array:
+    """The alignment with the highest probability together with the target, by Viterbi's recursion; the first position among equals.
+
+    moves [B, T, S', S], emissions [B, T, S], real: bool [B, T] -> positions, int [B, T], -1 on steps that are padding. The caller
+    silences NumPy's warning about the logarithm of 0.
+    """
+    best, came = xp.log(first(xp, emissions[:, 0])), []
+    stay = xp.arange(best.shape[-1])
+    for t in range(emissions.shape[1]):
+        joint = best[:, :, None] + xp.log(moves[:, t])
+        came.append(xp.where(real[:, t, None], xp.argmax(joint, 1), stay))
+        best = xp.where(real[:, t, None], xp.amax(joint, 1) + emissions[:, t], best)
+    here, path = xp.argmax(best, -1)[:, None], []
+    for t in reversed(range(len(came))):
+        path.append(xp.where(real[:, t, None], here, -1))
+        here = xp.take_along_axis(came[t], here, 1)
+    return xp.concatenate(path[::-1], 1)

@@ -1,7 +1,7 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
-Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Three were added so: `attention`,
-computed from the weights (written, but not read), `unknown`, which may be missing, and `weights_kind` ("attention" if missing).
+Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Four were added so: `attention`,
+computed from the weights (written, but not read), and three that may be missing: `unknown`, `weights_kind` (then "attention"), `copied`.
 
 Letters: T output steps, S source positions.
 """
@@ -31,7 +31,8 @@ _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 def to_csv(translation: Translation) -> str:
     """RFC 4180 text: a header of an empty cell and S source tokens, then T rows, each with a token and its S weights.
 
-    Two more columns hold the entropy (bits) and margin of each step, one more row the coverage of each source token. Tokens
+    Two more columns hold the entropy (bits) and margin of each step, and of a model that copies a third the probability that the
+    token was copied; one more row the coverage of each source token. Tokens
     are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
     """
     out = io.StringIO()
@@ -39,10 +40,12 @@ def to_csv(translation: Translation) -> str:
     weights = weights_of(translation)
     numbers = attention_dict(weights)
     assert numbers is not None
-    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin"])
+    copied = None if translation.copied is None else [_shortest(share) for share in translation.copied]
+    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin", *(["copied"] if copied else [])])
     for t, token in enumerate(translation.tokens):
-        writer.writerow([token, *map(_shortest, weights[t]), numbers["entropy_bits"][t], numbers["margin"][t]])
-    writer.writerow(["coverage", *numbers["coverage"], "", ""])
+        spread = [numbers["entropy_bits"][t], numbers["margin"][t], *([copied[t]] if copied else [])]
+        writer.writerow([token, *map(_shortest, weights[t]), *spread])
+    writer.writerow(["coverage", *numbers["coverage"], "", "", *([""] if copied else [])])
     return out.getvalue()
 
 
@@ -62,7 +65,7 @@ def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
 
 def to_dict(translation: Translation) -> dict[str, Any]:
     """A translation as the dict that JSON holds."""
-    weights = translation.weights
+    weights, copied = translation.weights, translation.copied
     return {
         "source": translation.source,
         "text": translation.text,
@@ -71,6 +74,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "weights_kind": translation.weights_kind,
         "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
         "attention": attention_dict(weights),
+        "copied": None if copied is None else [float(_shortest(share)) for share in copied],
         "log_probability": float(translation.log_probability),
         "score": float(translation.score),
         "finished": translation.finished,
@@ -88,7 +92,7 @@ def to_json_line(translation: Translation) -> str:
 def to_json(translation: Translation) -> str:
     """JSON that people can read and compare: one line per key, and one per row of weights.
 
-    `weights` and `attention` are null where there are none; alternatives have the same keys, without `schema`.
+    `weights`, `attention` and `copied` are null where there are none; alternatives have the same keys, without `schema`.
     """
     return laid_out({"schema": SCHEMA, **to_dict(translation)})
 
@@ -173,7 +177,14 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
         weights_kind=kind,
+        copied=None if data.get("copied") is None else _copied(get("copied", (list,), "a list of numbers"), len(tokens), where),
     )
+
+
+def _copied(shares: list[Any], T: int, where: str) -> np.ndarray:
+    if len(shares) != T or not all(type(share) in (int, float) and 0 <= share <= 1.001 for share in shares):
+        raise DataError(f"{where}, copied: got {shares!r:.60}; expected {T} numbers from 0 to 1, one for each of `tokens`")
+    return np.array(shares, dtype=np.float32)
 
 
 def _weights(rows: list[Any], T: int, S: int, where: str) -> np.ndarray:

@@ -28,7 +28,8 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
             return f"<div><p>{line}</p><p><small>no attention weights to draw</small></p></div>"
         return f"<div><p>{line}</p>{to_svg(translation)}</div>"
     weights = weights_of(translation)
-    steps = ("step", "output", "source tokens, highest weight first", "entropy (bits)", "margin")
+    last = () if translation.copied is None else ("copied",)
+    steps = ("step", "output", "source tokens, highest weight first", "entropy (bits)", "margin", *last)
     sources = ("position", "source", "coverage (sum of its weights)", "largest weight")
     return page(
         f"{translation.source} → {translation.text} · attention",
@@ -69,7 +70,8 @@ def looked_at(translation: Translation, t: int) -> str:
 
 def _looked(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str, ...]]:
     for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy_bits(weights), margin(weights), strict=True)):
-        yield f"{t + 1}", token_html(token), looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %"
+        copied = () if translation.copied is None else (f"{100 * translation.copied[t]:.0f} %",)
+        yield f"{t + 1}", token_html(token), looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %", *copied
 
 
 def _covered(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str, ...]]:
