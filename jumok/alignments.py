@@ -68,19 +68,31 @@ ALIGNMENTS: dict[str, Alignment] = {
 
 def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool) -> str:
     """Which of these options of a model do not combine, and what to give instead; "" if all do."""
+    if alignment == "auto" and not copy:
+        return ""
     if alignment == "soft":
         wrong = "copy is on with alignment 'soft'; copying needs one source position: give --alignment monotonic, or --no-copy"
         return wrong if copy else ""
+    what = "alignment is 'monotonic'" if alignment == "monotonic" else "copy is on, which needs alignment 'monotonic',"
     if attention == "none":
-        return "alignment is 'monotonic' with attention 'none', but it needs a score: give --attention dot, or --alignment soft"
+        return f"{what} with attention 'none', but it needs a score: give --attention dot, or --alignment soft"
     if window != "none":
-        return f"alignment is 'monotonic' with window {window!r}; a window may leave no position ahead: give --window none"
+        return f"{what} with window {window!r}; a window may leave no position ahead: give --window none"
     if input_feeding:
         return (
-            "alignment is 'monotonic' with input_feeding; what is fed would depend on the position, and the sum over alignments "
+            f"{what} with input_feeding; what is fed would depend on the position, and the sum over alignments "
             "could not be computed: give --no-input-feeding"
         )
     return ""
+
+
+def clash(attention: str, window: str, input_feeding: bool) -> str:
+    """Which of these options of a model cannot go with a monotonic alignment, by its name on the command line; "" if all can."""
+    if attention == "none":
+        return "--attention none"
+    if window != "none":
+        return f"--window {window}"
+    return "--input-feeding" if input_feeding else ""
 
 
 def copying(H: int) -> dict[str, tuple[int, ...]]:
@@ -108,6 +120,11 @@ def copied(xp: Any, gates: Array, emission: Array, same: Array) -> Array:
     """log((1 - κ) p(v | s) + κ [same]): gates and log p(v | s) [..., S]; same, bool [..., S], says where the token at s is v."""
     copy = xp.where(same, log_sigmoid(xp, gates), NEVER)
     return xp.logaddexp(log_sigmoid(xp, -gates) + emission, copy)
+
+
+def by_copying(xp: Any, gates: Array, whole: Array, same: Array) -> Array:
+    """How much of a token's probability at a position is from copying: κ [same] / ((1 - κ) p(v | s) + κ [same]), `whole` from `copied`."""
+    return xp.where(same, xp.exp(log_sigmoid(xp, gates) - whole), 0.0)
 
 
 def jumps(p: Any, query: Array) -> Array:
@@ -176,3 +193,22 @@ def backward(xp: Any, moves: Array, emissions: Array, reached: Array, totals: Ar
         pulls.append(xp.clip(factor[:, t] * later[-1], None, MOST))
         later.append((moves[:, t] @ pulls[-1][..., None])[..., 0])
     return reached * xp.stack(later[::-1], 1), xp.stack(pulls[::-1], 1)
+
+
+def likeliest(xp: Any, moves: Array, emissions: Array, real: Array) -> Array:
+    """The alignment with the highest probability together with the target, by Viterbi's recursion; the first position among equals.
+
+    moves [B, T, S', S], emissions [B, T, S], real: bool [B, T] -> positions, int [B, T], -1 on steps that are padding. The caller
+    silences NumPy's warning about the logarithm of 0.
+    """
+    best, came = xp.log(first(xp, emissions[:, 0])), []
+    stay = xp.arange(best.shape[-1])
+    for t in range(emissions.shape[1]):
+        joint = best[:, :, None] + xp.log(moves[:, t])
+        came.append(xp.where(real[:, t, None], xp.argmax(joint, 1), stay))
+        best = xp.where(real[:, t, None], xp.amax(joint, 1) + emissions[:, t], best)
+    here, path = xp.argmax(best, -1)[:, None], []
+    for t in reversed(range(len(came))):
+        path.append(xp.where(real[:, t, None], here, -1))
+        here = xp.take_along_axis(came[t], here, 1)
+    return xp.concatenate(path[::-1], 1)

@@ -80,7 +80,7 @@ def decoding(c: ModelConfig, V: int, rows: int, length: int, beam: int, weights:
 
     def decode() -> None:
         found = search(model, source, lengths, SearchConfig(beam=beam), np.full(rows, length))
-        for _, seen in (pair for own in in_hindsight(model, source.tolist(), found) for pair in own):
+        for _, seen, _ in (one for own in in_hindsight(model, source.tolist(), found) for one in own):
             if weights and callable(seen):
                 seen()
 

@@ -28,8 +28,9 @@ class Align(Options):
     """Model folder; or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
-    method: Literal["argmax", "path"] = "argmax"
-    """argmax: each target token with the source token it weighs most; path: the same, but links never go back."""
+    method: Literal["argmax", "path", "viterbi"] = "argmax"
+    """argmax: each target token with the source token it weighs most; path: the same, but links never go back; viterbi: those of the
+    likeliest alignment, of a model with --alignment monotonic."""
     unit: Literal["word", "token"] | None = None
     """What is numbered: words (between ASCII blanks) or tokens. Default: tokens on a side in characters, else words."""
     reverse_model: ModelPath = ""

@@ -10,7 +10,7 @@ from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat", "location"]
-AlignmentName = Literal["soft", "monotonic"]
+AlignmentName = Literal["soft", "monotonic", "auto"]
 CellName = Literal["lstm", "gru", "rnn"]
 WindowName = Literal["none", "local-m", "local-p"]
 SizeName = Literal["small", "medium", "large"]
@@ -64,7 +64,8 @@ class ModelConfig:
     """Score of the attention (dot learned fastest, and as well as any); none = plain encoder-decoder, with only the last state."""
     alignment: AlignmentName = "soft"
     """soft = each step weighs all source positions; monotonic = each token is written from one position, which only goes forward,
-    summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection)."""
+    summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection); auto = monotonic for
+    such pairs of letters, else soft; a line says which, and why."""
     copy: bool = False
     """With --alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection, names)."""
     size: SizeName | None = None

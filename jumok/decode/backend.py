@@ -18,6 +18,7 @@ from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
     from jumok.runtime.folder import Folder
+    from jumok.runtime.monotonic import Trace
 
 Array = np.ndarray
 
@@ -61,6 +62,25 @@ class OneSentence(Protocol):
             limit: the most tokens, END counted; 1 or more.
             never: tokens that are not written. They keep their share of the probability.
         """
+
+
+class Tracing(Protocol):
+    """An addition that a backend may offer for models with a monotonic alignment: the likeliest alignment, and what was copied.
+
+    `copies` is not None if the model copies tokens. Other models have no such alignment: there, `trace` is not called.
+    """
+
+    alignment: str
+    copies: Array | None
+
+    def trace(self, source: Array, lengths: Array, target: Array, target_lengths: Array, path: bool = False) -> Trace:
+        """As `score`; also which tokens were copied, and with `path` the likeliest alignment."""
+
+
+def tracing(backend: Backend) -> Tracing | None:
+    """The backend, if it can say which tokens come from where; None without a monotonic alignment."""
+    able: Any = backend
+    return able if hasattr(backend, "trace") and able.alignment == "monotonic" else None
 
 
 def _numpy(folder: Folder) -> Backend:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # M texts -> [M, M]: how good text i is where text j is right; more is better
 Utility = Callable[[Sequence[str]], np.ndarray]
-Found = tuple[Hypothesis, Any]  # with its weights
+Found = tuple[Hypothesis, Any, Any]  # with its weights and copies, or what computes them
 
 
 def utility_for(model: Translator, options: SearchConfig) -> Utility | None:
@@ -51,12 +51,12 @@ def least_risk(found: Sequence[Found], texts: Sequence[str], options: SearchConf
         options: `sample` and `nbest`.
         utility: see `Utility`.
     """
-    logs = np.array([h.log_probability for h, _ in found])
+    logs = np.array([h.log_probability for h, *_ in found])
     weights = np.ones(len(found)) if options.sample or logs.max() == -np.inf else np.exp(logs - logs.max())
     different = list(dict.fromkeys(texts))
     places = np.array([different.index(text) for text in texts])
     shares = np.bincount(places, weights) / weights.sum()
     expected = utility(different) @ shares
     likeliest = [max(np.flatnonzero(places == i).tolist(), key=lambda k: logs[k]) for i in range(len(different))]
-    ranked = [(replace(found[k][0], score=float(e)), found[k][1]) for k, e in zip(likeliest, expected, strict=True)]
+    ranked = [(replace(found[k][0], score=float(e)), *found[k][1:]) for k, e in zip(likeliest, expected, strict=True)]
     return sorted(ranked, key=lambda one: (not one[0].finished, -one[0].score, -one[0].log_probability))[: options.nbest]

@@ -19,7 +19,7 @@ import numpy as np
 from jumok import config
 from jumok.config import SearchConfig, build
 from jumok.decode.backend import Backend, make_backend, make_ensemble
-from jumok.decode.hindsight import in_hindsight
+from jumok.decode.hindsight import in_hindsight, scored
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
 from jumok.decode.policy import policy_of
@@ -340,15 +340,15 @@ class Translator:
         utility = utility_for(self, options)
         for row, outputs in self._search(ids, pool(options)):
             if utility:
-                outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, _ in outputs], options, utility)
+                outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, *_ in outputs], options, utility)
             i = run[row]
             best, *others = outputs
             alternatives = tuple(self._translation(texts[i], (*tokens[i], END_TOKEN), *other) for other in others)
             translations[i] = self._translation(texts[i], (*tokens[i], END_TOKEN), *best, alternatives)
         return translations
 
-    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any]]]]:
-        """For each source, in any order, its number and its hypotheses with their weights, as `in_hindsight` gives them."""
+    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any, Any]]]]:
+        """For each source, in any order, its number and its hypotheses with weights and copies, as `in_hindsight` gives them."""
         policy = policy_of(options)
         if len(ids) == 1:
             limit = options.max_length or self._limit(len(ids[0]))
@@ -371,6 +371,7 @@ class Translator:
         source_tokens: tuple[str, ...],
         h: Hypothesis,
         weights: Any,
+        copied: Any,
         alternatives: tuple[Translation, ...] = (),
     ) -> Translation:
         text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
@@ -388,6 +389,7 @@ class Translator:
             alternatives,
             weights_kind=self._kind,
             token_log_probabilities=_float32(h.token_log_probabilities),
+            copied=copied,
         )
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
@@ -401,9 +403,7 @@ class Translator:
         gold = [self._codec.encode_target(target) for target in targets]
         translations: dict[int, Translation] = {}
         for batch in _batches(sources, gold, 64):
-            log_probabilities, weights = self.backend.score(
-                batch.source, batch.source_lengths, batch.target, batch.target_lengths
-            )
+            log_probabilities, weights, copied = scored(self.backend, batch)
             totals = log_probabilities.sum(1, dtype=np.float64)
             for k, i in enumerate(batch.rows.tolist()):
                 S, T = len(sources[i]), len(gold[i])
@@ -422,6 +422,7 @@ class Translator:
                     self._unknown(read),
                     weights_kind=self._kind,
                     token_log_probabilities=_float32(log_probabilities[k, :T]),
+                    copied=None if copied is None else copied[k, :T].copy(),
                 )
         return [translations[i] for i in range(len(texts))]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jumok.explain.aligning import Aligned, align, align_both, links_json, pharaoh
-    from jumok.explain.alignment import METHODS, best_path, hard_links, unit_links
+    from jumok.explain.alignment import METHODS, VITERBI, best_path, hard_links, path_links, unit_links
     from jumok.explain.comparison import Comparison, compare, comparison_csv, comparison_json
     from jumok.explain.data import from_json, to_csv, to_json, to_json_line
     from jumok.explain.files import COMPARISON_WRITERS, WRITERS, write
@@ -27,6 +27,7 @@ __all__ = [
     "COMBINE",
     "COMPARISON_WRITERS",
     "METHODS",
+    "VITERBI",
     "WRITERS",
     "Aligned",
     "Comparison",
@@ -48,6 +49,7 @@ __all__ = [
     "in_words",
     "links_json",
     "margin",
+    "path_links",
     "pharaoh",
     "terminal_color",
     "to_csv",
@@ -69,6 +71,7 @@ _MODULES = {
     "COMPARISON_WRITERS": "files",
     "Comparison": "comparison",
     "METHODS": "alignment",
+    "VITERBI": "alignment",
     "WRITERS": "files",
     "align": "aligning",
     "align_both": "aligning",
@@ -88,6 +91,7 @@ _MODULES = {
     "in_words": "spread",
     "links_json": "aligning",
     "margin": "spread",
+    "path_links": "alignment",
     "pharaoh": "aligning",
     "terminal_color": "terminal",
     "to_csv": "data",

@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import tee
 from typing import Literal
 
+import numpy as np
+
+from jumok.decode.backend import tracing
+from jumok.decode.hindsight import paths
 from jumok.decode.translator import Translator
 from jumok.errors import ConfigError
-from jumok.explain.alignment import METHODS, unit_links
+from jumok.explain.alignment import METHODS, VITERBI, path_links, unit_links
 from jumok.explain.data import writable
 from jumok.explain.symmetry import COMBINE
 from jumok.text.codec import Side
@@ -53,20 +57,26 @@ def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | 
     Args:
         pairs: any iterable of pairs, or of tuples (source, target) or (source, target, features), at most 1,024 of which are read
             ahead; None is a line without a pair and gets no links.
-        method: one of METHODS. argmax: each target token with the source token of largest weight; path: the best monotone
-            links. `unit_links` says which tokens get none.
+        method: one of METHODS, or viterbi. argmax: each target token with the source token of largest weight; path: the best
+            monotone links by the weights; viterbi: those of the likeliest alignment of a model with a monotonic one. `unit_links` and
+            `path_links` say which tokens get none.
         unit: what is numbered: words, or tokens. None: tokens on a side that is in characters, words on any other.
 
     Raises:
-        ConfigError: no such method or unit; a model without attention.
+        ConfigError: no such method or unit; a model without attention, or for viterbi without a monotonic alignment.
     """
-    if method not in METHODS:
-        raise ConfigError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+    if method not in METHODS and method != VITERBI:
+        raise ConfigError(f"method is {method!r}; it must be one of {', '.join(METHODS)}, {VITERBI}")
     if unit not in ("word", "token", None):
         raise ConfigError(f"unit is {unit!r}; it must be 'word' or 'token'")
     if all(c.model.attention == "none" for c in model.configs):
         raise ConfigError(
             f"{model.name}: the model was trained with attention none, so it has no links; train with --attention general"
+        )
+    if method == VITERBI and tracing(model.backend) is None:
+        raise ConfigError(
+            f"{model.folder}: method is 'viterbi', but the model was trained with alignment 'soft', whose weights are not the "
+            "probabilities of an alignment: give --method path"
         )
     return _stream(model, pairs_of(pairs, model.config.text.features_separator), method, unit)
 
@@ -150,15 +160,24 @@ def _aligned(model: Translator, pairs: list[Pair], method: str, unit: Unit | Non
     ]
     read = [i for i, one in enumerate(aligned) if not one.problem]
     scored = model.score([pairs[i].source for i in read], [pairs[i].target for i in read], [pairs[i].features for i in read])
-    for i, translation in zip(read, scored, strict=True):
+    likeliest = _likeliest(model, [pairs[i] for i in read]) if method == VITERBI else [None] * len(read)
+    for i, translation, path in zip(read, scored, likeliest, strict=True):
         (source, target), features = sides[i], [-1] * len(pairs[i].features)
+        units = [*features, *source.of, -1], [*target.of, -1]
         assert translation.weights is not None
-        links = unit_links(translation.weights, [*features, *source.of, -1], [*target.of, -1], method)
+        links = unit_links(translation.weights, *units, method) if path is None else path_links(path, *units)
         unknown = tuple(translation.source_tokens[k] for k in translation.unknown)
         strange = tuple(t for t in codec.target.tokenizer.tokens(pairs[i].target) if t not in codec.target.vocabulary)
         log_probability = translation.log_probability
         aligned[i] = Aligned(source.texts, target.texts, tuple(links), log_probability, "", unknown, strange)
     return aligned
+
+
+def _likeliest(model: Translator, pairs: list[Pair]) -> list[np.ndarray]:
+    able = tracing(model.backend)
+    assert able is not None
+    sources = [model.codec.encode_source(pair.source, pair.features) for pair in pairs]
+    return paths(able, sources, [model.codec.encode_target(pair.target) for pair in pairs])
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,17 @@ METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """weights [T, S], S ≥ 1 -> a source position for each step, [T]."""
 
 
+VITERBI = "viterbi"
+"""A method beside METHODS, for monotonic alignments: it needs the model, not only the weights."""
+
+
+def path_links(path: np.ndarray, source_units: Sequence[int], target_units: Sequence[int]) -> list[tuple[int, int]]:
+    """As `unit_links`, from the source position of each target token: path, int [T]. There is no link from a position outside all units."""
+    assert len(path) == len(target_units), (len(path), len(target_units))
+    pairs = zip((source_units[s] for s in path.tolist()), target_units, strict=True)
+    return sorted({(i, j) for i, j in pairs if i >= 0 and j >= 0})
+
+
 def unit_links(
     weights: np.ndarray, source_units: Sequence[int], target_units: Sequence[int], method: str = "argmax"
 ) -> list[tuple[int, int]]:

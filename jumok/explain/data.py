@@ -1,8 +1,8 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
 Within a version of the schema keys may be added, but never change; readers ignore unknown keys. So were added: `attention` and
-`confidence`, computed from the rest (written, but not read), `unknown` and `token_log_probabilities`, which may be missing, and
-`weights_kind` ("attention" if missing).
+`confidence`, computed from the rest (written, but not read); `unknown`, `copied` and `token_log_probabilities`, which may be
+missing; and `weights_kind` ("attention" if missing).
 
 Letters: T output steps, S source positions.
 """
@@ -33,21 +33,22 @@ _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 def to_csv(translation: Translation) -> str:
     """RFC 4180 text: a header of an empty cell and S source tokens, then T rows, each with a token and its S weights.
 
-    Two more columns hold the entropy (bits) and margin of each step, a last one its token's probability, where that is known; one
-    more row has the coverage of each source token. Tokens are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
+    Two more columns hold the entropy (bits) and margin of each step; a third the probability that its token was copied, of a model
+    that copies; a last one its token's probability, where that is known. One more row has the coverage of each source token. Tokens
+    are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
     """
     out = io.StringIO()
     writer = csv.writer(out)
     weights = weights_of(translation)
     numbers = attention_dict(weights)
     assert numbers is not None
-    each = translation.token_probabilities
-    known = each is not None
-    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin", *["probability"] * known])
+    more = {"copied": translation.copied, "probability": translation.token_probabilities}
+    further = {name: list(map(_shortest, each)) for name, each in more.items() if each is not None}
+    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin", *further])
     for t, token in enumerate(translation.tokens):
-        sure = [] if each is None else [_shortest(each[t])]
-        writer.writerow([token, *map(_shortest, weights[t]), numbers["entropy_bits"][t], numbers["margin"][t], *sure])
-    writer.writerow(["coverage", *numbers["coverage"], "", "", *[""] * known])
+        spread = [numbers["entropy_bits"][t], numbers["margin"][t], *(each[t] for each in further.values())]
+        writer.writerow([token, *map(_shortest, weights[t]), *spread])
+    writer.writerow(["coverage", *numbers["coverage"], "", "", *[""] * len(further)])
     return out.getvalue()
 
 
@@ -67,7 +68,7 @@ def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
 
 def to_dict(translation: Translation) -> dict[str, Any]:
     """A translation as the dict that JSON holds."""
-    weights, each = translation.weights, translation.token_log_probabilities
+    weights, copied, each = translation.weights, translation.copied, translation.token_log_probabilities
     return {
         "source": translation.source,
         "text": translation.text,
@@ -76,6 +77,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "weights_kind": translation.weights_kind,
         "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
         "attention": attention_dict(weights),
+        "copied": None if copied is None else [float(_shortest(share)) for share in copied],
         "token_log_probabilities": None if each is None else [float(_shortest(number)) for number in each],
         "confidence": confidence_dict(translation),
         "log_probability": float(translation.log_probability),
@@ -95,7 +97,7 @@ def to_json_line(translation: Translation) -> str:
 def to_json(translation: Translation) -> str:
     """JSON that people can read and compare: one line per key, and one per row of weights.
 
-    `weights` and `attention` are null where there are none; alternatives have the same keys, without `schema`.
+    `weights`, `attention` and `copied` are null where there are none; alternatives have the same keys, without `schema`.
     """
     return laid_out({"schema": SCHEMA, **to_dict(translation)})
 
@@ -181,6 +183,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
         weights_kind=kind,
         token_log_probabilities=_each(data.get("token_log_probabilities"), len(tokens), where),
+        copied=None if data.get("copied") is None else _copied(get("copied", (list,), "a list of numbers"), len(tokens), where),
     )
 
 
@@ -195,6 +198,12 @@ def _each(numbers: Any, T: int, where: str) -> np.ndarray | None:
     if not all(-1e30 < number < 0.001 for number in numbers):
         raise DataError(f"{where}: got a number that is not finite, or above 0; expected logarithms of probabilities")
     return np.array(numbers, dtype=np.float32)
+
+
+def _copied(shares: list[Any], T: int, where: str) -> np.ndarray:
+    if len(shares) != T or not all(type(share) in (int, float) and 0 <= share <= 1.001 for share in shares):
+        raise DataError(f"{where}, copied: got {shares!r:.60}; expected {T} numbers from 0 to 1, one for each of `tokens`")
+    return np.array(shares, dtype=np.float32)
 
 
 def _weights(rows: list[Any], T: int, S: int, where: str) -> np.ndarray:

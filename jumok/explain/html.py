@@ -30,8 +30,9 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
             return f"<div><p>{line}</p><p><small>no attention weights to draw</small></p></div>"
         return f"<div><p>{line}</p>{to_svg(translation)}</div>"
     weights = weights_of(translation)
-    sure = percents(translation)
-    steps = ("step", "output", *["probability"] * bool(sure), "source tokens, highest weight first", "entropy (bits)", "margin")
+    sure, last = percents(translation), () if translation.copied is None else ("copied",)
+    looked = ("source tokens, highest weight first", "entropy (bits)", "margin")
+    steps = ("step", "output", *["probability"] * bool(sure), *looked, *last)
     sources = ("position", "source", "coverage (sum of its weights)", "largest weight")
     return page(
         f"{translation.source} → {translation.text} · attention",
@@ -79,7 +80,8 @@ def _looked(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str
     sure = percents(translation)
     for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy_bits(weights), margin(weights), strict=True)):
         p = [] if sure is None else [sure[t].replace("%", " %")]
-        yield f"{t + 1}", token_html(token), *p, looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %"
+        copied = () if translation.copied is None else (f"{100 * translation.copied[t]:.0f} %",)
+        yield f"{t + 1}", token_html(token), *p, looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %", *copied
 
 
 def _covered(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str, ...]]:

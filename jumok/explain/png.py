@@ -11,6 +11,7 @@ from jumok.explain.alignment import weights_of
 from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
 from jumok.explain.confidence import percents
 from jumok.explain.labels import label, shorten
+from jumok.explain.spread import was_copied
 from jumok.runtime.translation import Translation
 
 CELL = 0.32  # inches
@@ -47,7 +48,8 @@ def to_png(translation: Translation, path: str | Path) -> None:
     T, S = weights.shape
     installed = set(fontManager.get_font_names())
     head = [shorten(label(token), LONGEST) for token in translation.source_tokens]
-    side = [shorten(label(token), LONGEST) for token in translation.tokens]
+    copied = was_copied(translation).tolist()
+    side = [shorten(label(token), LONGEST) + " =" * same for token, same in zip(translation.tokens, copied, strict=True)]
     settings: Any = {"font.family": [name for name in FONTS if name in installed], "pdf.fonttype": 42}
     with matplotlib.rc_context(settings), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

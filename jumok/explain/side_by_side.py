@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import numpy as np
-
 from jumok.explain import svg, terminal
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import LIGHT
@@ -27,7 +25,7 @@ TEXT_WIDTH = 6.2  # pixels of a column of small text, at most
 LINE = 18
 WORDS = 40  # columns of the sentence that is shown instead of a picture
 
-Numbers = Callable[[np.ndarray], dict[str, list[str]]]  # weights [T, S] -> under each heading T texts
+Numbers = Callable[[Translation], dict[str, list[str]]]  # under each heading T texts
 _STYLE = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -125,7 +123,7 @@ def _some_weights(comparison: Comparison) -> None:
 def _numbers(comparison: Comparison, numbers_of: Numbers) -> list[dict[str, list[str]]]:
     """The columns to the right of each picture; for the second also the distance of each agreeing step from the first's."""
     both: list[dict[str, list[str]]] = [
-        {} if t.weights is None else numbers_of(t.weights) | column_of(t) for t in comparison.translations
+        {} if t.weights is None else numbers_of(t) | column_of(t) for t in comparison.translations
     ]
     if comparison.distance is not None:
         apart = [""] * len(comparison.translations[1].tokens)
@@ -135,8 +133,8 @@ def _numbers(comparison: Comparison, numbers_of: Numbers) -> list[dict[str, list
     return both
 
 
-def _bits(weights: np.ndarray) -> dict[str, list[str]]:
-    return {"bits": [f"{bits:.2f}" for bits in entropy_bits(weights)]}
+def _bits(translation: Translation) -> dict[str, list[str]]:
+    return {"bits": [f"{bits:.2f}" for bits in entropy_bits(weights_of(translation))]}
 
 
 def _drawn(translation: Translation, color: TerminalColor, width: int | None, numbers: dict[str, list[str]]) -> list[str]:

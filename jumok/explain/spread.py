@@ -40,6 +40,12 @@ def unseen(weights: np.ndarray, least: float = LEAST) -> np.ndarray:
     return weights.max(axis=0, initial=0.0) < least
 
 
+def was_copied(translation: Translation) -> np.ndarray:
+    """Output tokens that were more probably copied than not: bool [T]; none, of a model that does not copy."""
+    none = np.zeros(len(translation.tokens), bool)
+    return none if translation.copied is None else translation.copied >= 0.5
+
+
 def total_variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """½ Σ_s |a_t(s) - b_t(s)| of each row of two arrays [T, S]: [T] float64, from 0 (equal) to 1 (nothing in common)."""
     assert a.shape == b.shape, (a.shape, b.shape)
@@ -71,6 +77,8 @@ def _attention_in_words(translation: Translation) -> str:
     left_out = [label(token) for token, out in zip(translation.source_tokens, unseen(weights), strict=True) if out]
     kind = "" if translation.weights_kind == "attention" else f"{translation.weights_kind} of the alignment: "
     looked = f"{kind}entropy {entropy_bits(weights).mean():.2f} bits a step, margin {100 * margin(weights).mean():.0f} %; "
+    if translation.copied is not None:
+        looked += f"copied: {int(was_copied(translation).sum())} of {len(weights)} output tokens; "
     if not left_out:
         return looked + "every source token was looked at"
     named = " ".join(left_out[:8]) + " …" * (len(left_out) > 8)

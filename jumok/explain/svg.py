@@ -15,7 +15,7 @@ from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
 from jumok.explain.confidence import COLUMN, column_of
 from jumok.explain.labels import columns, is_special, label, shorten, visible
 from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
-from jumok.explain.spread import coverage, entropy_bits, in_words, margin
+from jumok.explain.spread import coverage, entropy_bits, in_words, margin, was_copied
 from jumok.runtime.translation import Translation
 
 CELL = 28
@@ -29,6 +29,7 @@ HEADING = 52
 LEGEND_HEIGHT = 46
 LEGEND_WIDTH = 160
 NARROWEST = 320
+COPIED = "="
 NUMBER = 46  # width of a column of numbers
 LABEL_FONTS = (
     "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono', "
@@ -53,8 +54,9 @@ class Layout:
 def to_svg(translation: Translation) -> str:
     """One `<svg>` element, without an XML declaration, so that HTML can contain it.
 
-    On the right stands the probability of each token. A tooltip on each cell names both tokens and the weight; cells of 10 % or more show their percentage. Tooltips on the labels
-    give each step's entropy and margin, and each source token's coverage. Raises JumokError if there are no weights.
+    On the right stands the probability of each token. A tooltip on each cell names both tokens and the weight; cells of 10 % or more
+    show their percentage. Tooltips on the labels give each step's entropy and margin, and each source token's coverage. A small =
+    follows an output token that was copied. Raises JumokError if there are no weights.
     """
     lay, parts = panel(translation, column_of(translation))
     return whole(lay.width, lay.height, f"Attention: {translation.source} → {translation.text}", about(translation), parts)
@@ -82,6 +84,8 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     ]
     if COLUMN in numbers:
         spread = [f"{text}, probability {p}" for text, p in zip(spread, numbers[COLUMN], strict=True)]
+    if translation.copied is not None:
+        spread = [f"{text}, copied {100 * share:.0f} %" for text, share in zip(spread, translation.copied, strict=True)]
     parts = [
         frame(lay.width, lay.height),
         *heading(translation, lay.width),
@@ -89,6 +93,7 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
         *_hinted(translation.source_tokens, summed, _top_labels(translation.source_tokens, head, lay)),
         *_hinted(translation.tokens, spread, _side_labels(translation.tokens, side, lay)),
         "</g>",
+        *_copied(translation, lay),
         *_numbers(numbers, lay),
         f'<g font-family="{TEXT_FONTS}" font-size="10" text-anchor="middle">',
     ]
@@ -97,7 +102,14 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
         target = safe(label(token))
         for s, weight in enumerate(weights[t].tolist()):
             parts.append(_cell(lay.left + CELL * s, lay.top + CELL * t, weight, f"{target} ← {sources[s]}: {weight:.3f}"))
-    return lay, [*parts, "</g>", *_legend(lay, translation.weights_kind)]
+    return lay, [*parts, "</g>", *_legend(lay, translation.weights_kind, translation.copied is not None)]
+
+
+def _copied(translation: Translation, lay: Layout) -> Iterator[str]:
+    """A mark between the label and the row of each copied token."""
+    for t in was_copied(translation).nonzero()[0].tolist():
+        x, y = lay.left - 4.5, lay.top + CELL * (t + 0.5) + 3
+        yield f'<text x="{x:g}" y="{y:g}" font-size="9" text-anchor="middle" fill="{LIGHT.muted}">{COPIED}</text>'
 
 
 def _hinted(tokens: Sequence[str], hints: Sequence[str], texts: Iterator[str]) -> Iterator[str]:
@@ -182,7 +194,7 @@ def _cell(x: float, y: float, weight: float, tooltip: str) -> str:
     return f"<g><title>{tooltip}</title>{square}{number}</g>"
 
 
-def _legend(lay: Layout, kind: str) -> Iterator[str]:
+def _legend(lay: Layout, kind: str, copying: bool) -> Iterator[str]:
     """A bar of the colours from 0 to 1, made of small squares: a gradient would need an id, which must be unique in a page."""
     y = lay.top + lay.grid_height + 24
     steps = 20
@@ -194,4 +206,6 @@ def _legend(lay: Layout, kind: str) -> Iterator[str]:
     yield f'<g font-family="{TEXT_FONTS}" font-size="11" fill="{LIGHT.muted}" text-anchor="middle">'
     for percent in (0, 50, 100):
         yield f'<text x="{lay.left + LEGEND_WIDTH * percent / 100:g}" y="{y + 23:g}">{percent}</text>'
+    if copying:
+        yield f'<text x="{lay.left + LEGEND_WIDTH + 18:g}" y="{y + 23:g}" text-anchor="start">{COPIED} copied</text>'
     yield f'<text x="{lay.left + LEGEND_WIDTH + 18:g}" y="{y + 8:g}" text-anchor="start">% {kind}</text></g>'

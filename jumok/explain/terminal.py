@@ -15,7 +15,7 @@ from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, text_on
 from jumok.explain.confidence import column_of
 from jumok.explain.labels import clusters, columns, is_rtl, label, shorten
-from jumok.explain.spread import coverage, entropy_bits, margin
+from jumok.explain.spread import coverage, entropy_bits, margin, was_copied
 from jumok.runtime.translation import Translation
 
 TerminalColor = Literal["truecolor", "plain", "ascii"]
@@ -24,6 +24,7 @@ LONGEST = 16  # columns of a label at most
 TALLEST = 10  # lines of a vertical label at most
 CELL = 3
 FOOT = "sum"
+COPIED = "="
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.05, "░"), (0.0, " "))
 RESET = "\x1b[0m"
 LEFT_TO_RIGHT = "\u200e"  # no width; where terminals reverse Hebrew and Arabic, it keeps the columns in order
@@ -52,19 +53,25 @@ def to_terminal(
         color: "truecolor": background colours with percents; "plain": shades ░▒▓█ from 5, 25, 50 and 75 %; "ascii": tenths.
         width: the most columns (down to about 20). Labels are set vertically if they would not fit otherwise, and
             columns that still do not fit continue below in further blocks. None: no limit.
-        numbers: also show entropy (bits) and margin (percent) of each step and its token's probability `p` on the right, and
-            coverage of each source token below, as `sum`.
+        numbers: also show entropy (bits) and margin (percent) of each step on the right, how far its token was copied (percent, of a
+            model that copies) and its token's probability `p`, and coverage of each source token below, as `sum`.
+
+    A = follows an output token that was copied.
     """
-    beside = numbers_of(weights_of(translation)) | column_of(translation) if numbers else None
+    beside = numbers_of(translation) | column_of(translation) if numbers else None
     return "\n".join(draw(translation, color, width, beside))
 
 
-def numbers_of(weights: np.ndarray) -> dict[str, list[str]]:
+def numbers_of(translation: Translation) -> dict[str, list[str]]:
     """The columns to the right of a heatmap: T texts under each heading."""
-    return {
+    weights = weights_of(translation)
+    found = {
         "bits": [f"{bits:.2f}" for bits in entropy_bits(weights)],
         "margin": [f"{100 * share:.0f}%" for share in margin(weights)],
     }
+    if translation.copied is not None:
+        found["copied"] = [f"{100 * share:.0f}%" for share in translation.copied]
+    return found
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ def draw(
     ]
     for name, texts in (numbers or {}).items():
         drawn.append(_Column([f"{name:>{beside[name]}}"], beside[name], [plain + f"{t:>{beside[name]}}" for t in texts], ""))
-    blocks = [_block(block, side, gutter, foot, plain) for block in _blocks(drawn, room)]
+    ends = [(text, COPIED if same else " ") for text, same in zip(side, was_copied(translation).tolist(), strict=True)]
+    blocks = [_block(block, ends, gutter, foot, plain) for block in _blocks(drawn, room)]
     whole = max(size for _, size in blocks)
     lines: list[str] = []
     for block, size in blocks:
@@ -114,12 +122,14 @@ def draw(
     return [line or " " * whole for line in lines]
 
 
-def _block(block: Sequence[_Column], side: Sequence[str], gutter: int, foot: str, plain: str) -> tuple[list[str], int]:
-    """The lines of some columns next to the output tokens, and their width."""
+def _block(
+    block: Sequence[_Column], side: Sequence[tuple[str, str]], gutter: int, foot: str, plain: str
+) -> tuple[list[str], int]:
+    """The lines of some columns next to the output tokens and what ends each of these, and their width."""
     lines = [" " * gutter + line for line in _head([c.head for c in block], [c.width for c in block])]
-    for t, text in enumerate(side):
+    for t, (text, end) in enumerate(side):
         mark = LEFT_TO_RIGHT if is_rtl(text) else ""
-        lines.append(" " * (gutter - 1 - columns(text)) + text + mark + " " + "".join(c.cells[t] for c in block) + plain)
+        lines.append(" " * (gutter - 1 - columns(text)) + text + mark + end + "".join(c.cells[t] for c in block) + plain)
     if any(c.foot for c in block):
         lines.append(f"{foot:>{gutter - 1}} " + "".join(f"{c.foot:{c.width}}" for c in block))
     return lines, gutter + sum(c.width for c in block)

@@ -201,7 +201,10 @@ class Folder:
 
 
 def stored_run(values: dict[str, Any], where: Path) -> TrainConfig:
-    """The run's configuration in a checkpoint; one from before BLEU's unit was an option goes on counting as it did."""
+    """The run's configuration in a checkpoint; one from before BLEU's unit was an option goes on counting as it did;
+    one from before there were alignments has a soft one."""
+    if isinstance(values.get("model"), dict):
+        values = {**values, "model": {"alignment": "soft", **values["model"]}}
     run = build(TrainConfig, values, str(where))
     if run.learn.tokenize is None:
         run = replace(run, learn=replace(run.learn, tokenize=options_for(run.text, None).tokenize))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
+from jumok.learn.automatic import Facts, automatic
+from jumok.learn.order import Order
 from jumok.scores import SCORES
 from jumok.text import TOKENIZERS, Codec, is_joint
 from jumok.text.shape import Shape, shape
@@ -195,14 +197,32 @@ def default_tokenize(text: TextConfig, look: Shape) -> str:
     return "13a" if look.words >= BLEU_WORDS else "char"
 
 
+def alignment_of(
+    asked: TrainConfig, sizes: tuple[int, int], pairs: int, tokens: tuple[float, float], order: Callable[[], Order]
+) -> tuple[TrainConfig, str]:
+    """The options with an alignment that is not `auto`, and the reason for it in words; "" if none was asked for.
+
+    Args:
+        sizes: entries of the vocabularies. pairs: how many are trained on. tokens: mean of a source and of a target.
+        order: measures the order of the pairs (`jumok.learn.order`), which takes a moment.
+    """
+    if asked.model.alignment != "auto":
+        return asked, ""
+    chosen, reason = automatic(Facts(letters(*sizes), pairs, tokens, asked.model), order)
+    return dataclasses.replace(asked, model=dataclasses.replace(asked.model, alignment=chosen)), reason
+
+
 def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, targets: Sequence[str] = ()) -> TrainConfig:
     """The options with all that follows from the data; left open are what `settle` needs the machine's pace for.
+
+    If nobody has measured the order of the pairs (`alignment_of`), the alignment `auto` is soft here, or monotonic with copying.
 
     Args:
         source_size, target_size: entries of the vocabularies.
         pairs: how many are trained on.
         targets: what the metric is to suit; of dev, say. None: sentences where they are words or subwords, else words.
     """
+    asked, _ = alignment_of(asked, (source_size, target_size), pairs, (1, 1), lambda: Order(0, 0, 0))
     text, model, learn = asked.text, asked.model, asked.learn
     if model.alignment == "monotonic" and target_size >= SMALL_VOCABULARY:
         raise ConfigError(

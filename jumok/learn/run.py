@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import signal
 from collections.abc import Callable, Collection, Iterator
@@ -17,12 +18,12 @@ from typing import Any
 
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
-from jumok.learn import beginning, threads
+from jumok.learn import automatic, beginning, threads
 from jumok.learn.beginning import Beginning, Finished
 from jumok.learn.board import Board
 from jumok.learn.calibrate import Allowance, Trial, choose, measure
 from jumok.learn.checkpoint import remove_checkpoint
-from jumok.learn.data import Data, read
+from jumok.learn.data import Data, read, split_seed
 from jumok.learn.display import Display
 from jumok.learn.folder import Folder, stored_codec, stored_run
 from jumok.learn.foundation import inherited, new_tokens, take_over
@@ -35,7 +36,7 @@ from jumok.learn.members import run_members
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.recipe import Recipe, check_copying, check_lengths, resolve, settle
+from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
 from jumok.learn.start import Trained
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
@@ -179,7 +180,8 @@ class _Run:
         sizes = len(data.codec.source.vocabulary), len(data.codec.target.vocabulary)
         if self.checkpoint is None:
             self.known = read_known(self.asked, data.codec, self.display.note)
-        asked = resolve(self.known.sized(self.asked), *sizes, len(data.sources), [p.target for p in data.dev])
+        self.asked = self.known.sized(self.asked)
+        asked = resolve(self._aligned(data, sizes), *sizes, len(data.sources), [p.target for p in data.dev])
         check_lengths(asked.model, int(data.sources.lengths.max()))
         check_copying(asked.model, data.codec)
         count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
@@ -202,6 +204,18 @@ class _Run:
                     f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
                 )
         return recipe, material
+
+    def _aligned(self, data: Data, sizes: tuple[int, int]) -> TrainConfig:
+        """The options asked for, with `auto` turned into an alignment."""
+        if self.asked.model.alignment != "auto":
+            return self.asked
+        pairs = data.sources, data.targets
+        order = functools.partial(automatic.measured, *pairs, data.codec, split_seed(self.asked))
+        chosen, reason = alignment_of(self.asked, sizes, len(data.sources), automatic.mean_tokens(*pairs), order)
+        name, reason = self.team.agree([chosen.model.alignment, reason])
+        if reason:
+            self.display.note(automatic.in_a_line(name, reason))
+        return dataclasses.replace(chosen, model=dataclasses.replace(chosen.model, alignment=name))
 
     def _introduce(self, asked: TrainConfig, data: Material) -> None:
         """What is trained, on how much, and what picks the model."""

@@ -213,7 +213,7 @@ def train(
             = plain encoder-decoder, with only the last state.
         alignment: soft = each step weighs all source positions; monotonic = each token is written from one position, which only
             goes forward, summed exactly over all alignments: better with few pairs whose order is kept (pronunciation,
-            inflection).
+            inflection); auto = monotonic for such pairs of letters, else soft; a line says which, and why.
         copy: With alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection,
             names).
         size (small, medium, large): Sets embedding, hidden and readout_size. Default: small for letters (vocabularies under

@@ -285,8 +285,10 @@ def _config_from_dict(path: Path) -> FolderConfig:
         raise FolderError(f"{where}: {', '.join(missing)}; wanted {', '.join(NEEDED)}; the file is damaged")
     text, model = (
         _section(TextConfig, values["text"], f"{where}: text"),
-        _section(ModelConfig, values["model"], f"{where}: model"),
+        _section(ModelConfig, _with_alignment(values["model"]), f"{where}: model"),
     )
+    if model.alignment == "auto":
+        raise FolderError(f"{where}: model: alignment is 'auto'; a trained model has one of its own; the file is damaged")
     open_sizes = [name for name in SIZES if getattr(model, name) is None]
     if open_sizes:
         raise FolderError(
@@ -319,6 +321,11 @@ def _section(cls: type[Config], values: Any, where: str) -> Config:
         return build(cls, {name: value for name, value in values.items() if name in known}, where)
     except ConfigError as e:
         raise FolderError(f"{e}; the file is damaged, or from a jumok that had this option") from None
+
+
+def _with_alignment(model: Any) -> Any:
+    """A model's options; those from before there were alignments are of a soft one, whatever is the default now."""
+    return {"alignment": "soft", **model} if isinstance(model, dict) else model
 
 
 def _read_json(path: Path) -> Any:

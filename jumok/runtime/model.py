@@ -180,13 +180,11 @@ class NumpyModel:
             log-probabilities float32 [B, T] of the target's tokens and weights [B, T, S] or None; both 0 on pads. With a
             monotonic alignment the weights are posteriors given the whole target.
         """
-        (B, T), state = target.shape, self.start(source, lengths)
-        before = np.concatenate([np.full((B, 1), START), target[:, :-1]], axis=1)
-        x = self.target_rows(before.T[:, None])  # [T, 1, B, G·H]
         if self.alignment == "monotonic":
-            return monotonic.score(
-                self, state, self._queries(state, x), target, np.asarray(lengths), np.asarray(target_lengths)
-            )
+            found = self.trace(source, lengths, target, target_lengths)
+            return found.log_probabilities, found.weights
+        (B, T), state = target.shape, self.start(source, lengths)
+        x = self._read_before(target)
         features, weights = self._each(state, x[:, 0]) if self.w_feed is not None else self._all(state, x)
         real = np.arange(T) < np.asarray(target_lengths)[:, None]
         if weights is not None:
@@ -202,6 +200,18 @@ class NumpyModel:
         log_probabilities = np.zeros((B, T), np.float32)
         log_probabilities[real] = gold_logs
         return log_probabilities, weights
+
+    def trace(self, source: Array, lengths: Array, target: Array, target_lengths: Array, path: bool = False) -> monotonic.Trace:
+        """As `score`, of a model with a monotonic alignment: also which tokens were copied, and with `path` the likeliest alignment."""
+        assert self.alignment == "monotonic"
+        state = self.start(source, lengths)
+        given = monotonic.Given(target, np.asarray(lengths), np.asarray(target_lengths), path)
+        return monotonic.score(self, state, self._queries(state, self._read_before(target)), given)
+
+    def _read_before(self, target: Array) -> Array:
+        """What the decoder reads when it writes target [B, T]: rows [T, 1, B, G·H] of the tokens before."""
+        before = np.concatenate([np.full((len(target), 1), START), target[:, :-1]], axis=1)
+        return self.target_rows(before.T[:, None])
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.runtime.single.greedy`."""

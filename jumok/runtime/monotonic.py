@@ -114,20 +114,42 @@ def step(model: NumpyModel, state: State, query: Array, tokens: Array) -> tuple[
     return found, prior, Chain(prior, logits, np.log(sums), gates, np.arange(B)[:, None], parents, copies)
 
 
-def score(model: NumpyModel, state: State, query: Array, target: Array, lengths: Array, steps: Array) -> tuple[Array, Array]:
-    """Scores of given targets.
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a model makes of given targets, all alignments summed.
 
-    Args:
-        state: at the start. query: h_t of all steps [B, T, H]. target: int [B, T].
-        lengths: of the sources, steps: of the targets, int [B] each.
-
-    Returns:
-        log p(y_t | y_<t, x) float32 [B, T], and the posteriors p(s_t | y_1…y_T, x) [B, T, S]; both 0 on pads.
+    Attributes:
+        log_probabilities: log p(y_t | y_<t, x) float32 [B, T]; weights: the posteriors p(s_t | y_1…y_T, x) [B, T, S]. 0 on pads.
+        copied: [B, T] the probability that y_t was copied, given x and y_1…y_T; 0 on pads. None without a copy gate.
+        path: int [B, T] the likeliest alignment, -1 on pads; None if it was not asked for.
     """
+
+    log_probabilities: Array
+    weights: Array
+    copied: Array | None
+    path: Array | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Targets to be scored: int [B, T]; lengths of the sources, steps of the targets, int [B] each; whether the likeliest alignment is
+    looked for, too."""
+
+    target: Array
+    lengths: Array
+    steps: Array
+    path: bool = False
+
+
+def score(model: NumpyModel, state: State, query: Array, given: Given) -> Trace:
+    """Scores of given targets. state: at the start; query: h_t of all steps [B, T, H]."""
     assert state.keys is not None and state.values is not None
+    target, lengths, steps = given.target, given.lengths, given.steps
     B, T, _ = query.shape
     S = state.values.shape[1]
     log_probabilities, weights = np.zeros((B, T), np.float32), np.zeros((B, T, S), np.float32)
+    copied = np.zeros((B, T), np.float32) if state.chain is not None and state.chain.copies is not None else None
+    paths = np.full((B, T), -1) if given.path else None
     for rows, t, s in _parts(lengths, steps):
         gold = target[rows, :t]
         emissions = np.zeros((*gold.shape, s), np.float32)
@@ -140,17 +162,22 @@ def score(model: NumpyModel, state: State, query: Array, target: Array, lengths:
             emissions[:, i : i + most] = chosen - top - np.log(np.exp(logits, out=logits).sum(-1))
         if state.chain is not None and state.chain.copies is not None:
             copies = state.chain.copies.part(rows, s)
-            gates = _gates(model, query[rows, :t], copies)
-            emissions = alignments.copied(np, gates, emissions, copies.ids[:, None] == gold[:, :, None])
+            gates, same = _gates(model, query[rows, :t], copies), copies.ids[:, None] == gold[:, :, None]
+            emissions = alignments.copied(np, gates, emissions, same)
+            shares = alignments.by_copying(np, gates, emissions, same)
         real = np.arange(t) < steps[rows, None]
         emissions[~real] = 0
         moves = _moves(model, query[rows, :t], state.keys[rows, :s], np.arange(s) < lengths[rows, None])
         with np.errstate(divide="ignore", over="ignore"):
             _, reached, totals = alignments.forward(np, moves, emissions)
             posterior, _ = alignments.backward(np, moves, emissions, reached, totals)
+            if paths is not None:
+                paths[rows, :t] = alignments.likeliest(np, moves, emissions, real)
         log_probabilities[rows, :t] = totals * real
-        weights[rows, :t, :s] = posterior[:, 1:] * real[..., None]
-    return log_probabilities, weights
+        weights[rows, :t, :s] = posterior = posterior[:, 1:] * real[..., None]
+        if copied is not None:
+            copied[rows, :t] = (posterior * shares).sum(-1)
+    return Trace(log_probabilities, weights, copied, paths)
 
 
 def _parts(lengths: Array, steps: Array) -> Iterator[tuple[slice, int, int]]:

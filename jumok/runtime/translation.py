@@ -21,19 +21,22 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
-class _Weights:
-    """The field of the weights. It can be set to a function, which is called when they are first read."""
+class _Late:
+    """A field of an array. It can be set to a function, which is called when the field is first read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __get__(self, instance: Any, owner: type) -> np.ndarray | None:
         if instance is None:
-            raise AttributeError("weights")  # a field without a default has no value in the class
-        value = instance.__dict__["weights"]
+            raise AttributeError(self.name)  # like a field without a default, it has no value in the class
+        value = instance.__dict__[self.name]
         if callable(value):
-            value = instance.__dict__["weights"] = value()
+            value = instance.__dict__[self.name] = value()
         return value
 
     def __set__(self, instance: Any, value: np.ndarray | Callable[[], np.ndarray] | None) -> None:
-        instance.__dict__["weights"] = value
+        instance.__dict__[self.name] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,8 @@ class Translation:
             says so: for an empty source, and in JSON from before they were written.
         weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: the probability that token t was
             written from each source position, given the whole output. These are computed when they are first read.
+        copied: [T] float32, of a model trained with --copy: the probability that token t was copied from the source, given the whole
+            output; computed when first read. Else None.
         log_probability: sum over the T tokens of their natural-log probabilities.
         score: what search ranked by: log_probability / T ** length_penalty, or as the options say; with `mbr` the expected utility.
         finished: whether the output ended with `</s>`.
@@ -70,6 +75,7 @@ class Translation:
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
     weights_kind: str = "attention"
     token_log_probabilities: np.ndarray | None = field(default=None, repr=False)
+    copied: np.ndarray | None = None
 
     @property
     def probability(self) -> float | None:
@@ -100,8 +106,8 @@ class Translation:
         return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy: with weights that were looked for, since what looks for them stays here."""
-        return vars(self) | {"weights": self.weights}
+        """For pickle and copy: with arrays that were looked for, since what looks for them stays here."""
+        return vars(self) | {"weights": self.weights, "copied": self.copied}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the translation into a file, over one that is there; the suffix chooses the form.
@@ -133,4 +139,5 @@ class Translation:
         return self.to_html(whole_page=False)  # what a notebook shows
 
 
-Translation.weights = _Weights()  # type: ignore[assignment]
+Translation.weights = _Late("weights")  # type: ignore[assignment]
+Translation.copied = _Late("copied")  # type: ignore[assignment]

@@ -30,8 +30,8 @@ from jumok.text.pairs import files_of
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
 EQUAL_TIME_DROPOUT = 0.2  # the default follows from the epochs, and with equal time these depend on the variant
-# the same in every run: a study compares models, not what a probe found fastest at that moment
-EVERYWHERE = {"precision": "float32", "matmul": "default"}
+# the same in every run: a study compares models, not what a probe found fastest at that moment, or what suits the pairs
+EVERYWHERE = {"precision": "float32", "matmul": "default", "alignment": "soft"}
 
 
 @dataclass(frozen=True)

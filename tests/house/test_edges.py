@@ -79,7 +79,15 @@ MORE = {
     "evaluate": ["--metrics", "accuracy"],
     "quickstart": ["--minutes", "1"],
 }
-NAMES = {"pairs": "p.tsv", "lines": "lines.txt", "options": "run.toml", "vectors": "v.vec", "model": "model", "file": "made.svg", "folder": "made"}
+NAMES = {
+    "pairs": "p.tsv",
+    "lines": "lines.txt",
+    "options": "run.toml",
+    "vectors": "v.vec",
+    "model": "model",
+    "file": "made.svg",
+    "folder": "made",
+}
 
 
 @pytest.fixture(scope="module")

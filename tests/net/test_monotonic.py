@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 from faulty_disk import Death
-from small_models import BATCH as PLAIN
-from small_models import SMALL, V, batch_of, losses, model_of
+from small_models import SMALL, V, losses
 from toy_run import SHORT, die_at, remains, write_pairs
+from written_out import BATCH, COPIES, EVERY, TINY, chain_of, copied_at, numpy_of, rows_of, written_out
 
 import jumok
 from jumok import explain
+from jumok.cli import main
 from jumok.cli.info import in_words
 from jumok.config import ModelConfig, SearchConfig, TrainConfig, build
 from jumok.decode.search import search
@@ -25,90 +26,11 @@ from jumok.errors import ConfigError, DataError
 from jumok.learn.evaluation import tensors
 from jumok.learn.recipe import resolve
 from jumok.net import monotonic
-from jumok.net.export import export_parameters
 from jumok.net.model import Seq2Seq, shifted
 from jumok.net.steps import TorchSteps
 from jumok.runtime.model import NumpyModel
 from jumok.text import Batch, Pair
 from jumok.text.vocabulary import END, START, UNK
-
-OPTIONS = {
-    "dot": {},
-    "general": {"attention": "general", "layers": 2, "cell": "gru"},
-    "concat, linear": {"attention": "concat", "readout": "linear", "bidirectional": False},
-    "location, tied": {"attention": "location", "tie": "all", "location_length": 3},
-    "reversed": {"reverse_source": True},
-    "copying": {"copy": True},
-    "copying, linear": {"copy": True, "attention": "general", "readout": "linear"},
-}
-COPIES = torch.tensor([-1] * 4 + [-1 if i % 6 == 5 else 4 + i % 6 for i in range(V - 4)])
-EVERY = [pytest.param({"alignment": "monotonic"} | o, id=n) for n, o in OPTIONS.items()]
-
-
-def repeating(batch: Batch) -> Batch:
-    """With targets of so few tokens that many could be copied."""
-    return dataclasses.replace(batch, target=np.where(batch.target > 3, 4 + batch.target % 6, batch.target))
-
-
-TINY, BATCH = repeating(batch_of([4, 1, 3], [3, 4, 1])), repeating(PLAIN)
-
-
-def numpy_of(model: Seq2Seq) -> NumpyModel:
-    return NumpyModel(model.config, export_parameters(model), None if model.copies is None else model.copies.numpy())
-
-
-def chain_of(options: dict, dtype: torch.dtype = torch.float64, seed: int = 0) -> Seq2Seq:
-    """With jumps and copies that count, and outputs far from flat."""
-    model = model_of(options, dtype, seed, COPIES if "copy" in options else None)
-    g = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in (*model.alignment.values(), *model.copy_gate.values()):
-            p.copy_(torch.randn(p.shape, generator=g, dtype=p.dtype))
-    return model
-
-
-def written_out(model: Seq2Seq, source: np.ndarray, inputs: np.ndarray, target: np.ndarray, smoothing: float = 0.0):
-    """One sentence: every alignment's s_1 … s_T and log probability together with the target, by the formulas; no pads."""
-    S, T = len(source), len(target)
-    encoded = model.encode(torch.tensor(source[None]), torch.tensor([S]))
-    queries, _ = model.decode(torch.tensor(inputs[None]), encoded.state)
-    emissions, moves = torch.zeros(T, S, dtype=queries.dtype), torch.zeros(T, S, S, dtype=queries.dtype)
-    p, config = model.attention, model.config
-    for t in range(T):
-        h = queries[0, t]
-        raw = []
-        for s in range(S):
-            m = encoded.memory[0, s]
-            log_p = model.logits(model.read(h, m)).log_softmax(-1)
-            log_either, copied = log_p[target[t]], -1 if model.copies is None else model.copies[source[s]]
-            if copied >= 0:
-                gate = model.copy_gate
-                kappa = torch.sigmoid(gate["w_m"] @ m + gate["w_h"] @ h + gate["b"][0])
-                log_either = ((1 - kappa) * log_p[target[t]].exp() + kappa * int(copied == target[t])).log()
-            emissions[t, s] = (1 - smoothing) * log_either + smoothing * log_p.mean()
-            raw.append(
-                {
-                    "dot": lambda h=h, m=m: h @ m,
-                    "general": lambda h=h, m=m: h @ p["W_a"] @ m,
-                    "concat": lambda h=h, m=m: p["v"] @ torch.tanh(p["W_q"] @ h + p["W_m"] @ m),
-                    "location": lambda h=h, s=s: p["W_a"][s] @ h if s < config.location_length else torch.tensor(-1e9),
-                }[config.attention]()
-            )
-        jump = model.alignment["W_j"] @ h + model.alignment["b_j"]
-        for before in range(S):
-            biased = torch.stack([raw[s] + jump[min(s - before, 4)] for s in range(before, S)])
-            moves[t, before, before:] = biased.log_softmax(-1)
-    paths = list(itertools.combinations_with_replacement(range(S), T))
-    return paths, torch.stack([
-        sum(moves[t, before, s] + emissions[t, s] for t, (before, s) in enumerate(itertools.pairwise((0, *path)))) for path in paths
-    ])  # fmt: skip
-
-
-def rows_of(batch: Batch, inputs: np.ndarray | None = None):
-    for i in range(len(batch.rows)):
-        S, T = batch.source_lengths[i], batch.target_lengths[i]
-        target = batch.target[i, :T]
-        yield batch.source[i, :S], np.array([START, *target[:-1]]) if inputs is None else inputs[i, :T], target
 
 
 @pytest.mark.parametrize(("options", "smoothing"), [(p.values[0], 0.1) for p in EVERY] + [(EVERY[0].values[0], 0.0)], ids=str)
@@ -153,6 +75,33 @@ def test_posteriors_are_those_of_all_alignments_written_out(options):
             written_out(model, source, inputs[:t], target[:t])[1].logsumexp(0).item() for t in range(1, len(target) + 1)
         ]
         np.testing.assert_allclose(np.cumsum(log_probabilities[i, : len(target)]), prefixes, atol=5e-5)
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_the_likeliest_alignment_and_copies_are_those_of_all_alignments_written_out(options):
+    model = chain_of(options, seed=3)
+    fast = numpy_of(model)
+    found = fast.trace(TINY.source, TINY.source_lengths, TINY.target, TINY.target_lengths, path=True)
+    assert (found.copied is None) == ("copy" not in options) and found.path is not None
+    for i, (source, inputs, target) in enumerate(rows_of(TINY)):
+        paths, logs = written_out(model, source, inputs, target)
+        T = len(target)
+        assert found.path[i, :T].tolist() == list(paths[int(logs.argmax())]) and (found.path[i, T:] == -1).all()
+        if found.copied is not None:
+            at = copied_at(model, source, inputs, target)
+            share = logs.softmax(0).detach().numpy()
+            wanted = sum(p * at[np.arange(T), path] for path, p in zip(paths, share, strict=True))
+            np.testing.assert_allclose(found.copied[i, :T], wanted, atol=2e-5)
+            assert (found.copied[i, T:] == 0).all()
+    assert found.copied is None or found.copied.max() > 0.05
+    alone = [fast.trace(*(x[None] for x in (source, np.int64(len(source)), target, np.int64(len(target)))), path=True)
+             for source, _, target in rows_of(BATCH)]  # fmt: skip
+    together = fast.trace(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths, path=True)
+    for i, one in enumerate(alone):
+        T = BATCH.target_lengths[i]
+        assert one.path[0].tolist() == together.path[i, :T].tolist()  # whatever the company and the padding
+        if one.copied is not None:
+            np.testing.assert_allclose(one.copied[0], together.copied[i, :T], atol=1e-5)
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -352,6 +301,7 @@ def test_it_learns_which_letter_each_phone_comes_from(folder):
 def test_the_kind_of_weights_is_in_links_json_and_pictures(folder):
     model = jumok.load(folder)
     t = model.translate("bxad", features=("V",))
+    assert t.copied is None and model.score("xx", "K S").copied is None
     (links,) = explain.align(model, [Pair("bxad", "B K S A D", ("V",), "")], "path", "token")
     assert links.links[0] == (0, 0) and links.links[-1] == (3, 4) and list(links.links) == sorted(links.links)
     back = explain.from_json(explain.to_json_line(t))
@@ -363,9 +313,29 @@ def test_the_kind_of_weights_is_in_links_json_and_pictures(folder):
         explain.from_json(explain.to_json_line(t).replace('"posterior"', '"guess"'))
 
 
+def test_the_likeliest_alignment_links_given_pairs(folder, model_folder, tmp_path, capsys):
+    """Links that never go back, at most one for each token; a soft model has no such alignment."""
+    model = jumok.load(folder)
+    pairs = [Pair("bxad", "B K S A D", ("V",), ""), Pair("xx", "K S K S", (), ""), Pair("edcba", "E D C B A", ("N", "SG"), "")]
+    for found in explain.align(model, pairs, "viterbi", "token"):
+        assert len({j for _, j in found.links}) == len(found.links) >= len(found.target) / 2
+        assert [i for i, _ in found.links] == sorted(i for i, _ in found.links)
+    (one, *_), (posterior, *_) = (list(explain.align(model, pairs, m, "token")) for m in ("viterbi", "argmax"))
+    assert {(0, 0), (3, 4)} < set(one.links) and one.log_probability == posterior.log_probability
+    (tmp_path / "pairs.tsv").write_text("bxad\tB K S A D\tV\nxx\tK S K S\t\n")
+    assert main(["align", str(folder), str(tmp_path / "pairs.tsv"), "--method", "viterbi"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].split()[0] == "0-0"
+    (tmp_path / "soft.tsv").write_text("cat\tC A T\n")
+    assert main(["align", str(model_folder), str(tmp_path / "soft.tsv"), "--method", "viterbi"]) == 2
+    assert "method is 'viterbi', but the model was trained with alignment 'soft'" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="argmax, path, viterbi"):
+        explain.align(model, pairs, "guess")
+
+
 def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
     model, calls = jumok.load(folder), []
-    monkeypatch.setattr(NumpyModel, "score", lambda self, *a, real=NumpyModel.score: calls.append(1) or real(self, *a))
+    monkeypatch.setattr(NumpyModel, "trace", lambda self, *a, real=NumpyModel.trace: calls.append(1) or real(self, *a))
     one, two = model.translate(["bxad", "xx"])
     assert one.text and not calls
     assert one.weights is one.weights and two.weights is not None and len(calls) == 1  # once for a batch
@@ -413,6 +383,14 @@ def test_an_inflection_is_learned_by_copying(tmp_path):
     for t in found:
         forced = model.score(t.source, t.text)
         assert forced.log_probability == pytest.approx(t.log_probability, abs=1e-3)
+        np.testing.assert_allclose(forced.copied, t.copied, atol=1e-5)
+        same = [token in t.source for token in t.tokens]
+        assert (
+            t.copied.shape == (len(t.tokens),)
+            and (t.copied[~np.array(same)] == 0).all()
+            and t.copied[: len(t.source)].max() > 0.5
+        )
+        assert explain.from_json(explain.to_json_line(t)).copied.tolist() == t.copied.tolist()
         alone = model.translate(t.source)
         assert alone.text == t.text and alone.log_probability == pytest.approx(t.log_probability, abs=1e-4)
     path.write_text("".join(f"{w}\t{w.upper()}\n" for w in words))
