@@ -132,7 +132,7 @@ def evaluate(
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 1,
-    mbr: config.MetricName | None = None,
+    mbr: str = "",
     # end of options
     tokenize: str = "",
     lowercase: bool = False,
@@ -170,8 +170,8 @@ def evaluate(
         top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
         top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
         seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
-        mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes the
-            output that this metric finds nearest to all of them.
+        mbr: Minimum Bayes risk: of all samples, or of the whole beam, writes the output nearest to all of them by this metric
+            of evaluate (accuracy, token-error-rate, bleu, chrf, …).
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is
