@@ -14,7 +14,7 @@ from jumok import config
 from jumok.config import SearchConfig, build
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
-from jumok.errors import DataError, MissingExtra
+from jumok.errors import ConfigError, DataError, MissingExtra
 from jumok.keywords import done_by
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
@@ -90,6 +90,10 @@ def _evaluate(
                 warnings.warn(text, stacklevel=3)  # at the line that calls `evaluate`
     advance: Callable[[int], None] = options.pop("advance", lambda _: None)
     search = build(SearchConfig, options, "evaluate")
+    if search.outputs > 1:
+        raise ConfigError(
+            f"evaluate: {search.outputs} outputs of each source are asked for, and one is measured: give sample=1, or mbr to choose one"
+        )
     model = model if isinstance(model, Translator) else load(model)
     choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
     choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice

@@ -230,6 +230,10 @@ def test_evaluate_measures_a_sample_or_the_least_risk(model: Translator, tmp_pat
         assert json.loads(capsys.readouterr().out)["search"] == words
     assert main(["evaluate", str(model.folder), str(pairs), "--sample", "5"]) == 2
     assert "--sample is 5; one output for each source is measured: give --sample 1, or --mbr" in capsys.readouterr().err
+    with pytest.raises(
+        ConfigError, match="evaluate: 5 outputs of each source are asked for, and one is measured: give sample=1"
+    ):
+        jumok.evaluate(model, str(pairs), "accuracy", sample=5)
     done = jumok.evaluate(model, str(pairs), "accuracy", sample=3, mbr="token-error-rate")
     assert [t.text for t in done.outputs] == [t.text for t in model.translate(WORDS, sample=3, mbr="token-error-rate")]
 
