@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from jumok.alignments import misfit
 from jumok.config.fields import flag, options, value_of
 from jumok.config.searching import SearchConfig
-from jumok.config.training import ModelConfig, TrainConfig
+from jumok.config.training import MetricName, ModelConfig, TrainConfig
 from jumok.errors import ConfigError
 from jumok.scores import SCORES
 
@@ -98,11 +98,14 @@ def _check_search(search: SearchConfig, where: str) -> None:
     _require(search.nbest <= most[0], where, "nbest", search.nbest, f"at most {most[1]} ({most[0]})")
     if search.beam % search.groups:
         parts = [str(n) for n in range(1, search.beam + 1) if search.beam % n == 0]
-        raise ConfigError(f"{where}: groups is {search.groups}; it must divide beam ({search.beam}): {' or '.join(parts)}")
+        raise ConfigError(
+            f"{where}: groups is {search.groups}; it must divide beam ({search.beam}): {' or '.join(parts)}, or give another beam"
+        )
     if search.groups == 1 and search.diversity != SearchConfig.diversity:
         raise ConfigError(f"{where}: diversity is {search.diversity:g} with one group; give groups, or leave diversity out")
-    if search.mbr == "loss":
-        raise ConfigError(f"{where}: mbr is 'loss'; it must be a metric of two texts, such as chrf")
+    metrics = [name for name in get_args(MetricName) if name != "loss"]
+    if search.mbr and search.mbr not in metrics:
+        raise ConfigError(f"{where}: mbr is {search.mbr!r}; it can be {', '.join(metrics)}")
     if search.mbr and max(search.sample, search.beam) < 2:
         raise ConfigError(f"{where}: mbr is {search.mbr!r} with one output; it compares outputs: add --sample 20, or a beam")
 

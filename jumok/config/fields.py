@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import keyword
+from collections.abc import Mapping
 from typing import Any
 from typing import get_type_hints as _evaluate
 
@@ -26,8 +27,13 @@ def type_hints(cls: type) -> dict[str, Any]:
     return _evaluate(cls)
 
 
-def options(cls: type) -> dict[str, dataclasses.Field]:
+def options(cls: type) -> Mapping[str, dataclasses.Field]:
     """All options of a config class and of the classes inside it, by name."""
+    return _options(cls)
+
+
+@functools.cache
+def _options(cls: type) -> Mapping[str, dataclasses.Field]:
     fields: dict[str, dataclasses.Field] = {}
     hints = type_hints(cls)
     for f in dataclasses.fields(cls):
@@ -38,10 +44,10 @@ def options(cls: type) -> dict[str, dataclasses.Field]:
 
 def value_of(config: Any, name: str) -> Any:
     """The value of an option, wherever in the config it stands. KeyError if there is none of this name."""
+    if name in type(config).__dataclass_fields__:
+        return getattr(config, name)
     for f in dataclasses.fields(config):
         v = getattr(config, f.name)
-        if f.name == name:
-            return v
         if dataclasses.is_dataclass(v) and name in options(type(v)):
             return value_of(v, name)
     raise KeyError(name)

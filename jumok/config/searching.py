@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Optional
 
-from jumok.config.training import MetricName
-
 LengthNormName = Literal["power", "wu"]
 
 
@@ -42,18 +40,19 @@ class SearchConfig:
     """With --sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all."""
     seed: int = 1
     """With --sample: another seed gives other samples. A line has the same samples wherever it stands."""
-    mbr: Optional[MetricName] = None  # noqa: UP045
-    """Minimum Bayes risk: of all samples, or of the whole --beam, writes the output that this metric finds nearest to all of them."""
+    mbr: str = ""
+    """Minimum Bayes risk: of all samples, or of the whole --beam, writes the output nearest to all of them by this metric of
+    evaluate (accuracy, token-error-rate, bleu, chrf, …)."""
 
     @property
     def outputs(self) -> int:
         """The outputs of a line: all samples, or the n-best list."""
-        return self.sample if self.sample and self.mbr is None else self.nbest
+        return self.sample if self.sample and not self.mbr else self.nbest
 
     def __str__(self) -> str:
         """What makes a difference to the outputs, in words: greedy; beam 5, length penalty 1."""
         if self.sample:
-            said = ["a sample" if self.outputs == 1 and self.mbr is None else f"{self.sample} samples"]
+            said = ["a sample" if self.outputs == 1 and not self.mbr else f"{self.sample} samples"]
             said += [f"temperature {self.temperature:g}"] * (self.temperature != 1) + [f"top-k {self.top_k}"] * (self.top_k > 0)
             said += [f"top-p {self.top_p:g}"] * (self.top_p < 1) + [f"seed {self.seed}"]
         elif self.beam > 1:
@@ -62,4 +61,4 @@ class SearchConfig:
             said += [f"{self.groups} groups, diversity {self.diversity:g}"] * (self.groups > 1)
         else:
             said = ["greedy"]
-        return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr is not None))
+        return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr != ""))

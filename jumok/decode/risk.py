@@ -27,7 +27,7 @@ def utility_for(model: Translator, options: SearchConfig) -> Utility | None:
 
     It comes from above: the metrics know what a translation is, and decoding knows none of them.
     """
-    if options.mbr is None:
+    if not options.mbr:
         return None
     import jumok
 
@@ -36,7 +36,7 @@ def utility_for(model: Translator, options: SearchConfig) -> Utility | None:
 
 def pool(options: SearchConfig) -> SearchConfig:
     """The options of the search for the hypotheses that are compared: all samples, or all of the beam."""
-    return options if options.mbr is None or options.sample else replace(options, nbest=options.beam)
+    return options if not options.mbr or options.sample else replace(options, nbest=options.beam)
 
 
 def least_risk(found: Sequence[Found], texts: Sequence[str], options: SearchConfig, utility: Utility) -> list[Found]:

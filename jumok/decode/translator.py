@@ -142,7 +142,7 @@ class Translator:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1,
-        mbr: config.MetricName | None = None,
+        mbr: str = "",
         # end of options
     ) -> Translation: ...
 
@@ -167,7 +167,7 @@ class Translator:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1,
-        mbr: config.MetricName | None = None,
+        mbr: str = "",
         # end of options
     ) -> list[Translation]: ...
 
@@ -192,7 +192,7 @@ class Translator:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1,
-        mbr: config.MetricName | None = None,
+        mbr: str = "",
         # end of options
     ) -> Translation | list[Translation]:
         """The best output for a line, or for each of many, in their order.
@@ -221,8 +221,8 @@ class Translator:
             top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
             top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
             seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
-            mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes
-                the output that this metric finds nearest to all of them.
+            mbr: Minimum Bayes risk: of all samples, or of the whole beam, writes the output nearest to all of them by this
+                metric of evaluate (accuracy, token-error-rate, bleu, chrf, …).
 
         Raises:
             DataError: text or features are not strings, or not as many features as lines.
@@ -254,7 +254,7 @@ class Translator:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1,
-        mbr: config.MetricName | None = None,
+        mbr: str = "",
         # end of options
     ) -> Iterator[Translation]:
         """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.

@@ -91,6 +91,10 @@ def _evaluate(
                 warnings.warn(text, stacklevel=3)  # at the line that calls `evaluate`
     advance: Callable[[int], None] = options.pop("advance", lambda _: None)
     search = build(SearchConfig, options, "evaluate")
+    if search.outputs > 1:
+        raise ConfigError(
+            f"evaluate: {search.outputs} outputs of each source are asked for, and one is measured: give sample=1, or mbr to choose one"
+        )
     model = model if isinstance(model, Translator) else load(model)
     choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
     choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice
@@ -139,7 +143,7 @@ def evaluate(
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 1,
-    mbr: config.MetricName | None = None,
+    mbr: str = "",
     # end of options
     tokenize: str = "",
     lowercase: bool = False,
@@ -177,8 +181,8 @@ def evaluate(
         top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
         top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
         seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
-        mbr (accuracy, token-error-rate, bleu, chrf, loss): Minimum Bayes risk: of all samples, or of the whole beam, writes the
-            output that this metric finds nearest to all of them.
+        mbr: Minimum Bayes risk: of all samples, or of the whole beam, writes the output nearest to all of them by this metric
+            of evaluate (accuracy, token-error-rate, bleu, chrf, …).
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from random_models import CHAINS
 
 import jumok
@@ -81,6 +83,24 @@ def test_what_ended_comes_first() -> None:
     samples = found(("aaa", -4.0, False), ("aaa", -3.0, False), ("zzz", -9.0, True))
     ranked = least_risk(*samples, SearchConfig(sample=3, mbr="accuracy", nbest=2), overlap)
     assert [h.finished for h, _ in ranked] == [True, False] and ranked[0][0].score < ranked[1][0].score
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 5), st.booleans())
+def test_the_least_risk_is_that_of_its_definition(seed: int, n: int, texts: int, sampled: bool) -> None:
+    """argmax over y of Σ_r p(r) u(y, r), hypothesis by hypothesis."""
+    rng = np.random.default_rng(seed)
+    own = [str(k) for k in rng.integers(0, texts, n)]
+    logs = rng.normal(-5, 2, n)
+    u = rng.normal(0, 1, (texts, texts))
+    options = SearchConfig(sample=9, mbr="bleu", nbest=9) if sampled else SearchConfig(beam=9, mbr="bleu", nbest=9)
+    list_ = found(*((t, float(l), True) for t, l in zip(own, logs, strict=True)))
+    ranked = least_risk(*list_, options, lambda different: u[np.ix_(*[[int(t) for t in different]] * 2)])
+    p = np.ones(n) / n if sampled else np.exp(logs) / np.exp(logs).sum()
+    wanted = {t: sum(p[r] * u[int(t), int(own[r])] for r in range(n)) for t in own}
+    assert [own[h.tokens[0]] for h, _ in ranked] == sorted(wanted, key=lambda t: -wanted[t])
+    np.testing.assert_allclose([h.score for h, _ in ranked], sorted(wanted.values(), reverse=True), atol=1e-9)
+    for h, _ in ranked:  # of equal texts, the likeliest
+        assert h.log_probability == max(l for t, l in zip(own, logs, strict=True) if t == own[h.tokens[0]])
 
 
 # --- metrics as utilities
@@ -210,6 +230,10 @@ def test_evaluate_measures_a_sample_or_the_least_risk(model: Translator, tmp_pat
         assert json.loads(capsys.readouterr().out)["search"] == words
     assert main(["evaluate", str(model.folder), str(pairs), "--sample", "5"]) == 2
     assert "--sample is 5; one output for each source is measured: give --sample 1, or --mbr" in capsys.readouterr().err
+    with pytest.raises(
+        ConfigError, match="evaluate: 5 outputs of each source are asked for, and one is measured: give sample=1"
+    ):
+        jumok.evaluate(model, str(pairs), "accuracy", sample=5)
     done = jumok.evaluate(model, str(pairs), "accuracy", sample=3, mbr="token-error-rate")
     assert [t.text for t in done.outputs] == [t.text for t in model.translate(WORDS, sample=3, mbr="token-error-rate")]
 
@@ -250,7 +274,7 @@ def test_evaluate_measures_a_sample_or_the_least_risk(model: Translator, tmp_pat
         ({"length_norm": "gnmt"}, "length_norm is 'gnmt'; it can be power, wu"),
         ({"mbr": "chrf"}, "mbr is 'chrf' with one output; it compares outputs: add --sample 20, or a beam"),
         ({"mbr": "chrf", "sample": 1}, "mbr is 'chrf' with one output"),
-        ({"mbr": "loss", "sample": 3}, "mbr is 'loss'; it must be a metric of two texts"),
+        ({"mbr": "loss", "sample": 3}, "mbr is 'loss'; it can be accuracy"),
         ({"mbr": "meteor", "sample": 3}, "mbr is 'meteor'; it can be accuracy, token-error-rate, bleu, chrf"),
     ],
     ids=str,

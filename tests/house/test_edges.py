@@ -39,7 +39,7 @@ TINY = [
         "evaluate-every=1",
     )
 ]
-TEXTS = {"features_separator", "tokenize", "metrics", "variants", "source", "features"}  # texts that are no paths
+TEXTS = {"features_separator", "tokenize", "metrics", "variants", "source", "features", "mbr"}  # texts that are no paths
 
 
 def fields(cls: type) -> Iterator[tuple[str, str | None, places.Place | None]]:
