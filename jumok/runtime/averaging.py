@@ -82,7 +82,8 @@ def average(
 def _mean(folders: Sequence[Folder]) -> dict[str, np.ndarray]:
     """The mean of each array, summed in float64."""
     names = folders[0].parameters
-    return {name: np.mean([f.parameters[name] for f in folders], axis=0, dtype=np.float64).astype(np.float32) for name in names}
+    means = {name: np.mean([f.parameters[name] for f in folders], axis=0, dtype=np.float64) for name in names}
+    return {name: np.asarray(mean, np.float32) for name, mean in means.items()}
 
 
 def _check_shape(other: Folder, first: Folder) -> None:

@@ -25,6 +25,7 @@ from jumok.decode.search import search
 from jumok.errors import ConfigError, FolderError, JumokError
 from jumok.explain import align
 from jumok.places import models
+from jumok.runtime.folder import read_folder, write_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.translation import Translation
 from jumok.text.vocabulary import END, PAD, START
@@ -157,6 +158,34 @@ def test_its_probabilities_are_the_means_of_its_models(folders: list[Path]) -> N
         np.testing.assert_allclose(whole.score(word, "C A T").token_log_probabilities, mean, atol=1e-5)
         weights = np.mean([t.weights for t in scored if t.weights is not None], axis=0)
         np.testing.assert_allclose(whole.score(word, "C A T").weights, weights, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"alignment": "monotonic", "copy": True, "text": {"target_tokenizer": "char", "joint_vocabulary": False}},
+        {"tie": "all", "readout_size": 8, "text": {"target_tokenizer": "char", "joint_vocabulary": True}},
+        {"readout": "linear"},
+    ],
+    ids=str,
+)
+def test_a_model_that_is_kept_in_another_order_is_a_copy(tmp_path: Path, options: dict) -> None:
+    a = read_folder(random_folder(tmp_path / "a", end=0, **options))
+    other = read_folder(random_folder(tmp_path / "b", words=("naive", "naive", "why", *reversed(WORDS)), **options)).codec
+    rows = {}
+    for side in ("source", "target"):
+        here, there = getattr(a.codec, side).vocabulary, getattr(other, side).vocabulary
+        tokens = there.tokens(range(4, len(there)))
+        rows[side] = [0, 1, 2, 3, *here.ids(tokens)]
+        assert sorted(rows[side]) == list(range(len(here))) != rows[side]
+    places = {"source.embedding": "source", "target.embedding": "target", "readout.output": "target", "readout.bias": "target"}
+    arrays = {name: array[rows[places[name]]] if name in places else array for name, array in a.parameters.items()}
+    write_folder(tmp_path / "c", a.config, arrays, other, "card", [])
+    model, both = jumok.load(tmp_path / "a"), jumok.load([tmp_path / "a", tmp_path / "c"])
+    for word in WORDS:
+        for how in ({}, {"beam": 3}):
+            same(both.translate(word, **how), model.translate(word, **how))
 
 
 def test_of_one_folder_is_that_model_and_of_its_copies_too(folders: list[Path]) -> None:
