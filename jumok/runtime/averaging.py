@@ -1,6 +1,6 @@
 """Averages the weights of several models into one model folder, which is as large and as fast as one of them.
 
-This helps with folders of one training, copied at several of its steps (Junczys-Dowmunt et al. 2016, §3.2). Models that began
+This helps with folders of one training, copied at several of its steps (Junczys-Dowmunt et al. 2016). Models that began
 from different weights have found different solutions, and the mean of their weights is none: an ensemble averages their
 probabilities instead.
 """

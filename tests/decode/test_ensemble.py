@@ -197,6 +197,29 @@ def test_of_one_folder_is_that_model_and_of_its_copies_too(folders: list[Path]) 
     assert type(one.backend) is type(alone.backend) and one.info() == alone.info()
 
 
+OTHER_KINDS: list[dict[str, Any]] = [
+    {
+        "text": {"target_form": "NFD", "target_tokenizer": "char", "source_form": "NFD"},
+        "words": ("한국어", "주목", "말", "각각"),
+    },
+    {"text": {"source_tokenizer": "bpe", "target_tokenizer": "bpe", "bpe_size": 40}},
+    {"features": ("V", "PST"), "text": {"features_column": 3}, "reverse_source": True, "bidirectional": False},
+    {"input_feeding": True, "window": "local-p", "cell": "gru"},
+]
+
+
+@pytest.mark.parametrize("options", OTHER_KINDS, ids=str)
+def test_copies_of_any_kind_of_model_write_what_it_writes(tmp_path: Path, options: dict) -> None:
+    model = jumok.load(random_folder(tmp_path / "a", end=-2, **options))
+    copies, features = jumok.load([tmp_path / "a"] * 2), options.get("features")
+    for word in options.get("words", WORDS[:4]):
+        for how in ({}, {"beam": 3, "nbest": 2}):
+            a, b = (m.translate(word, features=features, **how) for m in (model, copies))
+            for one, other in zip((a, *a.alternatives), (b, *b.alternatives), strict=True):
+                same(other, one)
+                assert one.token_log_probabilities is not None and len(one.token_log_probabilities) == len(one.tokens) > 1
+
+
 def test_it_can_be_pickled(folders: list[Path]) -> None:
     model = jumok.load(folders)
     same(pickle.loads(pickle.dumps(model)).translate("cat"), model.translate("cat"))
