@@ -195,9 +195,15 @@ def _same_file(one: str, other: str) -> bool:
 def _fields(cls: Any) -> dict[str, Place | None]:
     """The fields of an options dataclass, each with its place if it is a path."""
     hints = get_type_hints(cls, include_extras=True)
-    one = {name: get_args(hint)[0] if get_origin(hint) is tuple else hint for name, hint in hints.items()}
-    metadata = {f.name: getattr(one[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
+    metadata = {f.name: _marks(hints[f.name]) for f in dataclasses.fields(cls)}
     return {name: next((mark for mark in marks if isinstance(mark, Place)), None) for name, marks in metadata.items()}
+
+
+def _marks(hint: Any) -> tuple[Any, ...]:
+    """The marks of a type; of a tuple's, those of its parts, too."""
+    own = getattr(hint, "__metadata__", ())
+    plain = get_args(hint)[0] if own else hint
+    return own + (_marks(get_args(plain)[0]) if get_origin(plain) is tuple else ())
 
 
 # -- files that are written --------------------------------------------------------------------------------------------

@@ -30,13 +30,13 @@ class Average(Options):
 
     READ_ON: ClassVar[str] = "docs/decoding.md, docs/commands.md"
 
-    def check(self, where: str) -> None:
-        if not self.out:
-            raise ConfigError(f"{where}: out is not given; it names the model folder to write: --out MODEL")
-
 
 def average(o: Average, given: Collection[str]) -> int:
     from jumok.runtime.averaging import average
 
-    average([part for path in o.models for part in models(path)], out=o.out, overwrite=o.overwrite, warn=warn)
+    if not o.out:
+        raise ConfigError("average: out is not given; it names the model folder to write: --out MODEL")
+    folders = [part for path in o.models for part in models(path)]
+    average(folders, out=o.out, overwrite=o.overwrite, warn=warn)
+    print(f"written to {o.out}: the mean of {len(folders)} models")
     return 0

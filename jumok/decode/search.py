@@ -96,7 +96,7 @@ def search_one(
     for log_probability in each:
         total += log_probability
     score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
-    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, np.array(each))]
+    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, np.array(each, np.float32))]
 
 
 def greedy(
@@ -156,7 +156,7 @@ def _collected(
         weights = None if everything is None else everything[row, :T, :S].copy()
         tokens = tuple(ids[row, :T].tolist())
         score = ranking.score(total, T, partial(_given, weights))
-        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END, each[row, :T].copy()))
+        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END, each[row, :T]))
     return hypotheses
 
 

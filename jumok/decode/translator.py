@@ -388,7 +388,7 @@ class Translator:
             unknown,
             alternatives,
             weights_kind=self._kind,
-            token_log_probabilities=_float32(h.token_log_probabilities),
+            token_log_probabilities=h.token_log_probabilities,
             copied=copied,
         )
 
@@ -421,7 +421,7 @@ class Translator:
                     True,
                     self._unknown(read),
                     weights_kind=self._kind,
-                    token_log_probabilities=_float32(log_probabilities[k, :T]),
+                    token_log_probabilities=log_probabilities[k, :T].copy(),
                     copied=None if copied is None else copied[k, :T].copy(),
                 )
         return [translations[i] for i in range(len(texts))]
@@ -459,10 +459,6 @@ def _parts(path: Any) -> list[str | Path]:
     ):
         raise ConfigError(f"load: {path!r:.80} came; wanted a model folder, or for an ensemble several: ['a', 'b'] or 'a,b'")
     return list(parts)
-
-
-def _float32(array: np.ndarray | None) -> np.ndarray | None:
-    return None if array is None else array.astype(np.float32)
 
 
 def _features(codec: Codec) -> tuple[str, ...]:

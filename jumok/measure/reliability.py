@@ -1,4 +1,4 @@
-"""Calibration: whether a model's probabilities can be believed: of the outputs that it gives 80 %, are 80 % right?
+"""Calibration: whether a model's probabilities can be believed, so that of the outputs it gives 80 %, 80 % are right.
 
 Letters: N outputs, of which n_b are in bin b.
 """

@@ -1,6 +1,6 @@
 """Averages the weights of several models into one model folder, which is as large and as fast as one of them.
 
-This helps with folders of one training, copied at several of its steps (Junczys-Dowmunt et al. 2016, §3.2). Models that began
+This helps with folders of one training, copied at several of its steps (Junczys-Dowmunt et al. 2016). Models that began
 from different weights have found different solutions, and the mean of their weights is none: an ensemble averages their
 probabilities instead.
 """
@@ -82,9 +82,8 @@ def average(
 def _mean(folders: Sequence[Folder]) -> dict[str, np.ndarray]:
     """The mean of each array, summed in float64."""
     names = folders[0].parameters
-    return {
-        name: np.asarray(np.mean([f.parameters[name] for f in folders], axis=0, dtype=np.float64), np.float32) for name in names
-    }
+    means = {name: np.mean([f.parameters[name] for f in folders], axis=0, dtype=np.float64) for name in names}
+    return {name: np.asarray(mean, np.float32) for name, mean in means.items()}
 
 
 def _check_shape(other: Folder, first: Folder) -> None:

@@ -25,6 +25,7 @@ from jumok.decode.search import search
 from jumok.errors import ConfigError, FolderError, JumokError
 from jumok.explain import align
 from jumok.places import models
+from jumok.runtime.folder import read_folder, write_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.translation import Translation
 from jumok.text.vocabulary import END, PAD, START
@@ -159,6 +160,34 @@ def test_its_probabilities_are_the_means_of_its_models(folders: list[Path]) -> N
         np.testing.assert_allclose(whole.score(word, "C A T").weights, weights, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"alignment": "monotonic", "copy": True, "text": {"target_tokenizer": "char", "joint_vocabulary": False}},
+        {"tie": "all", "readout_size": 8, "text": {"target_tokenizer": "char", "joint_vocabulary": True}},
+        {"readout": "linear"},
+    ],
+    ids=str,
+)
+def test_a_model_that_is_kept_in_another_order_is_a_copy(tmp_path: Path, options: dict) -> None:
+    a = read_folder(random_folder(tmp_path / "a", end=0, **options))
+    other = read_folder(random_folder(tmp_path / "b", words=("naive", "naive", "why", *reversed(WORDS)), **options)).codec
+    rows = {}
+    for side in ("source", "target"):
+        here, there = getattr(a.codec, side).vocabulary, getattr(other, side).vocabulary
+        tokens = there.tokens(range(4, len(there)))
+        rows[side] = [0, 1, 2, 3, *here.ids(tokens)]
+        assert sorted(rows[side]) == list(range(len(here))) != rows[side]
+    places = {"source.embedding": "source", "target.embedding": "target", "readout.output": "target", "readout.bias": "target"}
+    arrays = {name: array[rows[places[name]]] if name in places else array for name, array in a.parameters.items()}
+    write_folder(tmp_path / "c", a.config, arrays, other, "card", [])
+    model, both = jumok.load(tmp_path / "a"), jumok.load([tmp_path / "a", tmp_path / "c"])
+    for word in WORDS:
+        for how in ({}, {"beam": 3}):
+            same(both.translate(word, **how), model.translate(word, **how))
+
+
 def test_of_one_folder_is_that_model_and_of_its_copies_too(folders: list[Path]) -> None:
     alone, (one, copies) = jumok.load(folders[0]), [jumok.load([folders[0]] * n) for n in (1, 3)]
     for word in WORDS:
@@ -166,6 +195,29 @@ def test_of_one_folder_is_that_model_and_of_its_copies_too(folders: list[Path]) 
         assert (a.tokens, a.log_probability) == (b.tokens, b.log_probability) and np.array_equal(a.weights, b.weights)
         same(copies.translate(word, beam=2), a)
     assert type(one.backend) is type(alone.backend) and one.info() == alone.info()
+
+
+OTHER_KINDS: list[dict[str, Any]] = [
+    {
+        "text": {"target_form": "NFD", "target_tokenizer": "char", "source_form": "NFD"},
+        "words": ("한국어", "주목", "말", "각각"),
+    },
+    {"text": {"source_tokenizer": "bpe", "target_tokenizer": "bpe", "bpe_size": 40}},
+    {"features": ("V", "PST"), "text": {"features_column": 3}, "reverse_source": True, "bidirectional": False},
+    {"input_feeding": True, "window": "local-p", "cell": "gru"},
+]
+
+
+@pytest.mark.parametrize("options", OTHER_KINDS, ids=str)
+def test_copies_of_any_kind_of_model_write_what_it_writes(tmp_path: Path, options: dict) -> None:
+    model = jumok.load(random_folder(tmp_path / "a", end=-2, **options))
+    copies, features = jumok.load([tmp_path / "a"] * 2), options.get("features")
+    for word in options.get("words", WORDS[:4]):
+        for how in ({}, {"beam": 3, "nbest": 2}):
+            a, b = (m.translate(word, features=features, **how) for m in (model, copies))
+            for one, other in zip((a, *a.alternatives), (b, *b.alternatives), strict=True):
+                same(other, one)
+                assert one.token_log_probabilities is not None and len(one.token_log_probabilities) == len(one.tokens) > 1
 
 
 def test_it_can_be_pickled(folders: list[Path]) -> None:

@@ -22,6 +22,8 @@ from faulty_disk import refusing
 
 from jumok import cli, config, places
 from jumok.config import ModelConfig, TextConfig
+from jumok.explain import to_json_line
+from jumok.runtime import load
 from jumok.runtime.folder import CONFIG, FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec
@@ -70,6 +72,9 @@ GIVEN = {
     "explain": {"model": "model"},
     "align": {"model": "model", "pairs": "p.tsv"},
     "info": {"model": "model"},
+    "score": {"model": "model", "pairs": "p.tsv"},
+    "rescore": {"model": "model", "lists": "nbest.jsonl"},
+    "average": {"models": "model,model", "out": "made"},
     "study": {"out": "study"},
     "quickstart": {},
 }
@@ -115,6 +120,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
     vectors = "".join(f"{c} {' '.join('12345678')}\n" for c in "abcdeABCDE")
     (tmp_path / "v.vec").write_text(vectors, encoding="utf-8")
+    (tmp_path / "nbest.jsonl").write_text(to_json_line(load(tmp_path / "model").translate("cat")) + "\n", encoding="utf-8")
     (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
@@ -150,7 +156,7 @@ def arguments(command: str, tried: str | None = None, value: str = "") -> list[s
         if tried in ("model", "dev", "test"):
             given |= {"test": "p.tsv"} if tried == "model" else {"pairs": "p.tsv"}
     if tried is not None:
-        given[tried] = value
+        given[tried] = f"{value},{value}" if tried == "models" else value
     flags = {name: flag for (of, name), (flag, _) in PATHS.items() if of == command}
     more = MORE.get(command, [])
     if tried == "from_":  # sizes are those of the model to start from
@@ -247,7 +253,7 @@ def test_what_is_read(
     if command == "quickstart":
         request.getfixturevalue("quickstart_trains_nothing")
     _, place = PATHS[key]
-    usual = {"dev": "d.tsv", "reverse_model": "reverse"}.get(name, NAMES[place.kind])
+    usual = {"dev": "d.tsv", "reverse_model": "reverse", "lists": "nbest.jsonl"}.get(name, NAMES[place.kind])
     path = here / usual
     if trouble == "missing":
         assert check(arguments(command, name, "absent"), capsys, here) == 2

@@ -48,7 +48,7 @@ def test_of_several_is_the_mean_and_says_where_it_comes_from(tmp_path: Path, cap
     b, c = nudged(a, tmp_path / "b", seed=1), nudged(a, tmp_path / "c", seed=2)
     write_record(b, Record("run7", "s", "running", 30, 90))
     assert main(["average", str(a), f"{b},{c}", "--out", str(tmp_path / "m")]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (f"written to {tmp_path / 'm'}: the mean of 3 models\n", "")
     found, parts = read_folder(tmp_path / "m"), [read_folder(f).parameters for f in (a, b, c)]
     for name, array in found.parameters.items():
         np.testing.assert_allclose(array, np.mean([p[name] for p in parts], axis=0), atol=1e-6)
