@@ -1,6 +1,6 @@
 """Does a training that is killed again and again, at any moment, end exactly as one that was left alone?
 
-    python -m benchmarks.robust.kills [--runs 200] [--seed 1] [--keep FOLDER]
+    python -m benchmarks.robust.kills [--runs 200] [--seed 1] [--keep FOLDER] [--only WORD]
 
 Each run is killed by SIGKILL one to three times and then resumed to its end. A kill comes at a random moment of time; or at a
 random call of the operating system that touches the disk; or as soon as a file that is just being written appears. After
@@ -54,6 +54,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "input feeding, GRU, patience": {"input_feeding": True, "cell": "gru", "patience": 2, "steps": 600, "learning_rate": 1e-4},
     "over an older model": {"overwrite": True},
+    "monotonic": {"alignment": "monotonic", "teacher_forcing": "linear", "accumulate": 2},
+    "monotonic, copying": {"alignment": "auto", "copy": True, "attention": "general"},
 }
 WARM = ("jumok.learn.run", "rapidfuzz.distance", "rich.console", "rich.progress", "safetensors.torch", "torch._dynamo")
 CALLS = ("open", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "link")  # of the module os
@@ -83,7 +85,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", default="", help="folder for the runs; default: one that is deleted")
+    parser.add_argument("--only", default="", help="only the variants whose name has this in it; default: all")
     o = parser.parse_args()
+    for name in [name for name in VARIANTS if o.only not in name]:
+        del VARIANTS[name]
+    if not VARIANTS:
+        parser.error(f"--only is {o.only!r}; no variant has that in its name")
     for name in WARM:  # else every child would import them anew
         importlib.import_module(name)
     torch.set_num_threads(1)  # no pool of threads may be there when a child is made

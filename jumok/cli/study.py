@@ -21,9 +21,10 @@ class Study(Options):
     jumok study bottleneck --out bottleneck --jobs 2
     """
 
-    name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful"]]
+    name: Positional[Literal["bottleneck", "gradients", "exposure", "scores", "faithful", "links"]]
     """bottleneck: quality by source length without and with attention. gradients: how much of the loss reaches the first
-    token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth?"""
+    token. exposure: teacher forcing against free running. scores: Luong's tables. faithful: do the weights tell the truth? links: are they an
+    alignment, soft and monotonic?"""
     pairs: Positional[PairsPath] = ""
     """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
     plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)

@@ -149,7 +149,7 @@ def study(
     """Conducts a study on your pairs, or on pairs that it makes itself. Finished runs are not done again.
 
     Args:
-        name: bottleneck, gradients, exposure, scores or faithful.
+        name: bottleneck, gradients, exposure, scores, faithful or links.
         pairs, dev, test, out: files and the folder to write. Without pairs the study makes its own; without dev or test, 1 in 20
             pairs is set aside.
         quiet: print nothing.
@@ -205,6 +205,8 @@ def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any]
         raise ConfigError("study: out is missing; name the folder to write")
     if asked.model and study.name != "faithful":
         raise ConfigError(f"study: model is given, but the study {study.name} trains its own models; only faithful takes one")
+    if study.own_only and (pairs or asked.dev or asked.test):
+        raise ConfigError(f"study: pairs are given, but the study {study.name} takes none: {study.own_only}")
     if not asked.model:
         need("training", "train", "torch", "rich")  # before anything is written
     folder = Path(asked.out)

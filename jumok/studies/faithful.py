@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from jumok.alignments import clash
 from jumok.errors import ConfigError, DataError
 from jumok.runtime import load
 from jumok.runtime.folder import read_folder
 from jumok.runtime.model import NumpyModel
+from jumok.studies import sizes
 from jumok.studies.charts import Bar, Series, bar_chart, line_chart
 from jumok.studies.data import turned_words
 from jumok.studies.outputs import test_set, train, write_test
@@ -32,16 +34,24 @@ MODEL = "model"
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """The given model; or two trained here, with the encoder in one direction and in both, whose memory rows know their neighbours."""
+    """The given model; or two trained here, with the encoder in one direction and in both, whose memory rows know their neighbours;
+    and where the targets are in letters and the options let it, one with a monotonic alignment."""
     if setting.settings.get("model"):
         return [Variant(MODEL, {}, f"the model {setting.settings['model']}")]
     score = setting.options["attention"]
     if score == "none":
         raise ConfigError("study: attention is 'none', so there are no weights to examine; give --attention general")
-    return [
+    if setting.options.get("copy"):
+        raise ConfigError("study: copy is on, and permuted weights leave what is copied as it is; give --no-copy")
+    models = [
         Variant("one-direction", {"attention": score, "bidirectional": False}, f"{score}, encoder in one direction"),
         Variant("both-directions", {"attention": score, "bidirectional": True}, f"{score}, encoder in both directions"),
     ]
+    clashes = clash(score, setting.options.get("window", "none"), setting.options.get("input_feeding", False))
+    if setting.options.get("alignment", "soft") == "soft" and not clashes and sizes.monotonic_fits(setting):
+        exact = {"attention": score, "bidirectional": True, "alignment": "monotonic"}
+        models.append(Variant("monotonic", exact, f"{score}, monotonic alignment, encoder in both directions"))
+    return models
 
 
 def work(task: Task) -> dict[str, Any]:
@@ -246,20 +256,20 @@ def _findings(outcome: Outcome) -> list[str]:
             f"{v.name}: permuting the weights among positions moves the distribution by {number(permuted.mean, 2)} (median): which weight goes where {kind}."
         )
     names = [v.name for v in outcome.done]
-    if {"one-direction", "both-directions"} <= set(names):
-        a, b = ({s: m["kendall"] for s, m in outcome.of(n).items()} for n in ("one-direction", "both-directions"))
+    for one, other in (("one-direction", "both-directions"), ("monotonic", "both-directions")):
+        if not {one, other} <= set(names):
+            continue
+        a, b = ({s: m["kendall"] for s, m in outcome.of(n).items()} for n in (one, other))
         gap = difference(a, b)
         if gap.clear:
-            first, second = ("one-direction", "both-directions") if gap.mean > 0 else ("both-directions", "one-direction")
+            first, second = (one, other) if gap.mean > 0 else (other, one)
             findings.append(
                 f"The weights of {first} are more faithful, by {number(abs(gap.mean), 2)} ± {number(gap.half or 0, 2)} in τ over {second}."
             )
         elif gap.half is None:
-            findings.append(
-                f"One seed cannot say whether one direction or both are more faithful ({number(gap.mean, 2)} in τ)."
-            )
+            findings.append(f"One seed cannot say whether {one} or {other} is more faithful ({number(gap.mean, 2)} in τ).")
         else:
-            findings.append(f"No clear difference in τ between one direction and both ({plus_minus(gap, 2)}).")
+            findings.append(f"No clear difference in τ between {one} and {other} ({plus_minus(gap, 2)}).")
     return findings
 
 

@@ -93,6 +93,7 @@ class Study:
         work: does one run, and returns its measurements (for JSON), with a `headline` for the screen.
         report: makes the report of all finished runs.
         train_max_length: default on its own data; see `jumok.config.StudyConfig`.
+        own_only: why it takes no pairs of the user's, and what to do; "" if it does.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Study:
     work: Callable[[Task], dict[str, Any]]
     report: Callable[[Outcome], Report]
     train_max_length: int | None = None
+    own_only: str = ""
 
 
 @dataclass(frozen=True)

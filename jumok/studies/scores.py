@@ -35,8 +35,9 @@ LUONG = (
 
 
 def variants(setting: Setting) -> list[Variant]:
-    """All scores and windows, and small changes of general and none."""
+    """All scores and windows, and small changes of general and none; monotonic alignments where the targets are in letters."""
     with_: dict[str, Any] = {"attention": "general", "window": "none", "reverse_source": False, "input_feeding": False}
+    with_ |= {"alignment": "soft", "copy": False}
     plain = with_ | {"attention": "none"}
     reach = max(256, sizes.longest_source(setting))
     reversed_ = plain | {"reverse_source": True}
@@ -49,8 +50,14 @@ def variants(setting: Setting) -> list[Variant]:
         more = {"attention": name} | ({"location_length": reach} if score.by_position else {})
         models.append(Variant(name, with_ | more, score.formula + ", a weight by position only" * score.by_position))
     models += [Variant(name, with_ | {"window": name}, f"general in a window: {w.formula}") for name, w in WINDOWS.items()]
+    monotonic = with_ | {"alignment": "monotonic"}
+    exact = [
+        Variant("monotonic", monotonic, "general, one source position a token, which only goes forward"),
+        Variant("monotonic-dot", monotonic | {"attention": "dot"}, "dot, one source position a token, which only goes forward"),
+    ]
     return [
         *models,
+        *(exact if sizes.monotonic_fits(setting) else []),
         Variant("general-reversed", with_ | {"reverse_source": True}, "general, the source read backwards"),
         Variant("general-no-dropout", with_ | {"dropout": 0.0}, "general without dropout"),
         Variant("input-feeding", with_ | {"input_feeding": True}, "general, the readout fed to the next step"),
@@ -157,9 +164,9 @@ def _findings(outcome: Outcome, values: dict[str, dict[int, float]], metric: str
     if len(order) > 1:
         gap = difference(values[order[0]], values[order[1]])
         findings.append(compared(order[0], order[1], gap, quantity))
-    if {"general", "none"} <= values.keys():
-        gap = difference(values["general"], values["none"])
-        findings.append(compared("general", "none", gap, quantity))
+    for a, b in (("general", "none"), ("monotonic", "general"), ("monotonic-dot", "dot")):
+        if {a, b} <= values.keys():
+            findings.append(compared(a, b, difference(values[a], values[b]), quantity))
     beams = {
         name: difference(_values(outcome, name, metric, f"beam {BEAM}"), _values(outcome, name, metric)) for name in values
     }

@@ -29,6 +29,13 @@ def longest_source(setting: Setting) -> int:
     return _facts(setting.folder / "data" / "train.jsonl", _config(setting.options).text)[2]
 
 
+def monotonic_fits(setting: Setting) -> bool:
+    """Whether a model with a monotonic alignment can be trained: the target vocabulary is of letters, not of words or subwords."""
+    from jumok.learn.recipe import SMALL_VOCABULARY
+
+    return _facts(setting.folder / "data" / "train.jsonl", _config(setting.options).text)[1] < SMALL_VOCABULARY
+
+
 def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
     """The network of a run with these options over the study's, with every size chosen."""
     from jumok.learn.recipe import resolve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jumok.studies import bottleneck, exposure, faithful, gradients, scores
+from jumok.studies import bottleneck, exposure, faithful, gradients, links, scores
 from jumok.studies.plan import Study
 
 STUDIES: dict[str, Study] = {
@@ -11,4 +11,5 @@ STUDIES: dict[str, Study] = {
     "exposure": exposure.STUDY,
     "scores": scores.STUDY,
     "faithful": faithful.STUDY,
+    "links": links.STUDY,
 }

@@ -355,14 +355,19 @@ def test_a_folder_from_before_there_were_alignments_is_soft(model_folder, tmp_pa
     assert t.weights_kind == "attention" and t.weights is not None
 
 
-def test_a_run_that_dies_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
-    data = write_pairs(tmp_path / "pairs.tsv")
-    jumok.train(data, out=tmp_path / "a" / "model", alignment="monotonic", **SHORT)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"copy": True}, {"copy": True, "teacher_forcing": "linear", "accumulate": 2, "attention": "general"}],
+    ids=str,
+)
+def test_a_run_that_dies_goes_on_as_if_nothing_had_happened(options, tmp_path, monkeypatch):
+    data, options = write_pairs(tmp_path / "pairs.tsv"), {"alignment": "monotonic", **options, **SHORT}
+    jumok.train(data, out=tmp_path / "a" / "model", **options)
     with monkeypatch.context() as m:
         die_at(m, 5)
         with pytest.raises(Death):
-            jumok.train(data, out=tmp_path / "b" / "model", alignment="monotonic", **SHORT)
-    jumok.train(data, out=tmp_path / "b" / "model", resume=True, alignment="monotonic", **SHORT)
+            jumok.train(data, out=tmp_path / "b" / "model", **options)
+    jumok.train(data, out=tmp_path / "b" / "model", resume=True, **options)
     assert remains(tmp_path / "b" / "model") == remains(tmp_path / "a" / "model")
 
 

@@ -1,6 +1,7 @@
 """Each study from the command line to its page, in seconds: tiny models on a few strings; what they say follows from planted results."""
 
 import dataclasses
+import itertools
 import json
 import xml.etree.ElementTree as ET
 
@@ -9,9 +10,11 @@ import pytest
 
 import jumok
 from jumok.cli import main
-from jumok.measure import METRICS
-from jumok.studies import exposure, gradients, scores
+from jumok.errors import ConfigError
+from jumok.measure import METRICS, Gold
+from jumok.studies import exposure, faithful, gradients, links, scores
 from jumok.studies.plan import Outcome, Setting, Variant
+from jumok.studies.spelling import invented, spoken
 from jumok.studies.studies import STUDIES
 from jumok.text import END, PAD
 
@@ -22,6 +25,7 @@ SOME = {
     "exposure": ("--seeds", "2", "--variants", "always", "two-phase", "linear", "inverse-sigmoid"),
     "scores": ("--seeds", "1"),
     "faithful": ("--seeds", "2"),
+    "links": ("--seeds", "2", "--variants", "soft", "monotonic"),
 }
 
 
@@ -42,7 +46,7 @@ def call(*arguments):
 @pytest.mark.parametrize("name", STUDIES)
 def test_each_study_from_the_command_line(name, files, tmp_path, capsys):
     out = tmp_path / "study"
-    data = (files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv")
+    data = () if STUDIES[name].own_only else (files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv")
     command = ("study", name, *data, "--out", out, *SOME[name], *TINY)
     assert call(*command) == 0
     printed, progress = capsys.readouterr()
@@ -173,7 +177,104 @@ def test_scores_varies_one_thing_at_a_time(tmp_path):
     found = {v.name: v.options for v in scores.variants(Setting(tmp_path, {"max_tokens": 400}, {}, {}))}
     for name, changed in (("input-feeding", {"input_feeding": True}), ("general-reversed", {"reverse_source": True})):
         assert dict(found[name]) == {**found["general"], **changed}
+    assert dict(found["monotonic"]) == {**found["general"], "alignment": "monotonic"}
+    assert dict(found["monotonic-dot"]) == {**found["dot"], "alignment": "monotonic"}
     assert found["location"]["location_length"] == 301 and found["local-p"]["window"] == "local-p"
+
+
+def test_monotonic_is_a_variant_only_of_letters(tmp_path):
+    """Words and subwords would be refused; and what else is asked for may not fit."""
+    (tmp_path / "data").mkdir()
+    for n, expected in ((1_990, True), (2_000, False)):
+        lines = "".join(json.dumps({"source": "a", "target": f"w{i}"}) + "\n" for i in range(n))
+        (tmp_path / "data" / "train.jsonl").write_text(lines)
+        setting = Setting(
+            tmp_path, {"target_tokenizer": "space", "min_count": 1, "bpe_size": 7_000 + n, "attention": "general"}, {}, {}
+        )
+        assert ("monotonic" in [v.name for v in scores.variants(setting)]) == expected
+        assert ("monotonic" in [v.name for v in faithful.variants(setting)]) == expected
+    (tmp_path / "data" / "train.jsonl").write_text('{"source": "a", "target": "b"}\n')
+    for more in ({"window": "local-m"}, {"input_feeding": True}, {"alignment": "monotonic"}):
+        names = [v.name for v in faithful.variants(Setting(tmp_path, {"attention": "general", **more}, {}, {}))]
+        assert names == ["one-direction", "both-directions"]
+
+
+def test_studies_of_a_monotonic_alignment_from_the_command_line(files, tmp_path, capsys):
+    """scores overrides what is asked for; bottleneck and gradients, which need models without attention, refuse it before any run."""
+    data = (files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv")
+    one = ("--seeds", "1", "--variants", "none", "monotonic")
+    assert call("study", "scores", *data, "--out", tmp_path / "s", *one, *TINY, "--alignment", "monotonic") == 0
+    folders = {
+        name: json.loads((tmp_path / "s" / "runs" / f"{name}-1" / "model" / "config.json").read_text()) for name in one[3:]
+    }
+    assert [folders[n]["model"]["alignment"] for n in one[3:]] == ["soft", "monotonic"]
+    capsys.readouterr()
+    for name in ("bottleneck", "gradients"):
+        assert call("study", name, *data, "--out", tmp_path / name, *TINY, "--alignment", "monotonic") == 2
+        assert "give --attention dot, or --alignment soft" in capsys.readouterr().err
+        assert not list((tmp_path / name).glob("runs/*/model"))
+
+
+def test_copying_is_refused_by_faithful_before_any_run(files, tmp_path, capsys):
+    data = (files / "train.tsv", "--dev", files / "dev.tsv", "--test", files / "test.tsv")
+    more = ("--alignment", "monotonic", "--copy")
+    assert call("study", "faithful", *data, "--out", tmp_path / "s", *TINY, *more) == 2
+    assert "copy is on, and permuted weights leave what is copied as it is" in capsys.readouterr().err
+    assert not (tmp_path / "s" / "runs").exists()
+    letters = tmp_path / "letters.tsv"
+    letters.write_text("".join(f"{w}\t{w}s\n" for w in map("".join, itertools.product("abc", repeat=3))), encoding="utf-8")
+    options = {"hidden": 8, "embedding": 8, "readout_size": 8, "threads": 1, "steps": 2, "quiet": True}
+    jumok.train(letters, out=tmp_path / "m", alignment="monotonic", copy=True, **options)
+    assert call("study", "faithful", "--model", tmp_path / "m", "--test", letters, "--out", tmp_path / "n") == 2
+    assert "the model copies tokens" in capsys.readouterr().err
+
+
+def test_links_takes_no_pairs_of_others(files, tmp_path, capsys):
+    assert call("study", "links", files / "train.tsv", "--out", tmp_path / "s") == 2
+    assert "leave PAIRS out" in capsys.readouterr().err and not (tmp_path / "s").exists()
+    with pytest.raises(ConfigError, match="no links to compare"):
+        links.variants(Setting(tmp_path, {"attention": "none"}, {}, {}))
+
+
+def test_the_links_of_the_invented_spelling():
+    assert spoken("shaxe") == (
+        "ŠAKS",
+        Gold(frozenset({(2, 1), (3, 2), (3, 3)}), frozenset({(0, 0), (1, 0), (2, 1), (3, 2), (3, 3)})),
+    )
+    phones, gold = spoken("wghdate")  # w and gh are silent, and e, which makes the a long
+    assert phones == "DĀT" and gold.sure == gold.possible == {(3, 0), (4, 1), (5, 2)}
+    assert spoken("deebat")[0] == "DĒBAT" and spoken("deebate")[0] == "DĒBĀT"
+    about, splits = invented()
+    words = [word for pairs in splits.values() for word, _ in pairs]
+    assert len(set(words)) == len(words) and splits == invented()[1] and "made here" in about
+    for word, target in splits["test"]:
+        phones, gold = spoken(word)
+        assert phones == target and gold.sure <= gold.possible and {j for _, j in gold.possible} == set(range(len(phones)))
+        assert [i for i, _ in sorted(gold.possible, key=lambda link: link[::-1])] == sorted(i for i, _ in gold.possible)
+    silent = [set(range(len(w))) - {i for i, _ in spoken(w)[1].possible} for w, _ in splits["test"]]
+    assert 0.2 < np.mean([bool(s) for s in silent]) < 0.95
+
+
+def linked(variant, seed, aer, entropy):
+    found = {
+        m: {"aer": aer, "link-precision": 100 - aer, "link-recall": 100 - aer} for m in links.METHODS[variant.split("-")[0]]
+    }
+    return result(variant, seed, links=found, entropy=entropy, forward=99.0, test={"accuracy": 90.0})
+
+
+def test_links_says_what_the_numbers_say():
+    runs = [linked("soft", s, 8 + s / 10, 0.5) for s in (1, 2, 3)] + [linked("monotonic", s, s / 10, 0.01) for s in (1, 2, 3)]
+    made = links.report(outcome(runs, ["soft", "monotonic"]))
+    assert made.findings[0].startswith("soft: 8.2 % alignment error by argmax, 0.50 bits")
+    assert "monotonic is ahead of soft by 8.0 ± 0.0 points of AER (3 seeds)." in made.findings
+    (table,) = [block for block in made.blocks if hasattr(block, "rows")]
+    assert [row[2] for row in table.rows] == ["argmax", "path", "argmax", "path", "viterbi"]
+    assert len({len(row) for row in (table.head, *table.rows)}) == 1 and [f.name for f in made.figures] == [
+        "aer.svg",
+        "entropy.svg",
+    ]
+    weights = [np.array([[0.9, 0.1], [0.2, 0.8], [1, 0]]), np.array([[0.5, 0.5]])]
+    assert links.spread(weights)["forward"] == 50.0 and links.spread([np.eye(2)])["entropy"] == 0
 
 
 def test_gradient_sentences_have_the_length_asked_for():
