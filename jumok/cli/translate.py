@@ -13,6 +13,7 @@ from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, say, warn
 from jumok.config import SearchConfig
+from jumok.errors import ConfigError
 from jumok.places import LinesPath, ModelPath
 
 
@@ -29,6 +30,8 @@ class Translate(Options):
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    prefix_column: int = 0
+    """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
 
@@ -36,6 +39,8 @@ class Translate(Options):
 
     def check(self, where: str) -> None:
         config.check(self.search, where)
+        if self.prefix_column < 0:
+            raise ConfigError(f"{where}: prefix_column is {self.prefix_column}; it must be 0 or more")
 
 
 def translate(o: Translate, given: Collection[str]) -> int:
@@ -48,6 +53,7 @@ def translate(o: Translate, given: Collection[str]) -> int:
     elif o.search.nbest > 1:
         written = lambda t: "\t".join(f"{one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
     note = lambda text: say(f"note: {text}")  # noqa: E731
-    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
+    flush = lambda: sys.stdout.flush()  # noqa: E731
+    for t in answers(load(o.model), o.file, o.search, flush=flush, warn=warn, note=note, prefix_column=o.prefix_column):
         print(written(t))
     return 0

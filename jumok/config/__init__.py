@@ -16,7 +16,7 @@ from __future__ import annotations
 from jumok.config.building import Config, build
 from jumok.config.checking import check
 from jumok.config.fields import options, to_dict, type_hints
-from jumok.config.searching import SearchConfig
+from jumok.config.searching import LineText, LineTokens, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
     AlignmentName,
@@ -52,6 +52,8 @@ __all__ = [
     "DecayName",
     "DeviceName",
     "LearnConfig",
+    "LineText",
+    "LineTokens",
     "MatmulName",
     "MetricName",
     "ModelConfig",
@@ -66,6 +68,7 @@ __all__ = [
     "TokenizerName",
     "TrainConfig",
     "UnicodeForm",
+    "UnknownName",
     "WindowName",
     "build",
     "check",

@@ -52,7 +52,8 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "0 or more",
         _from_zero,
-        "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed",
+        "features_column weight_decay length_penalty patience switch_patience save_minutes save_every threads seed "
+        "min_length no_repeat",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run"),
     ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
@@ -80,6 +81,16 @@ def check(config: Config, where: str = "options") -> Config:
 
 def _check_search(search: SearchConfig, where: str) -> None:
     _require(search.nbest <= search.beam, where, "nbest", search.nbest, f"at most beam ({search.beam})")
+    for name in ("forbid", "forbid_text", "allow", "require", "prefix_tokens"):
+        _require(all(getattr(search, name)), where, name, getattr(search, name), "texts that are not empty")
+    for name in ("forbid_text", "require"):
+        _require(all(text.strip() for text in getattr(search, name)), where, name, getattr(search, name), "more than blanks")
+    if search.prefix and search.prefix_tokens:
+        raise ConfigError(f"{where}: prefix and prefix_tokens are both given; give one, which says how outputs begin")
+    if search.max_length is not None and search.min_length > search.max_length:
+        raise ConfigError(
+            f"{where}: min_length is {search.min_length} and max_length {search.max_length}; no output can keep to both"
+        )
 
 
 def _check_model(model: ModelConfig, where: str) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Literal, Optional
+
+from jumok.places import ListPath
+
+UnknownName = Literal["keep", "forbid", "copy"]
+LineText = str  # of every line; in Python, also one for each line
+LineTokens = tuple[str, ...]  # the same
 
 
 @dataclass(frozen=True)
@@ -20,3 +26,25 @@ class SearchConfig:
     """Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs."""
     batch_size: int = 64
     """Lines decoded together."""
+    prefix: LineText = ""
+    """Every output begins with this text, whose last word may go on. A line's own goes before it (JSONL key "prefix")."""
+    prefix_tokens: LineTokens = ()
+    """As --prefix, but target tokens, which are written as they are."""
+    forbid: tuple[str, ...] = ()
+    """Target tokens that are not written."""
+    forbid_text: tuple[str, ...] = ()
+    """Texts that occur in no output. Beginning and end of an output count as a blank."""
+    allow: tuple[str, ...] = ()
+    """Only these target tokens are written."""
+    require: tuple[str, ...] = ()
+    """Texts that occur in every output, as words (char: anywhere). Needs a --beam of one more than their tokens."""
+    min_length: int = 0
+    """Fewest tokens written for a line; as for --max-length, </s> is one."""
+    no_repeat: int = 0
+    """No so many tokens in a row are written twice in an output; 0 = they may."""
+    only: ListPath = ""
+    """File of all outputs there may be, one a line; the likeliest of them is found for each line."""
+    only_words: ListPath = ""
+    """File of all words that outputs may have, one a line; punctuation between them is free."""
+    unknown: UnknownName = "keep"
+    """keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its place in the text."""

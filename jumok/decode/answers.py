@@ -18,7 +18,14 @@ Warn = Callable[[str], None]
 
 
 def answers(
-    model: Translator, file: str, options: SearchConfig, *, flush: Callable[[], None], warn: Warn, note: Warn
+    model: Translator,
+    file: str,
+    options: SearchConfig,
+    *,
+    flush: Callable[[], None],
+    warn: Warn,
+    note: Warn,
+    prefix_column: int = 0,
 ) -> Iterator[Translation]:
     """Yields a translation for every line of a file, in order, whatever is wrong with a line.
 
@@ -26,24 +33,26 @@ def answers(
     answer. Lines that come fast are translated together.
 
     Args:
-        file, warn, note: as for `read_sources`.
+        file, warn, note, prefix_column: as for `read_sources`.
         flush: called before each wait for a line, when all earlier lines are answered.
 
     Raises:
         DataError: as from `read_sources`; or, at the end, if no line could be used.
     """
     remarks, n, usable = Remarks(model, advice=LONGER), 0, 0
+    for text in model.notes(options):
+        warn(text)
     asked: deque[Source] = deque()
     tabs = "\t" in model.codec.source.vocabulary
 
     def lines() -> Iterator[Incoming]:
-        for source in read_sources(file, model.config.text, warn=warn, note=note, tabs=tabs):
+        for source in read_sources(file, model.config.text, warn=warn, note=note, tabs=tabs, prefix_column=prefix_column):
             if source is None:
                 yield PAUSE
                 flush()
             else:
                 asked.append(source)
-                yield source.text, source.features
+                yield source.text, source.features, source.prefix
 
     for translation in model.translate_lines(lines(), **asdict(options)):
         source = asked.popleft()

@@ -1,7 +1,8 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
-Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Three were added so: `attention`,
-computed from the weights (written, but not read), `unknown`, which may be missing, and `weights_kind` ("attention" if missing).
+Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Added so were `attention`, computed
+from the weights (written, but not read), and what may be missing: `unknown`, `weights_kind` ("attention" if missing), `copied` and
+`problem`.
 
 Letters: T output steps, S source positions.
 """
@@ -76,6 +77,8 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "finished": translation.finished,
         "unknown": list(translation.unknown),
         "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
+        "copied": [list(pair) for pair in translation.copied],
+        "problem": translation.problem,
     }
 
 
@@ -152,6 +155,16 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
             raise DataError(f"{where}, {key}: got {values!r:.60}; expected positions in `source_tokens`, counted from 0")
         return tuple(values)
 
+    def copies(T: int, S: int) -> tuple[tuple[int, int], ...]:
+        pairs = get("copied", (list,), "a list of pairs of positions") if "copied" in data else []
+        for pair in pairs:
+            good = isinstance(pair, list) and [type(i) for i in pair] == [int, int]
+            if not good or not (0 <= pair[0] < T and 0 <= pair[1] < S):
+                raise DataError(
+                    f"{where}, copied: got {pair!r:.60}; expected a position in `tokens` and one in `source_tokens`, counted from 0"
+                )
+        return tuple((t, s) for t, s in pairs)
+
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
     kind = get("weights_kind", (str,), "a string") if "weights_kind" in data else "attention"
     if kind not in KINDS:
@@ -173,6 +186,8 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
         weights_kind=kind,
+        copied=copies(len(tokens), len(source_tokens)),
+        problem=get("problem", (str,), "a string") if "problem" in data else "",
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jumok import config
 from jumok.config import SearchConfig, build
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
@@ -92,6 +93,8 @@ def _evaluate(
     model = model if isinstance(model, Translator) else load(model)
     choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
     choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice
+    for text in model.notes(search):
+        warn(text)
     usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, warn)
     read = _pairs(pairs, model, warn)
     gold = gold_text(read, model.codec.written, warn)
@@ -123,6 +126,17 @@ def evaluate(
     length_penalty: float = 1.0,
     max_length: int | None = None,
     batch_size: int = 64,
+    prefix: str | Sequence[str] = "",
+    prefix_tokens: Sequence[str] | Sequence[Sequence[str]] = (),
+    forbid: Sequence[str] = (),
+    forbid_text: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    require: Sequence[str] = (),
+    min_length: int = 0,
+    no_repeat: int = 0,
+    only: str | Path | Sequence[str] = "",
+    only_words: str | Path | Sequence[str] = "",
+    unknown: config.UnknownName = "keep",
     # end of options
     tokenize: str = "",
     lowercase: bool = False,
@@ -147,6 +161,18 @@ def evaluate(
         length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
         max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
         batch_size: Lines decoded together.
+        prefix: Every output begins with this text, whose last word may go on. A line's own goes before it (JSONL key "prefix").
+        prefix_tokens: As prefix, but target tokens, which are written as they are.
+        forbid: Target tokens that are not written.
+        forbid_text: Texts that occur in no output. Beginning and end of an output count as a blank.
+        allow: Only these target tokens are written.
+        require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens.
+        min_length: Fewest tokens written for a line; as for max_length, </s> is one.
+        no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+        only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
+        only_words: File of all words that outputs may have, one a line; punctuation between them is free.
+        unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its place
+            in the text.
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is

@@ -53,6 +53,9 @@ class Translation:
         finished: whether the output ended with `</s>`.
         unknown: positions in source_tokens, counted from 0, of tokens and features that the model has never seen: it read `<unk>`.
         alternatives: further hypotheses of the n-best list, best first (empty unless asked for).
+        copied: with `unknown="copy"`: (position in tokens, position in source_tokens) of each `<unk>` that stands in `text` as the
+            source token.
+        problem: why there is no output, if the rules that were asked for leave none; the text is then empty, and not finished.
     """
 
     source: str
@@ -66,6 +69,8 @@ class Translation:
     unknown: tuple[int, ...] = ()
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
     weights_kind: str = "attention"
+    copied: tuple[tuple[int, int], ...] = ()
+    problem: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -75,7 +80,7 @@ class Translation:
         T, S = len(self.tokens), len(self.source_tokens)
         weights = "no weights" if vars(self)["weights"] is None else f"weights {T} x {S}"
         more = f", {len(self.alternatives)} alternatives" if self.alternatives else ""
-        cut = "" if self.finished else ", not finished"
+        cut = f", {self.problem}" if self.problem else "" if self.finished else ", not finished"
         return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
 
     def __getstate__(self) -> dict[str, Any]:
