@@ -46,6 +46,7 @@ class Translate(Options):
 def translate(o: Translate, given: Collection[str]) -> int:
     from jumok.decode.answers import answers
     from jumok.runtime import Translation, load
+    from jumok.text.sources import SourceFile
 
     written: Callable[[Translation], str] = lambda t: one_line(t.text)  # noqa: E731
     if o.json:
@@ -54,6 +55,6 @@ def translate(o: Translate, given: Collection[str]) -> int:
         written = lambda t: "\t".join(f"{one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
     note = lambda text: say(f"note: {text}")  # noqa: E731
     flush = lambda: sys.stdout.flush()  # noqa: E731
-    for t in answers(load(o.model), o.file, o.search, flush=flush, warn=warn, note=note, prefix_column=o.prefix_column):
+    for t in answers(load(o.model), SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
         print(written(t))
     return 0

@@ -12,20 +12,19 @@ from jumok.decode.translator import PAUSE, Incoming, Translator
 from jumok.errors import DataError
 from jumok.runtime.translation import Translation
 from jumok.text.lines import source_name
-from jumok.text.sources import Source, read_sources
+from jumok.text.sources import Source, SourceFile, read_sources
 
 Warn = Callable[[str], None]
 
 
 def answers(
     model: Translator,
-    file: str,
+    file: str | SourceFile,
     options: SearchConfig,
     *,
     flush: Callable[[], None],
     warn: Warn,
     note: Warn,
-    prefix_column: int = 0,
 ) -> Iterator[Translation]:
     """Yields a translation for every line of a file, in order, whatever is wrong with a line.
 
@@ -33,7 +32,7 @@ def answers(
     answer. Lines that come fast are translated together.
 
     Args:
-        file, warn, note, prefix_column: as for `read_sources`.
+        file, warn, note: as for `read_sources`.
         flush: called before each wait for a line, when all earlier lines are answered.
 
     Raises:
@@ -46,7 +45,7 @@ def answers(
     tabs = "\t" in model.codec.source.vocabulary
 
     def lines() -> Iterator[Incoming]:
-        for source in read_sources(file, model.config.text, warn=warn, note=note, tabs=tabs, prefix_column=prefix_column):
+        for source in read_sources(file, model.config.text, warn=warn, note=note, tabs=tabs):
             if source is None:
                 yield PAUSE
                 flush()
@@ -61,4 +60,5 @@ def answers(
         yield translation
     remarks.tell(warn)
     if n and not usable:
-        raise DataError(f"{source_name(file)}: none of its {n:,} lines could be used; wanted text in UTF-8, a source a line")
+        name = source_name(file if isinstance(file, str) else file.path)
+        raise DataError(f"{name}: none of its {n:,} lines could be used; wanted text in UTF-8, a source a line")

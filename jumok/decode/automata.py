@@ -180,8 +180,11 @@ def closed(c: str) -> bool:
     return not continues(c)
 
 
+NEW = "new"  # the state of Without before the first token
+
+
 class Without:
-    """None of these texts occurs in the output. A state is that of `Patterns`."""
+    """None of these texts occurs in the output. A state is that of `Patterns`, or NEW."""
 
     def __init__(self, pieces: Pieces, texts: Iterable[str]) -> None:
         self.pieces = pieces
@@ -190,9 +193,11 @@ class Without:
         self._banned: dict[State, Allowed] = {}
 
     def start(self) -> State:
-        return self.patterns.step(0, " ")
+        return NEW
 
     def allowed(self, state: State) -> Allowed:
+        if state == NEW and state not in self._banned:
+            self._banned[state] = Allowed(i for i in range(UNK, len(self.pieces.texts)) if self.after(state, i) is None)
         if state not in self._banned:
             banned = [*self._inside, *self._reaching(state)]
             banned += [UNK] if self.after(state, UNK) is None else []
@@ -223,6 +228,9 @@ class Without:
 
     def read(self, state: State, text: str) -> State:
         """The state behind a further text; None if one of the texts occurs with it."""
+        if state == NEW:  # the beginning counts as a blank, and no token brings another
+            state = self.patterns.step(0, " ")
+            text = text.removeprefix(self.pieces.lead)
         for c in text:
             state = self.patterns.step(state, c)
             if state & self.patterns.whole:

@@ -293,13 +293,11 @@ class Rulebook:
             inner = self.side.tokenizer.in_form(text)
             if self.without and self.without.read(0, inner) is None:
                 raise ConfigError(f"require {text!r} has a text that forbid_text forbids; change one of the two")
-            lead, _ = self.pieces.lead, inner
-            ways = [self.pieces.ways(start + inner, True, self.banned) for start in {lead, ""}]
-            if all(way.least is None for way in ways):
+            if self._least(text) is None:
                 may = " that may be written" if self.banned else ""
                 raise ConfigError(f"require {text!r}: the model has no target tokens{may} for it; leave it out")
         required = Texts(self.pieces, texts)
-        self._fits(f"require {' '.join(map(repr, texts))}", required.total)
+        self._fits(f"require {' '.join(map(repr, texts))}", max(self._least(text) or 0 for text in texts))
         if o.beam <= required.total and not o.only:
             n = required.total
             raise ConfigError(
@@ -308,16 +306,20 @@ class Rulebook:
             )
         return required
 
+    def _least(self, text: str) -> int | None:
+        """The fewest tokens that write a text, behind a blank or not; None if there are none."""
+        inner = self.side.tokenizer.in_form(text)
+        ways = [self.pieces.ways(start + inner, True, self.banned).least for start in {self.pieces.lead, ""}]
+        return min((least for least in ways if least is not None), default=None)
+
     def _within(self) -> Within:
         words, where = _listed("only_words", self.options.only_words)
         kept: list[str] = []
         strange: list[str] = []
         for word in words:
-            inner = self.side.tokenizer.in_form(word)
             if " " in word:
                 raise ConfigError(f"{where}: {word!r} has a blank; wanted one word a line")
-            known = self.pieces.ways(self.pieces.lead + inner, True, self.banned).least is not None
-            (kept if known else strange).append(word)
+            (strange if self._least(word) is None else kept).append(word)
         self._left_out(where, "only_words", len(words), strange, kept)
         return Within(self.pieces, kept, self.banned)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from jumok.text.codec import Side
 from jumok.text.shape import WITHOUT_BLANKS
-from jumok.text.vocabulary import SPECIALS
+from jumok.text.vocabulary import SPECIALS, UNK
 
 Node = dict[str, Any]  # a character -> the next node; "" -> the ids whose piece ends here
 
@@ -99,6 +99,8 @@ class Pieces:
         for at in range(n):
             if at not in reached:
                 continue
+            if not closed and UNK not in banned and self.lead == text[at:] and self.texts[UNK].startswith(self.lead or "x"):
+                choices[at].append((UNK, n))
             for behind, node in self.along(text, at):
                 choices[at] += [(i, behind) for i in node.get("", ()) if i not in banned]
                 if node.get("") and any(i not in banned for i in node[""]):

@@ -36,29 +36,43 @@ class Source:
     prefix: str | tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of sources.
+
+    Attributes:
+        path: a file (`.gz` too; `-` = standard input).
+        prefix_column: the column of a table, which the file then is, that says how each output begins; 0 = none.
+    """
+
+    path: str
+    prefix_column: int = 0
+
+
 def read_sources(
-    file: str, text: TextConfig, *, warn: Warn, note: Warn, tabs: bool = False, prefix_column: int = 0
+    file: str | SourceFile, text: TextConfig, *, warn: Warn, note: Warn, tabs: bool = False
 ) -> Iterator[Source | None]:
     """Yields a source for every line, in order; and None before it waits for the next line.
 
     Args:
-        file: a file (`.gz` too; `-` = standard input).
+        file: a path, or more about it.
         text: the columns of a table, and the separator of features.
         warn: takes one-line messages: lines that cannot be used (the first few one by one), and oddities, at the end.
         note: takes a line that says how the file is read, unless it is read as lines of text.
         tabs: whether a TAB is part of a source.
-        prefix_column: the column of a table, which the file then is, that has the beginnings of the outputs; 0 = none.
 
     Raises:
         DataError: the file is missing, a folder, damaged, or not text.
     """
+    given = SourceFile(file) if isinstance(file, str) else file
     check_separator(text)
-    name = source_name(file)
-    reader = _Reader(name, text, note, tabs, _json_line if is_json(file) else _table_line if prefix_column else None)
-    reader.prefix_column = prefix_column
+    name = source_name(given.path)
+    reader = _Reader(name, text, note, tabs, _json_line if is_json(given.path) else None)
+    if given.prefix_column:
+        reader.prefix_column, reader.kind = given.prefix_column, reader.kind or _table_line
     odd = Oddities(text, (name,), ("source",))
     refused = 0
-    for line in arriving_lines(file, warn=warn):
+    for line in arriving_lines(given.path, warn=warn):
         if line is None:
             yield None
             continue
@@ -147,10 +161,9 @@ def _table_line(reader: _Reader, content: str, where: str) -> _Read:
     places = ", ".join(f"{what} in column {n}" for what, n in wanted.items())
     if len(cells) < max(wanted.values()):
         have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        also = ", or two: SOURCE, a TAB, FEATURES" if text.features_column else ""
-        raise DataError(
-            f"{where}: the line has {have}, wanted {max(wanted.values())} as in the training pairs ({places}){also}"
-        )
+        also = ", or two: SOURCE, a TAB, FEATURES" if text.features_column and not reader.prefix_column else ""
+        like = "" if reader.prefix_column else " as in the training pairs"
+        raise DataError(f"{where}: the line has {have}, wanted {max(wanted.values())}{like} ({places}){also}")
     if not reader.noted:
         reader.noted = True
         reader.note(f"{where}: the line has {len(cells)} columns; read as a table, {places}; other columns are ignored")
