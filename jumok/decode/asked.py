@@ -106,7 +106,7 @@ class Requests:
             raise ConfigError("unknown is 'copy', but the model has no attention to find the token with; give keep or forbid")
         self._pieces = self._pieces or Pieces(self.codec.target)
         if self._book is None or (self._book.options, self._book.stamp) != (options, stamp(options)):
-            self._book = Rulebook(options, self._pieces)
+            self._book = Rulebook(options, self._pieces, self._book)
         return self._book
 
     def notes(self, options: SearchConfig) -> list[str]:

@@ -69,22 +69,29 @@ class Rulebook:
 
     Args:
         pieces: those of the target side.
+        before: rules that were made before with the same pieces, whose lists are not read again if they are the same.
 
     Attributes:
+        stamp: of the files that the options name.
         notes: what is remarkable about the lists, a line each.
+        listed: the listed outputs as they were read.
 
     Raises:
         ConfigError: the options contradict each other, or ask for what the model cannot write.
         DataError: a list cannot be read.
     """
 
-    def __init__(self, options: SearchConfig, pieces: Pieces) -> None:
+    def __init__(self, options: SearchConfig, pieces: Pieces, before: Rulebook | None = None) -> None:
         self.options, self.pieces, self.side, self.stamp = options, pieces, pieces.side, stamp(options)
         self.notes: list[str] = []
         self.banned = self._banned()
         self.without = Without(pieces, options.forbid_text) if options.forbid_text else None
         self.required = self._required() if options.require else None
         self.within = self._within() if options.only_words else None
+        same = before is not None and (before.options.only, before.stamp[0]) == (options.only, self.stamp[0])
+        self.listed: list[Entry] | None = (
+            before.listed if same and before is not None else self._listed() if options.only else None
+        )
         self.entries = self._entries() if options.only else None
         self._wishes: dict[Prefix, Wish] = {}
         self._all = None if self.entries is None else Trie(entry.ids for entry in self.entries)
@@ -323,7 +330,8 @@ class Rulebook:
         self._left_out(where, "only_words", len(words), strange, kept)
         return Within(self.pieces, kept, self.banned)
 
-    def _entries(self) -> list[Entry]:
+    def _listed(self) -> list[Entry]:
+        """The outputs of the list that can be written at all."""
         texts, where = _listed("only", self.options.only)
         tokens = self.side.tokenizer.batch(texts)
         known, strange = [], []
@@ -334,9 +342,15 @@ class Rulebook:
             else:
                 known.append(Entry("".join(self.pieces.texts[i] for i in ids), (*ids, END)))
         self._left_out(where, "only", len(texts), strange, known)
-        kept = sorted(dict.fromkeys(filter(self._keeps_to_rules, known)))
+        return sorted(dict.fromkeys(known))
+
+    def _entries(self) -> list[Entry]:
+        """Those that keep to the other rules."""
+        assert self.listed is not None
+        kept = list(filter(self._keeps_to_rules, self.listed))
         if not kept:
-            raise ConfigError(f"{where}: none of its {len(texts):,} outputs keeps to the other rules; change them or the list")
+            n, where = len(self.listed), self.options.only if isinstance(self.options.only, str) else "only"
+            raise ConfigError(f"{where}: none of its {n:,} outputs keeps to the other rules; change them or the list")
         return kept
 
     def _keeps_to_rules(self, entry: Entry) -> bool:

@@ -17,6 +17,15 @@ from jumok.text.vocabulary import END
 Range = tuple[int, int, int]  # first output, one behind the last, tokens they have in common
 
 
+@dataclass(frozen=True, eq=False)
+class Children:
+    """What may follow a node: token -> the next node; the tokens; for each the length of the shortest output below it."""
+
+    nodes: dict[int, Range]
+    tokens: Allowed
+    least: np.ndarray
+
+
 class Trie:
     """Outputs, each a sequence of ids with END last, and different from the others.
 
@@ -31,20 +40,21 @@ class Trie:
         self.ids = np.fromiter((i for ids in outputs for i in ids), np.int32, int(self.lengths.sum()))
         self.shortest, self.longest = int(self.lengths.min()), int(self.lengths.max())
         self.root: Range = (0, len(outputs), 0)
-        self._children: dict[Range, dict[int, tuple[Range, int]]] = {}
+        self._children: dict[Range, Children] = {}
 
-    def children(self, node: Range) -> dict[int, tuple[Range, int]]:
-        """What may follow: token -> the next node, and the tokens of the shortest output below it."""
+    def children(self, node: Range) -> Children:
+        """What may follow a node."""
         if node not in self._children:
             first, behind, depth = node
             tokens = self.ids[self.starts[first:behind] + depth]
             cuts = np.concatenate([[0], np.flatnonzero(np.diff(tokens)) + 1])
             ends = [*cuts[1:].tolist(), behind - first]
-            least = np.minimum.reduceat(self.lengths[first:behind], cuts).tolist()
-            self._children[node] = {
-                token: ((first + start, first + end, depth + 1), length)
-                for token, start, end, length in zip(tokens[cuts].tolist(), cuts.tolist(), ends, least, strict=True)
+            nodes = {
+                token: (first + start, first + end, depth + 1)
+                for token, start, end in zip(tokens[cuts].tolist(), cuts.tolist(), ends, strict=True)
             }
+            least = np.minimum.reduceat(self.lengths[first:behind], cuts)
+            self._children[node] = Children(nodes, Allowed(tokens[cuts].tolist(), only=True), least)
         return self._children[node]
 
 
@@ -59,10 +69,10 @@ class Listed:
         return self.trie.root
 
     def allowed(self, state: State) -> Allowed:
-        return Allowed((t for t, (_, least) in self.trie.children(state).items() if least <= self.limit), only=True)
+        children = self.trie.children(state)
+        if self.trie.longest <= self.limit:
+            return children.tokens
+        return Allowed(children.tokens.tokens[children.least <= self.limit].tolist(), only=True)
 
     def after(self, state: State, token: int) -> State:
-        if token == END:
-            return None
-        found = self.trie.children(state).get(token)
-        return None if found is None else found[0]
+        return None if token == END else self.trie.children(state).nodes.get(token)
