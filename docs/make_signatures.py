@@ -18,9 +18,7 @@ from jumok import config
 from jumok.cli._help import meanings
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [
-    ROOT / "jumok" / name for name in ("learn/start.py", "decode/translator.py", "measure/evaluating.py", "studies/conduct.py")
-]
+FILES = [ROOT / "jumok" / name for name in ("learn/start.py", "decode/face.py", "measure/evaluating.py", "studies/conduct.py")]
 SIGNATURE = re.compile(r"^( +)# options: ([\w -]+)\n.*?^ +# end of options\n", re.DOTALL | re.MULTILINE)
 DOCSTRING = re.compile(r"^( +)(.*\boptions of `(\w+)`.*:)\n(?:.*\S.*\n)*", re.MULTILINE)
 WIDTH = 128
@@ -45,7 +43,10 @@ def written(cls: type) -> dict[str, str]:
         if isinstance(node, ast.AnnAssign):
             text = ast.unparse(node.annotation).replace("'", '"')
             text = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", text)
+            text = re.sub(r"\bListPath\b", "str | Path | Sequence[str]", text)
             text = re.sub(r"\b\w+Path\b", "str | Path", text)
+            text = re.sub(r"\bLineText\b", "str | Sequence[str]", text)
+            text = re.sub(r"\bLineTokens\b", "Sequence[str] | Sequence[Sequence[str]]", text)
             text = re.sub(r"tuple\[str, \.\.\.\]", "Sequence[str]", text)
             found[ast.unparse(node.target)] = re.sub(r"\b([A-Z]\w+(?:Name|Form))\b", r"config.\1", text)
     return found

@@ -30,10 +30,12 @@ class Place:
     Attributes:
         kind: what is read: pairs (one file, or "SOURCE,TARGET"), lines, options (TOML), vectors (of words), model; or what is written: file, folder.
         written: whether it is written.
+        listed: whether what stands in the file can also be given itself, in Python and TOML, as a list of texts.
     """
 
     kind: str
     written: bool = False
+    listed: bool = False
 
     @property
     def streams(self) -> bool:
@@ -88,7 +90,7 @@ def places(options: Any) -> Iterator[tuple[str, str, Place | None]]:
         else:
             for text in value if isinstance(value, tuple) else (value,):
                 if isinstance(text, str):
-                    yield name, text, place
+                    yield name, text, None if isinstance(value, tuple) else place
 
 
 def expanded(options: Options) -> Options:
@@ -125,6 +127,12 @@ def expand(path: str, name: str = "path") -> str:
         user = path.partition("/")[0]
         raise ConfigError(f"{name} is {path!r}: there is no home folder {user}; for a name that begins with ~ give ./{path}")
     return expanded_path
+
+
+def takes_list(cls: type, name: str) -> bool:
+    """Whether an option of this class takes a file or, in its place, a list of texts."""
+    place = _fields(cls).get(name)
+    return place is not None and place.listed
 
 
 def settle(options: Options) -> Options:
@@ -313,6 +321,7 @@ def _reserved(path: Path) -> Draft:
 
 PairsPath = Annotated[str, Place("pairs")]
 LinesPath = Annotated[str, Place("lines")]
+ListPath = Annotated[str, Place("lines", listed=True)]
 OptionsPath = Annotated[str, Place("options")]
 VectorsPath = Annotated[str, Place("vectors")]
 ModelPath = Annotated[str, Place("model")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
@@ -47,7 +48,9 @@ def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, s
     default, given = defaults(kind, arguments)
     words, marks = toml.without_echoes(_as_fields(arguments), default), (tyro.conf.FlagCreatePairsOff,)
     usual: Any = tyro.MISSING_NONPROP if default is None else default
-    chosen: Kind = tyro.cli(kind, args=words, prog=prog, config=marks, default=usual)
+    with warnings.catch_warnings():  # a list from a TOML file in place of a file's name
+        warnings.filterwarnings("ignore", message="The field .* is annotated with type")
+        chosen: Kind = tyro.cli(kind, args=words, prog=prog, config=marks, default=usual)
     options = places.settle(chosen)
     options.check("command line")
     return options, given

@@ -34,6 +34,8 @@ class Translate(Options):
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    prefix_column: int = 0
+    """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
     confidence: bool = False
@@ -43,6 +45,8 @@ class Translate(Options):
 
     def check(self, where: str) -> None:
         config.check(self.search, where)
+        if self.prefix_column < 0:
+            raise ConfigError(f"{where}: prefix_column is {self.prefix_column}; it must be 0 or more")
         if self.confidence and self.json:
             raise ConfigError(
                 f"{where}: confidence adds columns to lines of text, but json is on, which has the probabilities always: "
@@ -65,6 +69,7 @@ def columns(t: Translation, scores: bool, confidence: bool) -> str:
 def translate(o: Translate, given: Collection[str]) -> int:
     from jumok.decode.answers import answers
     from jumok.runtime import load
+    from jumok.text.sources import SourceFile
 
     written: Callable[[Translation], str] = lambda t: one_line(t.text)  # noqa: E731
     if o.json:
@@ -72,6 +77,7 @@ def translate(o: Translate, given: Collection[str]) -> int:
     elif o.search.outputs > 1 or o.confidence:
         written = partial(columns, scores=o.search.outputs > 1, confidence=o.confidence)
     note = lambda text: say(f"note: {text}")  # noqa: E731
-    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
+    flush = lambda: sys.stdout.flush()  # noqa: E731
+    for t in answers(load(o.model), SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
         print(written(t))
     return 0

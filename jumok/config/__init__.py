@@ -16,7 +16,7 @@ from __future__ import annotations
 from jumok.config.building import Config, build
 from jumok.config.checking import check
 from jumok.config.fields import field_name, flag, options, to_dict, type_hints
-from jumok.config.searching import LengthNormName, SearchConfig
+from jumok.config.searching import LengthNormName, LineText, LineTokens, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
     AlignmentName,
@@ -53,6 +53,8 @@ __all__ = [
     "DeviceName",
     "LearnConfig",
     "LengthNormName",
+    "LineText",
+    "LineTokens",
     "MatmulName",
     "MetricName",
     "ModelConfig",
@@ -67,6 +69,7 @@ __all__ = [
     "TokenizerName",
     "TrainConfig",
     "UnicodeForm",
+    "UnknownName",
     "WindowName",
     "build",
     "check",

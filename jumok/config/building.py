@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from jumok.config.checking import check
 from jumok.config.fields import field_name, options, type_hints
 from jumok.errors import ConfigError
-from jumok.places import expanded
+from jumok.places import expanded, takes_list
 
 Config = TypeVar("Config")
 
@@ -53,7 +53,10 @@ def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
         if dataclasses.is_dataclass(hints[f.name]):
             made[f.name] = _fill(hints[f.name], flat, where)
         elif f.name in flat:
-            made[f.name] = _value(hints[f.name], flat[f.name], f.name, where)
+            several = takes_list(cls, f.name) and isinstance(flat[f.name], list | tuple)
+            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], flat[f.name], f.name, where)
+            if several and not made[f.name]:
+                raise ConfigError(f"{where}: {f.name} is an empty list; wanted a file, or one text or more")
     return cls(**made)
 
 

@@ -58,7 +58,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "0 or more",
         _from_zero,
         "features_column member weight_decay length_penalty patience switch_patience save_minutes save_every threads seed "
-        "coverage_penalty diversity sample top_k",
+        "coverage_penalty diversity sample top_k min_length no_repeat",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run temperature"),
     ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
@@ -118,6 +118,20 @@ def _check_sampling(search: SearchConfig, where: str) -> None:
     if search.nbest > 1 and not search.mbr:
         raise ConfigError(
             f"{where}: nbest is {search.nbest} with sample {search.sample}; all samples are given: leave nbest out"
+        )
+    for name in ("forbid", "forbid_text", "allow", "require", "prefix_tokens"):
+        _require(all(getattr(search, name)), where, name, getattr(search, name), "texts that are not empty")
+    for name in ("forbid_text", "require"):
+        _require(all(text.strip() for text in getattr(search, name)), where, name, getattr(search, name), "more than blanks")
+    if search.require and search.sample:
+        raise ConfigError(
+            f"{where}: require and sample are both given; a sample is drawn token by token, and cannot wait for a word: leave one out"
+        )
+    if search.prefix and search.prefix_tokens:
+        raise ConfigError(f"{where}: prefix and prefix_tokens are both given; give one, which says how outputs begin")
+    if search.max_length is not None and search.min_length > search.max_length:
+        raise ConfigError(
+            f"{where}: min_length is {search.min_length} and max_length {search.max_length}; no output can keep to both"
         )
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Optional
 
+from jumok.config.fields import flag
+from jumok.places import ListPath
+
 LengthNormName = Literal["power", "wu"]
+UnknownName = Literal["keep", "forbid", "copy"]
+LineText = str  # of every line; in Python, also one for each line
+LineTokens = tuple[str, ...]  # the same
+_RULES = (
+    *("prefix", "prefix_tokens", "forbid", "forbid_text", "allow", "require", "min_length", "no_repeat", "only", "only_words"),
+    "unknown",
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,29 @@ class SearchConfig:
     """Minimum Bayes risk: of all samples, or of the whole --beam, writes the output nearest to all of them by this metric of
     evaluate (accuracy, token-error-rate, bleu, chrf, …)."""
 
+    prefix: LineText = ""
+    """Every output begins with this text, whose last word may go on. A line's own goes before it (JSONL key "prefix")."""
+    prefix_tokens: LineTokens = ()
+    """As --prefix, but target tokens, which are written as they are."""
+    forbid: tuple[str, ...] = ()
+    """Target tokens that are not written."""
+    forbid_text: tuple[str, ...] = ()
+    """Texts that occur in no output. Beginning and end of an output count as a blank."""
+    allow: tuple[str, ...] = ()
+    """Only these target tokens are written."""
+    require: tuple[str, ...] = ()
+    """Texts that occur in every output, as words (char: anywhere). Needs a --beam of one more than their tokens."""
+    min_length: int = 0
+    """Fewest tokens written for a line; as for --max-length, </s> is one."""
+    no_repeat: int = 0
+    """No so many tokens in a row are written twice in an output; 0 = they may."""
+    only: ListPath = ""
+    """File of all outputs there may be, one a line; the likeliest of them is found for each line."""
+    only_words: ListPath = ""
+    """File of all words that outputs may have, one a line; punctuation between them is free."""
+    unknown: UnknownName = "keep"
+    """keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its place in the text."""
+
     @property
     def outputs(self) -> int:
         """The outputs of a line: all samples, or the n-best list."""
@@ -61,4 +94,5 @@ class SearchConfig:
             said += [f"{self.groups} groups, diversity {self.diversity:g}"] * (self.groups > 1)
         else:
             said = ["greedy"]
+        said += [f"{flag(name)} {value}" for name in _RULES if (value := getattr(self, name)) != getattr(SearchConfig, name)]
         return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr != ""))

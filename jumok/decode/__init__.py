@@ -5,12 +5,17 @@
     policy.py       how a search chooses, as the options ask
     ranking.py      which of two outputs is better
     rules.py        which tokens may not be written
+    rulebook.py     what the options ask of outputs, made into rules
+    automata.py     what may follow what is written, as states; required.py, trie.py: required texts, lists of whole outputs
+    following.py    the rule that follows automata through a search
     choice.py       how a step of search chooses among tokens
     sampling.py     outputs drawn from the distribution
     diverse.py      beam search in groups that differ
     risk.py         of several outputs, the one nearest to all
     hypotheses.py   the outputs of search, and the trail of steps that leads back from them
-    translator.py   strings in, `Translation`s out
+    unknowns.py     the source token in place of an <unk>
+    asked.py        what is asked for beside a search; light, since most calls ask for nothing
+    translator.py   strings in, `Translation`s out; face.py: its calls, with all options spelled out
     answers.py      a translation for every line of a file or a stream
     remarks.py      warnings about many translations
 

@@ -12,13 +12,19 @@ from jumok.decode.translator import PAUSE, Incoming, Translator
 from jumok.errors import DataError
 from jumok.runtime.translation import Translation
 from jumok.text.lines import source_name
-from jumok.text.sources import Source, read_sources
+from jumok.text.sources import Source, SourceFile, read_sources
 
 Warn = Callable[[str], None]
 
 
 def answers(
-    model: Translator, file: str, options: SearchConfig, *, flush: Callable[[], None], warn: Warn, note: Warn
+    model: Translator,
+    file: str | SourceFile,
+    options: SearchConfig,
+    *,
+    flush: Callable[[], None],
+    warn: Warn,
+    note: Warn,
 ) -> Iterator[Translation]:
     """Yields a translation for every line of a file, in order, whatever is wrong with a line.
 
@@ -33,6 +39,8 @@ def answers(
         DataError: as from `read_sources`; or, at the end, if no line could be used.
     """
     remarks, n, usable = Remarks(model, advice=LONGER), 0, 0
+    for text in model.notes(options):
+        warn(text)
     asked: deque[Source] = deque()
     tabs = "\t" in model.codec.source.vocabulary
 
@@ -43,7 +51,7 @@ def answers(
                 flush()
             else:
                 asked.append(source)
-                yield source.text, source.features
+                yield source.text, source.features, source.prefix
 
     for translation in model.translate_lines(lines(), **asdict(options)):
         source = asked.popleft()
@@ -52,4 +60,5 @@ def answers(
         yield translation
     remarks.tell(warn)
     if n and not usable:
-        raise DataError(f"{source_name(file)}: none of its {n:,} lines could be used; wanted text in UTF-8, a source a line")
+        name = source_name(file if isinstance(file, str) else file.path)
+        raise DataError(f"{name}: none of its {n:,} lines could be used; wanted text in UTF-8, a source a line")

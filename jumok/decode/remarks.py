@@ -46,13 +46,16 @@ class Remarks:
         self.token = "characters" if text.source_tokenizer == "char" else "tokens"
         self.written = "characters" if text.target_tokenizer == "char" else "tokens"
         self.unknown, self.strange, self.targets, self.bare, self.long, self.cut = (_Seen() for _ in range(6))
+        self.failed = _Seen()
 
     def see(self, where: str, t: Translation) -> None:
         """Adds a translation, of the line at "file:line"."""
         if not t.source_tokens:
             return
         self.see_tokens(where, [t.source_tokens[i] for i in t.unknown], (), any(map(is_feature, t.source_tokens)))
-        if not t.tokens:
+        if t.problem:
+            self.failed.add(where, [t.problem])
+        elif not t.tokens:
             self.long.add(where, [f"{len(t.source_tokens) - 1:,}"])
         elif not t.finished:
             self.cut.add(where, [])
@@ -74,6 +77,7 @@ class Remarks:
             "sources with unknown tokens": self.unknown.lines,
             "sources with unknown features": self.strange.lines,
             "too long": self.long.lines,
+            "without an output that keeps to the rules": self.failed.lines,
         }
 
     def tell(self, warn: Callable[[str], None]) -> None:
@@ -94,6 +98,10 @@ class Remarks:
             also = f" (and {others:,} more line{'s' * (others > 1)})" if others else ""
             n = next(iter(self.long.what))
             warn(f"{self.long.first}: {n} tokens, at most {self.longest - 1:,}; {self.instead}{also}")
+        if self.failed.lines:
+            others = self.failed.lines - 1
+            also = f" (and {others:,} more line{'s' * (others > 1)})" if others else ""
+            warn(f"{self.failed.first}: {next(iter(self.failed.what))}{also}")
         if self.cut.lines:
             n = f"{self.cut.lines:,} outputs were" if self.cut.lines > 1 else "the output was"
             warn(f"{self.cut.first}: {n} cut at the length limit{self.advice}")

@@ -4,7 +4,7 @@ A rule is a function `(past, logits) -> logits`. `past` is what the rows have wr
 `logits` are those of the next token, float32 [N, V], a row for each hypothesis; the rule may write to them. -inf forbids a
 token. Log-probabilities are normalised before rules apply, so that they stay the model's, as in `Backend.score`.
 
-To add a rule, write it here. Letters: N rows (hypotheses), V target vocabulary.
+To add a rule, write it here, or as an automaton in `jumok.decode.automata`, for which `jumok.decode.following` is the rule. Letters: N rows (hypotheses), V target vocabulary.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from jumok.text.vocabulary import PAD, START
 
 Rule = Callable[[Past, np.ndarray], np.ndarray]
 
+FEW = 4  # up to so many columns, one after the other is faster
+
 
 @dataclass(frozen=True)
 class Never:
@@ -27,8 +29,11 @@ class Never:
     tokens: tuple[int, ...]
 
     def __call__(self, past: Past, logits: np.ndarray) -> np.ndarray:
-        for token in self.tokens:
-            logits[:, token] = -np.inf
+        if len(self.tokens) > FEW:
+            logits[:, list(self.tokens)] = -np.inf
+        else:
+            for token in self.tokens:
+                logits[:, token] = -np.inf
         return logits
 
 

@@ -56,7 +56,8 @@ def search(
         policy: ranking, rules, and how a step chooses.
 
     Returns:
-        For each sentence, 1 to nbest hypotheses: finished ones first, then by falling score; or all samples, as they were drawn.
+        For each sentence, 1 to nbest hypotheses: finished ones first, then by falling score; or all samples, as they were drawn. None
+        if rules left nothing.
     """
     lengths, limits = np.asarray(lengths), np.asarray(limits)
     assert len(source) == len(lengths) == len(limits) and (limits >= 1).all()
@@ -71,7 +72,7 @@ def search(
 
         return diverse(backend, source, lengths, options, limits, policy)
     if options.beam == 1:
-        return [[h] for h in greedy(backend, source, lengths, options, limits, policy)]
+        return [[h] * (h.log_probability > -np.inf) for h in greedy(backend, source, lengths, options, limits, policy)]
     return beam(backend, source, lengths, options, limits, policy)
 
 
@@ -107,7 +108,8 @@ def greedy(
     limits: Array,
     policy: Policy = PLAIN,
 ) -> list[Hypothesis]:
-    """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence."""
+    """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence; its log-probability is -inf if rules
+    left nothing that could be written."""
     alive = np.arange(len(source))
     final, sizes = np.zeros(len(source)), np.zeros(len(source), np.int64)
     tokens, totals = np.full(len(source), START), np.zeros(len(source))
@@ -124,7 +126,7 @@ def greedy(
         tokens = policy.choose(past, logits)
         totals += logits[np.arange(len(tokens)), tokens]
         trail.append(Step(alive, first[: len(alive)], tokens[:, None], weights, totals[:, None]))
-        done = (tokens == END) | (limits <= length)
+        done = (tokens == END) | (limits <= length) | (totals == -np.inf)
         if done.any():
             final[alive[done]], sizes[alive[done]] = totals[done], length
             stay = np.flatnonzero(~done)

@@ -10,15 +10,15 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 
-from jumok import config
 from jumok.config import SearchConfig, build
+from jumok.decode.asked import Asked, Prefix, Requests, own_prefixes
 from jumok.decode.backend import Backend, make_backend, make_ensemble
+from jumok.decode.face import PAUSE, Face, Incoming, Many
 from jumok.decode.hindsight import in_hindsight, scored
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
@@ -26,7 +26,6 @@ from jumok.decode.policy import policy_of
 from jumok.decode.risk import least_risk, pool, utility_for
 from jumok.decode.search import search, search_one
 from jumok.errors import ConfigError, DataError
-from jumok.keywords import done_by
 from jumok.places import models
 from jumok.runtime.cells import CELLS
 from jumok.runtime.fitting import fitted
@@ -45,16 +44,7 @@ LONGEST = 10  # a source longer than so many times --max-tokens is not read
 DEFAULT = SearchConfig()
 
 
-class _Pause(Enum):
-    PAUSE = "among lines: the next one has not come yet"
-
-
-PAUSE = _Pause.PAUSE
-Incoming = str | tuple[str, Features] | Literal[_Pause.PAUSE]
-Many = list[str] | tuple[str, ...]
-
-
-class Translator:
+class Translator(Face):
     """A trained model, ready to use. Results do not depend on the batch size or on other lines.
 
     It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
@@ -83,6 +73,7 @@ class Translator:
         self._kind: str = getattr(self.backend, "weights", "attention")
         self.features: tuple[str, ...] = _features(first.codec)
         self._numbers = [sum(array.size for array in member.parameters.values()) for member in members]
+        self._requests = Requests(first.codec, any(c.model.attention != "none" for c in self.configs))
 
     @classmethod
     def load(cls, path: str | Path | Sequence[str | Path]) -> Translator:
@@ -116,162 +107,25 @@ class Translator:
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
+        options, prefixes = own_prefixes(options, text)
         chosen = build(SearchConfig, options, "translate") if options else DEFAULT
+        for note in self._requests.notes(chosen):
+            warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
         if isinstance(text, str):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
-        return self._translate(*self._checked(text, features), chosen)
-
-    @overload
-    def translate(
-        self,
-        text: str,
-        *,
-        features: Features | None = None,
-        # options: SearchConfig
-        beam: int = 1,
-        nbest: int = 1,
-        length_penalty: float = 1.0,
-        max_length: int | None = None,
-        batch_size: int = 64,
-        length_norm: config.LengthNormName = "power",
-        coverage_penalty: float = 0.0,
-        groups: int = 1,
-        diversity: float = 0.5,
-        sample: int = 0,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1,
-        mbr: str = "",
-        # end of options
-    ) -> Translation: ...
-
-    @overload
-    def translate(
-        self,
-        text: Many,
-        *,
-        features: Sequence[Features] | None = None,
-        # options: SearchConfig
-        beam: int = 1,
-        nbest: int = 1,
-        length_penalty: float = 1.0,
-        max_length: int | None = None,
-        batch_size: int = 64,
-        length_norm: config.LengthNormName = "power",
-        coverage_penalty: float = 0.0,
-        groups: int = 1,
-        diversity: float = 0.5,
-        sample: int = 0,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1,
-        mbr: str = "",
-        # end of options
-    ) -> list[Translation]: ...
-
-    @done_by(_translate_given)
-    def translate(
-        self,
-        text: str | Many,
-        *,
-        features: Any = None,
-        # options: SearchConfig
-        beam: int = 1,
-        nbest: int = 1,
-        length_penalty: float = 1.0,
-        max_length: int | None = None,
-        batch_size: int = 64,
-        length_norm: config.LengthNormName = "power",
-        coverage_penalty: float = 0.0,
-        groups: int = 1,
-        diversity: float = 0.5,
-        sample: int = 0,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1,
-        mbr: str = "",
-        # end of options
-    ) -> Translation | list[Translation]:
-        """The best output for a line, or for each of many, in their order.
-
-        Args:
-            text: a line, or a sequence of lines. A blank line gives an empty output, without running the model.
-            features: for a line a sequence of strings, or one string as in a table: ["V", "PST"] or "V;PST"; for many lines a
-                sequence with one of these for each.
-
-        The options of `SearchConfig`:
-            beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
-            length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
-            max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
-            batch_size: Lines decoded together.
-            length_norm: What length_penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016.
-            coverage_penalty: Ranks hypotheses lower that leave source positions out: adds this times Σ log min(coverage, 1), as
-                in Wu et al. 2016.
-            groups: Diverse beams: into how many groups beam is divided; each is kept from tokens that those before it write at
-                the same step.
-            diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
-                same step.
-            sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
-            temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
-                equal.
-            top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
-            top_p: With sample: only the likeliest tokens of a step that together reach this probability can be drawn; 1 = all.
-            seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
-            mbr: Minimum Bayes risk: of all samples, or of the whole beam, writes the output nearest to all of them by this
-                metric of evaluate (accuracy, token-error-rate, bleu, chrf, …).
-
-        Raises:
-            DataError: text or features are not strings, or not as many features as lines.
-            ConfigError: an option that cannot be.
-        """
-        raise NotImplementedError
+        return self._translate(*self._checked(text, features), chosen, prefixes)
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
         chosen = build(SearchConfig, options, "translate_lines")
+        for note in self._requests.notes(chosen):
+            warnings.warn(note, stacklevel=4)
         return self._stream(iter(lines), chosen)
-
-    @done_by(_translate_lines_given)
-    def translate_lines(
-        self,
-        lines: Iterable[Incoming],
-        *,
-        # options: SearchConfig
-        beam: int = 1,
-        nbest: int = 1,
-        length_penalty: float = 1.0,
-        max_length: int | None = None,
-        batch_size: int = 64,
-        length_norm: config.LengthNormName = "power",
-        coverage_penalty: float = 0.0,
-        groups: int = 1,
-        diversity: float = 0.5,
-        sample: int = 0,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1,
-        mbr: str = "",
-        # end of options
-    ) -> Iterator[Translation]:
-        """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
-
-        Args:
-            lines: any iterable of strings, or of (string, features), the features as in `translate`. PAUSE among them says that
-                the next one is not there yet: those that came are translated before it is asked for.
-
-        The options are those of `translate`.
-        """
-        raise NotImplementedError
 
     def _stream(self, lines: Iterator[Incoming], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
         for chunk in _chunks(lines, size):
-            texts, features = [text for text, _ in chunk], [features for _, features in chunk]
-            yield from self._translate(*self._checked(texts, features), options)
+            texts, features, prefixes = [text for text, *_ in chunk], [own for _, own, _ in chunk], [own for *_, own in chunk]
+            yield from self._translate(*self._checked(texts, features), options, prefixes)
 
     @overload
     def score(self, source: str, target: str, features: Features | None = None) -> Translation: ...
@@ -303,6 +157,14 @@ class Translator:
         warnings.warn("force is now called score; the old name works for this version only", DeprecationWarning, stacklevel=2)
         return self.score(source, target, features)
 
+    def notes(self, options: SearchConfig) -> list[str]:
+        """What is remarkable about the lists that these options name, a line each; told once.
+
+        Raises:
+            ConfigError, DataError: the options ask for what cannot be.
+        """
+        return self._requests.notes(options)
+
     def info(self) -> ModelInfo:
         """What the model is, as values by name: info().attention, info().parameters …; and how far its training is."""
         return model_info(self)
@@ -321,7 +183,14 @@ class Translator:
         separator = self.config.text.features_separator
         return list(texts), [features_of(own, separator, f"line {i}") for i, own in enumerate(features, 1)]
 
-    def _translate(self, texts: list[str], features: list[tuple[str, ...]], options: SearchConfig) -> list[Translation]:
+    def _translate(
+        self,
+        texts: list[str],
+        features: list[tuple[str, ...]],
+        options: SearchConfig,
+        prefixes: Sequence[Prefix | None] | None = None,
+    ) -> list[Translation]:
+        asked = self._requests.asked(options, prefixes, len(texts))
         translations = [Translation(text, "", (), (), None, 0.0, 0.0, weights_kind=self._kind) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
@@ -333,33 +202,55 @@ class Translator:
                     finished=False,
                     unknown=self._unknown((*tokens[i], END_TOKEN)),
                 )
+            elif asked is not None and text.strip() and (problem := asked.problem(i)):
+                translations[i] = self._without_output(text, (*tokens[i], END_TOKEN), problem)
             elif text.strip():
                 run.append(i)
         vocabulary = self._codec.source.vocabulary
         ids = [[*vocabulary.ids(tokens[i]), END] for i in run]
         utility = utility_for(self, options)
-        for row, outputs in self._search(ids, pool(options)):
-            if utility:
+        if asked is not None:
+            asked = asked.of(run)
+        for row, outputs in self._search(ids, pool(options), asked):
+            if utility and outputs:
                 outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, *_ in outputs], options, utility)
             i = run[row]
-            best, *others = outputs
-            alternatives = tuple(self._translation(texts[i], (*tokens[i], END_TOKEN), *other) for other in others)
-            translations[i] = self._translation(texts[i], (*tokens[i], END_TOKEN), *best, alternatives)
+            found = [self._translation(texts[i], (*tokens[i], END_TOKEN), *output, asked) for output in outputs]
+            if found:
+                translations[i] = replace(found[0], alternatives=tuple(found[1:]))
+            else:
+                limit = self._limits([row], ids, options, asked)[0]
+                problem = asked.failure(limit) if asked else "no output was found"
+                translations[i] = self._without_output(texts[i], (*tokens[i], END_TOKEN), problem)
         return translations
 
-    def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any, Any]]]]:
+    def _search(
+        self, ids: list[list[int]], options: SearchConfig, asked: Asked | None
+    ) -> Iterator[tuple[int, list[tuple[Hypothesis, Any, Any]]]]:
         """For each source, in any order, its number and its hypotheses with weights and copies, as `in_hindsight` gives them."""
-        policy = policy_of(options)
         if len(ids) == 1:
-            limit = options.max_length or self._limit(len(ids[0]))
+            (limit,) = self._limits([0], ids, options, asked)
+            policy = policy_of(options) if asked is None else asked.policy([0], [limit])
             found = [search_one(self.backend, np.array(ids[0]), options, limit, policy)]
             yield 0, in_hindsight(self.backend, ids, found)[0]
             return
         for batch in _batches(ids, None, max(1, options.batch_size // max(1, options.sample))):
-            limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
-            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits), policy)
             rows = batch.rows.tolist()
+            limits = self._limits(rows, ids, options, asked)
+            policy = policy_of(options) if asked is None else asked.policy(rows, limits)
+            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits), policy)
             yield from zip(rows, in_hindsight(self.backend, [ids[row] for row in rows], found), strict=True)
+
+    def _limits(self, rows: list[int], ids: list[list[int]], options: SearchConfig, asked: Asked | None) -> list[int]:
+        """The most tokens of the outputs of these sources."""
+        usual = [options.max_length or self._limit(len(ids[row])) for row in rows]
+        return usual if asked is None else [asked.limit(row, limit) for row, limit in zip(rows, usual, strict=True)]
+
+    def _without_output(self, text: str, source_tokens: tuple[str, ...], problem: str) -> Translation:
+        unknown = self._unknown(source_tokens)
+        return Translation(
+            text, "", source_tokens, (), None, 0.0, 0.0, False, unknown, weights_kind=self._kind, problem=problem
+        )
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
@@ -372,10 +263,13 @@ class Translator:
         h: Hypothesis,
         weights: Any,
         copied: Any,
-        alternatives: tuple[Translation, ...] = (),
+        asked: Asked | None = None,
     ) -> Translation:
-        text, tokens = self._codec.decode_target(h.tokens), tuple(self._codec.target_tokens(h.tokens))
-        unknown = self._unknown(source_tokens)
+        tokens, unknown = tuple(self._codec.target_tokens(h.tokens)), self._unknown(source_tokens)
+        if asked is None:
+            text, replaced = self._codec.decode_target(h.tokens), Translation.replaced
+        else:
+            text, replaced = asked.text(h.tokens, source_tokens, weights)
         return Translation(
             source,
             text,
@@ -386,10 +280,10 @@ class Translator:
             h.score,
             h.finished,
             unknown,
-            alternatives,
             weights_kind=self._kind,
             token_log_probabilities=h.token_log_probabilities,
             copied=copied,
+            replaced=replaced,
         )
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
@@ -427,9 +321,9 @@ class Translator:
         return [translations[i] for i in range(len(texts))]
 
 
-def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:
+def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Prefix | None]]]:
     """At most `size` lines together, and before each PAUSE, and before an error, those that came."""
-    chunk: list[tuple[str, Features]] = []
+    chunk: list[tuple[str, Features, Prefix | None]] = []
     error: DataError | None = None
     while error is None:
         try:
@@ -439,7 +333,8 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         except DataError as e:
             error, line = e, PAUSE
         if line is not PAUSE:
-            chunk.append(line if isinstance(line, tuple) else (line, ()))
+            text, features, prefix, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
+            chunk.append((text, features, prefix))
         if chunk and (line is PAUSE or len(chunk) == size):
             yield chunk
             chunk = []

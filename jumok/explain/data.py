@@ -1,8 +1,8 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
 Within a version of the schema keys may be added, but never change; readers ignore unknown keys. So were added: `attention` and
-`confidence`, computed from the rest (written, but not read); `unknown`, `copied` and `token_log_probabilities`, which may be
-missing; and `weights_kind` ("attention" if missing).
+`confidence`, computed from the rest (written, but not read); `weights_kind` ("attention" if missing); and `unknown`, `copied`,
+`token_log_probabilities`, `replaced` and `problem`, which may be missing.
 
 Letters: T output steps, S source positions.
 """
@@ -85,6 +85,8 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "finished": translation.finished,
         "unknown": list(translation.unknown),
         "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
+        "replaced": [list(pair) for pair in translation.replaced],
+        "problem": translation.problem,
     }
 
 
@@ -161,6 +163,16 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
             raise DataError(f"{where}, {key}: got {values!r:.60}; expected positions in `source_tokens`, counted from 0")
         return tuple(values)
 
+    def copies(T: int, S: int) -> tuple[tuple[int, int], ...]:
+        pairs = get("replaced", (list,), "a list of pairs of positions") if "replaced" in data else []
+        for pair in pairs:
+            good = isinstance(pair, list) and [type(i) for i in pair] == [int, int]
+            if not good or not (0 <= pair[0] < T and 0 <= pair[1] < S):
+                raise DataError(
+                    f"{where}, replaced: got {pair!r:.60}; expected a position in `tokens` and one in `source_tokens`, counted from 0"
+                )
+        return tuple((t, s) for t, s in pairs)
+
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
     kind = get("weights_kind", (str,), "a string") if "weights_kind" in data else "attention"
     if kind not in KINDS:
@@ -184,6 +196,8 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         weights_kind=kind,
         token_log_probabilities=_each(data.get("token_log_probabilities"), len(tokens), where),
         copied=None if data.get("copied") is None else _copied(get("copied", (list,), "a list of numbers"), len(tokens), where),
+        replaced=copies(len(tokens), len(source_tokens)),
+        problem=get("problem", (str,), "a string") if "problem" in data else "",
     )
 
 

@@ -98,6 +98,8 @@ def _evaluate(
     model = model if isinstance(model, Translator) else load(model)
     choice = dataclasses.replace(trained_options(model), lowercase=lowercase)
     choice = dataclasses.replace(choice, tokenize=tokenize) if tokenize else choice
+    for text in model.notes(search):
+        warn(text)
     usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, warn)
     read = _pairs(pairs, model, warn)
     gold = gold_text(read, model.codec.written, warn)
@@ -144,6 +146,17 @@ def evaluate(
     top_p: float = 1.0,
     seed: int = 1,
     mbr: str = "",
+    prefix: str | Sequence[str] = "",
+    prefix_tokens: Sequence[str] | Sequence[Sequence[str]] = (),
+    forbid: Sequence[str] = (),
+    forbid_text: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    require: Sequence[str] = (),
+    min_length: int = 0,
+    no_repeat: int = 0,
+    only: str | Path | Sequence[str] = "",
+    only_words: str | Path | Sequence[str] = "",
+    unknown: config.UnknownName = "keep",
     # end of options
     tokenize: str = "",
     lowercase: bool = False,
@@ -183,6 +196,18 @@ def evaluate(
         seed: With sample: another seed gives other samples. A line has the same samples wherever it stands.
         mbr: Minimum Bayes risk: of all samples, or of the whole beam, writes the output nearest to all of them by this metric
             of evaluate (accuracy, token-error-rate, bleu, chrf, …).
+        prefix: Every output begins with this text, whose last word may go on. A line's own goes before it (JSONL key "prefix").
+        prefix_tokens: As prefix, but target tokens, which are written as they are.
+        forbid: Target tokens that are not written.
+        forbid_text: Texts that occur in no output. Beginning and end of an output count as a blank.
+        allow: Only these target tokens are written.
+        require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens.
+        min_length: Fewest tokens written for a line; as for max_length, </s> is one.
+        no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+        only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
+        only_words: File of all words that outputs may have, one a line; punctuation between them is free.
+        unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its place
+            in the text.
 
     Raises:
         ConfigError: no such metric or option. MissingExtra: the only metric's package is missing. DataError: no pairs, or what is

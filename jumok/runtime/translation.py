@@ -61,6 +61,9 @@ class Translation:
         finished: whether the output ended with `</s>`.
         unknown: positions in source_tokens, counted from 0, of tokens and features that the model has never seen: it read `<unk>`.
         alternatives: further hypotheses of the n-best list, best first (empty unless asked for); or further samples, as drawn.
+        replaced: with `unknown="copy"`: (position in tokens, position in source_tokens) of each `<unk>` in whose place the source token
+            stands in `text`.
+        problem: why there is no output, if the rules that were asked for leave none; the text is then empty, and not finished.
     """
 
     source: str
@@ -76,6 +79,8 @@ class Translation:
     weights_kind: str = "attention"
     token_log_probabilities: np.ndarray | None = field(default=None, repr=False)
     copied: np.ndarray | None = None
+    replaced: tuple[tuple[int, int], ...] = ()
+    problem: str = ""
 
     @property
     def probability(self) -> float | None:
@@ -102,7 +107,7 @@ class Translation:
         T, S = len(self.tokens), len(self.source_tokens)
         weights = "no weights" if vars(self)["weights"] is None else f"weights {T} x {S}"
         more = f", {len(self.alternatives)} alternatives" if self.alternatives else ""
-        cut = "" if self.finished else ", not finished"
+        cut = f", {self.problem}" if self.problem else "" if self.finished else ", not finished"
         return f"<Translation {_short(self.source)} → {_short(self.text)}, score {self.score:.3f}, {weights}{more}{cut}>"
 
     def __getstate__(self) -> dict[str, Any]:

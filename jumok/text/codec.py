@@ -84,16 +84,22 @@ class Codec:
         """The token of each id, specials included, as a `Translation` shows them."""
         return self.target.vocabulary.tokens(ids)
 
-    def decode_target(self, ids: Iterable[int]) -> str:
-        """The text of the ids: up to END, without PAD and START. UNK becomes the tokenizer's `unknown` (� or <unk>)."""
-        tokenizer, kept = self.target.tokenizer, []
-        for i in ids:
+    def decode_target(self, ids: Iterable[int], instead: Sequence[str | None] = ()) -> str:
+        """The text of the ids: up to END, without PAD and START. UNK becomes the tokenizer's `unknown` (� or <unk>).
+
+        Args:
+            instead: for each id a token that takes its place in the text, or None; () for none at all.
+        """
+        tokenizer, tokens = self.target.tokenizer, self.target.vocabulary.tokens
+        kept: list[str] = []
+        for t, i in enumerate(ids):
             if i == END:
                 break
-            if i not in (PAD, START):
-                kept.append(i)
-        tokens = self.target.vocabulary.tokens(kept)
-        return tokenizer.text(tokenizer.unknown if i == UNK else token for i, token in zip(kept, tokens, strict=True))
+            if instead and (other := instead[t]) is not None:
+                kept.append(other)
+            elif i not in (PAD, START):
+                kept += [tokenizer.unknown] if i == UNK else tokens([i])
+        return tokenizer.text(kept)
 
     def written(self, texts: Sequence[str]) -> list[str]:
         """Texts as the model would write them: put through the target's form and tokenizer and back. Nothing becomes <unk>."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median_high
 
 # Scripts without blanks between words: kana, Han, Thai, Lao, Burmese, Khmer.
-_WITHOUT_BLANKS = re.compile(
+WITHOUT_BLANKS = re.compile(
     "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
 )
 LONGEST_WORD = 24  # characters; a longer part between two blanks is not counted as a word
-LONGEST_WITHOUT_BLANKS = 6  # the most characters of these scripts in a word
+LONGESTWITHOUT_BLANKS = 6  # the most characters of these scripts in a word
 IN_A_WORD = 2  # characters of these scripts in a usual word
 
 
@@ -42,8 +42,8 @@ def shape(texts: Sequence[str]) -> Shape:
 
 
 def _is_word(part: str) -> bool:
-    return len(part) <= LONGEST_WORD and len(_WITHOUT_BLANKS.findall(part)) <= LONGEST_WITHOUT_BLANKS
+    return len(part) <= LONGEST_WORD and len(WITHOUT_BLANKS.findall(part)) <= LONGESTWITHOUT_BLANKS
 
 
 def _estimated(part: str) -> float:
-    return max(1.0, len(_WITHOUT_BLANKS.findall(part)) / IN_A_WORD)
+    return max(1.0, len(WITHOUT_BLANKS.findall(part)) / IN_A_WORD)

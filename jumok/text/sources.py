@@ -24,19 +24,38 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One line to translate. `where` is "file:line". A line that cannot be used has a `problem` and an empty text."""
+    """One line to translate. `where` is "file:line". A line that cannot be used has a `problem` and an empty text.
+
+    `prefix` is how its output is to begin, a text or tokens; None if the line does not say.
+    """
 
     text: str
     features: tuple[str, ...] = ()
     where: str = ""
     problem: str = ""
+    prefix: str | tuple[str, ...] | None = None
 
 
-def read_sources(file: str, text: TextConfig, *, warn: Warn, note: Warn, tabs: bool = False) -> Iterator[Source | None]:
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of sources.
+
+    Attributes:
+        path: a file (`.gz` too; `-` = standard input).
+        prefix_column: the column of a table, which the file then is, that says how each output begins; 0 = none.
+    """
+
+    path: str
+    prefix_column: int = 0
+
+
+def read_sources(
+    file: str | SourceFile, text: TextConfig, *, warn: Warn, note: Warn, tabs: bool = False
+) -> Iterator[Source | None]:
     """Yields a source for every line, in order; and None before it waits for the next line.
 
     Args:
-        file: a file (`.gz` too; `-` = standard input).
+        file: a path, or more about it.
         text: the columns of a table, and the separator of features.
         warn: takes one-line messages: lines that cannot be used (the first few one by one), and oddities, at the end.
         note: takes a line that says how the file is read, unless it is read as lines of text.
@@ -45,12 +64,15 @@ def read_sources(file: str, text: TextConfig, *, warn: Warn, note: Warn, tabs: b
     Raises:
         DataError: the file is missing, a folder, damaged, or not text.
     """
+    given = SourceFile(file) if isinstance(file, str) else file
     check_separator(text)
-    name = source_name(file)
-    reader = _Reader(name, text, note, tabs, _json_line if is_json(file) else None)
+    name = source_name(given.path)
+    reader = _Reader(name, text, note, tabs, _json_line if is_json(given.path) else None)
+    if given.prefix_column:
+        reader.prefix_column, reader.kind = given.prefix_column, reader.kind or _table_line
     odd = Oddities(text, (name,), ("source",))
     refused = 0
-    for line in arriving_lines(file, warn=warn):
+    for line in arriving_lines(given.path, warn=warn):
         if line is None:
             yield None
             continue
@@ -74,6 +96,7 @@ class _Reader:
     def __init__(self, name: str, text: TextConfig, note: Warn, tabs: bool, kind: _Kind | None) -> None:
         self.name, self.text, self.note, self.tabs, self.kind = name, text, note, tabs, kind
         self.noted = False  # whether a note has said that this is a table
+        self.prefix_column = 0
         self.stray: list[str] = []  # where there are lines of text with a TAB
 
     def read(self, line: Line) -> tuple[Source, str]:
@@ -84,10 +107,10 @@ class _Reader:
         if self.kind is None and line.text.strip():
             self.kind = self._settle(line.text, where)
         try:
-            text, features, target = (self.kind or _text_line)(self, line.text, where)
+            text, features, target, prefix = (self.kind or _text_line)(self, line.text, where)
         except DataError as e:
             return Source("", (), where, str(e).removeprefix(f"{where}: ")), ""
-        return Source(text, features, where), target
+        return Source(text, features, where, "", prefix), target
 
     def tell(self, warn: Warn) -> None:
         """Warns of lines of text that have a TAB; called at the end."""
@@ -114,50 +137,65 @@ class _Reader:
         return _table_line if "\t" in first else _text_line
 
 
-_Kind = Callable[[_Reader, str, str], tuple[str, tuple[str, ...], str]]
+_Read = tuple[str, tuple[str, ...], str, str | tuple[str, ...] | None]  # source, features, target, prefix
+_Kind = Callable[[_Reader, str, str], _Read]
 
 
-def _text_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
+def _text_line(reader: _Reader, content: str, where: str) -> _Read:
     if "\t" in content:
         reader.stray.append(where)
-    return content, (), ""
+    return content, (), "", None
 
 
-def _whole_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
-    return content, (), ""
+def _whole_line(reader: _Reader, content: str, where: str) -> _Read:
+    return content, (), "", None
 
 
-def _table_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
+def _table_line(reader: _Reader, content: str, where: str) -> _Read:
     """The source in the column of the training pairs."""
     if not content.strip():
-        return "", (), ""
+        return "", (), "", None
     cells, text = content.split("\t"), reader.text
     wanted = {"source": text.source_column} | ({"features": text.features_column} if text.features_column else {})
+    wanted |= {"prefix": reader.prefix_column} if reader.prefix_column else {}
     places = ", ".join(f"{what} in column {n}" for what, n in wanted.items())
     if len(cells) < max(wanted.values()):
         have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        also = ", or two: SOURCE, a TAB, FEATURES" if text.features_column else ""
-        raise DataError(
-            f"{where}: the line has {have}, wanted {max(wanted.values())} as in the training pairs ({places}){also}"
-        )
+        also = ", or two: SOURCE, a TAB, FEATURES" if text.features_column and not reader.prefix_column else ""
+        like = "" if reader.prefix_column else " as in the training pairs"
+        raise DataError(f"{where}: the line has {have}, wanted {max(wanted.values())}{like} ({places}){also}")
     if not reader.noted:
         reader.noted = True
         reader.note(f"{where}: the line has {len(cells)} columns; read as a table, {places}; other columns are ignored")
     cell = cells[text.features_column - 1] if text.features_column else ""
-    target = cells[text.target_column - 1] if len(cells) >= text.target_column else ""
-    return cells[text.source_column - 1], features_in(cell, text.features_separator), target
+    has_target = len(cells) >= text.target_column != reader.prefix_column
+    target = cells[text.target_column - 1] if has_target else ""
+    prefix = cells[reader.prefix_column - 1] if reader.prefix_column else None
+    return cells[text.source_column - 1], features_in(cell, text.features_separator), target, prefix
 
 
-def _line_with_features(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
+def _line_with_features(reader: _Reader, content: str, where: str) -> _Read:
     """SOURCE, TAB, FEATURES; a line with more than two columns is of a table."""
     source, *cells = content.split("\t")
     if len(cells) > 1:
         return _table_line(reader, content, where)
-    return source, features_in(cells[0] if cells else "", reader.text.features_separator), ""
+    return source, features_in(cells[0] if cells else "", reader.text.features_separator), "", None
 
 
-def _json_line(reader: _Reader, content: str, where: str) -> tuple[str, tuple[str, ...], str]:
+def _json_line(reader: _Reader, content: str, where: str) -> _Read:
     if not content.strip():
-        return "", (), ""
+        return "", (), "", None
     entry = json_object(content, where, wanted='{"source": "…"}')
-    return json_string(entry, "source", where), json_features(entry, where, reader.text), ""
+    return json_string(entry, "source", where), json_features(entry, where, reader.text), "", _json_prefix(entry, where)
+
+
+def _json_prefix(entry: dict, where: str) -> str | tuple[str, ...] | None:
+    """The text under "prefix", or the tokens under "prefix_tokens"; None if there is neither."""
+    tokens = entry.get("prefix_tokens")
+    if tokens is None:
+        return json_string(entry, "prefix", where) if entry.get("prefix") is not None else None
+    if entry.get("prefix") is not None:
+        raise DataError(f'{where}: "prefix" and "prefix_tokens" are both given; give one of the two')
+    if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+        raise DataError(f'{where}: "prefix_tokens" is {tokens!r:.60}; wanted a list of strings')
+    return tuple(tokens)

@@ -53,6 +53,11 @@ class Tokenizer(ABC):
         return self.cut(texts if form == "none" else [unicodedata.normalize(form, t) for t in texts])
 
     @final
+    def in_form(self, text: str) -> str:
+        """The text in the Unicode form in which it is cut."""
+        return text if self.form == "none" else unicodedata.normalize(self.form, text)
+
+    @final
     def text(self, tokens: Iterable[str]) -> str:
         """The text of these tokens, in NFC if `form` decomposes."""
         joined = self.join(tokens)
