@@ -108,6 +108,7 @@ def _check_search(search: SearchConfig, where: str) -> None:
         raise ConfigError(f"{where}: mbr is {search.mbr!r}; it can be {', '.join(metrics)}")
     if search.mbr and max(search.sample, search.beam) < 2:
         raise ConfigError(f"{where}: mbr is {search.mbr!r} with one output; it compares outputs: add --sample 20, or a beam")
+    _check_rules(search, where)
 
 
 def _check_sampling(search: SearchConfig, where: str) -> None:
@@ -119,6 +120,9 @@ def _check_sampling(search: SearchConfig, where: str) -> None:
         raise ConfigError(
             f"{where}: nbest is {search.nbest} with sample {search.sample}; all samples are given: leave nbest out"
         )
+
+
+def _check_rules(search: SearchConfig, where: str) -> None:
     for name in ("forbid", "forbid_text", "allow", "require", "prefix_tokens"):
         _require(all(getattr(search, name)), where, name, getattr(search, name), "texts that are not empty")
     for name in ("forbid_text", "require"):

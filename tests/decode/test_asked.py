@@ -401,10 +401,10 @@ def test_a_model_without_attention_cannot_copy(tmp_path: Path, run) -> None:
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"copied": [[0, 9]]}, "copied: got"),
-        ({"copied": [[True, 0]]}, "copied: got"),
-        ({"copied": [3]}, "copied: got 3; expected a position in `tokens` and one in `source_tokens`"),
-        ({"copied": None}, "copied: got NoneType; expected a list of pairs"),
+        ({"replaced": [[0, 9]]}, "replaced: got"),
+        ({"replaced": [[True, 0]]}, "replaced: got"),
+        ({"replaced": [3]}, "replaced: got 3; expected a position in `tokens` and one in `source_tokens`"),
+        ({"replaced": None}, "replaced: got NoneType; expected a list of pairs"),
         ({"problem": 3}, "problem: got int; expected a string"),
     ],
 )
@@ -412,5 +412,5 @@ def test_json_that_is_wrong_is_named(soft: Translator, changes: dict[str, Any], 
     data = json.loads(to_json(soft.translate("cat")))
     with pytest.raises(DataError, match=wanted):
         from_json(json.dumps(data | changes))
-    older = {key: value for key, value in data.items() if key not in ("copied", "problem")}
+    older = {key: value for key, value in data.items() if key not in ("replaced", "problem")}
     assert from_json(json.dumps(older)).tokens == soft.translate("cat").tokens
