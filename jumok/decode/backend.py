@@ -51,11 +51,12 @@ class Backend(Protocol):
 class OneSentence(Protocol):
     """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float] | float, Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
 
         The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
-        Each backend says how far log-probabilities and weights may differ.
+        Each backend says how far log-probabilities and weights may differ. One that knows only the sum of the log-probabilities gives
+        that; the output then has none for each token.
 
         Args:
             source: int [S], END last.

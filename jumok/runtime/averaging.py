@@ -8,9 +8,11 @@ probabilities instead.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def average(
     *,
     out: str | Path,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Writes a model whose weights are the mean of those of several models; returns its folder.
 
@@ -40,7 +42,7 @@ def average(
         models: two model folders or more, of the same shape and with the same vocabularies.
         out: the model folder to write.
         overwrite: replace the model at `out`; files that are not Jumok's stay.
-        warn: called with a line about models whose weights have little in common.
+        warn: called with a line about models whose weights have little in common, or that are given twice. Default: Python's warnings.
 
     Raises:
         ConfigError: fewer than two models; `out` is one of them. FolderError: a folder cannot be used, its model does not fit the
@@ -48,12 +50,13 @@ def average(
     """
     if isinstance(models, str | Path) or len(models) < 2:
         raise ConfigError(f"average: {models!r:.80} came; two model folders or more were wanted")
+    tell = warn or partial(warnings.warn, stacklevel=2)
     paths, place = [Path(model) for model in models], Path(out)
     for path, n in Counter(map(os.path.realpath, paths)).items():
         if path == os.path.realpath(place):
             raise ConfigError(f"{place}: --out is one of the models; give another name")
         if n > 1:
-            warn(f"{path} is given {n} times, and counts so often")
+            tell(f"{path} is given {n} times, and counts so often")
 
     def busy(who: str) -> FolderError:
         return FolderError(f"{place}: a training is running there ({who}); wait for its end, or give another --out")
@@ -64,7 +67,7 @@ def average(
         for folder in folders[1:]:
             _check_shape(folder, folders[0])
             if (cosine := _cosine(folder, folders[0])) < ALIKE:
-                warn(
+                tell(
                     f"{folder.path}: its weights have little in common with those of {folders[0].path} (cosine {cosine:.2f}); "
                     "the mean of two trainings is seldom a good model, their ensemble (A,B) is"
                 )

@@ -81,6 +81,8 @@ def test_weights_that_have_nothing_in_common_are_told_of(tmp_path: Path) -> None
     (said,) = average(a, b, out=tmp_path / "m")
     assert "b: its weights have little in common with those of" in said and "their ensemble (A,B) is" in said
     assert average(a, nudged(a, tmp_path / "c"), out=tmp_path / "n") == []
+    with pytest.warns(UserWarning, match="little in common"):
+        jumok.average([a, b], out=tmp_path / "o")
 
 
 @pytest.mark.parametrize(
