@@ -12,6 +12,7 @@ from typing import Any
 
 from jumok import config
 from jumok.config import SearchConfig, build
+from jumok.decode.asked import in_words
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
 from jumok.errors import DataError, MissingExtra
@@ -112,6 +113,7 @@ def _evaluate(
     remarks.tell(warn)
     measured = {name: measure(name, [t.text for t in outputs], gold.references, choice) for name in usable}
     searched = f"beam {search.beam}, length penalty {search.length_penalty:g}" if search.beam > 1 else "greedy"
+    searched += in_words(search)
     return Evaluation(measured, gold, outputs, remarks.counts(), searched)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -144,6 +145,22 @@ def test_the_command_line_and_json_say_the_same(soft: Translator, run, name: str
     assert [line.split("\t")[1] for line in outputs.read_text("utf-8").splitlines()] == [t.text for t in wanted]
 
 
+def test_what_is_asked_for_stands_beside_the_figures(soft: Translator, run, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("cat\tC A T\n", encoding="utf-8")
+    command = ["evaluate", soft.folder, tmp_path / "t.tsv", "--metrics", "accuracy", "--prefix", "C", "--forbid", "A", "T"]
+    status, out, _ = run(*command, "--unknown", "forbid")
+    assert status == 0 and out[0].endswith("greedy, prefix C, forbid A T, unknown forbid")
+
+
+def test_parsing_options_imports_no_more_than_before(soft: Translator) -> None:
+    """tyro would import typeguard for each option that is a list of texts."""
+    code = (
+        f"import sys; from jumok.cli import main; main(['translate', {str(soft.folder)!r}]); print('typeguard' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_toml_takes_them_too(soft: Translator, run, tmp_path: Path) -> None:
     (tmp_path / "o.toml").write_text('forbid = ["A"]\nno-repeat = 2\nprefix = "T"\nunknown = "forbid"\n', encoding="utf-8")
     status, out, _ = run("translate", soft.folder, "--config", tmp_path / "o.toml", stdin="cat\nwhy\n")
@@ -262,6 +279,8 @@ def test_what_cannot_be_is_one_line(soft: Translator, options: dict[str, Any], s
 def test_beginnings_of_wrong_types_are_named(soft: Translator, options: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=says):
         soft.translate(["cat", "why"], **options)
+    with pytest.raises(DataError, match="prefix of line 2 is 3; wanted a string, a sequence of strings, or None"):
+        list(soft.translate_lines(["cat", ("why", (), 3)]))
     with pytest.raises(DataError, match="text is a single one"):
         soft.translate("cat", prefix=["A"])
 
