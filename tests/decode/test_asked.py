@@ -204,6 +204,17 @@ def test_each_line_has_its_own_beginning(soft: Translator, run, tmp_path: Path) 
     assert any("7: the line has 1 column, wanted 3 (source in column 1, prefix in column 3)" in line for line in err)
 
 
+def test_a_column_of_beginnings_that_cannot_be(soft: Translator, run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"source": "cat"}\n', encoding="utf-8")
+    for file, column, says in (
+        (tmp_path / "a.jsonl", 2, 'is JSON Lines; there it is the key "prefix" of each object'),
+        ("-", 1, "prefix_column is 1, but that column has the source; give another, or 0 for none"),
+        ("-", -1, "prefix_column is -1; it must be 0 or more"),
+    ):
+        status, out, (line,) = run("translate", soft.folder, file, "--prefix-column", column, stdin="cat\tA\n")
+        assert (status, out) == (2, []) and says in line
+
+
 def test_a_lines_own_beginning_goes_before_that_for_all(soft: Translator, run) -> None:
     lines = '{"source": "cat"}\n{"source": "cat", "prefix": "Z"}\n{"source": "cat", "prefix": ""}\n'
     status, out, _ = run("translate", soft.folder, "--prefix", "T", stdin=lines)
