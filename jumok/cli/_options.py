@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -48,7 +50,7 @@ def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, s
     default, given = defaults(kind, arguments)
     words, marks = toml.without_echoes(_as_fields(arguments), default), (tyro.conf.FlagCreatePairsOff,)
     usual: Any = tyro.MISSING_NONPROP if default is None else default
-    with warnings.catch_warnings():  # a list from a TOML file in place of a file's name
+    with _light_tuples(), warnings.catch_warnings():  # warned of: a list from a TOML file in place of a file's name
         warnings.filterwarnings("ignore", message="The field .* is annotated with type")
         chosen: Kind = tyro.cli(kind, args=words, prog=prog, config=marks, default=usual)
     options = places.settle(chosen)
@@ -61,6 +63,27 @@ def _as_fields(arguments: Sequence[str]) -> list[str]:
     named = ((word, *word.partition("=")) for word in arguments)
     differing = {f"--{word}": f"--{config.field_name(word)}" for word in keyword.kwlist}
     return [differing[name] + equals + value if name in differing else word for word, name, equals, value in named]
+
+
+@contextmanager
+def _light_tuples() -> Iterator[None]:
+    """Lets tyro see without typeguard, whose import takes 70 ms, that a tuple of texts is one; if tyro still asks so."""
+    resolver = sys.modules.get("tyro._resolver")
+    asked = getattr(resolver, "is_instance", None)
+    if resolver is None or asked is None:
+        yield
+        return
+
+    def is_instance(kind: Any, value: Any) -> bool:
+        if kind == tuple[str, ...] and type(value) is tuple:
+            return all(isinstance(text, str) for text in value)
+        return bool(asked(kind, value))
+
+    resolver.is_instance = is_instance  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        resolver.is_instance = asked  # type: ignore[attr-defined]
 
 
 def defaults(kind: type[Kind], arguments: Sequence[str]) -> tuple[Kind | None, set[str]]:

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Optional
 
-from jumok.config.fields import flag
 from jumok.places import ListPath
 
 LengthNormName = Literal["power", "wu"]
 UnknownName = Literal["keep", "forbid", "copy"]
 LineText = str  # of every line; in Python, also one for each line
 LineTokens = tuple[str, ...]  # the same
-_RULES = (
-    *("prefix", "prefix_tokens", "forbid", "forbid_text", "allow", "require", "min_length", "no_repeat", "only", "only_words"),
-    "unknown",
-)
 
 
 @dataclass(frozen=True)
@@ -94,5 +89,4 @@ class SearchConfig:
             said += [f"{self.groups} groups, diversity {self.diversity:g}"] * (self.groups > 1)
         else:
             said = ["greedy"]
-        said += [f"{flag(name)} {value}" for name in _RULES if (value := getattr(self, name)) != getattr(SearchConfig, name)]
         return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr != ""))

@@ -77,6 +77,13 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
+def in_words(options: SearchConfig) -> str:
+    """The rules of these options, as they are given: ", forbid A B, no-repeat 2"; "" if there are none."""
+    given = {name: getattr(options, name) for name in NAMES} | {"unknown": "" if options.unknown == "keep" else options.unknown}
+    shown = {name: value if not isinstance(value, tuple) else " ".join(value) for name, value in given.items() if value}
+    return "".join(f", {name.replace('_', '-')} {value!s:.80}" for name, value in shown.items())
+
+
 class Requests:
     """What the calls of one model ask for.
 
@@ -122,6 +129,9 @@ class Requests:
         own = prefixes is not None and any(prefix is not None for prefix in prefixes)
         if not own and not asks(options):
             return None
+        for i, prefix in enumerate(prefixes or (), 1):
+            if prefix is not None and not isinstance(prefix, str) and not _texts(prefix):
+                raise DataError(f"prefix of line {i} is {prefix!r:.80}; wanted a string, a sequence of strings, or None")
         book = self.book(options)
         if not own or prefixes is None:
             return Asked(self.codec, book, [book.usual] * lines)

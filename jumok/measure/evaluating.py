@@ -12,6 +12,7 @@ from typing import Any
 
 from jumok import config
 from jumok.config import SearchConfig, build
+from jumok.decode.asked import in_words
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
 from jumok.errors import ConfigError, DataError, MissingExtra
@@ -122,7 +123,7 @@ def _evaluate(
         else measure(name, texts, gold.references, choice)
         for name in usable
     }
-    return Evaluation(measured, gold, outputs, remarks.counts(), str(search))
+    return Evaluation(measured, gold, outputs, remarks.counts(), str(search) + in_words(search))
 
 
 @done_by(_evaluate)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jumok.config import TextConfig
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.text.lines import Line, arriving_lines, source_name
 from jumok.text.oddities import Oddities
 from jumok.text.pairs import NAMED_SINGLY, check_separator, features_in, is_json, json_features, json_object, json_string
@@ -62,6 +62,7 @@ def read_sources(
         tabs: whether a TAB is part of a source.
 
     Raises:
+        ConfigError: the column of the beginnings cannot be.
         DataError: the file is missing, a folder, damaged, or not text.
     """
     given = SourceFile(file) if isinstance(file, str) else file
@@ -69,6 +70,7 @@ def read_sources(
     name = source_name(given.path)
     reader = _Reader(name, text, note, tabs, _json_line if is_json(given.path) else None)
     if given.prefix_column:
+        _check_column(given, text)
         reader.prefix_column, reader.kind = given.prefix_column, reader.kind or _table_line
     odd = Oddities(text, (name,), ("source",))
     refused = 0
@@ -88,6 +90,15 @@ def read_sources(
         warn(f"{name}: {refused:,} lines in all could not be used; the first {NAMED_SINGLY} are named above")
     odd.tell(warn)
     reader.tell(warn)
+
+
+def _check_column(file: SourceFile, text: TextConfig) -> None:
+    n = file.prefix_column
+    if is_json(file.path):
+        raise ConfigError(f'prefix_column is {n}, but {file.path} is JSON Lines; there it is the key "prefix" of each object')
+    for what, column in (("source", text.source_column), ("features", text.features_column)):
+        if n == column:
+            raise ConfigError(f"prefix_column is {n}, but that column has the {what}; give another, or 0 for none")
 
 
 class _Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -144,6 +145,22 @@ def test_the_command_line_and_json_say_the_same(soft: Translator, run, name: str
     assert [line.split("\t")[1] for line in outputs.read_text("utf-8").splitlines()] == [t.text for t in wanted]
 
 
+def test_what_is_asked_for_stands_beside_the_figures(soft: Translator, run, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("cat\tC A T\n", encoding="utf-8")
+    command = ["evaluate", soft.folder, tmp_path / "t.tsv", "--metrics", "accuracy", "--prefix", "C", "--forbid", "A", "T"]
+    status, out, _ = run(*command, "--unknown", "forbid")
+    assert status == 0 and out[0].endswith("greedy, prefix C, forbid A T, unknown forbid")
+
+
+def test_parsing_options_imports_no_more_than_before(soft: Translator) -> None:
+    """tyro would import typeguard for each option that is a list of texts."""
+    code = (
+        f"import sys; from jumok.cli import main; main(['translate', {str(soft.folder)!r}]); print('typeguard' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_toml_takes_them_too(soft: Translator, run, tmp_path: Path) -> None:
     (tmp_path / "o.toml").write_text('forbid = ["A"]\nno-repeat = 2\nprefix = "T"\nunknown = "forbid"\n', encoding="utf-8")
     status, out, _ = run("translate", soft.folder, "--config", tmp_path / "o.toml", stdin="cat\nwhy\n")
@@ -185,6 +202,17 @@ def test_each_line_has_its_own_beginning(soft: Translator, run, tmp_path: Path) 
     status, out, err = run("translate", soft.folder, "--prefix-column", "3", stdin=table)
     assert (status, out) == (0, [t.text for t in found] + [""])
     assert any("7: the line has 1 column, wanted 3 (source in column 1, prefix in column 3)" in line for line in err)
+
+
+def test_a_column_of_beginnings_that_cannot_be(soft: Translator, run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"source": "cat"}\n', encoding="utf-8")
+    for file, column, says in (
+        (tmp_path / "a.jsonl", 2, 'is JSON Lines; there it is the key "prefix" of each object'),
+        ("-", 1, "prefix_column is 1, but that column has the source; give another, or 0 for none"),
+        ("-", -1, "prefix_column is -1; it must be 0 or more"),
+    ):
+        status, out, (line,) = run("translate", soft.folder, file, "--prefix-column", column, stdin="cat\tA\n")
+        assert (status, out) == (2, []) and says in line
 
 
 def test_a_lines_own_beginning_goes_before_that_for_all(soft: Translator, run) -> None:
@@ -262,6 +290,8 @@ def test_what_cannot_be_is_one_line(soft: Translator, options: dict[str, Any], s
 def test_beginnings_of_wrong_types_are_named(soft: Translator, options: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=says):
         soft.translate(["cat", "why"], **options)
+    with pytest.raises(DataError, match="prefix of line 2 is 3; wanted a string, a sequence of strings, or None"):
+        list(soft.translate_lines(["cat", ("why", (), 3)]))
     with pytest.raises(DataError, match="text is a single one"):
         soft.translate("cat", prefix=["A"])
 
