@@ -57,10 +57,16 @@ def main() -> None:
         emit("speed_input_feeding", attention=attention, cell=o.cell, **asked, threads=threads, cost=cost, seconds=seconds)
 
 
-def training_step(config: ModelConfig, vocabulary: int, data: tuple[torch.Tensor, ...]) -> Callable[[], None]:
+def training_step(
+    config: ModelConfig,
+    vocabulary: int,
+    data: tuple[torch.Tensor, ...],
+    copies: torch.Tensor | None = None,
+    rate: float = 1e-4,
+) -> Callable[[], None]:
     torch.manual_seed(1)
-    model = Seq2Seq(config, vocabulary, vocabulary, dropout=0.3)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    model = Seq2Seq(config, vocabulary, vocabulary, dropout=0.3, copies=copies)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
     source, lengths, target, real = data
 
     def step() -> None:
