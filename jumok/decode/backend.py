@@ -47,7 +47,10 @@ class Backend(Protocol):
 
 
 class OneSentence(Protocol):
-    """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
+    """Additions that a backend may offer for a sentence alone, each taken where it is there.
+
+    `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
+    """
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
@@ -59,6 +62,15 @@ class OneSentence(Protocol):
             source: int [S], END last.
             limit: the most tokens, END counted; 1 or more.
             never: tokens that are not written. They keep their share of the probability.
+        """
+
+    def start_one(self, source: Array) -> Any:
+        """source int [S], END last -> the state with one beam, of which only `step_one` knows what it is."""
+
+    def step_one(self, state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
+        """`select` and `step`: parents int [K], the beams of the state that go on, tokens int [K], what each has written.
+
+        Returns the state, logits float32 [K, V] that the caller may write to, weights [K, S] or None.
         """
 
 

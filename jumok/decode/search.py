@@ -16,7 +16,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import normaliser
+from jumok.decode.choice import best_continuations, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
 from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import Ranking, ranking_of
@@ -75,10 +75,14 @@ def search_one(
 ) -> list[Hypothesis]:
     """As `search`, for a single sentence: source int [S], END last.
 
-    Takes the backend's faster way for one sentence, if it has one and options and policy ask for no more than that offers. It
-    writes the same tokens, see `jumok.decode.backend.OneSentence`.
+    Takes the backend's faster ways for one sentence, where it has them and options and policy ask for no more than they offer.
+    They write the same tokens, see `jumok.decode.backend.OneSentence`.
     """
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
+    if options.beam > 1 and policy.candidates is best_continuations:
+        from jumok.decode.alone import beam_one
+
+        return beam_one(backend, source, options, limit, _ranking(policy, options), policy.rules)
     if one is None or forbidden is None or options.beam > 1:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, total, weights = one(source, limit, forbidden)

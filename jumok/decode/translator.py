@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -89,7 +90,7 @@ class Translator:
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
-        chosen = build(SearchConfig, options, "translate") if options else DEFAULT
+        chosen = _search_config(options, "translate") if options else DEFAULT
         if isinstance(text, str):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*self._checked(text, features), chosen)
@@ -159,7 +160,7 @@ class Translator:
         raise NotImplementedError
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
-        chosen = build(SearchConfig, options, "translate_lines")
+        chosen = _search_config(options, "translate_lines")
         return self._stream(iter(lines), chosen)
 
     @done_by(_translate_lines_given)
@@ -343,6 +344,19 @@ class Translator:
                     weights_kind=self._kind,
                 )
         return [translations[i] for i in range(len(texts))]
+
+
+def _search_config(options: dict[str, Any], where: str) -> SearchConfig:
+    """The options, checked. A program that asks for the same ones for every line has them checked once."""
+    try:
+        return _checked_once(tuple((name, type(value), value) for name, value in options.items()), where)
+    except TypeError:  # a list, which is not kept
+        return build(SearchConfig, options, where)
+
+
+@lru_cache(64)
+def _checked_once(options: tuple[tuple[str, type, Any], ...], where: str) -> SearchConfig:
+    return build(SearchConfig, {name: value for name, _, value in options}, where)
 
 
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:
