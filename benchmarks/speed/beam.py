@@ -8,6 +8,7 @@ Without a model: random weights at the sizes of a pronunciation model and of Mul
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from benchmarks.speed.translate import SIZES, planted
 from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import SearchConfig
+from jumok.decode.choice import best_continuations
 from jumok.decode.policy import policy_of
 from jumok.decode.search import beam, search_one
 from jumok.runtime import load
@@ -42,13 +44,14 @@ def main() -> None:
 
 def compare(path: str, lines: list[str], options: SearchConfig, rounds: int, name: str) -> None:
     model, policy = load(path), policy_of(options)
+    usual = replace(policy, candidates=lambda *arguments: best_continuations(*arguments))  # unknown to the search for one
     sources = [np.array(model.codec.encode_source(line)) for line in lines]
     ratio_, constant = model.config.limit
     limits = [max(1, int(np.ceil(ratio_ * len(source) + constant))) for source in sources]
 
     def many() -> list[tuple[int, ...]]:
         return [
-            beam(model.backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0][0].tokens
+            beam(model.backend, source[None], np.array([len(source)]), options, np.array([limit]), usual)[0][0].tokens
             for source, limit in zip(sources, limits, strict=True)
         ]
 

@@ -66,7 +66,7 @@ def beam_one(
                 ends.append((parent, total))
         grown, written, reached = zip(*on, strict=True) if on else ((), (), ())
         parents, tokens, totals = np.array(grown, np.int64), np.array(written, np.int64), np.array(reached, np.float64)
-        trail.append(Step(_ALONE, parents[None], tokens[None], None if weights is None else weights[None]))
+        trail.append(Step(_ALONE, parents[None], tokens[None], None if weights is None else weights[None], totals[None]))
         if ends:
             finished += [tip(length, total, parent, END) for parent, total in ends]
             if len(finished) >= options.nbest:
@@ -126,11 +126,18 @@ def looked(trail: Sequence[Step], parent: int, length: int) -> Array | None:
 
 def _hypothesis(trail: Sequence[Step], tip: Tip) -> Hypothesis:
     tokens, beam = [tip.token], tip.parent
-    for step in reversed(trail[: tip.length - 1]):
+    each = np.empty(tip.length)
+    each[-1] = later = tip.log_probability
+    for t in range(tip.length - 1, 0, -1):
+        step = trail[t - 1]
+        assert step.totals is not None
         tokens.append(int(step.tokens[0, beam]))
+        total = float(step.totals[0, beam])
+        each[t], later = later - total, total
+        each[t - 1] = later
         beam = step.parents[0, beam]
     weights = looked(trail, tip.parent, tip.length)
-    return Hypothesis(tuple(tokens[::-1]), tip.log_probability, tip.score, weights, tip.token == END)
+    return Hypothesis(tuple(tokens[::-1]), tip.log_probability, tip.score, weights, tip.token == END, each)
 
 
 def _falling(tip: Tip) -> float:

@@ -52,11 +52,11 @@ class OneSentence(Protocol):
     `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
     """
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
-        """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probability, weights [T, S] or None.
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
+        """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
 
         The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
-        Each backend says how far log-probability and weights may differ.
+        Each backend says how far log-probabilities and weights may differ.
 
         Args:
             source: int [S], END last.

@@ -25,6 +25,7 @@ class Hypothesis:
         score: by which hypotheses are ranked, see `jumok.decode.ranking`; with the length penalty, log_probability / T ** power.
         weights: [T, S] attention, S the sentence's own length; None without attention.
         finished: False if it was cut at the length limit.
+        token_log_probabilities: [T] float64, the natural-log probability of each token given those before it.
     """
 
     tokens: tuple[int, ...]
@@ -32,6 +33,7 @@ class Hypothesis:
     score: float
     weights: Array | None
     finished: bool
+    token_log_probabilities: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,14 @@ class Step:
         parents: int [B, K], the beam that each new beam grew from.
         tokens: int [B, K], the token that each new beam has written.
         weights: [B, K before the step, S], or None.
+        totals: float64 [B, K], the log-probability of each new beam, or None.
     """
 
     sentences: Array
     parents: Array
     tokens: Array
     weights: Array | None
+    totals: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,16 @@ class Past:
         return tokens, weights
 
 
-def follow(trail: Sequence[Step], owners: Array, parents: Array, lengths: Array) -> tuple[Array, Array | None]:
+def follow(
+    trail: Sequence[Step], owners: Array, parents: Array, lengths: Array, totals: Array | None = None
+) -> tuple[Array, Array | None]:
     """Follows M hypotheses back through the steps, all together.
 
     Args:
         owners: int [M], their sentences.
         parents: int [M], the beam that each one's last token grew from.
         lengths: int [M], their numbers of tokens, the last one counted.
+        totals: float64 [M, t], into which each one's log-probability after each token but the last is written.
 
     Returns:
         Tokens int [M, t], 0 from the last one on; weights float32 [M, t, S], 0 behind the last token, or None.
@@ -120,6 +127,8 @@ def follow(trail: Sequence[Step], owners: Array, parents: Array, lengths: Array)
         rows = np.searchsorted(step.sentences, owners)
         inner, reached = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
         tokens[inner, t - 1] = step.tokens[rows[inner], beams[inner]]
+        if totals is not None and step.totals is not None:
+            totals[inner, t - 1] = step.totals[rows[inner], beams[inner]]
         beams[inner] = step.parents[rows[inner], beams[inner]]
         if weights is not None and step.weights is not None:
             weights[reached, t - 1] = step.weights[rows[reached], beams[reached]]
@@ -138,11 +147,22 @@ def hypotheses(trail: Sequence[Step], tips: list[list[Tip]], widths: Array) -> l
     owners = np.array([sentence for sentence, _ in flat], np.int64)
     parents = np.array([tip.parent for _, tip in flat], np.int64)
     lengths = np.array([tip.length for _, tip in flat], np.int64)
-    tokens, weights = follow(trail, owners, parents, lengths)
+    totals = np.zeros((len(flat), len(trail)))
+    tokens, weights = follow(trail, owners, parents, lengths, totals)
     tokens[np.arange(len(flat)), lengths - 1] = [tip.token for _, tip in flat]
+    totals[np.arange(len(flat)), lengths - 1] = [tip.log_probability for _, tip in flat]
+    each = steps_of(totals)
     outputs: list[list[Hypothesis]] = [[] for _ in tips]
     for m, (sentence, tip) in enumerate(flat):
         seen = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
         ids = tuple(tokens[m, : tip.length].tolist())
-        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END))
+        own = each[m, : tip.length].copy()
+        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END, own))
     return outputs
+
+
+def steps_of(totals: Array) -> Array:
+    """The log-probability of each token, from those of the outputs up to it: [M, t] -> [M, t]."""
+    each = totals.copy()
+    each[:, 1:] -= totals[:, :-1]
+    return each

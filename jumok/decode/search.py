@@ -17,7 +17,7 @@ import numpy as np
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
 from jumok.decode.choice import best_continuations, normaliser
-from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
+from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses, steps_of
 from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import Ranking, ranking_of
 from jumok.decode.rules import never
@@ -75,19 +75,18 @@ def search_one(
 ) -> list[Hypothesis]:
     """As `search`, for a single sentence: source int [S], END last.
 
-    Takes the backend's faster ways for one sentence, where it has them and options and policy ask for no more than they offer.
-    They write the same tokens, see `jumok.decode.backend.OneSentence`.
+    Takes the backend's faster way for one sentence, if it has one and options and policy ask for no more than that offers. It
+    writes the same tokens, see `jumok.decode.backend.OneSentence`.
     """
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
-    if options.beam > 1 and policy.candidates is best_continuations:
-        from jumok.decode.alone import beam_one
-
-        return beam_one(backend, source, options, limit, _ranking(policy, options), policy.rules)
     if one is None or forbidden is None or options.beam > 1:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
-    tokens, total, weights = one(source, limit, forbidden)
+    tokens, each, weights = one(source, limit, forbidden)
+    total = 0.0
+    for log_probability in each:
+        total += log_probability
     score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
-    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END)]
+    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, np.array(each))]
 
 
 def greedy(
@@ -108,13 +107,13 @@ def greedy(
     for length in count(1):
         state, logits, weights = backend.step(state, tokens[:, None])
         logits = logits[:, 0]
-        totals -= normaliser(logits)
+        totals = totals - normaliser(logits)  # a new array: the trail has the old one
         past = Past(trail, alive, 1)
         for rule in policy.rules:
             logits = rule(past, logits)
         tokens = policy.choose(past, logits)
         totals += logits[np.arange(len(tokens)), tokens]
-        trail.append(Step(alive, first[: len(alive)], tokens[:, None], weights))
+        trail.append(Step(alive, first[: len(alive)], tokens[:, None], weights, totals[:, None]))
         done = (tokens == END) | (limits <= length)
         if done.any():
             final[alive[done]], sizes[alive[done]] = totals[done], length
@@ -134,18 +133,20 @@ def _collected(
     trail: list[Step], totals: Array, sizes: Array, lengths: Array, width: int, ranking: Ranking
 ) -> list[Hypothesis]:
     """The hypotheses of a trail with one beam. Their log-probabilities are `totals` [B], their lengths `sizes` [B]."""
-    ids = np.zeros((len(totals), len(trail)), np.int64)
+    ids, after = np.zeros((len(totals), len(trail)), np.int64), np.zeros((len(totals), len(trail)))
     everything = None if trail[0].weights is None else np.zeros((*ids.shape, width), np.float32)
     for t, step in enumerate(trail):
         ids[step.sentences, t] = step.tokens[:, 0]
+        if step.totals is not None:
+            after[step.sentences, t] = step.totals[:, 0]
         if everything is not None and step.weights is not None:
             everything[step.sentences, t] = step.weights[:, 0]
-    hypotheses = []
+    hypotheses, each = [], steps_of(after)
     for row, (total, T, S) in enumerate(zip(totals.tolist(), sizes.tolist(), lengths.tolist(), strict=True)):
         weights = None if everything is None else everything[row, :T, :S].copy()
         tokens = tuple(ids[row, :T].tolist())
         score = ranking.score(total, T, partial(_given, weights))
-        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END))
+        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END, each[row, :T].copy()))
     return hypotheses
 
 
@@ -161,8 +162,12 @@ def beam(
     limits: Array,
     policy: Policy = PLAIN,
 ) -> list[list[Hypothesis]]:
-    """`search` with a beam of any size."""
+    """`search` with a beam of any size. For a single sentence, `jumok.decode.alone` does the same faster."""
     ranking = _ranking(policy, options)
+    if len(source) == 1 and policy.candidates is best_continuations:
+        from jumok.decode.alone import beam_one
+
+        return [beam_one(backend, source[0, : lengths[0]], options, int(limits[0]), ranking, policy.rules)]
     finished: list[list[Tip]] = [[] for _ in range(len(source))]
     cut: list[list[Tip]] = [[] for _ in range(len(source))]
     floor = np.full(len(source), -np.inf)  # the score of the nbest-th finished hypothesis, if there are so many
@@ -187,7 +192,7 @@ def beam(
         ends = (tokens == END) & (totals > -np.inf)
         on = np.argsort(ends, axis=1, kind="stable")[:, : options.beam]
         rows = np.arange(B)[:, None]
-        trail.append(Step(alive, parents[rows, on], tokens[rows, on], weights))
+        trail.append(Step(alive, parents[rows, on], tokens[rows, on], weights, totals[rows, on]))
         for row, rank in np.argwhere(ends[:, : options.beam]).tolist():
             tips = finished[alive[row]]
             tips.append(tip(int(alive[row]), length, float(totals[row, rank]), int(parents[row, rank]), END))

@@ -309,6 +309,7 @@ class Translator:
             unknown,
             alternatives,
             weights_kind=self._kind,
+            token_log_probabilities=_float32(h.token_log_probabilities),
         )
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
@@ -342,6 +343,7 @@ class Translator:
                     True,
                     self._unknown(read),
                     weights_kind=self._kind,
+                    token_log_probabilities=_float32(log_probabilities[k, :T]),
                 )
         return [translations[i] for i in range(len(texts))]
 
@@ -379,6 +381,10 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         yield chunk
     if error is not None:
         raise error
+
+
+def _float32(array: np.ndarray | None) -> np.ndarray | None:
+    return None if array is None else array.astype(np.float32)
 
 
 def _features(codec: Codec) -> tuple[str, ...]:

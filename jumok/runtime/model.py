@@ -207,7 +207,7 @@ class NumpyModel:
         log_probabilities[real] = gold_logs
         return log_probabilities, weights
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.runtime.single.greedy`."""
         return greedy(self, source, limit, never)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
     """The output of greedy search; see `jumok.decode.backend.OneSentence`.
 
     Products over one row round differently from products over many. 10,630 outputs of 1,897 models (every cell, score, readout
@@ -41,7 +41,8 @@ def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -
         everything = np.ones((1, len(source)), bool)
     written: list[int] = []
     looked: list[Array] = []
-    token, total, features = START, 0.0, np.empty(0)
+    each: list[float] = []
+    token, features = START, np.empty(0)
     while token != END and len(written) < limit:
         x = model.target_rows.row(token)
         if model.w_feed is not None and written:
@@ -71,15 +72,16 @@ def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -
         if token in never:
             logits[list(never)] = -np.inf
             token = int(logits.argmax())
-        total += float(logits[token]) - normaliser
+        each.append(float(logits[token]) - normaliser)
         written.append(token)
-    return written, total, np.stack(looked) if looked else None
+    return written, each, np.stack(looked) if looked else None
 
 
-def _chained(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array]:
+def _chained(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array]:
     """With a monotonic alignment, by the model's own steps: most of their time goes into the readout of each position anyway."""
-    state, token, total = model.start(source[None], np.array([len(source)])), START, 0.0
+    state, token = model.start(source[None], np.array([len(source)])), START
     written: list[int] = []
+    each: list[float] = []
     looked: list[Array] = []
     while token != END and len(written) < limit:
         state, found, weights = model.step(state, np.array([[token]]))
@@ -88,11 +90,11 @@ def _chained(model: NumpyModel, source: Array, limit: int, never: Sequence[int])
         normaliser = highest + math.log(np.add.reduce(np.exp(logits - np.float32(highest))))
         logits[list(never)] = -np.inf
         token = int(logits.argmax())
-        total += float(logits[token]) - normaliser
+        each.append(float(logits[token]) - normaliser)
         written.append(token)
         assert weights is not None
         looked.append(weights[0, 0])
-    return written, total, np.stack(looked)
+    return written, each, np.stack(looked)
 
 
 def _features(model: NumpyModel, h: Array, context: Array | None) -> Array:

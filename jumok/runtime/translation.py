@@ -5,6 +5,7 @@ Letters: T output steps (the end token is a step like any other), S source posit
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Translation:
         tokens: T tokens the decoder wrote; `</s>` last unless the length limit cut the output (then `finished` is False).
         weights: [T, S] float32, row t = attention over the source when token t was written; rows sum to 1.
             None for a model without attention and for an empty source.
+        token_log_probabilities: [T] float32, the natural-log probability of each token given those before it. None where nothing
+            says so: for an empty source, and in JSON from before they were written.
         weights_kind: what the weights are: "attention"; or "posterior", of a monotonic alignment: the probability that token t was
             written from each source position, given the whole output. These are computed when they are first read.
         log_probability: sum over the T tokens of their natural-log probabilities.
@@ -66,6 +69,24 @@ class Translation:
     unknown: tuple[int, ...] = ()
     alternatives: tuple[Translation, ...] = field(default=(), repr=False)
     weights_kind: str = "attention"
+    token_log_probabilities: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the whole output, from 0 to 1; None if nothing was written."""
+        return math.exp(min(0.0, self.log_probability)) if self.tokens else None
+
+    @property
+    def token_probabilities(self) -> np.ndarray | None:
+        """The probability of each token given those before it: [T] float32, from 0 to 1; None as `token_log_probabilities`."""
+        each = self.token_log_probabilities
+        return None if each is None else np.exp(np.minimum(each, 0))
+
+    @property
+    def weakest(self) -> int | None:
+        """The position in `tokens` of the least likely token, the first among equals; None as `token_log_probabilities`."""
+        each = self.token_log_probabilities
+        return None if each is None or not len(each) else int(each.argmin())
 
     def __str__(self) -> str:
         return self.text

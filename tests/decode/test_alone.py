@@ -29,7 +29,9 @@ def both(
     model, source: np.ndarray, options: SearchConfig, limit: int, policy: Policy = PLAIN
 ) -> tuple[list[Hypothesis], list[Hypothesis]]:
     """What the search for many finds, and what the search for one finds."""
-    (expected,) = beam(model, source[None], np.array([len(source)]), options, np.array([limit]), policy)
+    lengths, limits = np.full(2, len(source)), np.full(2, limit)
+    expected, again = beam(model, np.stack([source, source]), lengths, options, limits, policy)
+    assert [h.tokens for h in expected] == [h.tokens for h in again]
     return expected, search_one(model, source, options, limit, policy)
 
 
@@ -39,6 +41,7 @@ def check(expected: list[Hypothesis], found: list[Hypothesis], near: float = 0.0
     for h, other in zip(found, expected, strict=True):
         assert abs(h.log_probability - other.log_probability) <= near * len(h.tokens)
         assert abs(h.score - other.score) <= near * len(h.tokens)
+        np.testing.assert_allclose(h.token_log_probabilities, other.token_log_probabilities, rtol=0, atol=2 * near)
         assert (h.weights is None) == (other.weights is None)
         if h.weights is not None and other.weights is not None:
             assert h.weights.dtype == np.float32
@@ -106,8 +109,8 @@ class Looking:
 
 def least(past: Past, logits: np.ndarray, bases: np.ndarray, number: int):
     """Only continuations of the best beam; weights of the past are asked for."""
-    assert past.tokens().shape == (logits.shape[1], len(past.trail))
-    assert past.trail == [] or past.weights().shape == (logits.shape[1], len(past.trail), 3)
+    assert past.tokens().shape == (logits[..., 0].size, len(past.trail))
+    assert past.trail == [] or past.weights().shape == (logits[..., 0].size, len(past.trail), 3)
     logits[:, 1:] = -np.inf
     return best_continuations(past, logits, bases, number)
 
