@@ -19,7 +19,14 @@ from jumok.cli._help import meanings
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [
-    ROOT / "jumok" / name for name in ("learn/start.py", "decode/translator.py", "measure/evaluating.py", "studies/conduct.py")
+    ROOT / "jumok" / name
+    for name in (
+        "learn/start.py",
+        "decode/translator.py",
+        "decode/inspecting.py",
+        "measure/evaluating.py",
+        "studies/conduct.py",
+    )
 ]
 SIGNATURE = re.compile(r"^( +)# options: ([\w -]+)\n.*?^ +# end of options\n", re.DOTALL | re.MULTILINE)
 DOCSTRING = re.compile(r"^( +)(.*\boptions of `(\w+)`.*:)\n(?:.*\S.*\n)*", re.MULTILINE)

@@ -21,7 +21,8 @@ from jumok.decode.backend import Backend, make_backend
 from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
-from jumok.decode.policy import policy_of
+from jumok.decode.inspecting import Inspection
+from jumok.decode.policy import Policy, policy_of
 from jumok.decode.search import search, search_one
 from jumok.errors import DataError
 from jumok.keywords import done_by
@@ -49,7 +50,7 @@ Incoming = str | tuple[str, Features] | Literal[_Pause.PAUSE]
 Many = list[str] | tuple[str, ...]
 
 
-class Translator:
+class Translator(Inspection):
     """A trained model, ready to use. Results do not depend on the batch size or on other lines.
 
     It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
@@ -271,17 +272,24 @@ class Translator:
 
     def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any]]]]:
         """For each source, in any order, its number and its hypotheses with their weights, as `in_hindsight` gives them."""
-        policy = policy_of(options)
         if len(ids) == 1:
-            limit = options.max_length or self._limit(len(ids[0]))
+            limit, policy = self._plan(len(ids[0]), options)
             found = [search_one(self.backend, np.array(ids[0]), options, limit, policy)]
             yield 0, in_hindsight(self.backend, ids, found)[0]
             return
+        policy = policy_of(options)
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
             found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits), policy)
             rows = batch.rows.tolist()
             yield from zip(rows, in_hindsight(self.backend, [ids[row] for row in rows], found), strict=True)
+
+    def _plan(self, S: int, options: SearchConfig) -> tuple[int, Policy]:
+        """The most tokens of the output for one source of S tokens, and how its search chooses."""
+        return options.max_length or self._limit(S), policy_of(options)
+
+    def _options(self, given: dict[str, Any], where: str) -> SearchConfig:
+        return _search_config(given, where) if given else DEFAULT
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
