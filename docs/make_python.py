@@ -15,6 +15,8 @@ RESULTS = {
     "jumok.study": "jumok.studies.conduct.Studied",
     "jumok.evaluate": "jumok.measure.evaluating.Evaluation",
     "Translator.translate": "jumok.runtime.translation.Translation",
+    "Translator.alternatives": "jumok.decode.alternatives.Alternatives",
+    "Translator.tree": "jumok.decode.tree.Tree",
     "Translator.info": "jumok.decode.info.ModelInfo",
     "jumok.explain.align": "jumok.explain.aligning.Aligned",
     "jumok.explain.compare": "jumok.explain.comparison.Comparison",
@@ -28,7 +30,8 @@ def public(where: str) -> dict[str, Any]:
     module, _, name = where.rpartition(".")
     if name[:1].isupper():
         cls = getattr(importlib.import_module(module), name)
-        return {n: inspect.getattr_static(cls, n) for n in vars(cls) if not n.startswith("_") and _documented(cls, n)}
+        names = {n for one in cls.__mro__[:-1] for n in vars(one) if not n.startswith("_")}
+        return {n: inspect.getattr_static(cls, n) for n in sorted(names) if _documented(cls, n)}
     found = importlib.import_module(where)
     return {n: getattr(found, n) for n in found.__all__ if not n.startswith("__")}
 
