@@ -177,7 +177,7 @@ class Translator(Inspection):
         batch_size: int = 64,
         # end of options
     ) -> Iterator[Translation]:
-        """A `Translation` for each line of a stream, in order. Reads ahead 16 batches; with batch_size 1, nothing.
+        """A `Translation` for each line of a stream, in order. Reads ahead up to 16 batches; with batch_size 1, nothing.
 
         Args:
             lines: any iterable of strings, or of (string, features), the features as in `translate`. PAUSE among them says that
@@ -370,7 +370,11 @@ def _checked_once(options: tuple[tuple[str, type, Any], ...], where: str) -> Sea
 
 
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:
-    """At most `size` lines together, and before each PAUSE, and before an error, those that came."""
+    """At most `size` lines together, and before each PAUSE, and before an error, those that came.
+
+    At first only a batch, then twice as many each time, so that the first outputs of a long stream are there soon.
+    """
+    now = max(1, size // CHUNK)
     chunk: list[tuple[str, Features]] = []
     error: DataError | None = None
     while error is None:
@@ -382,9 +386,9 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
             error, line = e, PAUSE
         if line is not PAUSE:
             chunk.append(line if isinstance(line, tuple) else (line, ()))
-        if chunk and (line is PAUSE or len(chunk) == size):
+        if chunk and (line is PAUSE or len(chunk) == now):
             yield chunk
-            chunk = []
+            chunk, now = [], min(size, 2 * now)
     if chunk:
         yield chunk
     if error is not None:
