@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from jumok.config import SearchConfig
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
 from jumok.runtime.translation import END_TOKEN
 from jumok.text.given import Features
@@ -152,6 +152,9 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     if not isinstance(text, str) or not isinstance(reference, str | None):
         wrong = ("text", text) if not isinstance(text, str) else ("reference", reference)
         raise DataError(f"tree: {wrong[0]} is of type {type(wrong[1]).__name__}; wanted a string")
+    for name in ("groups", "sample", "mbr"):
+        if (value := getattr(options, name, None)) != getattr(SearchConfig, name, None):
+            raise ConfigError(f"tree: {name} is {value!r}, but a tree is of one beam search: leave it out")
     (text,), (given,) = model._checked([text], None if features is None else [features])
     source_tokens, source = _read(model, text, given, "tree")
     limit, policy = model._plan(len(source), options)

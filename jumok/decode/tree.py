@@ -110,12 +110,6 @@ class Tree:
             at = self.nodes[at.parent]
         return found[::-1]
 
-    def save(self, path: str) -> None:
-        """Writes the tree as JSON (schema jumok.tree/1) into a file, over one that is there."""
-        from jumok.explain.trees import write_tree
-
-        write_tree(self, path)
-
 
 @dataclass
 class Recorder:

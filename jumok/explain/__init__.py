@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jumok.explain.svg import to_svg
     from jumok.explain.symmetry import COMBINE, grow_diagonal
     from jumok.explain.terminal import terminal_color, to_terminal
-    from jumok.explain.trees import tree_from_json, tree_in_words, tree_json
+    from jumok.explain.trees import tree_from_json, tree_in_words, tree_json, write_tree
 
 __all__ = [
     "COMBINE",
@@ -68,6 +68,7 @@ __all__ = [
     "unit_links",
     "unseen",
     "write",
+    "write_tree",
 ]
 
 _MODULES = {
@@ -113,6 +114,7 @@ _MODULES = {
     "unit_links": "alignment",
     "unseen": "spread",
     "write": "files",
+    "write_tree": "trees",
 }
 
 

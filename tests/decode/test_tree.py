@@ -22,7 +22,7 @@ from jumok.decode.rules import RULES, Never
 from jumok.decode.search import search
 from jumok.decode.tree import Tree, follow, forced, judged, nodes_of, outputs_of, record
 from jumok.errors import ConfigError, DataError
-from jumok.explain.trees import tree_from_json, tree_in_words, tree_json
+from jumok.explain.trees import tree_from_json, tree_in_words, tree_json, write_tree
 from jumok.runtime.model import NumpyModel
 from jumok.text.vocabulary import END, PAD, START
 
@@ -247,7 +247,7 @@ def test_explain_writes_the_tree_and_says_where_the_reference_leaves(model_folde
     assert tree.nodes == jumok.load(model_folder).tree("cat", beam=3).nodes
     assert shown[-3:-1] == tree_in_words(tree) and shown[-1] == f"written to {out}"
     assert "the reference leaves the beam at token" in shown[-2] and "error: its score is" in shown[-2]
-    tree.save(tmp_path / "again.json")
+    write_tree(tree, tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == out.read_bytes()
     before = capsys.readouterr()
     assert main([*command[:5], "--reference", tree.translation.text, "--max-length", "9"]) == 0

@@ -58,7 +58,7 @@ WRITERS = {
 
 MOST = 6  # parameters of a function
 PUBLIC = {name for room in (jumok, jumok.explain, jumok.measure) for name in room.__all__}  # these spell out options for users
-PUBLIC_METHODS = {name for name in vars(jumok.Translator) if not name.startswith("_")}
+PUBLIC_METHODS = {name for name in dir(jumok.Translator) if not name.startswith("_")}
 # Functions with more parameters all the same.
 MANY = {
     ("jumok/runtime/folder.py", "write_folder"),  # the parts of a model folder, and how another one is replaced
