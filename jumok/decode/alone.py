@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
-from typing import Any
 
 import numpy as np
 
 from jumok.config import SearchConfig
-from jumok.decode.backend import Backend
+from jumok.decode.backend import Backend, for_one
 from jumok.decode.choice import CHUNKS, FEW, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip
 from jumok.decode.ranking import Ranking
@@ -31,7 +30,7 @@ def beam_one(
     backend: Backend, source: Array, options: SearchConfig, limit: int, ranking: Ranking, rules: Sequence[Rule]
 ) -> list[Hypothesis]:
     """As `jumok.decode.search.beam`, for a single sentence, source int [S], END last, and with the usual choice of candidates."""
-    start, step = _calls(backend)
+    start, step = for_one(backend)
     forbidden = never(rules)
     finished: list[Tip] = []
     cut: list[Tip] = []
@@ -142,19 +141,3 @@ def _hypothesis(trail: Sequence[Step], tip: Tip) -> Hypothesis:
 
 def _falling(tip: Tip) -> float:
     return -tip.score
-
-
-def _calls(backend: Backend) -> tuple[Any, Any]:
-    """`start_one` and `step_one` of a backend; made from its other calls where it has none."""
-    start, step = getattr(backend, "start_one", None), getattr(backend, "step_one", None)
-    if start is not None and step is not None:
-        return start, step
-
-    def start_one(source: Array) -> Any:
-        return backend.start(source[None], np.array([len(source)]))
-
-    def step_one(state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
-        state, logits, weights = backend.step(backend.select(state, _ALONE, parents[None]), tokens[None])
-        return state, logits[0], None if weights is None else weights[0]
-
-    return start_one, step_one

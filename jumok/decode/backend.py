@@ -74,6 +74,25 @@ class OneSentence(Protocol):
         """
 
 
+_FIRST = np.zeros(1, np.int64)
+
+
+def for_one(backend: Backend) -> tuple[Callable[[Array], Any], Callable[[Any, Array, Array], tuple[Any, Array, Array | None]]]:
+    """`start_one` and `step_one` of a backend; made from its other calls, if it has none."""
+    start, step = getattr(backend, "start_one", None), getattr(backend, "step_one", None)
+    if start is not None and step is not None:
+        return start, step
+
+    def start_one(source: Array) -> Any:
+        return backend.start(source[None], np.array([len(source)]))
+
+    def step_one(state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
+        state, logits, weights = backend.step(backend.select(state, _FIRST, parents[None]), tokens[None])
+        return state, logits[0], None if weights is None else weights[0]
+
+    return start_one, step_one
+
+
 def _numpy(folder: Folder) -> Backend:
     from jumok.runtime.model import NumpyModel
 
