@@ -15,6 +15,8 @@ RESULTS = {
     "jumok.study": "jumok.studies.conduct.Studied",
     "jumok.evaluate": "jumok.measure.evaluating.Evaluation",
     "Translator.translate": "jumok.runtime.translation.Translation",
+    "Translator.alternatives": "jumok.decode.alternatives.Alternatives",
+    "Translator.tree": "jumok.decode.tree.Tree",
     "Translator.info": "jumok.decode.info.ModelInfo",
     "jumok.explain.align": "jumok.explain.aligning.Aligned",
     "jumok.explain.compare": "jumok.explain.comparison.Comparison",

@@ -18,7 +18,16 @@ from jumok import config
 from jumok.cli._help import meanings
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [ROOT / "jumok" / name for name in ("learn/start.py", "decode/face.py", "measure/evaluating.py", "studies/conduct.py")]
+FILES = [
+    ROOT / "jumok" / name
+    for name in (
+        "learn/start.py",
+        "decode/face.py",
+        "decode/inspecting.py",
+        "measure/evaluating.py",
+        "studies/conduct.py",
+    )
+]
 SIGNATURE = re.compile(r"^( +)# options: ([\w -]+)\n.*?^ +# end of options\n", re.DOTALL | re.MULTILINE)
 DOCSTRING = re.compile(r"^( +)(.*\boptions of `(\w+)`.*:)\n(?:.*\S.*\n)*", re.MULTILINE)
 WIDTH = 128

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
+from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
+from jumok.config import SearchConfig
+from jumok.errors import ConfigError
 from jumok.places import FilePath, ModelPath
 
 
@@ -25,16 +30,41 @@ class Explain(Options):
     """The text to translate."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
-    beam: int = 1
-    """Hypotheses kept at each step; 1 = greedy."""
+    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
     out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
+    tree: FilePath = ""
+    """Also write the whole search, every hypothesis that it looked at and what became of it, to this file (.json)."""
+    reference: str = ""
+    """A right target: says where it leaves the beam, and whether that is an error of the search or of the model."""
+
+    READ_ON: ClassVar[str] = "docs/decoding-tree.md, docs/commands.md"
+
+    def check(self, where: str) -> None:
+        config.check(self.search, where)
+        if self.search.batch_size != SearchConfig().batch_size:
+            raise ConfigError(f"{where}: batch_size is {self.search.batch_size}, but explain reads one line: leave it out")
+        listed = self.tree or (Path(self.out).suffix.lower() == ".json" and not self.compare)
+        if self.search.nbest > 1 and not listed:
+            raise ConfigError(
+                f"{where}: nbest is {self.search.nbest}, but a picture shows one output: give --out FILE.json without --compare, "
+                "or --tree FILE.json, or leave it out"
+            )
+        if self.compare and (self.tree or self.reference):
+            given = "tree" if self.tree else "reference"
+            raise ConfigError(f"{where}: {given} is about the search of one model: leave out --compare or --{given}")
 
 
 def explain(o: Explain, given: Collection[str]) -> int:
     from jumok.explain.showing import show
+    from jumok.explain.trees import show_tree
 
-    print(show([o.model, *([o.compare] if o.compare else [])], o.source, o.features, o.beam, o.out, warn))
+    tree = None
+    if o.tree or o.reference:
+        tree = show_tree(o.model, (o.source, o.features), o.search, o.tree, o.reference)
+    print(show([o.model, *([o.compare] if o.compare else [])], o.source, o.features, o.search, o.out, warn))
+    if tree is not None:
+        print(tree())
     return 0

@@ -11,7 +11,7 @@ from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import PAUSE, Incoming, Translator
 from jumok.errors import DataError
 from jumok.runtime.translation import Translation
-from jumok.text.lines import source_name
+from jumok.text.lines import arriving_lines, source_name
 from jumok.text.sources import Source, SourceFile, read_sources
 
 Warn = Callable[[str], None]
@@ -62,3 +62,16 @@ def answers(
     if n and not usable:
         name = source_name(file if isinstance(file, str) else file.path)
         raise DataError(f"{name}: none of its {n:,} lines could be used; wanted text in UTF-8, a source a line")
+
+
+def incoming(file: str = "-", *, warn: Warn = lambda _: None) -> Iterator[Incoming]:
+    """The lines of a file or of standard input (-) for `Translator.translate_lines`, so that each is answered at once.
+
+    Where the next line has not come yet, it says so, by PAUSE; lines that come fast are translated together. Each line is text as
+    it stands; one that cannot be used (not UTF-8, far too long) is empty.
+
+    Raises:
+        DataError: the file is missing, a folder, damaged, or not text.
+    """
+    for line in arriving_lines(file, warn=warn):
+        yield PAUSE if line is None else line.text or ""

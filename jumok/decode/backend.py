@@ -49,7 +49,10 @@ class Backend(Protocol):
 
 
 class OneSentence(Protocol):
-    """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
+    """Additions that a backend may offer for a sentence alone, each taken where it is there.
+
+    `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
+    """
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float] | float, Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
@@ -63,6 +66,34 @@ class OneSentence(Protocol):
             limit: the most tokens, END counted; 1 or more.
             never: tokens that are not written. They keep their share of the probability.
         """
+
+    def start_one(self, source: Array) -> Any:
+        """source int [S], END last -> the state with one beam, of which only `step_one` knows what it is."""
+
+    def step_one(self, state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
+        """`select` and `step`: parents int [K], the beams of the state that go on, tokens int [K], what each has written.
+
+        Returns the state, logits float32 [K, V] that the caller may write to, weights [K, S] or None.
+        """
+
+
+_FIRST = np.zeros(1, np.int64)
+
+
+def for_one(backend: Backend) -> tuple[Callable[[Array], Any], Callable[[Any, Array, Array], tuple[Any, Array, Array | None]]]:
+    """`start_one` and `step_one` of a backend; made from its other calls, if it has none."""
+    start, step = getattr(backend, "start_one", None), getattr(backend, "step_one", None)
+    if start is not None and step is not None:
+        return start, step
+
+    def start_one(source: Array) -> Any:
+        return backend.start(source[None], np.array([len(source)]))
+
+    def step_one(state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
+        state, logits, weights = backend.step(backend.select(state, _FIRST, parents[None]), tokens[None])
+        return state, logits[0], None if weights is None else weights[0]
+
+    return start_one, step_one
 
 
 class Tracing(Protocol):

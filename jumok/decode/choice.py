@@ -47,8 +47,8 @@ def best_continuations(past: Past, logits: Array, bases: Array, number: int) -> 
 
 def normaliser(logits: Array) -> Array:
     """log Σ exp of each row of logits [N, V], float64 [N]. A logit minus this is a log-probability."""
-    highest = logits.max(1)
-    total = np.exp(logits - highest[:, None]).sum(1)
+    highest = np.maximum.reduce(logits, 1)
+    total = np.add.reduce(np.exp(logits - highest[:, None]), 1)
     return highest + np.log(total, dtype=np.float64)
 
 

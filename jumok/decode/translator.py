@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
 
@@ -22,7 +23,8 @@ from jumok.decode.face import PAUSE, Face, Incoming, Many
 from jumok.decode.hindsight import in_hindsight, scored
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
-from jumok.decode.policy import policy_of
+from jumok.decode.inspecting import Inspection
+from jumok.decode.policy import Policy, policy_of
 from jumok.decode.risk import least_risk, pool, utility_for
 from jumok.decode.search import search, search_one
 from jumok.errors import ConfigError, DataError
@@ -44,7 +46,7 @@ LONGEST = 10  # a source longer than so many times --max-tokens is not read
 DEFAULT = SearchConfig()
 
 
-class Translator(Face):
+class Translator(Face, Inspection):
     """A trained model, ready to use. Results do not depend on the batch size or on other lines.
 
     It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
@@ -108,7 +110,7 @@ class Translator(Face):
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
         options, prefixes = own_prefixes(options, text)
-        chosen = build(SearchConfig, options, "translate") if options else DEFAULT
+        chosen = _search_config(options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
         if isinstance(text, str):
@@ -116,7 +118,7 @@ class Translator(Face):
         return self._translate(*self._checked(text, features), chosen, prefixes)
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
-        chosen = build(SearchConfig, options, "translate_lines")
+        chosen = _search_config(options, "translate_lines")
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)
         return self._stream(iter(lines), chosen)
@@ -252,6 +254,23 @@ class Translator(Face):
             text, "", source_tokens, (), None, 0.0, 0.0, False, unknown, weights_kind=self._kind, problem=problem
         )
 
+    def _plan(self, S: int, options: SearchConfig) -> tuple[int, Policy]:
+        """The most tokens of the output for one source of S tokens, and how its search chooses.
+
+        Raises:
+            DataError: no output can be what the options ask for.
+        """
+        asked, limit = self._requests.asked(options, None, 1), options.max_length or self._limit(S)
+        if asked is None:
+            return limit, policy_of(options)
+        if problem := asked.problem(0):
+            raise DataError(problem)
+        limit = asked.limit(0, limit)
+        return limit, asked.policy([0], [limit])
+
+    def _options(self, given: dict[str, Any], where: str) -> SearchConfig:
+        return _search_config(given, where) if given else DEFAULT
+
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
         return max(1, math.ceil(ratio * S + constant))
@@ -321,8 +340,25 @@ class Translator(Face):
         return [translations[i] for i in range(len(texts))]
 
 
+def _search_config(options: dict[str, Any], where: str) -> SearchConfig:
+    """The options, checked. A program that asks for the same ones for every line has them checked once."""
+    try:
+        return _checked_once(tuple((name, type(value), value) for name, value in options.items()), where)
+    except TypeError:  # a list, which is not kept
+        return build(SearchConfig, options, where)
+
+
+@lru_cache(64)
+def _checked_once(options: tuple[tuple[str, type, Any], ...], where: str) -> SearchConfig:
+    return build(SearchConfig, {name: value for name, _, value in options}, where)
+
+
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Prefix | None]]]:
-    """At most `size` lines together, and before each PAUSE, and before an error, those that came."""
+    """At most `size` lines together, and before each PAUSE, and before an error, those that came.
+
+    At first only a batch, then twice as many each time, so that the first outputs of a long stream are there soon.
+    """
+    now = max(1, size // CHUNK)
     chunk: list[tuple[str, Features, Prefix | None]] = []
     error: DataError | None = None
     while error is None:
@@ -335,9 +371,9 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         if line is not PAUSE:
             text, features, prefix, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
             chunk.append((text, features, prefix))
-        if chunk and (line is PAUSE or len(chunk) == size):
+        if chunk and (line is PAUSE or len(chunk) == now):
             yield chunk
-            chunk = []
+            chunk, now = [], min(size, 2 * now)
     if chunk:
         yield chunk
     if error is not None:

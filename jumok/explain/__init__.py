@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from jumok.explain.data import from_json, to_csv, to_json, to_json_line
     from jumok.explain.files import COMPARISON_WRITERS, WRITERS, write
     from jumok.explain.html import to_html
+    from jumok.explain.nexts import next_json, next_table
     from jumok.explain.png import to_png
     from jumok.explain.side_by_side import comparison_html, comparison_svg, comparison_terminal
     from jumok.explain.spread import coverage, entropy, entropy_bits, in_words, margin, total_variation, unseen
     from jumok.explain.svg import to_svg
     from jumok.explain.symmetry import COMBINE, grow_diagonal
     from jumok.explain.terminal import terminal_color, to_terminal
+    from jumok.explain.trees import tree_from_json, tree_in_words, tree_json, write_tree
 
 __all__ = [
     "COMBINE",
@@ -49,6 +51,8 @@ __all__ = [
     "in_words",
     "links_json",
     "margin",
+    "next_json",
+    "next_table",
     "path_links",
     "pharaoh",
     "terminal_color",
@@ -60,9 +64,13 @@ __all__ = [
     "to_svg",
     "to_terminal",
     "total_variation",
+    "tree_from_json",
+    "tree_in_words",
+    "tree_json",
     "unit_links",
     "unseen",
     "write",
+    "write_tree",
 ]
 
 _MODULES = {
@@ -91,6 +99,8 @@ _MODULES = {
     "in_words": "spread",
     "links_json": "aligning",
     "margin": "spread",
+    "next_json": "nexts",
+    "next_table": "nexts",
     "path_links": "alignment",
     "pharaoh": "aligning",
     "terminal_color": "terminal",
@@ -102,9 +112,13 @@ _MODULES = {
     "to_svg": "svg",
     "to_terminal": "terminal",
     "total_variation": "spread",
+    "tree_from_json": "trees",
+    "tree_in_words": "trees",
+    "tree_json": "trees",
     "unit_links": "alignment",
     "unseen": "spread",
     "write": "files",
+    "write_tree": "trees",
 }
 
 

@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from jumok.config import SearchConfig
 from jumok.decode.remarks import Remarks, whose_weights
 from jumok.explain.comparison import compare
 from jumok.explain.confidence import in_words as confidence_in_words
@@ -27,7 +29,7 @@ def show(
     folders: Sequence[str],
     source: str,
     features: Sequence[str] = (),
-    beam: int = 1,
+    options: SearchConfig | None = None,
     out: str = "",
     warn: Callable[[str], None] = lambda _: None,
 ) -> str:
@@ -35,7 +37,8 @@ def show(
 
     Args:
         folders: one model folder, or two to compare.
-        source, beam: as for `Translator.translate`.
+        source: as for `Translator.translate`.
+        options: those of the search; None: their defaults.
         features: each is one feature, or several joined by the model's separator, as in a table.
         warn: called with one-line messages about oddities in the source, unknown tokens, and cut outputs.
     """
@@ -46,7 +49,7 @@ def show(
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)
-    translations = [_translated(loaded, source, features, beam, warn) for loaded in models]
+    translations = [_translated(loaded, source, features, options, warn) for loaded in models]
     drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
         write(drawn or translations[0], out)
@@ -61,10 +64,12 @@ def show(
     return f"{picture}\n{t.text}   ({sure})\n{in_words(t)}"
 
 
-def _translated(model: Translator, source: str, features: Sequence[str], beam: int, warn: Callable[[str], None]) -> Translation:
+def _translated(
+    model: Translator, source: str, features: Sequence[str], options: SearchConfig | None, warn: Callable[[str], None]
+) -> Translation:
     separator = model.config.text.features_separator
     given = [feature for cell in features for feature in features_in(cell, separator)]
-    translation = model.translate(source, features=given or None, beam=beam)
+    translation = model.translate(source, features=given or None, **({} if options is None else asdict(options)))
     if about := whose_weights(model):
         warn(about)
     remarks = Remarks(model, "it is not read")

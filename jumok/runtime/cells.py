@@ -144,6 +144,8 @@ class Layer:
         w_ih, w_hh, bias = (
             np.stack([cell.arrange(np.atleast_2d(p[f"{d}.{name}"].T)) for d in directions]) for name in ("w_ih", "w_hh", "bias")
         )
+        # `np.stack` keeps the order of the folder's arrays, with which products of several rows take up to six times as long
+        w_ih, w_hh = np.ascontiguousarray(w_ih), np.ascontiguousarray(w_hh)
         return Layer(cell, w_ih, w_hh, bias)
 
     def __reduce__(self) -> tuple[Any, ...]:

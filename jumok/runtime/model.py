@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from jumok.runtime.parameters import shapes
 from jumok.runtime.single import greedy
 from jumok.text.vocabulary import START
 from jumok.windows import WINDOWS
+
+if TYPE_CHECKING:
+    from jumok.runtime.beams import Products
 
 Array = np.ndarray
 
@@ -216,6 +220,25 @@ class NumpyModel:
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.runtime.single.greedy`."""
         return greedy(self, source, limit, never)
+
+    @cached_property
+    def products(self) -> Products:
+        """The decoder's matrices for the beams of one sentence."""
+        from jumok.runtime.beams import Products
+
+        return Products(self)
+
+    def start_one(self, source: Array) -> Any:
+        """The state of a beam search for one sentence; see `jumok.decode.backend.OneSentence`."""
+        from jumok.runtime import beams
+
+        return beams.start(self, source)
+
+    def step_one(self, state: Any, parents: Array, tokens: Array) -> tuple[Any, Array, Array | None]:
+        """A step of a beam search for one sentence; see `jumok.decode.backend.OneSentence`."""
+        from jumok.runtime import beams
+
+        return beams.step(self, state, parents, tokens)
 
     def _all(self, state: State, x: Array) -> tuple[Array, Array | None]:
         """Layer after layer: x [T, 1, B, G·H] of known tokens -> what the output layer reads [B·T, ·], weights [B, T, S]."""

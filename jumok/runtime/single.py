@@ -33,7 +33,7 @@ def greedy(model: NumpyModel, source: Array, limit: int, never: Sequence[int]) -
     """
     if model.alignment == "monotonic":
         return _chained(model, source, limit, never)
-    memory, state = _read(model, source)
+    memory, state = read(model, source)
     keys = values = everything = None
     if model.attention:
         keys = model.attention.keys(np, model.score_parameters, memory)
@@ -107,8 +107,8 @@ def _features(model: NumpyModel, h: Array, context: Array | None) -> Array:
     return np.tanh(inner, out=inner)
 
 
-def _read(model: NumpyModel, source: Array) -> tuple[Array, list[CellState]]:
-    """The memory [S, H] and each layer's last state, [H] each."""
+def read(model: NumpyModel, source: Array) -> tuple[Array, list[CellState]]:
+    """Reads a source: the memory [S, H] and each layer's last state, [H] each."""
     S, D = len(source), len(model.encoder[0].w_hh)
     order = np.arange(S)
     if model.reverse:

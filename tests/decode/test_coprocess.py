@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumok.config import SearchConfig
-from jumok.decode.answers import answers
+from jumok.decode.answers import answers, incoming
 from jumok.decode.translator import CHUNK, PAUSE
 from jumok.runtime import Translator
 from jumok.text.arriving import Arriving
@@ -88,6 +89,66 @@ def test_a_burst_is_translated_in_batches(model_folder: Path, monkeypatch: pytes
     thread.join()
     assert [t.source for t in found] == lines.decode().split()
     assert sum(sizes) == 5000 and max(sizes) > 500 and max(sizes) <= CHUNK * 64
+
+
+def test_the_first_outputs_of_a_long_stream_are_there_soon(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Translator.load(model_folder)
+    sizes, read = counted(model, monkeypatch), []
+
+    def lines() -> Iterator[str]:
+        for i in range(300):
+            read.append(i)
+            yield WORDS[i % 5]
+
+    found = model.translate_lines(lines(), batch_size=4)
+    next(found)
+    assert len(read) == 4
+    assert len(list(found)) == 299 and sizes[:6] == [4, 8, 16, 32, 64, 64]
+
+
+def test_lines_of_a_stream_in_python_are_answered_as_they_come(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Translator.load(model_folder)
+    sizes = counted(model, monkeypatch)
+    reading, writing = os.pipe()
+    pieces = iter([b"why\nbad \xff\n\n", b"zebra", b""])
+    with open(reading, "rb") as pipe, open(writing, "wb", buffering=0) as end:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+        end.write(b"cat\n")
+        found = []
+        for t in model.translate_lines(incoming()):  # the next lines are written when an answer is there
+            found.append(t.source)
+            if len(found) in (1, 4):
+                end.write(next(pieces))
+            if len(found) == 4:
+                end.close()
+    assert found == ["cat", "why", "", "", "zebra"] and sizes == [1, 3, 1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+def test_ctrl_c_leaves_the_answers_that_are_there(model_folder: Path) -> None:
+    command = [sys.executable, "-m", "jumok", "translate", str(model_folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    heard = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 (who runs the tests may ignore it)
+    with subprocess.Popen(command, text=True, preexec_fn=heard, **pipes) as process:
+        answers = [ask(process, f"{word}\n") for word in WORDS[:2]]
+        process.stdin.write("unfinished")
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert all(answers) and process.stdout.read() == "" and process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+def test_where_nobody_reads_any_more_the_command_ends_quietly(model_folder: Path) -> None:
+    command = [sys.executable, "-m", "jumok", "translate", str(model_folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert ask(process, "cat\n")
+        process.stdout.close()
+        process.stdin.write("why\n")
+        process.stdin.flush()  # and goes on waiting for a line: the command ends all the same
+        assert process.wait(PATIENCE) == 0 and process.stderr.read() == ""
+        process.stdin = None
 
 
 def test_output_is_flushed_before_each_wait(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from jumok import cli, config
+from jumok import cli, config, explain
 from jumok.cli import COMMANDS, main
 from jumok.errors import JumokError
 
@@ -248,6 +248,32 @@ def test_explain_draws_and_writes(run, model_folder, tmp_path):
     assert status == 2 and ".svg" in err
     status, _, err = run("explain", model_folder, "   ")
     assert status == 2 and "no attention weights" in err
+
+
+def test_explain_searches_as_translate_does(run, model_folder, tmp_path):
+    out = tmp_path / "cat.json"
+    status, shown, _ = run("explain", model_folder, "cat", "--beam", 4, "--nbest", 3, "--length-penalty", 0, "--out", out)
+    assert status == 0
+    t = explain.from_json(out.read_text(encoding="utf-8"))
+    assert shown.splitlines()[0] == t.text and len(t.alternatives) == 2
+    (line,) = run("translate", model_folder, "--beam", 4, "--nbest", 3, "--length-penalty", 0, stdin=b"cat\n")[1].splitlines()
+    assert line.split("\t")[::2] == [t.text, *(a.text for a in t.alternatives)]
+    assert run("explain", model_folder, "cat", "--max-length", 1)[2].count("cut at the length limit") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--batch-size", 8), "batch_size is 8, but explain reads one line: leave it out"),
+        (("--beam", 3, "--nbest", 2), "nbest is 2, but a picture shows one output: give --out FILE.json"),
+        (("--beam", 3, "--nbest", 2, "--out", "a.svg"), "nbest is 2, but a picture shows one output"),
+        (("--beam", 3, "--nbest", 2, "--out", "a.json", "--compare", "b"), "nbest is 2, but a picture shows one output"),
+        (("--nbest", 2), "nbest is 2; it must be at most beam (1)"),
+    ],
+)
+def test_options_that_explain_cannot_use(run, model_folder, options, says):
+    status, out, err = run("explain", model_folder, "cat", *options)
+    assert (status, out, err.count("\n")) == (2, "", 1) and says in err
 
 
 def test_explain_shows_entropy_margin_and_coverage(run, model_folder):

@@ -41,7 +41,24 @@ TINY = [
         "evaluate-every=1",
     )
 ]
-TEXTS = {"features_separator", "tokenize", "metrics", "variants", "source", "features", "mbr"}  # texts that are no paths
+TEXTS = set(
+    [
+        "features_separator",
+        "tokenize",
+        "metrics",
+        "variants",
+        "source",
+        "features",
+        "reference",
+        "prefix",
+        "prefix_tokens",
+        "mbr",
+        "forbid",
+        "forbid_text",
+        "allow",
+        "require",
+    ]
+)  # texts that are no paths
 
 
 def fields(cls: type) -> Iterator[tuple[str, str | None, places.Place | None]]:
@@ -70,6 +87,7 @@ GIVEN = {
     "translate": {"model": "model", "file": "lines.txt"},
     "evaluate": {"model": "model", "test": "p.tsv"},
     "explain": {"model": "model"},
+    "next": {"model": "model"},
     "align": {"model": "model", "pairs": "p.tsv"},
     "info": {"model": "model"},
     "score": {"model": "model", "pairs": "p.tsv"},
@@ -81,6 +99,7 @@ GIVEN = {
 MORE = {
     "train": [*TINY, "--quiet"],
     "explain": ["cat"],
+    "next": ["cat"],
     "evaluate": ["--metrics", "accuracy"],
     "quickstart": ["--minutes", "1"],
 }
@@ -299,7 +318,7 @@ def vanishing(path: Path, when: Path | None = None) -> Iterator[None]:
 def written(key: tuple[str, str], trouble: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command, name = key
     _, place = PATHS[key]
-    usual = NAMES[place.kind]
+    usual = {"tree": "made.json"}.get(name, NAMES[place.kind])
     path = here / usual
     file = place.kind == "file"
     if trouble == "no parent":
@@ -321,9 +340,10 @@ def written(key: tuple[str, str], trouble: str, here: Path, capsys: pytest.Captu
         refused = refusing(path, lambda: OSError(number, os.strerror(number)), calls)
         assert check(arguments(command, name, usual), capsys, here, trouble=refused) == 2
     elif trouble == "a device that is full":
-        value = "/dev/full" if command != "explain" else str(here / "full.svg")
+        link = here / f"full{Path(usual).suffix}"
+        value = "/dev/full" if command != "explain" else str(link)
         if command == "explain":
-            (here / "full.svg").symlink_to("/dev/full")
+            link.symlink_to("/dev/full")
         assert check(arguments(command, name, value), capsys, here) == 2
     elif trouble == "not UTF-8":
         value = os.fsdecode(b"caf\xe9.") + usual

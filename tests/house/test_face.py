@@ -26,7 +26,7 @@ from jumok.runtime.record import Record, write_record
 from jumok.text import Pair, build_codec
 
 ROOT = Path(__file__).resolve().parents[2]
-LATE = {"Seq2Seq": object}  # which is imported for types alone
+LATE = {"Seq2Seq": object, "Tree": object}  # which is imported for types alone
 RESULTS = [
     typing.get_type_hints(f, localns=LATE)["return"] for f in (jumok.train, jumok.study, jumok.evaluate, jumok.Translator.info)
 ]
@@ -77,6 +77,7 @@ SPELLED = [
     (jumok.Translator.translate, SearchConfig, set()),
     (jumok.Translator.translate_lines, SearchConfig, set()),
     (jumok.evaluate, SearchConfig, {"nbest"}),
+    (jumok.Translator.tree, SearchConfig, {"batch_size"}),
 ]
 
 
