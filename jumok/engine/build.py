@@ -16,30 +16,38 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jumok.disk import write_file
 from jumok.edge import guarded
-from jumok.engine.platforms import PLATFORMS, WASM, Platform, file_name, here
+from jumok.engine.platforms import (
+    CC_LEVELS,
+    FLAGS,
+    LIBRARIES,
+    LINK,
+    PLATFORMS,
+    SOURCE,
+    WASM,
+    WASM_FILE,
+    Platform,
+    file_name,
+    here,
+    mark,
+)
 from jumok.errors import ConfigError, JumokError
 
-FOLDER = Path(__file__).resolve().parent
-SOURCE = FOLDER / "source"
-LIBRARIES = FOLDER / "libraries"
-WASM_FILE = FOLDER / "engine.wasm"
-
 ONCE = ("levels.c", "memory.c")  # compiled once; engine.c, which includes all other files, for each level
-FLAGS = ("-O3", "-std=c11", "-ffreestanding", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
-FLAGS += ("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-Wall", "-Wextra", "-Werror=implicit-function-declaration")
-LINK = ("-shared", "-nostdlib", "-s")
-V3 = ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt", "-mmovbe", "-mpopcnt", "-mcx16", "-msahf")
-V4 = (*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
-# what a machine's own compiler is told for each level; -march=x86-64-v3 is too new for many
-CC_LEVELS: dict[str, dict[int, tuple[str, ...]]] = {"x86_64": {1: (), 3: V3, 4: V4}}
 ZIG = "0.17.0"  # as in pyproject.toml
+# system -> what its own compiler and its linker are told beside FLAGS. GCC would turn loops into calls of memcpy, which is slower
+# here; the linker of macOS wants the system's library.
+_LOOPS = "-fno-tree-loop-distribute-patterns"
+OPTIONS_HERE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "": (("-fPIC", _LOOPS), LINK),
+    "macos": ((_LOOPS,), ("-shared", "-Wl,-x")),
+    "windows": (("-mno-stack-arg-probe", _LOOPS), (*LINK, "-Wl,--entry=DllMainCRTStartup")),
+}
 SECONDS = 300  # the longest that one call of a compiler may take
 
 
@@ -55,18 +63,10 @@ class Built:
     levels: tuple[int, ...]
 
 
-def mark() -> str:
-    """The sign of source and options, which each library carries: eight hexadecimal digits."""
-    value = zlib.crc32(repr((FLAGS, LINK, CC_LEVELS, PLATFORMS)).encode())
-    for file in sorted(SOURCE.glob("*.[ch]")):
-        value = zlib.crc32(file.name.encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"), value)
-    return f"{value:08x}"
-
-
 def is_current(path: Path) -> bool:
     """Whether this library is there and was built from the source as it is now."""
     try:
-        return b"jumok engine source " + mark().encode() + b"\0" in path.read_bytes()
+        return mark().encode() + b"\0" in path.read_bytes()
     except OSError:
         return False
 
@@ -74,10 +74,13 @@ def is_current(path: Path) -> bool:
 # With the compiler of this machine
 
 
-def build_here(folder: Path = LIBRARIES) -> Built:
+def build_here(folder: Path = LIBRARIES, levels: Mapping[int, tuple[str, ...]] | None = None) -> Built:
     """Builds the library of this machine into a folder, with the compiler that CC names, or `cc`, `gcc` or `clang`.
 
     A level that the compiler does not know is left out. The library is loaded once, in a process of its own.
+
+    Args:
+        levels: level -> options of the compiler; None = those of this machine in CC_LEVELS.
 
     Raises:
         BuildError: there is no compiler, or it fails, or what it made cannot be loaded.
@@ -85,20 +88,15 @@ def build_here(folder: Path = LIBRARIES) -> Built:
     name = here()
     if name is None:
         raise BuildError("the engine is made for 64-bit machines, and this Python is not one of them")
-    compiler = _compiler()
-    levels = CC_LEVELS.get(name.split("-")[-1], {1: ()})
-    pic = () if name.startswith("windows") else ("-fPIC",)
-    link = tuple(o for o in LINK if not (o == "-nostdlib" and name.startswith("macos")))  # its linker wants the system's library
-    if name.startswith("windows"):
-        pic, link = ("-mno-stack-arg-probe",), (*link, "-Wl,--entry=DllMainCRTStartup")
-    # GCC would turn loops into calls of memcpy and memset, which are slower here than the loops
-    loops = () if _is_clang(compiler) else ("-fno-tree-loop-distribute-patterns",)
+    levels = levels or CC_LEVELS.get(name.split("-")[-1], {1: ()})
+    options, link = OPTIONS_HERE[name.split("-")[0] if name.startswith(("windows", "macos")) else ""]
+    compile = [*_compiler(), *FLAGS, *options]
     with tempfile.TemporaryDirectory(prefix="jumok-engine-") as work:
         made, objects = [], []
         for level, flags in levels.items():
             object = Path(work) / f"engine_{level}.o"
             try:
-                _run([*compiler, *FLAGS, *loops, *pic, *flags, *_level(level), "-c", "engine.c", "-o", str(object)])
+                _run([*compile, *flags, *_level(level), "-c", "engine.c", "-o", str(object)])
             except BuildError:
                 if level == min(levels):
                     raise
@@ -107,9 +105,9 @@ def build_here(folder: Path = LIBRARIES) -> Built:
             objects.append(object)
         for file in ONCE:
             objects.append(Path(work) / f"{file}.o")
-            _run([*compiler, *FLAGS, *loops, *pic, *_about(made), "-c", file, "-o", str(objects[-1])])
+            _run([*compile, *_about(made), "-c", file, "-o", str(objects[-1])])
         library = Path(work) / file_name(name)
-        _run([*compiler, *link, *map(str, objects), "-o", str(library)])
+        _run([*_compiler(), *link, *map(str, objects), "-o", str(library)])
         _try(library)
         return Built(_put(library, folder), tuple(made))
 
@@ -127,15 +125,12 @@ def _compiler() -> list[str]:
     raise BuildError("there is no C compiler (cc, gcc or clang) on this machine; install one, or name it in CC")
 
 
-def _is_clang(compiler: Sequence[str]) -> bool:
-    done = subprocess.run([*compiler, "--version"], capture_output=True, text=True, errors="replace", timeout=SECONDS)
-    return "clang" in done.stdout.lower()
-
-
 def _try(library: Path) -> None:
     """Loads a library in another Python, so that a fault of it ends that one only."""
     code = "import ctypes, sys; l = ctypes.CDLL(sys.argv[1]); sys.exit(0 if l.engine_best_level() > 0 else 3)"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(library)], capture_output=True, text=True, timeout=SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(library)], capture_output=True, text=True, timeout=SECONDS
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise BuildError(f"the library that the compiler made cannot be loaded: {last}")
@@ -154,7 +149,13 @@ def build_all(folder: Path = LIBRARIES, wasm: Path | None = WASM_FILE) -> list[B
 def build_wasm(path: Path = WASM_FILE) -> Built:
     """Builds the wasm file: simd128, no imports but the memory, which the page gives."""
     with tempfile.TemporaryDirectory(prefix="jumok-engine-") as work:
-        exports = ["-Wl,--no-entry", "-Wl,--import-memory", "-Wl,--export=__heap_base", "-Wl,--export-dynamic", "-Wl,-z,stack-size=262144"]
+        exports = [
+            "-Wl,--no-entry",
+            "-Wl,--import-memory",
+            "-Wl,--export=__heap_base",
+            "-Wl,--export-dynamic",
+            "-Wl,-z,stack-size=262144",
+        ]
         made = Path(work) / "engine.wasm"
         base = [*_zig(), "-target", WASM.target, f"-mcpu={WASM.cpus[1]}", *FLAGS]
         _run([*base, "-nostdlib", "-s", *exports, "engine.c", "memory.c", "-o", str(made)])
@@ -188,7 +189,9 @@ def _zig() -> list[str]:
     except metadata.PackageNotFoundError:
         version = "none"
     if version != ZIG:
-        raise BuildError(f"ziglang: {version} is installed, {ZIG} was wanted, which gives the same bytes everywhere; make engine")
+        raise BuildError(
+            f"ziglang: {version} is installed, {ZIG} was wanted, which gives the same bytes everywhere; make engine"
+        )
     return [sys.executable, "-m", "ziglang", "cc"]
 
 
@@ -211,7 +214,9 @@ def _run(command: list[str]) -> None:
         raise BuildError(f"{command[0]}: {e}") from None
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"exit status {done.returncode}")
+        first = next(
+            (line for line in lines if "error" in line.lower()), lines[0] if lines else f"exit status {done.returncode}"
+        )
         raise BuildError(f"{' '.join(command[:2])} … {' '.join(command[-4:])}: {first}")
 
 

@@ -1,4 +1,4 @@
-"""The platforms that the engine's library is built for, and which of them this Python runs on.
+"""The platforms that the engine's library is built for, with which options, and which of them this Python runs on.
 
 A library holds the same functions several times, once for each level of instructions: 1 is what every CPU of the platform has
 (SSE2, NEON), 3 is x86-64-v3 (AVX2), 4 is x86-64-v4 (AVX-512) with VNNI. `source/levels.c` asks the CPU which it can run.
@@ -9,7 +9,33 @@ from __future__ import annotations
 import platform
 import struct
 import sys
+import zlib
 from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+SOURCE = FOLDER / "source"
+LIBRARIES = FOLDER / "libraries"
+WASM_FILE = FOLDER / "engine.wasm"
+
+FLAGS = (
+    "-O3",
+    "-std=c11",
+    "-ffreestanding",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-Wall",
+    "-Wextra",
+    "-Werror=implicit-function-declaration",
+)
+LINK = ("-shared", "-nostdlib", "-s")
+V3 = ("-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt", "-mmovbe", "-mpopcnt", "-mcx16", "-msahf")
+V4 = (*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
+# what a machine's own compiler is told for each level; -march=x86-64-v3 is too new for many
+CC_LEVELS: dict[str, dict[int, tuple[str, ...]]] = {"x86_64": {1: (), 3: V3, 4: V4}}
 
 X86 = {1: "x86_64", 3: "x86_64_v3", 4: "x86_64_v4+avx512vnni"}
 WINDOWS = ("-mno-stack-arg-probe",)  # __chkstk is a function of the C library, which the engine does without
@@ -55,3 +81,14 @@ def here() -> str | None:
 def file_name(name: str) -> str:
     """The file of a platform's library: linux-x86_64 -> linux-x86_64.so."""
     return name + ENDINGS.get(name.split("-")[0], ".so")
+
+
+def mark() -> str:
+    """What each library carries: words, and eight hexadecimal digits of source and options.
+
+    A library of other source is not used: its functions may take other arguments.
+    """
+    value = zlib.crc32(repr((FLAGS, LINK, CC_LEVELS, PLATFORMS)).encode())
+    for file in sorted(SOURCE.glob("*.[ch]")):
+        value = zlib.crc32(file.name.encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"), value)
+    return f"jumok engine source {value:08x}"

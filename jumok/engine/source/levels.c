@@ -3,14 +3,17 @@ by hand, since there is no C library under the engine. Compiled once, beside eng
 #include "engine.h"
 
 #ifndef ENGINE_LEVELS
-#define ENGINE_LEVELS 2u /* those that were built: a bit for each, 1 << level */
+#define ENGINE_LEVELS 2u
 #endif
 #ifndef ENGINE_MARK
-#define ENGINE_MARK "00000000"
+#define ENGINE_MARK ""
 #endif
 
 /* The source that the library was built from; a loader compares it with the source that it knows. */
-ENGINE_EXPORT const char *engine_mark(void) { return "jumok engine source " ENGINE_MARK; }
+ENGINE_EXPORT const char *engine_mark(void) { return ENGINE_MARK; }
+
+/* A bit for each level that is in this library: 1 << level. */
+ENGINE_EXPORT uint32_t engine_levels(void) { return ENGINE_LEVELS; }
 
 /* The highest level that is in this library and that this CPU runs; 0 if there is none. */
 ENGINE_EXPORT int32_t engine_best_level(void);
