@@ -1,4 +1,4 @@
-"""Fills the option tables of commands.md from the dataclasses of config.py and of cli/: run it after changing an option.
+"""Fills the option tables of commands.md from the dataclasses of jumok/config/ and of cli/: run it after changing an option.
 
 It runs make_signatures.py and make_python.py, too.
 

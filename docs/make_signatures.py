@@ -1,4 +1,4 @@
-"""Spells out the options of public functions, in their signatures and docstrings, from the dataclasses of config.py.
+"""Spells out the options of public functions, in their signatures and docstrings, from the dataclasses of jumok/config/.
 
 In a signature they stand between `# options: ClassName …` (and `-name` for one that is left out) and `# end of options`; in a
 docstring below a line that ends in "options of `ClassName`:", as far as the next blank line. `docs/make_commands.py` runs this, too.
@@ -6,6 +6,7 @@ docstring below a line that ends in "options of `ClassName`:", as far as the nex
 
 import ast
 import dataclasses
+import inspect
 import json
 import re
 import textwrap
@@ -36,8 +37,8 @@ def fields(cls: type) -> Iterator[tuple[str, str, str, Any]]:
 
 
 def written(cls: type) -> dict[str, str]:
-    """The type of each field, as Python outside config.py has to write it."""
-    tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
+    """The type of each field, as Python outside jumok/config/ has to write it."""
+    tree = ast.parse(Path(inspect.getfile(cls)).read_text(encoding="utf-8"))
     (definition,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
     found = {}
     for node in definition.body:

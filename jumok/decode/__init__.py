@@ -2,6 +2,7 @@
 
     backend.py      what search needs of a model, and the table BACKENDS
     search.py       greedy and beam search, over any backend
+    policy.py       how a search chooses, as the options ask
     ranking.py      which of two outputs is better
     rules.py        which tokens may not be written
     choice.py       how a step of search chooses among tokens

@@ -9,8 +9,6 @@ vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
@@ -18,33 +16,14 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import Candidates, Choose, best_continuations, likeliest, normaliser
+from jumok.decode.choice import normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
+from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import Ranking, ranking_of
-from jumok.decode.rules import RULES, Rule, never
+from jumok.decode.rules import never
 from jumok.text.vocabulary import END, START
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How a search chooses.
-
-    Attributes:
-        ranking: what hypotheses are ranked by. None: what the options ask for.
-        rules: all rules that hold. The default forbids pads and the start token; put further rules behind it.
-        choose: how greedy search chooses a token.
-        candidates: how beam search chooses continuations.
-    """
-
-    ranking: Ranking | None = None
-    rules: Sequence[Rule] = RULES
-    choose: Choose = likeliest
-    candidates: Candidates = best_continuations
-
-
-PLAIN = Policy()
 
 
 def search(

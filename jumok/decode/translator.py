@@ -20,6 +20,7 @@ from jumok.decode.backend import Backend, make_backend
 from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
+from jumok.decode.policy import policy_of
 from jumok.decode.search import search, search_one
 from jumok.errors import DataError
 from jumok.keywords import done_by
@@ -269,14 +270,15 @@ class Translator:
 
     def _search(self, ids: list[list[int]], options: SearchConfig) -> Iterator[tuple[int, list[tuple[Hypothesis, Any]]]]:
         """For each source, in any order, its number and its hypotheses with their weights, as `in_hindsight` gives them."""
+        policy = policy_of(options)
         if len(ids) == 1:
             limit = options.max_length or self._limit(len(ids[0]))
-            found = [search_one(self.backend, np.array(ids[0]), options, limit)]
+            found = [search_one(self.backend, np.array(ids[0]), options, limit, policy)]
             yield 0, in_hindsight(self.backend, ids, found)[0]
             return
         for batch in _batches(ids, None, options.batch_size):
             limits = [options.max_length or self._limit(int(S)) for S in batch.source_lengths]
-            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits))
+            found = search(self.backend, batch.source, batch.source_lengths, options, np.array(limits), policy)
             rows = batch.rows.tolist()
             yield from zip(rows, in_hindsight(self.backend, [ids[row] for row in rows], found), strict=True)
 

@@ -139,7 +139,7 @@ class CountingModel:
 def option(root: Path) -> None:
     """How far from 0 the weights start."""
     change(
-        root / "jumok/config.py",
+        root / "jumok/config/training.py",
         r'^    reverse_source: bool = False\n    """(?:.|\n)*?"""\n',
         lambda found: f'{found[0]}    start_scale: float = 1.0\n    """Weights start this many times as far from 0."""\n',
     )
@@ -205,7 +205,7 @@ CHANGES = (
     Change("what outputs are ranked by, a length penalty", frozenset({"jumok/decode/ranking.py"}), length_penalty),
     Change("forbid or force tokens", frozenset({"jumok/decode/rules.py"}), rules),
     Change("a backend", frozenset({"jumok/runtime/counting.py", "jumok/decode/backend.py"}), backend),
-    Change("an option of train", frozenset({"jumok/config.py", "jumok/net/model.py"}), option),
+    Change("an option of train", frozenset({"jumok/config/training.py", "jumok/net/model.py"}), option),
     Change("a command", frozenset({"jumok/cli/tokens.py"}), command),
     Change("an atomic write", frozenset({"jumok/disk.py"}), atomic_write),
 )

@@ -307,7 +307,7 @@ def test_imports_against_the_order_are_seen(path: str, source: str) -> None:
             "jumok/runtime/translation.py",
             "from jumok import __version__\nfrom .cells import CELLS\nfrom jumok.text import codec",
         ),
-        ("jumok/config.py", "from jumok.errors import ConfigError"),
+        ("jumok/config/training.py", "from jumok.errors import ConfigError"),
         ("jumok/__init__.py", "from jumok.decode.translator import Translator"),
         ("jumok/decode/backend.py", "def _numpy(folder):\n    from jumok.runtime.model import NumpyModel"),
     ],

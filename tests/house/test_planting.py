@@ -16,7 +16,7 @@ from planted_files import change, contents, copy_of_the_package
 ROOT = Path(__file__).resolve().parents[2]
 
 # where things live, from the repository's root
-CONFIG = "jumok/config.py"
+CONFIG = "jumok/config/training.py"
 SCORES = "jumok/scores.py"
 WINDOWS = "jumok/windows.py"
 SCHEDULES = "jumok/schedules.py"

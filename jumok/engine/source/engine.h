@@ -15,7 +15,7 @@ fixed order, without FMA. The same bits on every instruction set, and for a sent
 
 Letters: B sentences, N rows (hypotheses), S source positions (the batch's longest), T target tokens, L longest limit, V target
 vocabulary, H hidden, h of one direction, E embedding, A inner size of concat, R inner size of the readout, G gates of the cell.
-A padded size is the next multiple of 16. Token ids: 0 pad, 1 start, 2 end. */
+A padded size is the next multiple of 16. Weights are not written by a model without attention. */
 #ifndef JUMOK_ENGINE_H
 #define JUMOK_ENGINE_H
 #include <stdint.h>
@@ -44,6 +44,7 @@ A padded size is the next multiple of 16. Token ids: 0 pad, 1 start, 2 end. */
 #endif
 #endif
 
+enum { ENGINE_PAD = 0, ENGINE_START = 1, ENGINE_END = 2 };
 enum { ENGINE_LSTM = 0, ENGINE_GRU = 1 };
 enum { ENGINE_NO_ATTENTION = 0, ENGINE_DOT = 1, ENGINE_GENERAL = 2, ENGINE_CONCAT = 3 };
 enum { ENGINE_SOFT = 0, ENGINE_MONOTONIC = 1 };
@@ -114,13 +115,13 @@ ENGINE_EXPORT int64_t ENGINE(beam_floats)(const struct engine_model *model, int3
 ENGINE_EXPORT int64_t ENGINE(scratch_bytes)(const struct engine_model *model, int32_t rows, int32_t S, int32_t T);
 
 /* Reads B sentences: tokens [B, S], lengths [B] (1 to S) -> sources [B], beams [B]. Token ids outside the vocabulary, and lengths
-   outside 1 to S, are refused: returns 0, or -1 before anything is written. */
+   outside 1 to S, are refused: returns 0, or -1 before anything is written. (The other functions likewise.) */
 ENGINE_EXPORT int32_t ENGINE(start)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
                                     const int32_t *lengths, float *sources, float *beams, void *scratch);
 
 /* One token further for N rows: tokens [N]; owners [N], the sentence of each row; sources and lengths [B] as in start; beams
    before [N] -> after [N] (not the same memory), log_probabilities [N, V] (natural, normalised), weights [N, S] (0 on pads; may
-   be NULL). With a monotonic alignment the weights are the prior of the position. -1 for ids outside the vocabulary. */
+   be NULL). With a monotonic alignment the weights are the prior of the position. Owners must be less than B. */
 ENGINE_EXPORT int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                                    const int32_t *owners, const int32_t *lengths, const float *sources, const float *before,
                                    float *after, float *log_probabilities, float *weights, void *scratch);

@@ -1,0 +1,82 @@
+"""Builds a config from values by name, as they come from TOML, JSON and keyword arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from jumok.config.checking import check
+from jumok.config.fields import options, type_hints
+from jumok.errors import ConfigError
+from jumok.places import expanded
+
+Config = TypeVar("Config")
+
+
+def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
+    """Builds a config from flat or nested names.
+
+    Args:
+        cls: the config class.
+        values: {"attention": "dot", …} or {"model": {"attention": "dot"}, …}, as from TOML, JSON or keyword arguments.
+        where: the source of the values, for errors: a file, "the command line", "jumok.train".
+
+    Raises:
+        ConfigError: an unknown name, or a value that is not possible; says what was wanted.
+    """
+    known = options(cls)
+    sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        section = isinstance(value, dict) and name.replace("-", "_") not in known
+        if section and name not in sections:
+            near = difflib.get_close_matches(name, sections, n=1)
+            wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
+            raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
+        for option, chosen in (value if section else {name: value}).items():
+            if option.replace("-", "_") in flat:
+                raise ConfigError(f"{where}: {option} is given twice; give it once")
+            flat[option.replace("-", "_")] = chosen
+    for name in flat:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return check(expanded(_fill(cls, flat, where)), where)
+
+
+def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
+    hints = type_hints(cls)  # type: ignore[arg-type]
+    made = {}
+    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if dataclasses.is_dataclass(hints[f.name]):
+            made[f.name] = _fill(hints[f.name], flat, where)
+        elif f.name in flat:
+            made[f.name] = _value(hints[f.name], flat[f.name], f.name, where)
+    return cls(**made)
+
+
+def _value(hint: Any, value: Any, name: str, where: str) -> Any:
+    """`value` as the type `hint`, or a ConfigError."""
+    choices = [c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,))]
+    if any(isinstance(c, str) for c in choices):  # a Literal, maybe optional
+        names = [c for c in choices if isinstance(c, str)]
+        if value in names or (value is None and type(None) in choices):
+            return value
+        raise ConfigError(f"{where}: {name} is {value!r}; it can be {', '.join(names)}")
+    if value is None and type(None) in choices:
+        return None
+    if get_origin(hint) is tuple:
+        if isinstance(value, list | tuple) and all(type(text) is str for text in value):
+            return tuple(value)
+        raise ConfigError(f"{where}: {name} is {value!r}; it must be a list of texts")
+    if float in choices and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if str in choices and isinstance(value, Path):
+        return str(value)
+    for kind in (bool, int, float, str):
+        if kind in choices and type(value) is kind:
+            return value
+    wanted = " or ".join(c.__name__ for c in choices if c is not type(None))
+    raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")

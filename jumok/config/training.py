@@ -1,0 +1,196 @@
+"""The options of a training: text, model, learning, and the files of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jumok.places import FolderPath, PairsPath
+
+TokenizerName = Literal["char", "space", "word", "bpe"]
+UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
+AttentionName = Literal["none", "dot", "general", "concat", "location"]
+AlignmentName = Literal["soft", "monotonic"]
+CellName = Literal["lstm", "gru", "rnn"]
+WindowName = Literal["none", "local-m", "local-p"]
+SizeName = Literal["small", "medium", "large"]
+TieName = Literal["none", "target", "all"]
+MetricName = Literal["accuracy", "token-error-rate", "bleu", "chrf", "loss"]
+TeacherForcingName = Literal["always", "never", "two-phase", "linear", "exponential", "inverse-sigmoid"]
+CoinName = Literal["token", "sentence", "batch"]
+OwnTokenName = Literal["argmax", "sample"]
+DecayName = Literal["cosine", "linear", "constant"]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+MatmulName = Literal["auto", "default", "onednn"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+BadLossName = Literal["skip", "stop"]
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How lines become tokens, and tokens become lines."""
+
+    source_column: int = 1
+    """Column of the source in a TSV (first column = 1)."""
+    target_column: int = 2
+    """Column of the target in a TSV."""
+    features_column: int = 0
+    """Column of features (as in inflection: V;PST), which the encoder reads as extra tokens. 0 = none."""
+    features_separator: str = ";"
+    """Separator between two features in their column."""
+    source_tokenizer: TokenizerName = "char"
+    """char: code points; space: parts between blanks (phones); word: words and punctuation; bpe: subwords learned from the data."""
+    target_tokenizer: TokenizerName = "char"
+    """As --source-tokenizer, for the target."""
+    source_form: UnicodeForm = "none"
+    """Unicode form of the source before it is tokenised (NFD splits Hangul into jamo). none = text as it is."""
+    target_form: UnicodeForm = "none"
+    """As --source-form, for the target. Outputs in a decomposed form (NFD, NFKD) are composed (NFC) when they are written."""
+    bpe_size: int = 8000
+    """Entries of a bpe vocabulary."""
+    joint_vocabulary: bool | None = None
+    """One vocabulary for both sides. Default: yes if both sides are bpe, else no."""
+    min_count: int = 1
+    """Tokens that occur less often in training become <unk>."""
+    max_tokens: int = 250
+    """Training pairs with a side longer than this many tokens are left out, with a warning."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the network is. Sizes that are None follow --size."""
+
+    attention: AttentionName = "dot"
+    """Score of the attention (dot learned fastest, and as well as any); none = plain encoder-decoder, with only the last state."""
+    alignment: AlignmentName = "soft"
+    """soft = each step weighs all source positions; monotonic = each token is written from one position, which only goes forward,
+    summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection)."""
+    copy: bool = False
+    """With --alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection, names)."""
+    size: SizeName | None = None
+    """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
+    subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs shown."""
+    embedding: int | None = None
+    """Numbers in an embedding (small 128, medium 256, large 512)."""
+    hidden: int | None = None
+    """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
+    layers: int = 1
+    """Recurrent layers, in the encoder and in the decoder."""
+    cell: CellName = "lstm"
+    """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
+    bidirectional: bool = True
+    """Encoder in both directions, with H/2 numbers each, concatenated to H."""
+    reverse_source: bool = False
+    """The encoder reads the source backwards, with </s> still last (for one direction); weights are in the source's order."""
+    score_size: int | None = None
+    """Inner size of the concat score and of the local-p window. Default: hidden."""
+    location_length: int = 256
+    """L: source positions that the location score knows, </s> counted; positions beyond get no weight."""
+    window: WindowName = "none"
+    """Where a content score may look: local-m = around position t at step t; local-p = around a predicted position."""
+    window_size: int = 10
+    """D: how many positions a window reaches to each side."""
+    readout: Literal["tanh", "linear"] = "tanh"
+    """tanh: softmax(W_s tanh(W_c [c; h])); linear: softmax(W [c; h])."""
+    input_feeding: bool = False
+    """The decoder also reads the output of the tanh readout of the step before; a training step takes longer."""
+    readout_size: int | None = None
+    """Inner size of the tanh readout (small 256, medium 512, large 1024; with tied embeddings, their size)."""
+    tie: TieName | None = None
+    """Shared embeddings: target = target embedding and output layer; all = the source's too (joint vocabulary).
+    Default: all if the vocabulary is joint, else none."""
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How the model is trained. One of --minutes, --epochs, --steps gives the length, and the whole schedule fits into it."""
+
+    minutes: float | None = None
+    """Wall-clock time of the whole training; a short calibration turns it into --steps, which is what is recorded."""
+    epochs: float | None = None
+    """Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10."""
+    steps: int | None = None
+    """Updates of the weights."""
+    batch_size: int | None = None
+    """Pairs in a batch (default 64)."""
+    batch_tokens: int | None = None
+    """Size of a batch in target tokens instead of pairs."""
+    accumulate: int = 1
+    """Computes a batch in so many parts, one after the other: the same step in less memory."""
+    pool: int = 512
+    """How many batches are sorted by length together; every epoch has new pools."""
+    learning_rate: float | None = None
+    """Highest learning rate of Adam (default: 3e-3 small; 4e-3 medium, of letters 2e-3; 1e-3 large)."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises from 0."""
+    decay: DecayName = "cosine"
+    """How the rate falls to 0 after the warm-up; constant = it does not."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    dropout: float | None = None
+    """Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30, else 0.3)."""
+    label_smoothing: float = 0.1
+    """Share of the target's probability that is spread over the vocabulary."""
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is evaluated and saved; 0 = no average."""
+    teacher_forcing: TeacherForcingName = "always"
+    """How often the decoder reads the gold token instead of its own, over training: always; never (free running); two-phase
+    (always, then --gold-at-end); or falling from always to --gold-at-end: linear, exponential, inverse-sigmoid."""
+    gold_at_end: float = 0.0
+    """Share of gold tokens that a falling or two-phase --teacher-forcing ends with."""
+    switch: float = 0.5
+    """Share of the steps after which two-phase begins its second phase."""
+    switch_patience: int = 0
+    """Begin it earlier, after this many evaluations without a better one; 0 = by --switch alone."""
+    coin: CoinName = "token"
+    """What each random choice between gold and own tokens is for: a token, a sentence, or the whole batch."""
+    own_token: OwnTokenName = "argmax"
+    """The decoder's own token: argmax = the likeliest; sample = one drawn from its distribution."""
+    metric: MetricName | None = None
+    """Dev metric, free running, that picks the best model; if it ties, token error rate and loss on dev do (default: accuracy
+    for words, names and phones, bleu for sentences of words or subwords, chrf for sentences of characters)."""
+    tokenize: str | None = None
+    """sacrebleu's tokenizer for BLEU on dev, and later in evaluate: 13a, none, char, zh, ja-mecab, … (default: none for space
+    targets, 13a if most targets have 4 words, else char)."""
+    evaluate_every: int | None = None
+    """Steps between two evaluations on dev (default: an epoch, or longer, so that they take a twentieth of the time)."""
+    patience: int = 0
+    """Stop after this many evaluations without a better one; evaluations at which the metric shows nothing do not count. 0 =
+    train to the end of the schedule."""
+    save_minutes: float = 5.0
+    """Minutes after which a checkpoint is written between two evaluations; each evaluation writes one. 0 = none between."""
+    save_every: int = 0
+    """Also write a checkpoint after so many steps; 0 = no further ones."""
+    on_bad_loss: BadLossName = "skip"
+    """If the loss or gradient of a batch is not finite: skip = the batch is named and left out, and ten in a row end the run;
+    stop = the first one ends it."""
+    seed: int = 1
+    """Seed of weights, order and dropout."""
+    precision: PrecisionName = "auto"
+    """auto: bfloat16 if a probe at the start finds it clearly faster on this machine, else float32."""
+    matmul: MatmulName = "auto"
+    """Library for float32 products on a CPU; auto: the probe chooses."""
+    threads: int = 0
+    """CPU threads; 0 = all cores."""
+    device: DeviceName = "auto"
+    """Where to train; auto: the GPU, if PyTorch sees one. The model folder runs anywhere."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run: files, text, model, learning."""
+
+    pairs: PairsPath = ""
+    """Training pairs: TSV or JSONL (.gz too; - = standard input), or SOURCE,TARGET for two parallel files."""
+    dev: PairsPath = ""
+    """Development pairs, in the same form; they pick the best model. Without: 1 in 20 training pairs, at most 2,000."""
+    out: FolderPath = ""
+    """Model folder to write."""
+    cache: FolderPath = ""
+    """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
+    Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
