@@ -7,7 +7,7 @@ damaged, and some eleven calls with memory of exactly the sizes that the engine 
 undefined behaviour, conversions of floats that overflow), that ids and lengths out of range are refused before anything is written,
 that a row by itself has the bits that it has among others, with tables and without.
 
-- --cases: built with the machine's compiler for its highest level, address and undefined-behaviour sanitizers.
+- --cases: built with the machine's compiler for this CPU, address and undefined-behaviour sanitizers.
 - --fuzz: libFuzzer draws the cases, for so many seconds; needs clang with its runtime libraries.
 - --same: builds without sanitizers for every target that can be run here (each level of this CPU, plain C, 64-bit ARM under
   qemu-aarch64 if ziglang is installed, wasm by the WASI of node) and compares one hash of all results.
@@ -58,8 +58,7 @@ def run(command: list[str], cases: int, first: int) -> dict[str, object]:
 
 def sanitized(folder: Path, cases: int, first: int) -> dict[str, object]:
     """Random cases under the sanitizers, in steps, so that something is seen in between."""
-    highest = list(levels().values())[-1]
-    program, total, step = build(["cc"], folder / "calls", *SANITIZED, *highest), dict[str, int](), 5000
+    program, total, step = build(["cc"], folder / "calls", *SANITIZED, "-march=native"), dict[str, int](), 5000
     for start in range(0, cases, step):
         found = run([str(program)], min(step, cases - start), first + start)
         total = {k: total.get(k, 0) + v for k, v in found.items() if isinstance(v, int)}
@@ -69,8 +68,7 @@ def sanitized(folder: Path, cases: int, first: int) -> dict[str, object]:
 
 def fuzz(folder: Path, seconds: int) -> dict[str, object]:
     """libFuzzer for so many seconds; what it finds lies in the folder that it names."""
-    highest = list(levels().values())[-1]
-    program = build(["clang"], folder / "fuzz", *SANITIZED, f"-fsanitize=fuzzer,{CHECKS}", "-DFUZZER", *highest)
+    program = build(["clang"], folder / "fuzz", *SANITIZED, f"-fsanitize=fuzzer,{CHECKS}", "-DFUZZER", "-march=native")
     corpus, finds = folder / "corpus", Path(tempfile.mkdtemp(prefix="engine-finds-"))
     corpus.mkdir()
     limits = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
