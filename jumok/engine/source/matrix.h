@@ -23,12 +23,10 @@ INLINE int most(int columns) { return 16777215 / columns < 32767 ? 16777215 / co
 
 /* x -> q, int16; returns the scale: x is about q * scale. Zeros for a row that is 0 or overflows; NaN then says the latter. */
 static float rounding(const float *x, int count, int16_t *q) {
-    vector top = all(0);
-    for (int i = 0; i < count; i += LANES) {
-        vector v = (vector)((bits)load(x + i) & 0x7fffffffu);
-        top = higher(v, top);
-    }
-    float m = highest(top), limit = (float)most(count);
+    struct lanes top = lanes_of(0);
+    for (int i = 0; i < count; i += LANES)
+        EACH(q) top.of[q / WIDTH] = higher(magnitude(load(x + i + q)), top.of[q / WIDTH]);
+    float m = highest(&top), limit = (float)most(count);
     if (!(m >= LEAST && m <= 3e38f)) {
         for (int i = 0; i < count; i++) q[i] = 0;
         return m < LEAST ? 0 : m - m; /* NaN */
@@ -37,7 +35,7 @@ static float rounding(const float *x, int count, int16_t *q) {
     for (int i = 0; i < count; i += LANES) {
         float shifted[LANES];
         uint32_t as[LANES];
-        store(shifted, load(x + i) * s + ROUND);
+        EACH(q) store(shifted + q, load(x + i + q) * s + ROUND);
         __builtin_memcpy(as, shifted, sizeof as);
         for (int l = 0; l < LANES; l++) q[i + l] = (int16_t)(as[l] - 0x4b400000u);
     }
@@ -49,13 +47,13 @@ static struct rounded rounded_rows(const struct engine_matrix *M, const float *x
     return q;
 }
 
-/* high and low: [T][16] sums -> v, 16 values of row t */
+/* high and low: sums -> v, a vector of them */
 INLINE vector joined(const int32_t *high, const int32_t *low, const float *scale, float x_scale) {
     ints h, l;
-    __builtin_memcpy(&h, high, 64);
+    __builtin_memcpy(&h, high, sizeof h);
     vector v = __builtin_convertvector(h, vector) * 256.0f;
     if (low) {
-        __builtin_memcpy(&l, low, 64);
+        __builtin_memcpy(&l, low, sizeof l);
         v += __builtin_convertvector(l, vector);
     }
     return v * (load(scale) * x_scale);
@@ -78,13 +76,16 @@ static void groups_of(const struct engine_model *m, const struct engine_matrix *
             const float *scale = (const float *)at(m, M->scale) + column;
             for (int t = 0; t < n; t++) {
                 float *to = y + (r + t) * stride + column;
-                vector v = joined(h + 16 * (g * n + t), low ? l + 16 * (g * n + t) : 0, scale, q.scale[r + t]);
-                if (bias) v += load(bias + column);
-                if (left >= 16) {
-                    store(to, add ? load(to) + v : v);
-                } else {
-                    store_partly(to, add ? partly(to, left, 0) + v : v, left);
+                const int sums = 16 * (g * n + t);
+                float rest[LANES];
+                const float *from = add ? sixteen(to, left, 0, rest) : 0;
+                float *into = left >= LANES ? to : rest;
+                EACH(k) {
+                    vector v = joined(h + sums + k, low ? l + sums + k : 0, scale + k, q.scale[r + t]);
+                    if (bias) v += load(bias + column + k);
+                    store(into + k, add ? load(from + k) + v : v);
                 }
+                if (into == rest) copy(to, rest, left);
             }
         }
     }
@@ -114,9 +115,7 @@ static void multiply(const struct engine_model *m, const struct engine_matrix *M
 static float sixteenth_of(float classes[CLASSES], float *best) {
     float found = 0;
     for (int k = 0; k < BEST; k++) {
-        vector top = load(classes);
-        for (int c = LANES; c < CLASSES; c += LANES) top = higher(load(classes + c), top);
-        found = highest(top);
+        found = highest_of(classes, CLASSES);
         if (k == 0) *best = found;
         int c = 0;
         while (c < CLASSES - 1 && classes[c] != found) c++;
@@ -131,20 +130,21 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
                    int also) {
     const float *bounds = at(m, M->bound), *scales = at(m, M->scale);
     const int8_t *low = at(m, M->low);
-    vector squares = all(0), top[CLASSES / LANES];
+    struct lanes squares = lanes_of(0);
+    vector top[CLASSES / WIDTH];
     float classes[CLASSES], best;
     for (int i = 0; i < M->columns; i += LANES) {
         float x[LANES];
         for (int l = 0; l < LANES; l++) x[l] = q[i + l];
-        squares += load(x) * load(x);
+        EACH(k) squares.of[k / WIDTH] += load(x + k) * load(x + k);
     }
-    const float size = __builtin_sqrtf(sum(squares)) * scale * 1.0001f;
-    for (int k = 0; k < CLASSES / LANES; k++) top[k] = all(LOWEST);
+    const float size = __builtin_sqrtf(sum(&squares)) * scale * 1.0001f;
+    for (int k = 0; k < CLASSES / WIDTH; k++) top[k] = all(LOWEST);
     int v = 0, found = 0, these[FOUND];
     for (; v + CLASSES <= V; v += CLASSES)
-        for (int k = 0; k < CLASSES / LANES; k++)
-            top[k] = higher(load(y + v + k * LANES) - load(bounds + v + k * LANES) * size, top[k]);
-    for (int k = 0; k < CLASSES / LANES; k++) store(classes + k * LANES, top[k]);
+        for (int k = 0; k < CLASSES / WIDTH; k++)
+            top[k] = higher(load(y + v + k * WIDTH) - load(bounds + v + k * WIDTH) * size, top[k]);
+    for (int k = 0; k < CLASSES / WIDTH; k++) store(classes + k * WIDTH, top[k]);
     for (int k = 0; k < V - v; k++) {
         float x = y[v + k] - bounds[v + k] * size;
         classes[k] = classes[k] > x ? classes[k] : x;
@@ -154,9 +154,10 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
     for (v = 0; v < V; v += CLASSES) {
         const int end = V - v < CLASSES ? V : v + CLASSES;
         if (end - v == CLASSES && !(also >= v && also < end)) {
-            vector most = load(y + v) + load(bounds + v) * size;
-            for (int i = v + LANES; i < end; i += LANES) most = higher(load(y + i) + load(bounds + i) * size, most);
-            if (highest(most) < wanted) continue;
+            struct lanes most = lanes_of(LOWEST);
+            for (int i = v; i < end; i += LANES)
+                EACH(k) most.of[k / WIDTH] = higher(load(y + i + k) + load(bounds + i + k) * size, most.of[k / WIDTH]);
+            if (highest(&most) < wanted) continue;
         }
         for (int i = v; i < end; i++) {
             if (!(i == also || y[i] + bounds[i] * size >= wanted)) continue;
