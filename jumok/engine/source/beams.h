@@ -31,9 +31,9 @@ struct beams {
 };
 
 static int64_t plan_beams(struct beams *k, const struct engine_model *m, int64_t B, int S, int64_t L, int64_t K, char *base) {
-    char *next = base;
+    int64_t used = 0;
     const int64_t beam = beam_floats(m, S);
-#define PLACE(field, count) k->field = (void *)place(&next, (count) * (int64_t)sizeof *k->field)
+#define PLACE(field, count) k->field = (void *)place(base, &used, (count) * (int64_t)sizeof *k->field)
     PLACE(sources, B * source_floats(m, S));
     PLACE(before, B * K * beam);
     PLACE(after, B * K * beam);
@@ -49,7 +49,7 @@ static int64_t plan_beams(struct beams *k, const struct engine_model *m, int64_t
     PLACE(kept, B);
     PLACE(ended, B);
 #undef PLACE
-    return next - base;
+    return used;
 }
 
 /* Puts a tip behind all that are as good, if it is among the best `nbest`. */
@@ -72,11 +72,7 @@ static int continue_row(const float *logits, float less, double total, int paren
                         struct grown *found, int have, int number) {
     for (int v = 0; v < V; v += 4 * LANES) {
         const int end = V - v < 4 * LANES ? V : v + 4 * LANES;
-        if (have == number && end < V) {
-            vector top = higher(higher(load(logits + v), load(logits + v + LANES)),
-                                higher(load(logits + v + 2 * LANES), load(logits + v + 3 * LANES)));
-            if (!((double)(highest(top) - less) + total > found[have - 1].total)) continue;
-        }
+        if (have == number && !((double)(highest_of(logits + v, end - v) - less) + total > found[have - 1].total)) continue;
         for (int i = v; i < end; i++) {
             const float log_probability = logits[i] - less;
             const double value = (double)log_probability + total;
