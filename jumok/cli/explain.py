@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
-from jumok.config import SearchConfig
+from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
 from jumok.places import FilePath, ModelPath
 
@@ -33,6 +33,7 @@ class Explain(Options):
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
     tree: FilePath = ""
@@ -63,8 +64,9 @@ def explain(o: Explain, given: Collection[str]) -> int:
 
     tree = None
     if o.tree or o.reference:
-        tree = show_tree(o.model, (o.source, o.features), o.search, o.tree, o.reference)
-    print(show([o.model, *([o.compare] if o.compare else [])], o.source, o.features, o.search, o.out, warn))
+        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), o.search, o.tree, o.reference)
+    folders = [o.model, *([o.compare] if o.compare else [])]
+    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, o.search, o.out, warn))
     if tree is not None:
         print(tree())
     return 0

@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, say, warn
-from jumok.config import SearchConfig
+from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
 from jumok.places import LinesPath, ModelPath
 
@@ -36,6 +36,7 @@ class Translate(Options):
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     prefix_column: int = 0
     """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
     confidence: bool = False
@@ -77,7 +78,7 @@ def translate(o: Translate, given: Collection[str]) -> int:
     elif o.search.outputs > 1 or o.confidence:
         written = partial(columns, scores=o.search.outputs > 1, confidence=o.confidence)
     note = lambda text: say(f"note: {text}")  # noqa: E731
-    flush = lambda: sys.stdout.flush()  # noqa: E731
-    for t in answers(load(o.model), SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
+    model, flush = load(o.model, o.loading.engine), lambda: sys.stdout.flush()
+    for t in answers(model, SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
         print(written(t))
     return 0

@@ -1,4 +1,4 @@
-"""The options of decoding: how a trained model is searched for its outputs."""
+"""The options of decoding: how a trained model is loaded, and how it is searched for its outputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal, Optional
 
 from jumok.places import ListPath
 
+EngineName = Literal["auto", "exact", "int8", "numpy"]
 LengthNormName = Literal["power", "wu"]
 UnknownName = Literal["keep", "forbid", "copy"]
 LineText = str  # of every line; in Python, also one for each line
@@ -90,3 +91,12 @@ class SearchConfig:
         else:
             said = ["greedy"]
         return ", ".join(said + [f"minimum Bayes risk by {self.mbr}"] * (self.mbr != ""))
+
+
+@dataclass(frozen=True)
+class LoadConfig:
+    """How a trained model is loaded."""
+
+    engine: EngineName = "auto"
+    """What computes it: exact = compiled, the same bits on every machine; int8 = with weights of 8 bits, faster still; numpy;
+    auto = exact where it is there. What the compiled engine does not know (docs/engine.md), NumPy computes."""

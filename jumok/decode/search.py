@@ -20,11 +20,13 @@ from jumok.decode.backend import Backend
 from jumok.decode.choice import best_continuations, likeliest, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses, steps_of
 from jumok.decode.policy import PLAIN, Policy
-from jumok.decode.ranking import Ranking, ranking_of
+from jumok.decode.ranking import LengthPenalty, Ranking, ranking_of
 from jumok.decode.rules import never
 from jumok.text.vocabulary import END, START
 
 Array = np.ndarray
+
+MOST_AT_ONCE = 64  # beams of a backend's own beam search
 
 
 def search(
@@ -94,9 +96,13 @@ def search_one(
     if one is None or forbidden is None or not plain:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, each, weights = one(source, limit, forbidden)
+    return [_written(_ranking(policy, options), tokens, each, weights)]
+
+
+def _written(ranking: Ranking, tokens: list[int], each: Sequence[float] | float, weights: Array | None) -> Hypothesis:
     total, known = _sum(each)
-    score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
-    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)]
+    score = ranking.score(total, len(tokens), partial(_given, weights))
+    return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)
 
 
 def _sum(each: Sequence[float] | float) -> tuple[float, Array | None]:
@@ -119,6 +125,10 @@ def greedy(
 ) -> list[Hypothesis]:
     """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence; its log-probability is -inf if rules
     left nothing that could be written."""
+    many, forbidden = getattr(backend, "greedy", None), never(policy.rules)
+    if many is not None and forbidden is not None and policy.choose is likeliest:
+        ranking = _ranking(policy, options)
+        return [_written(ranking, *found) for found in many(source, lengths, limits, forbidden)]
     alive = np.arange(len(source))
     final, sizes = np.zeros(len(source)), np.zeros(len(source), np.int64)
     tokens, totals = np.full(len(source), START), np.zeros(len(source))
@@ -128,7 +138,7 @@ def greedy(
     for length in count(1):
         state, logits, weights = backend.step(state, tokens[:, None])
         logits = logits[:, 0]
-        totals = totals - normaliser(logits)  # a new array: the trail has the old one
+        totals = totals - _normaliser(backend, logits)  # a new array: the trail has the old one
         past = Past(trail, alive, 1)
         for rule in policy.rules:
             logits = rule(past, logits)
@@ -148,6 +158,11 @@ def greedy(
 
 def _ranking(policy: Policy, options: SearchConfig) -> Ranking:
     return policy.ranking or ranking_of(options)
+
+
+def _normaliser(backend: Backend, logits: Array) -> Array:
+    """`normaliser`, or zeros [N] where the backend has normalised already."""
+    return np.zeros(len(logits)) if getattr(backend, "normalised", False) else normaliser(logits)
 
 
 def _collected(
@@ -185,6 +200,8 @@ def beam(
 ) -> list[list[Hypothesis]]:
     """`search` with a beam of any size. For a single sentence, `jumok.decode.alone` does the same faster."""
     ranking = _ranking(policy, options)
+    if (found := _at_once(backend, source, lengths, options, limits, policy)) is not None:
+        return found
     if len(source) == 1 and policy.candidates is best_continuations:
         from jumok.decode.alone import beam_one
 
@@ -205,7 +222,7 @@ def beam(
         state, logits, weights = backend.step(state, tokens)
         (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
-        bases = totals.reshape(-1) - normaliser(logits)
+        bases = totals.reshape(-1) - _normaliser(backend, logits)
         for rule in policy.rules:
             logits = rule(past, logits)
         # twice the beam: at most half of these end, so that `beam` of them go on
@@ -240,6 +257,23 @@ def beam(
         alive, tokens, totals = alive[stay], tokens[stay], totals[stay]
     tips = [(_ranked(f) + _ranked(c))[: options.nbest] for f, c in zip(finished, cut, strict=True)]
     return hypotheses(trail, tips, lengths)
+
+
+def _at_once(
+    backend: Backend, source: Array, lengths: Array, options: SearchConfig, limits: Array, policy: Policy
+) -> list[list[Hypothesis]] | None:
+    """`beam` by the backend's own search, where it has one and options and policy ask for no more than that offers; else None."""
+    beams, forbidden, ranking = getattr(backend, "beam", None), never(policy.rules), _ranking(policy, options)
+    if beams is None or forbidden is None or policy.candidates is not best_continuations or type(ranking) is not LengthPenalty:
+        return None
+    if options.beam > MOST_AT_ONCE:
+        return None
+    divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
+    found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
+    return [
+        [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END) for tokens, total, score, weights in outputs]
+        for outputs in found
+    ]
 
 
 def _ranked(tips: list[Tip]) -> list[Tip]:

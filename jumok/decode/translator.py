@@ -18,7 +18,7 @@ import numpy as np
 
 from jumok.config import SearchConfig, build
 from jumok.decode.asked import Asked, Prefix, Requests, own_prefixes
-from jumok.decode.backend import Backend, make_backend, make_ensemble
+from jumok.decode.backend import AUTO, Backend, make_backend, make_ensemble
 from jumok.decode.face import PAUSE, Face, Incoming, Many
 from jumok.decode.hindsight import in_hindsight, scored
 from jumok.decode.hypotheses import Hypothesis
@@ -58,10 +58,10 @@ class Translator(Face, Inspection):
         configs: those of all its models.
         longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
         features: the features that the model knows, most frequent first.
-        backend: computes the numbers; one of `jumok.decode.backend.BACKENDS`.
+        backend: computes the numbers; made by `jumok.decode.backend.make_backend`.
     """
 
-    def __init__(self, folder: Folder | Sequence[Folder], backend: str = "numpy") -> None:
+    def __init__(self, folder: Folder | Sequence[Folder], backend: str = AUTO) -> None:
         members = [folder] if isinstance(folder, Folder) else fitted(folder)
         first = members[0]
         self.folders: tuple[Path, ...] = tuple(member.path for member in members)
@@ -78,17 +78,22 @@ class Translator(Face, Inspection):
         self._requests = Requests(first.codec, any(c.model.attention != "none" for c in self.configs))
 
     @classmethod
-    def load(cls, path: str | Path | Sequence[str | Path]) -> Translator:
+    def load(cls, path: str | Path | Sequence[str | Path], engine: str = AUTO) -> Translator:
         """Loads the model in the folder `path`; or an ensemble of several, given as a list, or as "A,B,C".
 
         An ensemble is used as one model is. The probability of a token is the mean of its models' probabilities, and the attention
         the mean of their attention.
 
+        Args:
+            engine: what computes it. exact: compiled, the same bits on every machine; int8: with weights of 8 bits, faster still;
+                numpy; auto: exact where it is there. Models that the compiled engine does not know go to NumPy.
+
         Raises:
             FolderError: a folder cannot be used, or a model does not fit the first one; it says why.
+            ConfigError: there is no such engine. EngineError: it cannot be used on this machine.
         """
         folders = [read_folder(member) for part in _parts(path) for member in members_of(part)]
-        return cls(folders[0] if len(folders) == 1 else folders)
+        return cls(folders[0] if len(folders) == 1 else folders, engine)
 
     @property
     def name(self) -> str:

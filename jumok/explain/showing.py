@@ -26,7 +26,7 @@ from jumok.text.pairs import features_in
 
 
 def show(
-    folders: Sequence[str],
+    asked: Sequence[tuple[str, str]],
     source: str,
     features: Sequence[str] = (),
     options: SearchConfig | None = None,
@@ -36,7 +36,7 @@ def show(
     """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        folders: one model folder, or two to compare.
+        asked: a model folder with the engine that computes it, or two to compare.
         source: as for `Translator.translate`.
         options: those of the search; None: their defaults.
         features: each is one feature, or several joined by the model's separator, as in a table.
@@ -44,8 +44,9 @@ def show(
     """
     check_output(out, "--out")
     if out:
-        check(out, len(folders) > 1)
-    models = [load(folder) for folder in folders]
+        check(out, len(asked) > 1)
+    folders = [folder for folder, _ in asked]
+    models = [load(folder, engine) for folder, engine in asked]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)

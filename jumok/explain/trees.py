@@ -153,9 +153,9 @@ def check_tree(path: str | Path, option: str = "tree") -> None:
 
 
 def show_tree(
-    folder: str, line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str = ""
+    asked: tuple[str, str], line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str = ""
 ) -> Callable[[], str]:
-    """The work of `jumok explain --tree` and `--reference`, for a source with its features.
+    """The work of `jumok explain --tree` and `--reference`, for a model folder with its engine and a source with its features.
 
     Checks what can be checked; the function that it returns searches, writes the file `out`, and gives what is to be printed.
     """
@@ -164,12 +164,12 @@ def show_tree(
         check_tree(out, "--tree")
 
     def work() -> str:
-        model = load(folder)
+        model = load(*asked)
         source, given = line
         separator = model.config.text.features_separator
         features = [feature for cell in given for feature in features_in(cell, separator)]
-        asked = {name: value for name, value in asdict(options).items() if name != "batch_size"}
-        tree = model.tree(source, features=features or None, reference=reference or None, **asked)
+        search = {name: value for name, value in asdict(options).items() if name != "batch_size"}
+        tree = model.tree(source, features=features or None, reference=reference or None, **search)
         if out:
             write_tree(tree, out)
         return "\n".join(tree_in_words(tree) + [f"written to {out}"] * bool(out))

@@ -25,7 +25,7 @@ ORDER = (
     ("explain",),
     ("measure", "outputs"),
     ("decode",),
-    ("runtime",),
+    ("engine", "runtime"),
     ("corpus",),
     ("text",),
     ("config", "console", "edge", "keywords"),

@@ -1,0 +1,9 @@
+"""The engine: decoding in compiled C, with the same bits on every machine (docs/engine.md).
+
+layout.py      a model as one block of memory, as source/engine.h has it; which models the engine knows
+model.py       the compiled functions as a backend of `jumok.decode`
+library.py     the library of this machine: found, checked, loaded
+platforms.py   what it is built for, and how
+build.py       building it (python -m jumok.engine.build)
+source/        the C source: engine.h is the interface
+"""
