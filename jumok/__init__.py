@@ -9,7 +9,9 @@ __version__ = "0.1.0"
 
 # public name -> the module it lives in, or is; looked up on first use, so that `import jumok` stays light and torch-free
 _HOMES = {
+    "average": "jumok.runtime.averaging",
     "load": "jumok.decode.translator",
+    "rescore": "jumok.decode.rescoring",
     "Translation": "jumok.runtime",
     "Translator": "jumok.decode.translator",
     "evaluate": "jumok.measure.evaluating",
@@ -25,22 +27,26 @@ __all__ = [
     "Translation",
     "Translator",
     "__version__",
+    "average",
     "errors",
     "evaluate",
     "explain",
     "load",
     "measure",
+    "rescore",
     "study",
     "train",
 ]
 
 if TYPE_CHECKING:
     from jumok import errors, explain, measure
+    from jumok.decode.rescoring import rescore
     from jumok.decode.translator import Translator, load
     from jumok.errors import JumokError
     from jumok.learn import train
     from jumok.measure.evaluating import evaluate
     from jumok.runtime import Translation
+    from jumok.runtime.averaging import average
     from jumok.studies import study
 
 

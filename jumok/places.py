@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jumok.disk import Draft, flush
 from jumok.errors import ConfigError, OutputError
@@ -42,7 +42,22 @@ class Place:
 
     def parts(self, path: str) -> list[str]:
         """The files that the path names: one, or two parallel ones."""
+        if self.kind == "model":
+            return models(path)
         return list(parallel(path) or (path,)) if self.kind == "pairs" else [path]
+
+
+def models(path: str) -> list[str]:
+    """The model folders of "A,B,C", an ensemble; one, if there is no comma, or a folder has that whole name.
+
+    A comma inside the name of an existing folder does not part two names.
+    """
+    pieces, parts = path.split(","), list[str]()
+    while pieces:
+        n = next((n for n in range(len(pieces), 1, -1) if _is_there(",".join(pieces[:n]).strip())), 1)
+        parts.append(",".join(pieces[:n]).strip())
+        pieces = pieces[n:]
+    return parts if len(parts) > 1 else [path]
 
 
 def parallel(path: str) -> tuple[str, str] | None:
@@ -84,10 +99,15 @@ def expanded(options: Options) -> Options:
         if dataclasses.is_dataclass(value):
             new[name] = expanded(value)
         elif place is not None and isinstance(value, str) and "~" in value:
-            parts = place.parts(value)
-            if any(part.startswith("~") for part in parts):
-                new[name] = ",".join(expand(part, name) for part in parts)
+            new[name] = _expanded(value, place, name)
+        elif place is not None and isinstance(value, tuple):
+            new[name] = tuple(_expanded(path, place, name) for path in value)
     return dataclasses.replace(options, **new) if new else options  # type: ignore[type-var]
+
+
+def _expanded(path: str, place: Place, name: str) -> str:
+    parts = place.parts(path)
+    return ",".join(expand(part, name) for part in parts) if any(part.startswith("~") for part in parts) else path
 
 
 def expand(path: str, name: str = "path") -> str:
@@ -175,8 +195,15 @@ def _same_file(one: str, other: str) -> bool:
 def _fields(cls: Any) -> dict[str, Place | None]:
     """The fields of an options dataclass, each with its place if it is a path."""
     hints = get_type_hints(cls, include_extras=True)
-    metadata = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in dataclasses.fields(cls)}
+    metadata = {f.name: _marks(hints[f.name]) for f in dataclasses.fields(cls)}
     return {name: next((mark for mark in marks if isinstance(mark, Place)), None) for name, marks in metadata.items()}
+
+
+def _marks(hint: Any) -> tuple[Any, ...]:
+    """The marks of a type; of a tuple's, those of its parts, too."""
+    own = getattr(hint, "__metadata__", ())
+    plain = get_args(hint)[0] if own else hint
+    return own + (_marks(get_args(plain)[0]) if get_origin(plain) is tuple else ())
 
 
 # -- files that are written --------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Align(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
     method: Literal["argmax", "path"] = "argmax"
@@ -50,7 +50,7 @@ def align(o: Align, given: Collection[str]) -> int:
 
 
 def _align(o: Align, side: Output) -> int:
-    from jumok.decode.remarks import Remarks
+    from jumok.decode.remarks import Remarks, whose_weights
     from jumok.explain import align, align_both, links_json, pharaoh
     from jumok.measure import as_dict, check_range, measure_links, read_gold, table
     from jumok.outputs import check_output
@@ -59,6 +59,8 @@ def _align(o: Align, side: Output) -> int:
 
     check_output(o.out, "--out")
     model = load(o.model)
+    if about := whose_weights(model):
+        warn(about)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=warn))
     if gold is not None and len(gold) != len(pairs):

@@ -29,12 +29,12 @@ class Evaluate(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
-    """Which metrics."""
+    """Which metrics; calibration, too: are outputs as often right as their probabilities say?"""
     tokenize: str = ""
     """sacrebleu's tokenizer for BLEU (13a, none, char, …). Default: the one that the model was trained with."""
     lowercase: bool = False

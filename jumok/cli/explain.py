@@ -25,7 +25,7 @@ class Explain(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     source: Positional[str]
     """The text to translate."""
     features: tuple[str, ...] = ()

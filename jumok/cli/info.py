@@ -28,7 +28,7 @@ class Info(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     json: bool = False
     """The values by name, as a JSON object."""
 
@@ -41,6 +41,8 @@ def info(o: Info, given: Collection[str]) -> int:
         print(json.dumps(asdict(facts) | {"finished": facts.finished}, ensure_ascii=False))
         return 0
     lines = in_words(facts)
+    if facts.members:
+        lines = _together(facts)
     width = max(map(len, lines))
     for name, words in lines.items():
         print(f"{name:<{width}}  {words}")
@@ -70,6 +72,16 @@ def in_words(m: ModelInfo) -> dict[str, str]:
         "length limit": f"{m.limit_ratio:g} x source tokens + {m.limit_constant:g}",
         "training": f"{m.state}, step {m.step:,} of {m.steps:,}, run {m.run}" if m.state else "no record",
     }
+
+
+def _together(whole: ModelInfo) -> dict[str, str]:
+    """The facts of an ensemble: once where all its models have the same, else one after the other."""
+    each = [in_words(member) for member in whole.members]
+    lines = {"ensemble": f"{len(each)} models, with the mean of their probabilities"}
+    for name in each[0]:
+        words = [words[name] for words in each]
+        lines[name] = words[0] if len(set(words)) == 1 and name != "folder" else "; ".join(words)
+    return lines | {"length limit": in_words(whole)["length limit"]}
 
 
 def _side(tokenizer: str, form: str | None, entries: int) -> str:

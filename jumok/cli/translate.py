@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -13,7 +14,11 @@ from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, say, warn
 from jumok.config import SearchConfig
+from jumok.errors import ConfigError
 from jumok.places import LinesPath, ModelPath
+
+if TYPE_CHECKING:
+    from jumok.runtime.translation import Translation
 
 
 @dataclass(frozen=True)
@@ -24,29 +29,48 @@ class Translate(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder; or several that write together, an ensemble: A,B,C."""
     file: Positional[LinesPath] = "-"
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
+    confidence: bool = False
+    """Two more columns for each output: the probability of the whole output, and of its least likely token (0 to 1)."""
 
     READ_ON: ClassVar[str] = "docs/input.md, docs/commands.md"
 
     def check(self, where: str) -> None:
         config.check(self.search, where)
+        if self.confidence and self.json:
+            raise ConfigError(
+                f"{where}: confidence adds columns to lines of text, but json is on, which has the probabilities always: "
+                "leave --confidence out"
+            )
+
+
+def columns(t: Translation, scores: bool, confidence: bool) -> str:
+    """An output, and those of its n-best list, as columns: the text; and, as they are asked for, its score and its probabilities."""
+    cells: list[str] = []
+    for output in (t, *t.alternatives):
+        cells += [one_line(output.text), *[f"{output.score:.4f}"] * scores]
+        if confidence:
+            from jumok.explain.confidence import columns as probabilities
+
+            cells += probabilities(output)
+    return "\t".join(cells)
 
 
 def translate(o: Translate, given: Collection[str]) -> int:
     from jumok.decode.answers import answers
-    from jumok.runtime import Translation, load
+    from jumok.runtime import load
 
     written: Callable[[Translation], str] = lambda t: one_line(t.text)  # noqa: E731
     if o.json:
         from jumok.explain import to_json_line as written
-    elif o.search.nbest > 1:
-        written = lambda t: "\t".join(f"{one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
+    elif o.search.nbest > 1 or o.confidence:
+        written = partial(columns, scores=o.search.nbest > 1, confidence=o.confidence)
     note = lambda text: say(f"note: {text}")  # noqa: E731
     for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
         print(written(t))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jumok.alignments import ALIGNMENTS
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ class OneSentence(Protocol):
     `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
     """
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float] | float, Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
 
         The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
-        Each backend says how far log-probabilities and weights may differ.
+        Each backend says how far log-probabilities and weights may differ. One that knows only the sum of the log-probabilities gives
+        that; the output then has none for each token.
 
         Args:
             source: int [S], END last.
@@ -110,3 +112,12 @@ def make_backend(name: str, folder: Folder) -> Backend:
     if name not in BACKENDS:
         raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")
     return BACKENDS[name](folder)
+
+
+def make_ensemble(name: str, folders: Sequence[Folder]) -> Backend:
+    """Makes one backend of several, with the same codec: an ensemble of models. Errors as for `make_backend`."""
+    from jumok.decode.ensemble import Ensemble
+
+    models = [folder.config.model for folder in folders]
+    kinds = [None if model.attention == "none" else ALIGNMENTS[model.alignment].weights for model in models]
+    return Ensemble([make_backend(name, folder) for folder in folders], kinds)

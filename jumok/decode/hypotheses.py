@@ -25,7 +25,7 @@ class Hypothesis:
         score: by which hypotheses are ranked, see `jumok.decode.ranking`; with the length penalty, log_probability / T ** power.
         weights: [T, S] attention, S the sentence's own length; None without attention.
         finished: False if it was cut at the length limit.
-        token_log_probabilities: [T] float64, the natural-log probability of each token given those before it.
+        token_log_probabilities: [T] float32, the natural-log probability of each token given those before it.
     """
 
     tokens: tuple[int, ...]
@@ -156,13 +156,12 @@ def hypotheses(trail: Sequence[Step], tips: list[list[Tip]], widths: Array) -> l
     for m, (sentence, tip) in enumerate(flat):
         seen = None if weights is None else weights[m, : tip.length, : widths[sentence]].copy()
         ids = tuple(tokens[m, : tip.length].tolist())
-        own = each[m, : tip.length].copy()
-        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END, own))
+        outputs[sentence].append(Hypothesis(ids, tip.log_probability, tip.score, seen, tip.token == END, each[m, : tip.length]))
     return outputs
 
 
 def steps_of(totals: Array) -> Array:
-    """The log-probability of each token, from those of the outputs up to it: [M, t] -> [M, t]."""
+    """The log-probability of each token, from those of the outputs up to it: float64 [M, t] -> float32 [M, t]."""
     each = totals.copy()
     each[:, 1:] -= totals[:, :-1]
-    return each
+    return each.astype(np.float32)

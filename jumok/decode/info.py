@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from jumok.errors import FolderError
@@ -31,6 +31,8 @@ class ModelInfo:
         source_entries, target_entries: tokens in the vocabularies, the four reserved ones counted; joint_vocabulary: it is one.
         features: features that the model knows.
         limit_ratio, limit_constant: an output has at most ratio x source tokens + constant tokens.
+        members: of an ensemble, the facts of each of its models. Its own are those of the first, with all folders, the sum of the
+            parameters, and the highest length limit.
         run: the training that the folder belongs to; state: running (also what a killed run leaves), stopped or finished; step:
             of the last thing that was written, of `steps`. None without a record of it (`training.json`).
     """
@@ -66,6 +68,7 @@ class ModelInfo:
     state: str | None = None
     step: int | None = None
     steps: int | None = None
+    members: list[ModelInfo] = field(default_factory=list, hash=False)
 
     @property
     def finished(self) -> bool | None:
@@ -87,15 +90,26 @@ OLD_NAMES = {"input feeding": "input_feeding", "tied embeddings": "tie", "joint 
 
 
 def model_info(model: Translator) -> ModelInfo:
-    """The facts of a model, and of the record in its folder where one is there."""
-    text, m, codec = model.config.text, model.config.model, model.codec
+    """The facts of a model, and of the record in its folder where one is there; of an ensemble, those of all its models, too."""
+    each = [_info(model, i) for i in range(len(model.folders))]
+    if len(each) == 1:
+        return each[0]
+    ratio, constant = model.config.limit
+    whole = {"folder": model.name, "parameters": sum(model._numbers), "limit_ratio": ratio, "limit_constant": constant}
+    return replace(each[0], **whole, members=each)  # type: ignore[arg-type]
+
+
+def _info(model: Translator, i: int) -> ModelInfo:
+    """The facts of its i-th model."""
+    config, codec = model.configs[i], model.codec
+    text, m = config.text, config.model
     try:
-        record = read_record(model.folder)
+        record = read_record(model.folders[i])
     except FolderError:
         record = None
     assert m.hidden is not None and m.embedding is not None
     return ModelInfo(
-        folder=str(model.folder),
+        folder=str(model.folders[i]),
         attention=_or_none(m.attention),
         alignment=None if m.attention == "none" else m.alignment,
         copy=m.copy,
@@ -111,7 +125,7 @@ def model_info(model: Translator) -> ModelInfo:
         readout_size=m.readout_size if m.readout == "tanh" else None,
         input_feeding=m.input_feeding,
         tie=_or_none(m.tie or "none"),
-        parameters=model._numbers,
+        parameters=model._numbers[i],
         source_tokenizer=text.source_tokenizer,
         source_form=_or_none(text.source_form),
         source_entries=len(codec.source),
@@ -120,8 +134,8 @@ def model_info(model: Translator) -> ModelInfo:
         target_entries=len(codec.target),
         joint_vocabulary=codec.joint,
         features=len(model.features),
-        limit_ratio=model.config.limit[0],
-        limit_constant=model.config.limit[1],
+        limit_ratio=config.limit[0],
+        limit_constant=config.limit[1],
         **({} if record is None else {"run": record.run, "state": record.state, "step": record.step, "steps": record.steps}),  # type: ignore[arg-type]
     )
 

@@ -99,6 +99,18 @@ class Remarks:
             warn(f"{self.cut.first}: {n} cut at the length limit{self.advice}")
 
 
+def whose_weights(model: Translator) -> str:
+    """Which models of an ensemble have no part in its weights, in a line; "" if all have."""
+    parts: tuple[bool, ...] = getattr(model.backend, "looked_at", ())
+    if all(parts) or not any(parts):
+        return ""
+    seen, left_out = (
+        " and ".join(str(f) for f, p in zip(model.folders, parts, strict=True) if p == part) for part in (True, False)
+    )
+    kind = "posteriors of an alignment" if getattr(model.backend, "weights", "") == "posterior" else "attention"
+    return f"{model.name}: the weights are {kind}, of {seen} alone; {left_out} has none of this kind"
+
+
 def _lines(seen: _Seen, what: str) -> str:
     return f"the line {what}" if seen.lines == 1 else f"{seen.lines:,} lines {what.replace('has', 'have', 1)}"
 

@@ -9,6 +9,7 @@ vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 
@@ -82,11 +83,19 @@ def search_one(
     if one is None or forbidden is None or options.beam > 1:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, each, weights = one(source, limit, forbidden)
+    total, known = _sum(each)
+    score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
+    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)]
+
+
+def _sum(each: Sequence[float] | float) -> tuple[float, Array | None]:
+    """The log-probability of an output, and those of its tokens, where they are known."""
+    if isinstance(each, int | float):
+        return each, None
     total = 0.0
     for log_probability in each:
         total += log_probability
-    score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
-    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, np.array(each))]
+    return total, np.array(each, np.float32)
 
 
 def greedy(
@@ -146,7 +155,7 @@ def _collected(
         weights = None if everything is None else everything[row, :T, :S].copy()
         tokens = tuple(ids[row, :T].tolist())
         score = ranking.score(total, T, partial(_given, weights))
-        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END, each[row, :T].copy()))
+        hypotheses.append(Hypothesis(tokens, total, score, weights, tokens[-1] == END, each[row, :T]))
     return hypotheses
 
 

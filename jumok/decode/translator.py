@@ -6,27 +6,30 @@ Letters: S source tokens of a line, `</s>` counted; T target tokens.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from jumok.config import SearchConfig, build
-from jumok.decode.backend import Backend, make_backend
+from jumok.config import SearchConfig
+from jumok.config.building import build_often
+from jumok.decode.backend import Backend, make_backend, make_ensemble
 from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
 from jumok.decode.inspecting import Inspection
 from jumok.decode.policy import Policy, policy_of
 from jumok.decode.search import search, search_one
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
+from jumok.places import models
 from jumok.runtime.cells import CELLS
+from jumok.runtime.fitting import fitted
 from jumok.runtime.folder import Folder, FolderConfig, read_folder
 from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
@@ -56,34 +59,55 @@ class Translator(Inspection):
     It can be pickled and copied, with all its arrays, and so be sent to another process, which does not need the folder.
 
     Attributes:
-        folder: the model folder that it was read from.
-        config: text and model settings, length limit, training.
+        folder: the model folder that it was read from; of an ensemble, the first one's.
+        folders: all its model folders: one, or those of an ensemble.
+        config: text and model settings, length limit, training; of an ensemble, the first one's, with the highest length limit.
+        configs: those of all its models.
         longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
         features: the features that the model knows, most frequent first.
         backend: computes the numbers; one of `jumok.decode.backend.BACKENDS`.
     """
 
-    def __init__(self, folder: Folder, backend: str = "numpy") -> None:
-        self.folder: Path = folder.path
-        self.config: FolderConfig = folder.config
-        self.longest = LONGEST * folder.config.text.max_tokens
-        self._codec = folder.codec
-        self.backend: Backend = make_backend(backend, folder)
+    def __init__(self, folder: Folder | Sequence[Folder], backend: str = "numpy") -> None:
+        members = [folder] if isinstance(folder, Folder) else fitted(folder)
+        first = members[0]
+        self.folders: tuple[Path, ...] = tuple(member.path for member in members)
+        self.folder: Path = first.path
+        self.configs: tuple[FolderConfig, ...] = tuple(member.config for member in members)
+        ratio, constant = (max(limits) for limits in zip(*(c.limit for c in self.configs), strict=True))
+        self.config: FolderConfig = replace(first.config, limit=(ratio, constant))
+        self.longest = LONGEST * max(c.text.max_tokens for c in self.configs)
+        self._codec = first.codec
+        self.backend: Backend = make_backend(backend, first) if len(members) == 1 else make_ensemble(backend, members)
         self._kind: str = getattr(self.backend, "weights", "attention")
-        self.features: tuple[str, ...] = _features(folder.codec)
-        self._numbers = sum(array.size for array in folder.parameters.values())
+        self.features: tuple[str, ...] = _features(first.codec)
+        self._numbers = [sum(array.size for array in member.parameters.values()) for member in members]
 
     @classmethod
-    def load(cls, path: str | Path) -> Translator:
-        """Loads the model in the folder `path`. FolderError, saying what is wrong, if it cannot be used."""
-        return cls(read_folder(path))
+    def load(cls, path: str | Path | Sequence[str | Path]) -> Translator:
+        """Loads the model in the folder `path`; or an ensemble of several, given as a list, or as "A,B,C".
+
+        An ensemble is used as one model is. The probability of a token is the mean of its models' probabilities, and the attention
+        the mean of their attention.
+
+        Raises:
+            FolderError: a folder cannot be used, or a model does not fit the first one; it says why.
+        """
+        folders = [read_folder(part) for part in _parts(path)]
+        return cls(folders[0] if len(folders) == 1 else folders)
+
+    @property
+    def name(self) -> str:
+        """Its folder, or its folders with a comma between two, for messages."""
+        return ",".join(map(str, self.folders))
 
     def __repr__(self) -> str:
         """Folder, attention and sizes."""
         m = self.config.model
-        sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {self._numbers:,} parameters"
+        sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {sum(self._numbers):,} parameters"
         sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
-        return f"<jumok.Translator {str(self.folder)!r}: attention {m.attention}, {sizes}, {sides}>"
+        many = f"ensemble of {len(self.folders)}, the first: " if len(self.folders) > 1 else ""
+        return f"<jumok.Translator {self.name!r}: {many}attention {m.attention}, {sizes}, {sides}>"
 
     @property
     def codec(self) -> Codec:
@@ -91,7 +115,7 @@ class Translator(Inspection):
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
-        chosen = _search_config(options, "translate") if options else DEFAULT
+        chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         if isinstance(text, str):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*self._checked(text, features), chosen)
@@ -161,7 +185,7 @@ class Translator(Inspection):
         raise NotImplementedError
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
-        chosen = _search_config(options, "translate_lines")
+        chosen = build_often(SearchConfig, options, "translate_lines")
         return self._stream(iter(lines), chosen)
 
     @done_by(_translate_lines_given)
@@ -289,7 +313,7 @@ class Translator(Inspection):
         return options.max_length or self._limit(S), policy_of(options)
 
     def _options(self, given: dict[str, Any], where: str) -> SearchConfig:
-        return _search_config(given, where) if given else DEFAULT
+        return build_often(SearchConfig, given, where) if given else DEFAULT
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit
@@ -317,7 +341,7 @@ class Translator(Inspection):
             unknown,
             alternatives,
             weights_kind=self._kind,
-            token_log_probabilities=_float32(h.token_log_probabilities),
+            token_log_probabilities=h.token_log_probabilities,
         )
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
@@ -351,22 +375,9 @@ class Translator(Inspection):
                     True,
                     self._unknown(read),
                     weights_kind=self._kind,
-                    token_log_probabilities=_float32(log_probabilities[k, :T]),
+                    token_log_probabilities=log_probabilities[k, :T].copy(),
                 )
         return [translations[i] for i in range(len(texts))]
-
-
-def _search_config(options: dict[str, Any], where: str) -> SearchConfig:
-    """The options, checked. A program that asks for the same ones for every line has them checked once."""
-    try:
-        return _checked_once(tuple((name, type(value), value) for name, value in options.items()), where)
-    except TypeError:  # a list, which is not kept
-        return build(SearchConfig, options, where)
-
-
-@lru_cache(64)
-def _checked_once(options: tuple[tuple[str, type, Any], ...], where: str) -> SearchConfig:
-    return build(SearchConfig, {name: value for name, _, value in options}, where)
 
 
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features]]]:
@@ -395,8 +406,16 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         raise error
 
 
-def _float32(array: np.ndarray | None) -> np.ndarray | None:
-    return None if array is None else array.astype(np.float32)
+def _parts(path: Any) -> list[str | Path]:
+    """The folders that `load` was given: one, "A,B,C", or a sequence."""
+    parts = [path] if isinstance(path, os.PathLike) else models(path) if isinstance(path, str) else path
+    if (
+        not isinstance(parts, Sequence)
+        or not all(isinstance(part, str | os.PathLike) and str(part) for part in parts)
+        or not parts
+    ):
+        raise ConfigError(f"load: {path!r:.80} came; wanted a model folder, or for an ensemble several: ['a', 'b'] or 'a,b'")
+    return list(parts)
 
 
 def _features(codec: Codec) -> tuple[str, ...]:

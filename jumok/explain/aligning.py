@@ -64,9 +64,9 @@ def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | 
         raise ConfigError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if unit not in ("word", "token", None):
         raise ConfigError(f"unit is {unit!r}; it must be 'word' or 'token'")
-    if model.config.model.attention == "none":
+    if all(c.model.attention == "none" for c in model.configs):
         raise ConfigError(
-            f"{model.folder}: the model was trained with attention none, so it has no links; train with --attention general"
+            f"{model.name}: the model was trained with attention none, so it has no links; train with --attention general"
         )
     return _stream(model, pairs_of(pairs, model.config.text.features_separator), method, unit)
 
@@ -123,7 +123,7 @@ def _stream(model: Translator, pairs: Iterator[Pair | None], method: str, unit: 
 
 def _combined(one: Aligned, other: Aligned, combine: str, reverse: Translator) -> Aligned:
     if (one.source, one.target) != (other.target, other.source):
-        raise ConfigError(f"{reverse.folder}: tokenises the text differently from the first model; give --unit word")
+        raise ConfigError(f"{reverse.name}: tokenises the text differently from the first model; give --unit word")
     if one.problem or other.problem:
         return replace(one, links=(), problem=one.problem or f"in reverse, {other.problem}")
     links = COMBINE[combine](set(one.links), {(i, j) for j, i in other.links})

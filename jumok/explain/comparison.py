@@ -120,14 +120,17 @@ def comparison_json(comparison: Comparison) -> str:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """RFC 4180 text, a row for each of `rows`: step, token, entropy and margin of the first, of the second, total variation.
+    """RFC 4180 text, a row for each of `rows`: step, token, entropy and margin of the first, of the second, total variation;
+    where both know the probabilities of their tokens, these stand in two last columns.
 
     Steps are counted from 1. Cells of a step without a partner, or of a model without attention, are empty.
     """
     out = io.StringIO()
     writer = csv.writer(out)
     kinds = ("step", "token", "entropy (bits)", "margin")
-    writer.writerow([f"{kind} {side}" for side in (1, 2) for kind in kinds] + ["total variation"])
+    each = [translation.token_probabilities for translation in comparison.translations]
+    sure = ["probability 1", "probability 2"] if all(p is not None for p in each) else []
+    writer.writerow([*(f"{kind} {side}" for side in (1, 2) for kind in kinds), "total variation", *sure])
     numbers = [attention_dict(translation.weights) for translation in comparison.translations]
     for *steps, distance in rows(comparison):
         cells: list[object] = []
@@ -137,5 +140,8 @@ def comparison_csv(comparison: Comparison) -> str:
             else:
                 spread = ["", ""] if attention is None else [attention["entropy_bits"][step], attention["margin"][step]]
                 cells += [step + 1, translation.tokens[step], *spread]
-        writer.writerow([*cells, "" if distance is None else round(distance, 6)])
+        cells.append("" if distance is None else round(distance, 6))
+        if sure:
+            cells += ["" if t is None or p is None else p[t] for t, p in zip(steps, each, strict=True)]
+        writer.writerow(cells)
     return out.getvalue()

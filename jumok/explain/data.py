@@ -1,7 +1,8 @@
 """A translation as data: the weights as CSV, and JSON (schema jumok.translation/1), which can be read again.
 
-Within a version of the schema keys may be added, but never change; readers ignore unknown keys. Three were added so: `attention`,
-computed from the weights (written, but not read), `unknown`, which may be missing, and `weights_kind` ("attention" if missing).
+Within a version of the schema keys may be added, but never change; readers ignore unknown keys. So were added: `attention` and
+`confidence`, computed from the rest (written, but not read), `unknown` and `token_log_probabilities`, which may be missing, and
+`weights_kind` ("attention" if missing).
 
 Letters: T output steps, S source positions.
 """
@@ -19,6 +20,7 @@ import numpy as np
 from jumok.alignments import ALIGNMENTS
 from jumok.errors import DataError
 from jumok.explain.alignment import weights_of
+from jumok.explain.confidence import confidence_dict
 from jumok.explain.spread import coverage, entropy_bits, margin, unseen
 from jumok.runtime.translation import Translation
 
@@ -31,18 +33,21 @@ _TO_ESCAPE = re.compile("[\u0085\u2028\u2029\ud800-\udfff]")
 def to_csv(translation: Translation) -> str:
     """RFC 4180 text: a header of an empty cell and S source tokens, then T rows, each with a token and its S weights.
 
-    Two more columns hold the entropy (bits) and margin of each step, one more row the coverage of each source token. Tokens
-    are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
+    Two more columns hold the entropy (bits) and margin of each step, a last one its token's probability, where that is known; one
+    more row has the coverage of each source token. Tokens are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
     """
     out = io.StringIO()
     writer = csv.writer(out)
     weights = weights_of(translation)
     numbers = attention_dict(weights)
     assert numbers is not None
-    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin"])
+    each = translation.token_probabilities
+    known = each is not None
+    writer.writerow(["", *translation.source_tokens, "entropy (bits)", "margin", *["probability"] * known])
     for t, token in enumerate(translation.tokens):
-        writer.writerow([token, *map(_shortest, weights[t]), numbers["entropy_bits"][t], numbers["margin"][t]])
-    writer.writerow(["coverage", *numbers["coverage"], "", ""])
+        sure = [] if each is None else [_shortest(each[t])]
+        writer.writerow([token, *map(_shortest, weights[t]), numbers["entropy_bits"][t], numbers["margin"][t], *sure])
+    writer.writerow(["coverage", *numbers["coverage"], "", "", *[""] * known])
     return out.getvalue()
 
 
@@ -62,7 +67,7 @@ def attention_dict(weights: np.ndarray | None) -> dict[str, Any] | None:
 
 def to_dict(translation: Translation) -> dict[str, Any]:
     """A translation as the dict that JSON holds."""
-    weights = translation.weights
+    weights, each = translation.weights, translation.token_log_probabilities
     return {
         "source": translation.source,
         "text": translation.text,
@@ -71,6 +76,8 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "weights_kind": translation.weights_kind,
         "weights": None if weights is None else [[float(_shortest(weight)) for weight in row] for row in weights],
         "attention": attention_dict(weights),
+        "token_log_probabilities": None if each is None else [float(_shortest(number)) for number in each],
+        "confidence": confidence_dict(translation),
         "log_probability": float(translation.log_probability),
         "score": float(translation.score),
         "finished": translation.finished,
@@ -173,7 +180,21 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         unknown=positions("unknown", len(source_tokens)),
         alternatives=tuple(_from_dict(a, f"{where}, alternatives[{k}]") for k, a in enumerate(alternatives)),
         weights_kind=kind,
+        token_log_probabilities=_each(data.get("token_log_probabilities"), len(tokens), where),
     )
+
+
+def _each(numbers: Any, T: int, where: str) -> np.ndarray | None:
+    if numbers is None:
+        return None
+    where = f"{where}, token_log_probabilities"
+    if not isinstance(numbers, list) or any(type(number) not in (int, float) for number in numbers):
+        raise DataError(f"{where}: got {numbers!r:.60}; expected a list of numbers or null")
+    if len(numbers) != T:
+        raise DataError(f"{where}: got {len(numbers)} numbers; expected {T}, one for each of `tokens`")
+    if not all(-1e30 < number < 0.001 for number in numbers):
+        raise DataError(f"{where}: got a number that is not finite, or above 0; expected logarithms of probabilities")
+    return np.array(numbers, dtype=np.float32)
 
 
 def _weights(rows: list[Any], T: int, S: int, where: str) -> np.ndarray:

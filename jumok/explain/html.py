@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from jumok.explain.alignment import weights_of
+from jumok.explain.confidence import in_words as confidence_in_words
+from jumok.explain.confidence import percents
 from jumok.explain.labels import label
 from jumok.explain.page import escaped, page, table
 from jumok.explain.spread import coverage, entropy_bits, in_words, margin
@@ -28,12 +30,13 @@ def to_html(translation: Translation, whole_page: bool = True) -> str:
             return f"<div><p>{line}</p><p><small>no attention weights to draw</small></p></div>"
         return f"<div><p>{line}</p>{to_svg(translation)}</div>"
     weights = weights_of(translation)
-    steps = ("step", "output", "source tokens, highest weight first", "entropy (bits)", "margin")
+    sure = percents(translation)
+    steps = ("step", "output", *["probability"] * bool(sure), "source tokens, highest weight first", "entropy (bits)", "margin")
     sources = ("position", "source", "coverage (sum of its weights)", "largest weight")
     return page(
         f"{translation.source} → {translation.text} · attention",
         f"""<h1>{_line(translation)}</h1>
-<p><small>log probability {translation.log_probability:.3f} · score {translation.score:.3f}{_ending(translation)}</small></p>
+<p><small>log probability {translation.log_probability:.3f} · score {translation.score:.3f}{_confidence(translation)}{_ending(translation)}</small></p>
 <p><small>{escaped(in_words(translation))}</small></p>
 <figure>
 {to_svg(translation)}</figure>
@@ -52,6 +55,11 @@ def _line(translation: Translation) -> str:
     )
 
 
+def _confidence(translation: Translation) -> str:
+    words = confidence_in_words(translation)
+    return f" · {escaped(words)}" if words else ""
+
+
 def _ending(translation: Translation) -> str:
     return "" if translation.finished else " · cut at the length limit"
 
@@ -68,8 +76,10 @@ def looked_at(translation: Translation, t: int) -> str:
 
 
 def _looked(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str, ...]]:
+    sure = percents(translation)
     for t, (token, bits, share) in enumerate(zip(translation.tokens, entropy_bits(weights), margin(weights), strict=True)):
-        yield f"{t + 1}", token_html(token), looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %"
+        p = [] if sure is None else [sure[t].replace("%", " %")]
+        yield f"{t + 1}", token_html(token), *p, looked_at(translation, t), f"{bits:.2f}", f"{100 * share:.0f} %"
 
 
 def _covered(translation: Translation, weights: np.ndarray) -> Iterator[tuple[str, ...]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from jumok.errors import MissingExtra
 from jumok.explain.alignment import weights_of
-from jumok.explain.color import NUMBERED, color_of, hexadecimal, text_on
+from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
+from jumok.explain.confidence import percents
 from jumok.explain.labels import label, shorten
 from jumok.runtime.translation import Translation
 
@@ -73,6 +74,8 @@ def to_png(translation: Translation, path: str | Path) -> None:
         for t, s in zip(*(weights >= NUMBERED).nonzero(), strict=True):
             ink = hexadecimal(text_on(color_of(weights[t, s])))
             axes.text(s, t, f"{100 * weights[t, s]:.0f}", ha="center", va="center", fontsize=7, color=ink)
+        for t, text in enumerate(percents(translation) or ()):
+            axes.text(S - 0.35, t, text, ha="left", va="center", fontsize=7, color=LIGHT.muted)
         figure.savefig(path, dpi=200)
     _pass_on(caught)
 

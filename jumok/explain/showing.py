@@ -10,13 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jumok.config import SearchConfig
-from jumok.decode.remarks import Remarks
+from jumok.decode.remarks import Remarks, whose_weights
 from jumok.explain.comparison import compare
+from jumok.explain.confidence import in_words as confidence_in_words
 from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
 from jumok.explain.terminal import terminal_color, to_terminal
 from jumok.outputs import check_output
+from jumok.places import models
 from jumok.runtime import Translator, load
 from jumok.runtime.translation import Translation
 from jumok.text.oddities import Oddities
@@ -58,7 +60,8 @@ def show(
         return comparison_terminal(drawn, color, width)
     (t,) = translations
     picture = to_terminal(t, color, width, numbers=True)
-    return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
+    sure = ", ".join(filter(None, (f"log-probability {t.log_probability:.3f}", confidence_in_words(t))))
+    return f"{picture}\n{t.text}   ({sure})\n{in_words(t)}"
 
 
 def _translated(
@@ -67,13 +70,15 @@ def _translated(
     separator = model.config.text.features_separator
     given = [feature for cell in features for feature in features_in(cell, separator)]
     translation = model.translate(source, features=given or None, **({} if options is None else asdict(options)))
+    if about := whose_weights(model):
+        warn(about)
     remarks = Remarks(model, "it is not read")
-    remarks.see(str(model.folder), translation)
+    remarks.see(model.name, translation)
     remarks.tell(warn)
     return translation
 
 
 def _names(first: str, second: str) -> tuple[str, str]:
     """The names of the folders, if they differ; else their paths."""
-    one, two = Path(first).name, Path(second).name
+    one, two = (",".join(Path(part).name for part in models(folders)) for folders in (first, second))
     return (one, two) if one and two and one != two else (first, second)

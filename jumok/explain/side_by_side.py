@@ -11,6 +11,8 @@ from jumok.explain import svg, terminal
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import LIGHT
 from jumok.explain.comparison import Comparison, rows, verdict
+from jumok.explain.confidence import column_of
+from jumok.explain.confidence import in_words as confidence_in_words
 from jumok.explain.html import looked_at, token_html
 from jumok.explain.labels import columns, shorten, visible
 from jumok.explain.page import escaped, page, table
@@ -50,7 +52,8 @@ def comparison_terminal(comparison: Comparison, color: TerminalColor = "plain", 
         narrow = [_drawn(t, color, width, beside) for t, beside in zip(comparison.translations, numbers, strict=True)]
         lines = [shorten(names[0], width), *narrow[0], "", shorten(names[1], width), *narrow[1]]
     for name, translation in zip(names, comparison.translations, strict=True):
-        lines += ["", f"{name}: {_readable(translation.text, color)}   (log-probability {translation.log_probability:.3f})"]
+        sure = ", ".join(filter(None, (f"log-probability {translation.log_probability:.3f}", confidence_in_words(translation))))
+        lines += ["", f"{name}: {_readable(translation.text, color)}   ({_readable(sure, color)})"]
         lines.append("  " + _readable(in_words(translation), color))
     return "\n".join([*lines, "", _readable(verdict(comparison), color)])
 
@@ -121,7 +124,9 @@ def _some_weights(comparison: Comparison) -> None:
 
 def _numbers(comparison: Comparison, numbers_of: Numbers) -> list[dict[str, list[str]]]:
     """The columns to the right of each picture; for the second also the distance of each agreeing step from the first's."""
-    both: list[dict[str, list[str]]] = [{} if t.weights is None else numbers_of(t.weights) for t in comparison.translations]
+    both: list[dict[str, list[str]]] = [
+        {} if t.weights is None else numbers_of(t.weights) | column_of(t) for t in comparison.translations
+    ]
     if comparison.distance is not None:
         apart = [""] * len(comparison.translations[1].tokens)
         for (_, u), distance in zip(comparison.agree, comparison.distance, strict=True):

@@ -12,6 +12,7 @@ from math import cos, radians, sin
 
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import LIGHT, NUMBERED, color_of, hexadecimal, text_on
+from jumok.explain.confidence import COLUMN, column_of
 from jumok.explain.labels import columns, is_special, label, shorten, visible
 from jumok.explain.picture import TEXT_FONTS, frame, safe, whole
 from jumok.explain.spread import coverage, entropy_bits, in_words, margin
@@ -52,10 +53,10 @@ class Layout:
 def to_svg(translation: Translation) -> str:
     """One `<svg>` element, without an XML declaration, so that HTML can contain it.
 
-    A tooltip on each cell names both tokens and the weight; cells of 10 % or more show their percentage. Tooltips on the labels
+    On the right stands the probability of each token. A tooltip on each cell names both tokens and the weight; cells of 10 % or more show their percentage. Tooltips on the labels
     give each step's entropy and margin, and each source token's coverage. Raises JumokError if there are no weights.
     """
-    lay, parts = panel(translation)
+    lay, parts = panel(translation, column_of(translation))
     return whole(lay.width, lay.height, f"Attention: {translation.source} → {translation.text}", about(translation), parts)
 
 
@@ -79,6 +80,8 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     spread = [
         f"entropy {bits:.2f} bits, margin {m:.2f}" for bits, m in zip(entropy_bits(weights), margin(weights), strict=True)
     ]
+    if COLUMN in numbers:
+        spread = [f"{text}, probability {p}" for text, p in zip(spread, numbers[COLUMN], strict=True)]
     parts = [
         frame(lay.width, lay.height),
         *heading(translation, lay.width),

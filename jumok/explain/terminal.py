@@ -13,6 +13,7 @@ import numpy as np
 
 from jumok.explain.alignment import weights_of
 from jumok.explain.color import color_of, text_on
+from jumok.explain.confidence import column_of
 from jumok.explain.labels import clusters, columns, is_rtl, label, shorten
 from jumok.explain.spread import coverage, entropy_bits, margin
 from jumok.runtime.translation import Translation
@@ -51,10 +52,11 @@ def to_terminal(
         color: "truecolor": background colours with percents; "plain": shades ░▒▓█ from 5, 25, 50 and 75 %; "ascii": tenths.
         width: the most columns (down to about 20). Labels are set vertically if they would not fit otherwise, and
             columns that still do not fit continue below in further blocks. None: no limit.
-        numbers: also show entropy (bits) and margin (percent) of each step on the right, and coverage of each source token
-            below, as `sum`.
+        numbers: also show entropy (bits) and margin (percent) of each step and its token's probability `p` on the right, and
+            coverage of each source token below, as `sum`.
     """
-    return "\n".join(draw(translation, color, width, numbers_of(weights_of(translation)) if numbers else None))
+    beside = numbers_of(weights_of(translation)) | column_of(translation) if numbers else None
+    return "\n".join(draw(translation, color, width, beside))
 
 
 def numbers_of(weights: np.ndarray) -> dict[str, list[str]]:

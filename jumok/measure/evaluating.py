@@ -13,10 +13,11 @@ from typing import Any
 from jumok.config import SearchConfig, build
 from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
-from jumok.errors import DataError, MissingExtra
+from jumok.errors import ConfigError, DataError, MissingExtra
 from jumok.keywords import done_by
 from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
+from jumok.measure.reliability import CALIBRATION, calibration
 from jumok.measure.report import table
 from jumok.places import expand
 from jumok.runtime.translation import Translation
@@ -71,7 +72,7 @@ def trained_options(model: Translator) -> MeasureOptions:
 
 
 def _evaluate(
-    model: Translator | str | Path,
+    model: Translator | str | Path | Sequence[str | Path],
     pairs: Pairs,
     metrics: Sequence[str] = tuple(METRICS),
     *,
@@ -107,14 +108,20 @@ def _evaluate(
     for key, output in zip(gold.sources, outputs, strict=True):
         remarks.see(lines[key], output)
     remarks.tell(warn)
-    measured = {name: measure(name, [t.text for t in outputs], gold.references, choice) for name in usable}
+    texts = [t.text for t in outputs]
+    measured = {
+        name: calibration([t.probability for t in outputs], texts, gold.references, choice)
+        if name == CALIBRATION
+        else measure(name, texts, gold.references, choice)
+        for name in usable
+    }
     searched = f"beam {search.beam}, length penalty {search.length_penalty:g}" if search.beam > 1 else "greedy"
     return Evaluation(measured, gold, outputs, remarks.counts(), searched)
 
 
 @done_by(_evaluate)
 def evaluate(
-    model: Translator | str | Path,
+    model: Translator | str | Path | Sequence[str | Path],
     pairs: Pairs,
     metrics: Sequence[str] = tuple(METRICS),
     *,
@@ -132,10 +139,10 @@ def evaluate(
     """Translates the different sources of test pairs, and measures the best output of each.
 
     Args:
-        model: a `Translator`, or the path of a model folder.
+        model: a `Translator`, the path of a model folder, or several paths: an ensemble, as for `jumok.load`.
         pairs: a path, as for `jumok.train`; or a sequence of `jumok.text.Pair`, or of tuples (source, target) or (source, target,
             features). Several targets of one source are alternatives, any of which is right.
-        metrics: names of `jumok.measure.METRICS`, or one of them.
+        metrics: names of `jumok.measure.METRICS`, or one of them; and calibration, whether the probabilities of outputs are right.
         tokenize: sacrebleu's tokenizer for BLEU; "" for that of the training.
         lowercase: compare without regard to case.
         warn: called once each about gold in another form, about a metric that is left out because its package is missing, and of
@@ -170,7 +177,10 @@ def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str
     usable = []
     for name in metrics:
         try:
-            measure(name, ["a"], [["a"]], options)
+            if name not in (CALIBRATION, *METRICS):
+                raise ConfigError(f"metric is {name!r}; it must be one of {', '.join(METRICS)}, {CALIBRATION}")
+            if name != CALIBRATION:
+                measure(name, ["a"], [["a"]], options)
             usable.append(name)
         except MissingExtra as e:
             if len(metrics) == 1:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jumok.measure.aer import LINK_METRICS, LinkMetric
 from jumok.measure.metrics import METRICS, Measured, Metric
+from jumok.measure.reliability import ABOUT, CALIBRATION, reliability
 
 RESAMPLES = 1000
 SEED = 12345
@@ -45,7 +46,8 @@ def spread(measured: Measured) -> Spread | None:
 
 
 def table(measured: Sequence[Measured]) -> list[str]:
-    """Lines of plain text: name, value, 95 % interval, signature; with an accuracy also the word error rate."""
+    """Lines of plain text: name, value, 95 % interval, signature; with an accuracy also the word error rate, with a calibration
+    the reliability table."""
     rows = [("metric", "value", "95 % interval", "signature")]
     for m in measured:
         unit = f" {_about(m).unit}" if _about(m).unit else ""
@@ -55,10 +57,14 @@ def table(measured: Sequence[Measured]) -> list[str]:
             interval = f"{100 - s.high:.2f} – {100 - s.low:.2f}" if s else ""
             rows.append(("  wer = 100 − accuracy", f"{m.detail['wer']:.2f}{unit}", interval, ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [
+    lines = [
         f"{name:<{widths[0]}}  {value:<{widths[1]}}  {interval:<{widths[2]}}  {signature}".rstrip()
         for name, value, interval, signature in rows
     ]
+    for m in measured:
+        if m.name == CALIBRATION:
+            lines += ["calibration: outputs by their probability, and how many are right", *reliability(m)]
+    return lines
 
 
 def as_dict(measured: Sequence[Measured]) -> dict[str, dict[str, Any]]:
@@ -77,4 +83,4 @@ def as_dict(measured: Sequence[Measured]) -> dict[str, dict[str, Any]]:
 
 
 def _about(measured: Measured) -> Metric | LinkMetric:
-    return METRICS.get(measured.name) or LINK_METRICS[measured.name]
+    return ABOUT if measured.name == CALIBRATION else METRICS.get(measured.name) or LINK_METRICS[measured.name]

@@ -96,8 +96,8 @@ def test_a_json_line_is_one_line_for_every_reader(t: Translation) -> None:
 
 def test_json_is_of_this_form() -> None:
     data = json.loads(to_json_line(small()))
-    keys = "schema source text source_tokens tokens weights_kind weights attention log_probability score finished unknown alternatives"
-    assert list(data) == keys.split()
+    keys = "schema source text source_tokens tokens weights_kind weights attention token_log_probabilities confidence"
+    assert list(data) == [*keys.split(), *["log_probability", "score", "finished", "unknown", "alternatives"]]
     assert data["schema"] == "jumok.translation/1"
     assert data["weights"] == [[0.75, 0.2, 0.05], [0, 0.35, 0.65]]
     assert data["attention"] == {

@@ -279,8 +279,10 @@ def test_options_that_explain_cannot_use(run, model_folder, options, says):
 def test_explain_shows_entropy_margin_and_coverage(run, model_folder):
     _, out, _ = run("explain", model_folder, "cat")
     head, *_, foot, text, words = out.rstrip("\n").split("\n")
-    assert head.split() == ["c", "a", "t", "</s>", "bits", "margin"] and foot.split()[0] == "sum" and len(foot.split()) == 5
-    assert "log-probability" in text and words.startswith("entropy")
+    assert (
+        head.split() == ["c", "a", "t", "</s>", "bits", "margin", "p"] and foot.split()[0] == "sum" and len(foot.split()) == 5
+    )
+    assert "log-probability" in text and "weakest token" in text and words.startswith("entropy")
 
 
 def test_explain_compares_two_models(run, model_folder, tmp_path):

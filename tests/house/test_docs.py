@@ -95,7 +95,21 @@ def test_every_option_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "translate", "evaluate", "explain", "next", "align", "study", "info", "quickstart"]
+    "command",
+    [
+        "train",
+        "translate",
+        "evaluate",
+        "explain",
+        "next",
+        "align",
+        "study",
+        "info",
+        "quickstart",
+        "score",
+        "rescore",
+        "average",
+    ],
 )
 def test_every_command_has_its_section(command: str) -> None:
     assert command in anchors(ROOT / "docs/commands.md")

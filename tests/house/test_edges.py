@@ -22,6 +22,8 @@ from faulty_disk import refusing
 
 from jumok import cli, config, places
 from jumok.config import ModelConfig, TextConfig
+from jumok.explain import to_json_line
+from jumok.runtime import load
 from jumok.runtime.folder import CONFIG, FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec
@@ -81,6 +83,9 @@ GIVEN = {
     "next": {"model": "model"},
     "align": {"model": "model", "pairs": "p.tsv"},
     "info": {"model": "model"},
+    "score": {"model": "model", "pairs": "p.tsv"},
+    "rescore": {"model": "model", "lists": "nbest.jsonl"},
+    "average": {"models": "model,model", "out": "made"},
     "study": {"out": "study"},
     "quickstart": {},
 }
@@ -117,6 +122,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "p.tsv").write_text("".join(f"{s}\t{t}\t1-1\n" for s, t in rows), encoding="utf-8")
     (tmp_path / "d.tsv").write_text("af\tA F\nxy\tX Y\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
+    (tmp_path / "nbest.jsonl").write_text(to_json_line(load(tmp_path / "model").translate("cat")) + "\n", encoding="utf-8")
     (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
@@ -152,7 +158,7 @@ def arguments(command: str, tried: str | None = None, value: str = "") -> list[s
         if tried in ("model", "dev", "test"):
             given |= {"test": "p.tsv"} if tried == "model" else {"pairs": "p.tsv"}
     if tried is not None:
-        given[tried] = value
+        given[tried] = f"{value},{value}" if tried == "models" else value
     flags = {name: flag for (of, name), (flag, _) in PATHS.items() if of == command}
     line = [command, *head, *(given[n] for n in flags if flags[n] is None and n in given), *MORE.get(command, [])]
     for name, flag in flags.items():
@@ -246,7 +252,7 @@ def test_what_is_read(
     if command == "quickstart":
         request.getfixturevalue("quickstart_trains_nothing")
     _, place = PATHS[key]
-    usual = {"dev": "d.tsv", "reverse_model": "reverse"}.get(name, NAMES[place.kind])
+    usual = {"dev": "d.tsv", "reverse_model": "reverse", "lists": "nbest.jsonl"}.get(name, NAMES[place.kind])
     path = here / usual
     if trouble == "missing":
         assert check(arguments(command, name, "absent"), capsys, here) == 2

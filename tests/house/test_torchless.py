@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart")
+COMMANDS = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart", "score", "rescore", "average")
 
 # Run before jumok: any import of torch fails as it does where torch is not installed.
 BLOCK = """

@@ -131,11 +131,10 @@ def refusing(place: Path, error: Callable[[], OSError], calls: tuple[str, ...]) 
         found = os.path.realpath(os.fsdecode(path))
         return found == root or found.startswith(root + os.sep)
 
-    def near(path: Any) -> bool:  # a name beside the place, from which it would be renamed
+    def near(path: Any) -> bool:  # a name beside the place, from which it would be renamed, or a file in such a folder
         found = isinstance(path, str | bytes | os.PathLike) and os.path.realpath(os.fsdecode(path))
-        return hit(path) or (
-            bool(found) and os.path.dirname(found) == os.path.dirname(root) and "new" in found[len(os.path.dirname(root)) :]
-        )
+        beside = os.path.dirname(root)
+        return hit(path) or (bool(found) and found.startswith(beside + os.sep) and "new" in found[len(beside) :])
 
     class Full:
         def __init__(self, file: Any) -> None:

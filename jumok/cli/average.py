@@ -1,0 +1,42 @@
+"""One model from several, by the mean of their weights: `jumok average`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tyro.conf import Positional
+
+from jumok.cli._options import Options
+from jumok.cli._printing import warn
+from jumok.errors import ConfigError
+from jumok.places import FolderPath, ModelPath, models
+
+
+@dataclass(frozen=True)
+class Average(Options):
+    """Write one model whose weights are the mean of several models' weights: of one training, copied at several of its steps.
+
+    jumok average step1000 step2000 step3000 --out averaged
+    """
+
+    models: Positional[tuple[ModelPath, ...]]
+    """Two model folders or more, with the same options and vocabularies."""
+    out: FolderPath = ""
+    """Model folder to write."""
+    overwrite: bool = False
+    """Replace the model at --out; files there that are not Jumok's own stay."""
+
+    READ_ON: ClassVar[str] = "docs/decoding.md, docs/commands.md"
+
+
+def average(o: Average, given: Collection[str]) -> int:
+    from jumok.runtime.averaging import average
+
+    if not o.out:
+        raise ConfigError("average: out is not given; it names the model folder to write: --out MODEL")
+    folders = [part for path in o.models for part in models(path)]
+    average(folders, out=o.out, overwrite=o.overwrite, warn=warn)
+    print(f"written to {o.out}: the mean of {len(folders)} models")
+    return 0
