@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -44,6 +45,19 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
             near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return check(expanded(_fill(cls, flat, where)), where)
+
+
+def build_often(cls: type[Config], values: dict[str, Any], where: str) -> Config:
+    """As `build`, for calls that come with the same values again and again: these are checked once."""
+    try:
+        return _kept(cls, tuple((name, type(value), value) for name, value in values.items()), where)
+    except TypeError:  # a list among the values, which is not kept
+        return build(cls, values, where)
+
+
+@lru_cache(64)
+def _kept(cls: type[Config], values: tuple[tuple[str, type, Any], ...], where: str) -> Config:
+    return build(cls, {name: value for name, _, value in values}, where)
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:

@@ -16,7 +16,7 @@ import numpy as np
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend, for_one
 from jumok.decode.choice import CHUNKS, FEW, normaliser
-from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip
+from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, steps_of
 from jumok.decode.ranking import Ranking
 from jumok.decode.rules import Rule, never
 from jumok.text.vocabulary import END, START
@@ -125,18 +125,15 @@ def looked(trail: Sequence[Step], parent: int, length: int) -> Array | None:
 
 def _hypothesis(trail: Sequence[Step], tip: Tip) -> Hypothesis:
     tokens, beam = [tip.token], tip.parent
-    each = np.empty(tip.length)
-    each[-1] = later = tip.log_probability
+    totals = np.full((1, tip.length), tip.log_probability)
     for t in range(tip.length - 1, 0, -1):
         step = trail[t - 1]
         assert step.totals is not None
         tokens.append(int(step.tokens[0, beam]))
-        total = float(step.totals[0, beam])
-        each[t], later = later - total, total
-        each[t - 1] = later
+        totals[0, t - 1] = step.totals[0, beam]
         beam = step.parents[0, beam]
     weights = looked(trail, tip.parent, tip.length)
-    return Hypothesis(tuple(tokens[::-1]), tip.log_probability, tip.score, weights, tip.token == END, each)
+    return Hypothesis(tuple(tokens[::-1]), tip.log_probability, tip.score, weights, tip.token == END, steps_of(totals)[0])
 
 
 def _falling(tip: Tip) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jumok.decode.backend import Backend
+from jumok.decode.backend import Backend, for_one
 
 Array = np.ndarray
 States = tuple[Any, ...]
@@ -47,6 +47,16 @@ class Ensemble:
     def select(self, state: States, sentences: Array, parents: Array) -> States:
         """The members' states with only these sentences and beams."""
         return tuple(member.select(own, sentences, parents) for member, own in zip(self.members, state, strict=True))
+
+    def start_one(self, source: Array) -> States:
+        """The members' states of a beam search for one sentence; see `jumok.decode.backend.OneSentence`."""
+        return tuple(for_one(member)[0](source) for member in self.members)
+
+    def step_one(self, state: States, parents: Array, tokens: Array) -> tuple[States, Array, Array | None]:
+        """A step of it: parents, tokens int [K] -> states, log-probabilities float32 [K, V], weights [K, S] or None."""
+        steps = [for_one(member)[1](own, parents, tokens) for member, own in zip(self.members, state, strict=True)]
+        states, logits, weights = zip(*steps, strict=True)
+        return states, log_mean(logits), self._mean(weights)
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """log 1/M Σ_m p_m(y_t | y_<t, x), float32 [B, T], and the mean of the weights [B, T, S] or None."""

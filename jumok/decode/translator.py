@@ -10,13 +10,13 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
-from jumok.config import SearchConfig, build
+from jumok.config import SearchConfig
+from jumok.config.building import build_often
 from jumok.decode.asked import Asked, Prefix, Requests, own_prefixes
 from jumok.decode.backend import AUTO, Backend, make_backend, make_ensemble
 from jumok.decode.face import PAUSE, Face, Incoming, Many
@@ -115,7 +115,7 @@ class Translator(Face, Inspection):
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
         options, prefixes = own_prefixes(options, text)
-        chosen = _search_config(options, "translate") if options else DEFAULT
+        chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
         if isinstance(text, str):
@@ -123,7 +123,7 @@ class Translator(Face, Inspection):
         return self._translate(*self._checked(text, features), chosen, prefixes)
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
-        chosen = _search_config(options, "translate_lines")
+        chosen = build_often(SearchConfig, options, "translate_lines")
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)
         return self._stream(iter(lines), chosen)
@@ -274,7 +274,7 @@ class Translator(Face, Inspection):
         return limit, asked.policy([0], [limit])
 
     def _options(self, given: dict[str, Any], where: str) -> SearchConfig:
-        return _search_config(given, where) if given else DEFAULT
+        return build_often(SearchConfig, given, where) if given else DEFAULT
 
     def _limit(self, S: int) -> int:
         ratio, constant = self.config.limit

@@ -52,7 +52,7 @@ def test_the_path_of_a_prefix_is_the_path_of_the_search(c: ModelConfig) -> None:
         for i, token in enumerate(h.tokens):
             found = next_tokens(model, np.array(source), h.tokens[:i], 3)
             assert found.ids[0] == token
-            assert found.log_probabilities[0] == pytest.approx(h.token_log_probabilities[i], abs=1e-12)
+            assert found.log_probabilities[0] == pytest.approx(float(h.token_log_probabilities[i]), abs=2e-6)
             if c.alignment == "soft" and h.weights is not None:
                 np.testing.assert_array_equal(found.weights, np.tile(h.weights[i], (3, 1)))
             if c.alignment == "monotonic":

@@ -323,3 +323,15 @@ def test_info_has_values_and_how_far_training_is(inflecting: Path, capsys: pytes
     (inflecting / "training.json").write_text("no JSON", encoding="utf-8")
     assert jumok.load(inflecting).info().state is None  # a model runs without it
     (inflecting / "training.json").unlink()
+
+
+def test_options_that_come_again_are_told_from_others_that_look_like_them(model_folder: Path) -> None:
+    model = jumok.load(model_folder)
+    for _ in range(2):
+        assert len(model.translate("cat", beam=2, nbest=1).tokens) > 0
+        with pytest.raises(ConfigError, match="beam is True"):
+            model.translate("cat", beam=True, nbest=1)
+        with pytest.raises(ConfigError, match="beam is 2.0"):
+            model.translate("cat", beam=2.0, nbest=1)  # type: ignore[call-overload]
+        with pytest.raises(ConfigError, match=r"max_length is \[2\]"):
+            model.translate("cat", max_length=[2])  # type: ignore[call-overload]
