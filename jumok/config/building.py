@@ -50,7 +50,7 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
 def build_often(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     """As `build`, for calls that come with the same values again and again: these are checked once."""
     try:
-        return _kept(cls, tuple((name, type(value), value) for name, value in values.items()), where)
+        return _kept(cls, tuple((name, type(value), value) for name, value in values.items()), where)  # type: ignore[arg-type]
     except TypeError:  # a list among the values, which is not kept
         return build(cls, values, where)
 

@@ -345,19 +345,6 @@ class Translator(Face, Inspection):
         return [translations[i] for i in range(len(texts))]
 
 
-def _search_config(options: dict[str, Any], where: str) -> SearchConfig:
-    """The options, checked. A program that asks for the same ones for every line has them checked once."""
-    try:
-        return _checked_once(tuple((name, type(value), value) for name, value in options.items()), where)
-    except TypeError:  # a list, which is not kept
-        return build(SearchConfig, options, where)
-
-
-@lru_cache(64)
-def _checked_once(options: tuple[tuple[str, type, Any], ...], where: str) -> SearchConfig:
-    return build(SearchConfig, {name: value for name, _, value in options}, where)
-
-
 def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Prefix | None]]]:
     """At most `size` lines together, and before each PAUSE, and before an error, those that came.
 
