@@ -40,6 +40,7 @@ TINY = [
     )
 ]
 TEXTS = {"features_separator", "tokenize", "metrics", "variants", "source", "features"}  # texts that are no paths
+TEXTS |= {"prefix", "prefix_tokens", "forbid", "forbid_text", "allow", "require"}
 
 
 def fields(cls: type) -> Iterator[tuple[str, str | None, places.Place | None]]:
@@ -105,6 +106,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     (tmp_path / "p.tsv").write_text("".join(f"{s}\t{t}\t1-1\n" for s, t in rows), encoding="utf-8")
     (tmp_path / "d.tsv").write_text("af\tA F\nxy\tX Y\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("1-1\n" * len(rows), encoding="utf-8")  # links, too
+    (tmp_path / "list.txt").write_text("A\nT\n", encoding="utf-8")
     (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
@@ -234,7 +236,7 @@ def test_what_is_read(
     if command == "quickstart":
         request.getfixturevalue("quickstart_trains_nothing")
     _, place = PATHS[key]
-    usual = {"dev": "d.tsv", "reverse_model": "reverse"}.get(name, NAMES[place.kind])
+    usual = "list.txt" if place.listed else {"dev": "d.tsv", "reverse_model": "reverse"}.get(name, NAMES[place.kind])
     path = here / usual
     if trouble == "missing":
         assert check(arguments(command, name, "absent"), capsys, here) == 2
