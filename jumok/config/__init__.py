@@ -16,7 +16,7 @@ from __future__ import annotations
 from jumok.config.building import Config, build
 from jumok.config.checking import check
 from jumok.config.fields import options, to_dict, type_hints
-from jumok.config.searching import LineText, LineTokens, SearchConfig, UnknownName
+from jumok.config.searching import LineText, LineTexts, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
     AlignmentName,
@@ -53,7 +53,7 @@ __all__ = [
     "DeviceName",
     "LearnConfig",
     "LineText",
-    "LineTokens",
+    "LineTexts",
     "MatmulName",
     "MetricName",
     "ModelConfig",
