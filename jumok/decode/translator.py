@@ -17,7 +17,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.config.building import build_often
-from jumok.decode.asked import Asked, Prefix, Requests, own_prefixes
+from jumok.decode.asked import Asked, Prefix, Requests, own_of
 from jumok.decode.backend import AUTO, Backend, make_backend, make_ensemble
 from jumok.decode.face import PAUSE, Face, Incoming, Many
 from jumok.decode.hindsight import in_hindsight, scored
@@ -36,7 +36,7 @@ from jumok.runtime.members import members_of
 from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
-from jumok.text.given import Features, features_of
+from jumok.text.given import Features, Own, features_of
 from jumok.text.vocabulary import END
 
 CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
@@ -114,13 +114,13 @@ class Translator(Face, Inspection):
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
-        options, prefixes = own_prefixes(options, text)
+        options, own = own_of(options, text)
         chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
         if isinstance(text, str):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
-        return self._translate(*self._checked(text, features), chosen, prefixes)
+        return self._translate(*self._checked(text, features), chosen, own)
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
         chosen = build_often(SearchConfig, options, "translate_lines")
@@ -131,8 +131,8 @@ class Translator(Face, Inspection):
     def _stream(self, lines: Iterator[Incoming], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
         for chunk in _chunks(lines, size):
-            texts, features, prefixes = [text for text, *_ in chunk], [own for _, own, _ in chunk], [own for *_, own in chunk]
-            yield from self._translate(*self._checked(texts, features), options, prefixes)
+            texts, features, own = ([line[i] for line in chunk] for i in range(3))
+            yield from self._translate(*self._checked(texts, features), options, own)
 
     @overload
     def score(self, source: str, target: str, features: Features | None = None) -> Translation: ...
@@ -195,9 +195,9 @@ class Translator(Face, Inspection):
         texts: list[str],
         features: list[tuple[str, ...]],
         options: SearchConfig,
-        prefixes: Sequence[Prefix | None] | None = None,
+        own: Sequence[Own | Prefix | None] | None = None,
     ) -> list[Translation]:
-        asked = self._requests.asked(options, prefixes, len(texts))
+        asked = self._requests.asked(options, own, len(texts))
         translations = [Translation(text, "", (), (), None, 0.0, 0.0, weights_kind=self._kind) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
@@ -345,13 +345,13 @@ class Translator(Face, Inspection):
         return [translations[i] for i in range(len(texts))]
 
 
-def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Prefix | None]]]:
+def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Own | Prefix | None]]]:
     """At most `size` lines together, and before each PAUSE, and before an error, those that came.
 
     At first only a batch, then twice as many each time, so that the first outputs of a long stream are there soon.
     """
     now = max(1, size // CHUNK)
-    chunk: list[tuple[str, Features, Prefix | None]] = []
+    chunk: list[tuple[str, Features, Own | Prefix | None]] = []
     error: DataError | None = None
     while error is None:
         try:
@@ -361,8 +361,8 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         except DataError as e:
             error, line = e, PAUSE
         if line is not PAUSE:
-            text, features, prefix, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
-            chunk.append((text, features, prefix))
+            text, features, own, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
+            chunk.append((text, features, own))
         if chunk and (line is PAUSE or len(chunk) == now):
             yield chunk
             chunk, now = [], min(size, 2 * now)
