@@ -1,0 +1,100 @@
+// Text to tokens and ids and back, as jumok/text does it: the tokenizers char, space, word and bpe, and the vocabularies.
+
+export const PAD = 0, START = 1, END = 2, UNK = 3;
+const SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"];
+const FORMS = { none: (text) => text, NFC: form("NFC"), NFD: form("NFD"), NFKC: form("NFKC"), NFKD: form("NFKD") };
+const WORD = /▁?(?:[\p{L}\p{N}_\p{M}\u200c\u200d\u{e0100}-\u{e01ef}]+|[^▁])|▁/gu;
+// what Python's str.strip takes off
+const BLANK = /^[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/;
+
+function form(name) {
+  return (text) => text.normalize(name);
+}
+
+const swapped = (text) => text.replace(/[ ▁]/g, (c) => (c === " " ? "▁" : " "));
+const unmarked = (tokens) => swapped(tokens.join("").replace(/^▁/, ""));
+
+const TOKENIZERS = {
+  char: () => ({ cut: (text) => Array.from(text), join: (tokens) => tokens.join(""), unknown: "\ufffd" }),
+  space: () => ({ cut: (text) => text.split(" ").filter(Boolean), join: (tokens) => tokens.join(" "), unknown: "<unk>" }),
+  word: () => ({ cut: (text) => (text ? swapped(" " + text).match(WORD) : []), join: unmarked, unknown: "▁<unk>" }),
+  bpe: (values) => ({ cut: subwords(values.merges), join: unmarked, unknown: "\ufffd" }),
+};
+
+// Merges of a page are [left, right] in the order in which they were learned.
+function subwords(merges) {
+  const ranks = new Map(merges.map(([a, b], rank) => [a + "\n" + b, rank]));
+  const known = new Map();
+  const word = (text) => {
+    const cached = known.get(text);
+    if (cached) return cached;
+    const tokens = merge(Array.from("▁" + text.replaceAll("▁", " ")), ranks);
+    if (text.length <= 100) known.set(text, tokens);
+    if (known.size > 4096) known.clear();
+    return tokens;
+  };
+  return (text) => (text ? text.split(" ").flatMap(word) : []);
+}
+
+// Of all neighbouring pairs the one learned first is joined, of equals the leftmost, until none is left. All pairs of one rank
+// can be joined in one pass: what comes of it was learned later.
+function merge(tokens, ranks) {
+  for (;;) {
+    let best = Infinity;
+    for (let i = 0; i + 1 < tokens.length; i++) {
+      const rank = ranks.get(tokens[i] + "\n" + tokens[i + 1]);
+      if (rank !== undefined && rank < best) best = rank;
+    }
+    if (best === Infinity) return tokens;
+    const next = [];
+    for (let i = 0; i < tokens.length; i++) {
+      if (i + 1 < tokens.length && ranks.get(tokens[i] + "\n" + tokens[i + 1]) === best) next.push(tokens[i] + tokens[++i]);
+      else next.push(tokens[i]);
+    }
+    tokens = next;
+  }
+}
+
+function openSide(values) {
+  const tokenizer = TOKENIZERS[values.tokenizer.name](values.tokenizer);
+  const normalize = FORMS[values.tokenizer.form];
+  const composed = values.tokenizer.form === "NFD" || values.tokenizer.form === "NFKD";
+  const tokens = [...SPECIALS, ...values.tokens];
+  const ids = new Map(values.tokens.map((token, i) => [token, i + SPECIALS.length]));
+  return {
+    size: tokens.length,
+    tokens,
+    cut: (text) => tokenizer.cut(normalize(text)),
+    id: (token) => ids.get(token) ?? UNK,
+    text: (list) => {
+      const joined = tokenizer.join(list.map((i) => (i === UNK ? tokenizer.unknown : tokens[i])));
+      return composed ? joined.normalize("NFC") : joined;
+    },
+  };
+}
+
+// The codec of a model of the page: text, features and target strings to ids, ids to tokens and text.
+export function openCodec(values) {
+  const source = openSide(values.source);
+  const target = values.target ? openSide(values.target) : source;
+  return {
+    source,
+    target,
+    isBlank: (text) => BLANK.test(text),
+    // tokens of features and text, END last, with their ids; unknown: positions that are read as <unk>
+    readSource(text, features = []) {
+      const tokens = [...features.map((f) => `‹${f}›`), ...source.cut(text)];
+      const ids = tokens.map(source.id);
+      const unknown = ids.flatMap((id, i) => (id === UNK ? [i] : []));
+      return { tokens: [...tokens, "</s>"], ids: [...ids, END], unknown };
+    },
+    // ids of a target text, END last
+    readTarget: (text) => [...target.cut(text).map(target.id), END],
+    // ids of what a reader types in place of one token; several where it is several tokens
+    readTokens: (text) => (text === "</s>" ? [END] : target.cut(text).map(target.id)),
+    text: (ids) => {
+      const end = ids.indexOf(END);
+      return target.text((end < 0 ? ids : ids.slice(0, end)).filter((i) => i !== PAD && i !== START));
+    },
+  };
+}
