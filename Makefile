@@ -8,7 +8,7 @@ BIN := .venv/bin
 SPEED := $(sort $(patsubst benchmarks/speed/%.py,%,$(wildcard benchmarks/speed/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint check bench clean
+.PHONY: help quickstart test lint check bench engine wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -16,7 +16,7 @@ help: ## this list
 quickstart: .venv/ready-quickstart ## set up, train a pronunciation model in minutes, look at its attention
 	$(BIN)/jumok quickstart
 
-test: .venv/ready-dev ## set up and run the tests (slow ones: ARGS="-m slow")
+test: .venv/ready-library ## set up and run the tests (slow ones: ARGS="-m slow")
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/ready-dev ## format and lint (ruff), types (mypy)
@@ -28,6 +28,13 @@ check: lint test ## all that a change must pass: lint, then test
 
 bench: .venv/ready-dev ## run the benchmarks of speed, one JSON line each
 	@for name in $(SPEED); do $(BIN)/python -m benchmarks.speed.$$name || exit 1; done
+
+engine: .venv/ready-engine ## build the engine for all platforms and wasm, with zig (400 MB in .venv)
+	$(BIN)/python -m jumok.engine.build --all
+
+wheel: engine ## a wheel for any platform, with the engine's libraries, in dist/
+	JUMOK_LIBRARIES=$(CURDIR)/jumok/engine/libraries $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls -l dist
 
 clean: ## remove .venv, caches and built files
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
@@ -47,4 +54,13 @@ clean: ## remove .venv, caches and built files
 
 .venv/ready-dev: .venv/ready-pip pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[train,quickstart,plots]" --group dev
+	@touch $@
+
+# The engine's library for this machine, again where its source has changed; without a C compiler NumPy computes.
+.venv/ready-library: .venv/ready-dev $(wildcard jumok/engine/source/*) jumok/engine/build.py jumok/engine/platforms.py
+	$(BIN)/python -m jumok.engine.build || true
+	@touch $@
+
+.venv/ready-engine: .venv/ready-dev
+	$(BIN)/python -m pip install --group engine
 	@touch $@
