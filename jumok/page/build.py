@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jumok
+from jumok.engine.platforms import WASM_FILE
 from jumok.page.inline import inline
 from jumok.page.models import PageModel
 
@@ -50,8 +52,8 @@ def build_page(models: Sequence[PageModel], examples: Sequence[Example] = (), tr
     title = f"{names} · jumok" if names else "jumok"
     parts = [_data("data", "application/json", json.dumps(data, ensure_ascii=True))]
     if models:
-        parts.append(_data("engine", "text/plain", b64encode(engine()).decode()))
-        parts += [_data(f"model-{i}", "text/plain", b64encode(m.block).decode()) for i, m in enumerate(models)]
+        parts.append(_data("engine", "text/plain", _packed(engine())))
+        parts += [_data(f"model-{i}", "text/plain", _packed(model.block)) for i, model in enumerate(models)]
         parts.append(_data("worker", "text/plain", json.dumps(_script("worker"))))
     return _SKELETON.format(
         policy=POLICY, title=escape(title), style=_style(), parts="\n".join(parts), script=_script("main").replace("</", "<\\/")
@@ -71,10 +73,14 @@ def _data(name: str, kind: str, text: str) -> str:
     return f'<script type="{kind}" id="jumok-{name}">{text.replace("<", chr(92) + "u003c")}</script>'
 
 
+def _packed(data: bytes) -> str:
+    return b64encode(zlib.compress(data, 9)).decode()
+
+
 @cache
 def engine() -> bytes:
     """The compiled engine as wasm."""
-    return (HERE / "engine.wasm").read_bytes()
+    return WASM_FILE.read_bytes()
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*? ?|class |const )(\w+))", re.M)
+_INDENT = re.compile(r"^[ \n]+", re.M)
 _COMMENT = re.compile(r"^\s*//.*\n", re.M)
 
 
@@ -29,11 +30,14 @@ def _add(name: str, source: Callable[[str], str], done: dict[str, str], above: t
     if name in done:
         return
     text = source(name)
-    for _, other in _IMPORT.findall(text):
+    for names, other in _IMPORT.findall(text):
         _add(other, source, done, (*above, name))
+        wanted = {part.split(" as ")[0].strip() for part in names.split(",") if part.strip()}
+        missing = wanted - set(_EXPORT.findall(source(other)))
+        assert not missing, f"{name} imports {sorted(missing)} from {other}, which does not export it"
     text = _IMPORT.sub(lambda m: f"const {{{_renamed(m[1])}}} = {_variable(m[2])};\n", text)
     exported = _EXPORT.findall(text)
-    text = _COMMENT.sub("", _EXPORT.sub("", text))
+    text = _INDENT.sub("", _COMMENT.sub("", _EXPORT.sub("", text)))
     assert not re.search(r"^(import|export)\b", text, re.M), name
     done[name] = f"const {_variable(name)} = (() => {{\n{text}return {{ {', '.join(exported)} }};\n}})();\n"
 

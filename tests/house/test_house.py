@@ -26,6 +26,7 @@ ORDER = (
     ("measure", "outputs"),
     ("decode",),
     ("runtime",),
+    ("engine",),
     ("corpus",),
     ("text",),
     ("config", "console", "edge", "keywords"),

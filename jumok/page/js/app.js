@@ -57,7 +57,7 @@ export class App {
     this.place = h("div", { class: "panel", role: "tabpanel", id: "panel", tabindex: -1 });
     put(this.root, this.head.root, h("main", {}, this.front.root, this.stage.root, this.step.root,
       h("div", { class: "lower" }, this.tabs, this.place)));
-    this.colours();
+    document.documentElement.dataset.theme = this.theme;
     this.open(this.state.panel);
   }
 
@@ -89,7 +89,7 @@ export class App {
   }
 
   show() {
-    if (!this.stage) return;
+    if (!this.view) return;
     this.head.update();
     this.front.update();
     this.stage.update();

@@ -1,24 +1,23 @@
 // The page's side of the worker: starts it, or works in the page itself where workers are forbidden; asks, and hears answers.
 
-import { serve } from "./serve.js";
-
 // code: the worker's source; models: [{facts, block}]; wasm: bytes. Resolves to {ask, drop} when the models are ready.
 export async function connect(code, wasm, models) {
-  let answers = new Map(), id = 0, ready, failed;
+  const answers = new Map();
+  let number = 0, ready, failed;
   const started = new Promise((yes, no) => ([ready, failed] = [yes, no]));
   const hear = (message) => {
     if (message.kind === "ready") ready();
     else if (message.kind === "failed") failed(new Error(message.message));
-    else if (answers.get(message.lane)?.id === message.id) answers.get(message.lane).hear(message);
+    else if (answers.get(message.lane)?.number === message.question) answers.get(message.lane).hear(message);
   };
-  const post = (await worker(code, hear)) ?? inPage(hear);
+  const post = (await worker(code, hear)) ?? inPage(code, hear);
   post({ op: "boot", wasm, list: models });
   await started;
   return {
     // Asks; of each lane only answers to the newest question are heard.
     ask(lane, question, hear) {
-      answers.set(lane, { id: ++id, hear });
-      post({ ...question, lane, id });
+      answers.set(lane, { number: ++number, hear });
+      post({ ...question, lane, question: number });
     },
     drop(lane) {
       answers.delete(lane);
@@ -47,7 +46,11 @@ function worker(code, hear) {
   });
 }
 
-function inPage(hear) {
-  const answer = serve((message) => queueMicrotask(() => hear(message)));
+// The worker's source as a script of the page.
+function inPage(code, hear) {
+  const script = document.createElement("script");
+  script.textContent = code;
+  document.head.append(script);
+  const answer = globalThis.jumokServe((message) => queueMicrotask(() => hear(message)));
   return (message) => void answer(message);
 }

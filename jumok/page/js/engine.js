@@ -22,6 +22,8 @@ class Engine {
   constructor(exports, memory, block, facts) {
     this.e = exports;
     this.memory = memory;
+    this.facts = facts;
+    this.features = 2 * 16 * Math.ceil(Math.max(facts.hidden, facts.inner) / 16); // at least as many as a readout reads
     this.V = facts.V;
     this.attends = facts.attends;
     this.posterior = facts.posterior;
@@ -102,7 +104,7 @@ class Engine {
     const call = given ? this.e.engine_step_given : this.e.engine_step;
     if (given) this.floats(at.weights, N * S).set(given);
     this.ok(call(this.model, this.tables, N, S, at.tokens, at.owners, at.lengths, at.source, at.before, at.after,
-      at.logits, this.attends ? at.weights : 0, at.scratch));
+      at.logits, this.attends || given ? at.weights : 0, at.scratch));
     return {
       state: { source, rows: N, beams: this.floats(at.after, (N * size.beam) / 4).slice() },
       logits: this.floats(at.logits, N * this.V).slice(),
@@ -134,6 +136,40 @@ class Engine {
     return {
       logps: this.floats(at.logps, T).slice(),
       weights: this.attends ? this.floats(at.weights, T * S).slice() : null,
+    };
+  }
+
+  // The insides of the last step of a target that is written so: {memory [S, H], first h_0, query h_t, scores, weights, context,
+  // features, top, given}; scores, weights and context are empty without attention, context and features with a chain.
+  look(ids, target, given) {
+    const { facts } = this, H = facts.hidden, wide = 16 * Math.ceil(H / 16), S = ids.length;
+    let state = this.read(ids), token = 1, found = null;
+    const layer = (facts.layers - 1) * (facts.cell === "lstm" ? 2 : 1) * wide, first = state.beams.slice(layer, layer + H);
+    target.forEach((id, t) => {
+      found = this.step(state, [token], given[t]);
+      [state, token] = [found.state, id];
+    });
+    const asked = given[target.length - 1], size = this.sizes(S, 1), F = this.features;
+    const at = this.layout({
+      tokens: 4 * S, beam: size.beam, weights: 4 * S, memory: 4 * S * wide, query: 4 * wide, scores: 4 * S + 64, features: 4 * F,
+      work: 4 * Number(this.e.engine_greedy_floats(this.model, 1, S)), scratch: size.scratch,
+    });
+    this.resident = null;
+    this.ints(at.tokens, ids);
+    this.floats(at.beam, state.beams.length).set(state.beams);
+    if (asked) this.floats(at.weights, S).set(asked);
+    this.ok(this.e.engine_look(this.model, this.tables, S, at.tokens, at.beam, asked ? at.weights : 0, at.memory, at.query,
+      at.scores, at.features, at.work, at.scratch));
+    const rows = this.floats(at.memory, S * wide), memory = new Float32Array(S * H), context = new Float32Array(H);
+    for (let s = 0; s < S; s++) memory.set(rows.subarray(s * wide, s * wide + H), s * H);
+    const chain = facts.posterior, attends = this.attends;
+    if (attends && !chain) for (let s = 0; s < S; s++) for (let k = 0; k < H; k++) context[k] += found.weights[s] * memory[s * H + k];
+    const none = new Float32Array(0);
+    return {
+      memory, first, query: this.floats(at.query, H).slice(), given: Boolean(asked), logits: found.logits,
+      scores: attends ? this.floats(at.scores, S).slice() : none, weights: attends ? found.weights : none,
+      context: attends && !chain ? context : none,
+      features: facts.readout === "tanh" && !chain ? this.floats(at.features, facts.inner).slice() : none,
     };
   }
 

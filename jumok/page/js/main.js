@@ -8,10 +8,12 @@ import { LANGS, preferred, speaker } from "./words.js";
 
 const read = (name) => document.getElementById(`jumok-${name}`).textContent;
 
-function bytes(name) {
-  const text = atob(read(name)), out = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
-  return out;
+// Bytes that were packed by zlib and written in base64.
+async function bytes(name) {
+  const text = atob(read(name)), packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 async function start() {
@@ -23,8 +25,8 @@ async function start() {
   document.documentElement.lang = state.lang;
   put(root, h("p", { class: "loading", role: "status" }, t("loading")));
   try {
-    const models = data.models.map((facts, i) => ({ facts, block: bytes(`model-${i}`) }));
-    const engine = data.trace ? null : await connect(JSON.parse(read("worker")), bytes("engine"), models);
+    const models = await Promise.all(data.models.map(async (facts, i) => ({ facts, block: await bytes(`model-${i}`) })));
+    const engine = data.trace ? null : await connect(JSON.parse(read("worker")), await bytes("engine"), models);
     const app = new App(root, data, state, engine);
     app.mount();
     app.run();

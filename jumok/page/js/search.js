@@ -15,10 +15,13 @@ export function onlyAt(positions, S) {
   return given;
 }
 
-function given(edits, t, S, K) {
+// The weights [K, S] that the edits ask for at step t, or null.
+export function asked(edits, t, S, K) {
   const positions = edits?.[t];
   if (!positions?.length) return null;
-  const row = onlyAt(positions.filter((s) => s < S), S);
+  const inside = positions.filter((s) => s < S);
+  if (!inside.length) return null;
+  const row = onlyAt(inside, S);
   const all = new Float32Array(K * S);
   for (let k = 0; k < K; k++) all.set(row, k * S);
   return all;
@@ -31,8 +34,8 @@ export function* greedy(engine, ask) {
   const limit = Math.max(ask.limit, prefix.length);
   let state = engine.read(ask.ids), token = START;
   for (let t = 0; t < limit && token !== END; t++) {
-    const asked = given(ask.edits, t, ask.ids.length, 1);
-    const { state: after, logits, weights } = engine.step(state, [token], asked);
+    const given = asked(ask.edits, t, ask.ids.length, 1);
+    const { state: after, logits, weights } = engine.step(state, [token], given);
     const total = normaliser(logits, 0, engine.V);
     const best = highest(logits, 0, engine.V, TOP);
     const locked = t < prefix.length;
@@ -45,7 +48,7 @@ export function* greedy(engine, ask) {
       top: best.map((id) => [id, logits[id] - total]),
       weights: weights && Float32Array.from(weights),
       locked,
-      edited: asked !== null,
+      edited: given !== null,
     };
   }
 }
@@ -72,7 +75,7 @@ export function* beam(engine, ask) {
   let state = engine.read(ask.ids), rows = [{ token: START, logp: 0, at: -1 }], floor = -Infinity;
   for (let t = 0; ; t++) {
     const length = t + 1;
-    const step = engine.step(state, rows.map((row) => row.token), given(ask.edits, t, S, rows.length));
+    const step = engine.step(state, rows.map((row) => row.token), asked(ask.edits, t, S, rows.length));
     const candidates = t < prefix.length ? forcedCandidate(engine, step, rows, prefix[t]) : continuations(engine, step, rows, 2 * K);
     const level = [];
     levels.push(level);

@@ -1,11 +1,12 @@
 // The worker: keeps the models, answers requests, sends steps as they come, and drops what a newer request has made needless.
 //
-// A request is {lane, id, op, …}; its answers are {lane, id, kind, …}. Of each lane only the newest request is worked on.
+// A request is {lane, question, op, …}; its answers are {lane, question, kind, …}, where question is its number. Of each lane only the newest request is worked on.
 
 import { openCodec, END } from "./codec.js";
 import { openEngine } from "./engine.js";
 import { agreement, occlusion } from "./trust.js";
-import { beam, forced, greedy, verdict } from "./search.js";
+import { asked, beam, forced, greedy, TOP, verdict } from "./search.js";
+import { highest, normaliser } from "./choice.js";
 
 const TURN = 8; // milliseconds of work between two looks at what has come in
 
@@ -18,9 +19,9 @@ export function serve(send, open = openEngine) {
   }
 
   async function run(request) {
-    newest.set(request.lane, request.id);
-    const alive = () => newest.get(request.lane) === request.id;
-    const tell = (kind, values = {}) => send({ lane: request.lane, id: request.id, kind, ...values });
+    newest.set(request.lane, request.question);
+    const alive = () => newest.get(request.lane) === request.question;
+    const tell = (kind, values = {}) => send({ lane: request.lane, question: request.question, kind, ...values });
     try {
       const work = OPS[request.op](models[request.model ?? 0], request, tell, models);
       let since = performance.now();
@@ -158,8 +159,11 @@ function* look(model, request, tell) {
   if (source.problem || !request.target?.length) return tell("looked", { problem: source.problem || "empty" });
   const t = Math.min(request.step, request.target.length - 1);
   yield;
-  const inside = model.engine.look(source.ids, request.target.slice(0, t + 1), request.edits);
-  tell("looked", { ...inside, tokens: source.tokens, t, top: steps(model, inside.top) });
+  const given = Array.from({ length: t + 1 }, (_, step) => asked(request.edits, step, source.ids.length, 1));
+  const { logits, ...inside } = model.engine.look(source.ids, request.target.slice(0, t + 1), given);
+  const total = normaliser(logits, 0, model.engine.V);
+  const best = highest(logits, 0, model.engine.V, TOP).map((id) => [id, logits[id] - total]);
+  tell("looked", { ...inside, tokens: source.tokens, t, top: steps(model, best) });
 }
 
 // A gold target: the loss of each of its tokens under teacher forcing, and what the model would have written there.
