@@ -8,7 +8,7 @@ Letters: B sentences, K beams a sentence, S source positions, T target tokens, V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
+    from jumok.config import ModelConfig
     from jumok.runtime.folder import Folder
 
 Array = np.ndarray
@@ -46,6 +47,22 @@ class Backend(Protocol):
         """
 
 
+class ManySentences(Protocol):
+    """Additions that a backend may offer for batches, each taken where it is there.
+
+    A backend whose `step` gives log-probabilities that need no normalising, and which normalised once more would lose bits, has an
+    attribute `normalised`, True.
+    """
+
+    def greedy(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
+    ) -> list[tuple[list[int], float, Array | None]]:
+        """Of each sentence what `one` gives: a faster greedy search, taken if nothing else is asked for.
+
+        source int [B, S] padded at the end, lengths and limits int [B]; never as for `one`.
+        """
+
+
 class OneSentence(Protocol):
     """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
 
@@ -68,14 +85,74 @@ def _numpy(folder: Folder) -> Backend:
     return NumpyModel(folder.config.model, folder.parameters, folder.codec.copies() if folder.config.model.copy else None)
 
 
+def _exact(folder: Folder) -> Backend:
+    return _compiled("exact", folder)
+
+
+def _int8(folder: Folder) -> Backend:
+    return _compiled("int8", folder)
+
+
 # name -> a function that makes a backend from the content of a model folder, and imports what it needs
 BACKENDS: dict[str, Callable[[Folder], Backend]] = {
     "numpy": _numpy,
+    "exact": _exact,
+    "int8": _int8,
 }
+AUTO = "auto"  # exact where it is there and knows the model, else numpy
 
 
 def make_backend(name: str, folder: Folder) -> Backend:
-    """Makes the backend of this name for a model folder. ConfigError if there is no such backend."""
+    """Makes the backend of this name for a model folder.
+
+    A model that the compiled engine does not know goes to NumPy.
+
+    Raises:
+        ConfigError: there is no such backend.
+        EngineError: the compiled engine was asked for by its name, but there is none for this machine.
+    """
+    if name == AUTO:
+        return BACKENDS["numpy" if without_engine(folder.config.model) else "exact"](folder)
     if name not in BACKENDS:
-        raise ConfigError(f"backend: {name!r} came; one of {', '.join(BACKENDS)} was wanted")
+        raise ConfigError(f"engine: {name!r} came; one of {', '.join((AUTO, *BACKENDS))} was wanted")
     return BACKENDS[name](folder)
+
+
+def without_engine(model: ModelConfig) -> str:
+    """Why NumPy has to compute a model, in a few words; "" if the compiled engine can."""
+    from jumok.engine import EngineError, load_library, unknown
+
+    if what := unknown(model):
+        return f"the engine does not know {what}"
+    try:
+        load_library()
+    except EngineError as e:
+        return str(e)
+    return ""
+
+
+def engine_of(backend: Backend) -> str:
+    """What computes a backend's numbers: exact or int8 with the instructions that it uses, or numpy."""
+    library = getattr(backend, "library", None)
+    return "numpy" if library is None else f"{getattr(backend, 'engine', '')}, {library.instructions}"
+
+
+def _compiled(name: str, folder: Folder) -> Backend:
+    from jumok.engine import EngineModel, load_library, unknown
+
+    model = folder.config.model
+    if unknown(model):
+        return _numpy(folder)
+    copies = folder.codec.copies() if model.copy else None
+    return EngineModel(model, folder.parameters, copies, name, load_library(), _arrived)
+
+
+def _arrived(model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, name: str) -> Backend:
+    """A compiled model that pickle has brought here, where there may be no library."""
+    from jumok.engine import EngineModel, load_library
+
+    if without_engine(model):
+        from jumok.runtime.model import NumpyModel
+
+        return NumpyModel(model, parameters, copies)
+    return EngineModel(model, parameters, copies, name, load_library(), _arrived)

@@ -16,7 +16,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import normaliser
+from jumok.decode.choice import likeliest, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
 from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import Ranking, ranking_of
@@ -82,8 +82,12 @@ def search_one(
     if one is None or forbidden is None or options.beam > 1:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, total, weights = one(source, limit, forbidden)
-    score = _ranking(policy, options).score(total, len(tokens), partial(_given, weights))
-    return [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END)]
+    return [_written(_ranking(policy, options), tokens, total, weights)]
+
+
+def _written(ranking: Ranking, tokens: list[int], total: float, weights: Array | None) -> Hypothesis:
+    score = ranking.score(total, len(tokens), partial(_given, weights))
+    return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END)
 
 
 def greedy(
@@ -95,6 +99,10 @@ def greedy(
     policy: Policy = PLAIN,
 ) -> list[Hypothesis]:
     """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence."""
+    many, forbidden = getattr(backend, "greedy", None), never(policy.rules)
+    if many is not None and forbidden is not None and policy.choose is likeliest:
+        ranking = _ranking(policy, options)
+        return [_written(ranking, *found) for found in many(source, lengths, limits, forbidden)]
     alive = np.arange(len(source))
     final, sizes = np.zeros(len(source)), np.zeros(len(source), np.int64)
     tokens, totals = np.full(len(source), START), np.zeros(len(source))
@@ -104,7 +112,7 @@ def greedy(
     for length in count(1):
         state, logits, weights = backend.step(state, tokens[:, None])
         logits = logits[:, 0]
-        totals -= normaliser(logits)
+        totals -= _normaliser(backend, logits)
         past = Past(trail, alive, 1)
         for rule in policy.rules:
             logits = rule(past, logits)
@@ -124,6 +132,11 @@ def greedy(
 
 def _ranking(policy: Policy, options: SearchConfig) -> Ranking:
     return policy.ranking or ranking_of(options)
+
+
+def _normaliser(backend: Backend, logits: Array) -> Array:
+    """`normaliser`, or zeros [N] where the backend has normalised already."""
+    return np.zeros(len(logits)) if getattr(backend, "normalised", False) else normaliser(logits)
 
 
 def _collected(
@@ -175,7 +188,7 @@ def beam(
         state, logits, weights = backend.step(state, tokens)
         (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
-        bases = totals.reshape(-1) - normaliser(logits)
+        bases = totals.reshape(-1) - _normaliser(backend, logits)
         for rule in policy.rules:
             logits = rule(past, logits)
         # twice the beam: at most half of these end, so that `beam` of them go on

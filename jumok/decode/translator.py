@@ -16,7 +16,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from jumok.config import SearchConfig, build
-from jumok.decode.backend import Backend, make_backend
+from jumok.decode.backend import AUTO, Backend, make_backend
 from jumok.decode.hindsight import in_hindsight
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.info import ModelInfo, model_info
@@ -58,10 +58,10 @@ class Translator:
         config: text and model settings, length limit, training.
         longest: a source of so many tokens or more gives an empty, unfinished `Translation`.
         features: the features that the model knows, most frequent first.
-        backend: computes the numbers; one of `jumok.decode.backend.BACKENDS`.
+        backend: computes the numbers; made by `jumok.decode.backend.make_backend`.
     """
 
-    def __init__(self, folder: Folder, backend: str = "numpy") -> None:
+    def __init__(self, folder: Folder, backend: str = AUTO) -> None:
         self.folder: Path = folder.path
         self.config: FolderConfig = folder.config
         self.longest = LONGEST * folder.config.text.max_tokens
@@ -72,9 +72,18 @@ class Translator:
         self._numbers = sum(array.size for array in folder.parameters.values())
 
     @classmethod
-    def load(cls, path: str | Path) -> Translator:
-        """Loads the model in the folder `path`. FolderError, saying what is wrong, if it cannot be used."""
-        return cls(read_folder(path))
+    def load(cls, path: str | Path, engine: str = AUTO) -> Translator:
+        """Loads the model in the folder `path`.
+
+        Args:
+            engine: what computes it. exact: compiled, the same bits on every machine; int8: with weights of 8 bits, faster still;
+                numpy; auto: exact where it is there. Models that the compiled engine does not know go to NumPy.
+
+        Raises:
+            FolderError: the folder cannot be used; it says what is wrong.
+            ConfigError: there is no such engine. EngineError: it cannot be used on this machine.
+        """
+        return cls(read_folder(path), engine)
 
     def __repr__(self) -> str:
         """Folder, attention and sizes."""

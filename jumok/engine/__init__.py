@@ -1,1 +1,17 @@
-"""The engine: decoding in compiled C, with the same bits on every machine (docs/engine.md)."""
+"""The engine: decoding in compiled C, with the same bits on every machine (docs/engine.md).
+
+layout.py      a model as one block of memory, as source/engine.h has it; which models the engine knows
+model.py       the compiled functions as a backend of `jumok.decode`
+library.py     the library of this machine: found, checked, loaded
+platforms.py   what it is built for, and how
+build.py       building it (python -m jumok.engine.build)
+source/        the C source: engine.h is the interface
+"""
+
+from __future__ import annotations
+
+from jumok.engine.layout import unknown
+from jumok.engine.library import EngineError, load_library
+from jumok.engine.model import EngineModel
+
+__all__ = ["EngineError", "EngineModel", "load_library", "unknown"]

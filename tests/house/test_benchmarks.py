@@ -40,9 +40,7 @@ def test_every_benchmark_is_imported_from_the_root() -> None:
 
 
 def test_a_benchmark_runs_as_a_module() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.quality.task", "--help"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "benchmarks.quality.task", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
 
 

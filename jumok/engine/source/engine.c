@@ -4,10 +4,15 @@
 #include "check.h"
 #include "decoder.h"
 #include "look.h"
+#include "pack.h"
 
 int32_t ENGINE(abi)(void) { return ENGINE_ABI; }
 int32_t ENGINE(model_bytes)(void) { return (int32_t)sizeof(struct engine_model); }
 int32_t ENGINE(check)(const struct engine_model *model, int64_t bytes) { return wrong(model, bytes); }
+void ENGINE(pack)(struct engine_model *model, const struct engine_matrix *matrix, int32_t first, int32_t rows, int32_t columns,
+                  const float *weights, int64_t stride) {
+    pack(model, matrix, first, rows, columns, weights, stride);
+}
 int64_t ENGINE(table_bytes)(const struct engine_model *model) {
     return 4 * table_floats(model) + side_rows(model) + model->target_size;
 }

@@ -106,6 +106,11 @@ ENGINE_EXPORT int32_t ENGINE(model_bytes)(void);
    functions below check nothing of the model again. */
 ENGINE_EXPORT int32_t ENGINE(check)(const struct engine_model *model, int64_t bytes);
 
+/* Rounds weights [rows, columns], finite, `stride` apart -> the rows from `first` on of a matrix of a model that is being made; its
+   offsets and order are set, its arrays are 0. */
+ENGINE_EXPORT void ENGINE(pack)(struct engine_model *model, const struct engine_matrix *matrix, int32_t first, int32_t rows,
+                                int32_t columns, const float *weights, int64_t stride);
+
 ENGINE_EXPORT int64_t ENGINE(table_bytes)(const struct engine_model *model);
 /* Of one sentence, in a batch whose longest source has S positions. A multiple of 16. */
 ENGINE_EXPORT int64_t ENGINE(source_floats)(const struct engine_model *model, int32_t S);
