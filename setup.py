@@ -33,9 +33,11 @@ class BuildPackage(build_py):
             folder = Path(self.build_lib).absolute() / "jumok" / "engine" / "libraries"
         super().run()
         if given := os.environ.get("JUMOK_LIBRARIES"):
-            for name in PLATFORMS:
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copy(Path(given) / file_name(name), folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in (Path(given) / file_name(name) for name in PLATFORMS):
+                if not build.is_current(file):
+                    raise SystemExit(f"{file} is missing, or was built from other source; make engine")
+                shutil.copy(file, folder)
         elif not (self.editable_mode and build.is_current(folder / file_name(here() or "none"))):
             try:
                 print("engine:", build.build_here(folder))

@@ -24,8 +24,8 @@ NEEDS_CC = pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang")))
 NEEDS_ZIG = pytest.mark.skipif(_zig() != ZIG, reason=f"ziglang {ZIG} is not installed: make engine")
 
 
-def small_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that is built in no time: `engine_step` adds 100 times its level. All that builds or loads then takes this one."""
+def write_small_source(folder: Path) -> None:
+    """Writes a source that is built in no time: `engine_step` adds 100 times its level."""
     folder.mkdir()
     for name in ("levels.c", "memory.c"):
         shutil.copy(SOURCE / name, folder)
@@ -42,5 +42,10 @@ def small_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "int32_t ENGINE_JOIN(step, ENGINE_SUFFIX)(int32_t n) { return 100 * ENGINE_LEVEL + n; }\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(build, "SOURCE", folder)
-    monkeypatch.setattr(platforms, "SOURCE", folder)
+
+
+def small_source(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Writes that source; all that builds or loads in this process then takes it for the engine's."""
+    write_small_source(folder)
+    patch.setattr(build, "SOURCE", folder)
+    patch.setattr(platforms, "SOURCE", folder)

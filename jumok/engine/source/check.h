@@ -51,6 +51,7 @@ static int32_t wrong(const struct engine_model *m, int64_t bytes) {
             !in_groups(&layer->input) || !in_groups(&layer->recurrent) || !inside(m, layer->bias, 4 * G * H))
             return 9;
     }
+    if (widest(m) > ENGINE_COLUMNS) return 20; /* matrices that are not used count for the scratch */
     if (m->feeding && (!matrix_fits(m, &m->feed, G * H, F) || !in_groups(&m->feed))) return 10;
     if (m->attention == ENGINE_GENERAL && (!matrix_fits(m, &m->score_memory, H, H) || !in_groups(&m->score_memory))) return 11;
     if (m->attention == ENGINE_CONCAT &&
