@@ -83,6 +83,8 @@ def expanded(options: Options) -> Options:
         value = getattr(options, name)
         if dataclasses.is_dataclass(value):
             new[name] = expanded(value)
+        elif place is not None and isinstance(value, tuple):
+            new[name] = tuple(expand(part, name) for part in value)
         elif place is not None and isinstance(value, str) and "~" in value:
             parts = place.parts(value)
             if any(part.startswith("~") for part in parts):
@@ -288,5 +290,6 @@ PairsPath = Annotated[str, Place("pairs")]
 LinesPath = Annotated[str, Place("lines")]
 OptionsPath = Annotated[str, Place("options")]
 ModelPath = Annotated[str, Place("model")]
+ModelPaths = Annotated[tuple[str, ...], Place("model")]
 FilePath = Annotated[str, Place("file", written=True)]
 FolderPath = Annotated[str, Place("folder", written=True)]

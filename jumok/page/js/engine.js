@@ -93,7 +93,7 @@ class Engine {
     const { source } = state, S = source.S, N = tokens.length, size = this.sizes(S, N);
     const at = this.layout({
       source: size.source, before: N * size.beam, after: N * size.beam, tokens: 4 * N, owners: 4 * N, lengths: 4,
-      logits: 4 * N * this.V, weights: 4 * N * S, scratch: size.scratch,
+      logps: 4 * N * this.V, weights: 4 * N * S, scratch: size.scratch,
     });
     if (this.resident !== source) this.floats(at.source, size.source / 4).set(source.floats);
     this.resident = source;
@@ -104,10 +104,10 @@ class Engine {
     const call = given ? this.e.engine_step_given : this.e.engine_step;
     if (given) this.floats(at.weights, N * S).set(given);
     this.ok(call(this.model, this.tables, N, S, at.tokens, at.owners, at.lengths, at.source, at.before, at.after,
-      at.logits, this.attends || given ? at.weights : 0, at.scratch));
+      at.logps, this.attends || given ? at.weights : 0, at.scratch));
     return {
       state: { source, rows: N, beams: this.floats(at.after, (N * size.beam) / 4).slice() },
-      logits: this.floats(at.logits, N * this.V).slice(),
+      logps: this.floats(at.logps, N * this.V).slice(),
       weights: this.attends ? this.floats(at.weights, N * S).slice() : null,
     };
   }
@@ -166,7 +166,7 @@ class Engine {
     if (attends && !chain) for (let s = 0; s < S; s++) for (let k = 0; k < H; k++) context[k] += found.weights[s] * memory[s * H + k];
     const none = new Float32Array(0);
     return {
-      memory, first, query: this.floats(at.query, H).slice(), given: Boolean(asked), logits: found.logits,
+      memory, first, query: this.floats(at.query, H).slice(), given: Boolean(asked), logps: found.logps,
       scores: attends ? this.floats(at.scores, S).slice() : none, weights: attends ? found.weights : none,
       context: attends && !chain ? context : none,
       features: facts.readout === "tanh" && !chain ? this.floats(at.features, facts.inner).slice() : none,

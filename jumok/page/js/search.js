@@ -1,10 +1,10 @@
 // Search on the page, the twin of jumok/decode/search.py: greedy step by step, beam search with its whole tree, prefixes, edits.
 //
-// An engine offers read(ids) -> state of one row, step(state, tokens, given) -> {state, logits, weights}, select(state, parents)
+// An engine offers read(ids) -> state of one row, step(state, tokens, given) -> {state, logps, weights}, select(state, parents)
 // and score(ids, target). Letters as there: K beams, S source positions, V target vocabulary.
 
 import { END, START } from "./codec.js";
-import { highest, normaliser } from "./choice.js";
+import { highest } from "./choice.js";
 
 export const TOP = 10;
 
@@ -35,17 +35,16 @@ export function* greedy(engine, ask) {
   let state = engine.read(ask.ids), token = START;
   for (let t = 0; t < limit && token !== END; t++) {
     const given = asked(ask.edits, t, ask.ids.length, 1);
-    const { state: after, logits, weights } = engine.step(state, [token], given);
-    const total = normaliser(logits, 0, engine.V);
-    const best = highest(logits, 0, engine.V, TOP);
+    const { state: after, logps, weights } = engine.step(state, [token], given);
+    const best = highest(logps, 0, engine.V, TOP);
     const locked = t < prefix.length;
     token = locked ? prefix[t] : best[0];
     state = after;
     yield {
       t,
       id: token,
-      logp: logits[token] - total,
-      top: best.map((id) => [id, logits[id] - total]),
+      logp: logps[token],
+      top: best.map((id) => [id, logps[id]]),
       weights: weights && Float32Array.from(weights),
       locked,
       edited: given !== null,
@@ -122,16 +121,16 @@ function followed(levels, tip) {
 }
 
 function forcedCandidate(engine, step, rows, token) {
-  const own = step.logits[token] - normaliser(step.logits, 0, engine.V);
+  const own = step.logps[token];
   return [{ token, parent: 0, own, logp: rows[0].logp + own }];
 }
 
 function continuations(engine, step, rows, number) {
   const found = [];
   rows.forEach((row, k) => {
-    const from = k * engine.V, total = normaliser(step.logits, from, engine.V);
-    for (const token of highest(step.logits, from, engine.V, number)) {
-      const own = step.logits[from + token] - total;
+    const from = k * engine.V;
+    for (const token of highest(step.logps, from, engine.V, number)) {
+      const own = step.logps[from + token];
       found.push({ token, parent: k, own, logp: row.logp + own });
     }
   });

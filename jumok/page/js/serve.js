@@ -6,7 +6,7 @@ import { openCodec, END } from "./codec.js";
 import { openEngine } from "./engine.js";
 import { agreement, occlusion } from "./trust.js";
 import { asked, beam, forced, greedy, TOP, verdict } from "./search.js";
-import { highest, normaliser } from "./choice.js";
+import { highest } from "./choice.js";
 
 const TURN = 8; // milliseconds of work between two looks at what has come in
 
@@ -160,9 +160,8 @@ function* look(model, request, tell) {
   const t = Math.min(request.step, request.target.length - 1);
   yield;
   const given = Array.from({ length: t + 1 }, (_, step) => asked(request.edits, step, source.ids.length, 1));
-  const { logits, ...inside } = model.engine.look(source.ids, request.target.slice(0, t + 1), given);
-  const total = normaliser(logits, 0, model.engine.V);
-  const best = highest(logits, 0, model.engine.V, TOP).map((id) => [id, logits[id] - total]);
+  const { logps, ...inside } = model.engine.look(source.ids, request.target.slice(0, t + 1), given);
+  const best = highest(logps, 0, model.engine.V, TOP).map((id) => [id, logps[id]]);
   tell("looked", { ...inside, tokens: source.tokens, t, top: steps(model, best) });
 }
 

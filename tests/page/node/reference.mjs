@@ -87,7 +87,8 @@ export function openReference(config, arrays) {
       features = add(...parts).map(Math.tanh);
     } else features = context ? join(context, h) : h;
     const logits = add(times(p["readout.output"] ?? p["target.embedding"], features), p["readout.bias"].data);
-    return { after, h, scores, weights, context, features, logits };
+    const top = Math.max(...logits), total = top + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
+    return { after, h, scores, weights, context, features, logps: logits.map((x) => x - total) };
   }
 
   return {
@@ -102,7 +103,7 @@ export function openReference(config, arrays) {
       const out = tokens.map((token, k) => one(state.source, state.rows[k], token, given?.subarray(k * S, (k + 1) * S)));
       return {
         state: { source: state.source, rows: out.map((o) => o.after), inner: out },
-        logits: Float32Array.from(out.flatMap((o) => Array.from(o.logits))),
+        logps: Float32Array.from(out.flatMap((o) => Array.from(o.logps))),
         weights: out[0].weights && Float32Array.from(out.flatMap((o) => o.weights)),
       };
     },
