@@ -204,7 +204,8 @@ export class App {
   run() {
     this.keep();
     if (this.trace) return this.replay(this.trace);
-    const run = this.result.run + 1;
+    const run = this.result.run + 1, { text } = this.state;
+    this.result.done = false;
     this.engine.ask("write", this.question("write"), (answer) => {
       if (answer.kind === "source") this.result = { ...EMPTY, run, tokens: answer.tokens, unknown: answer.unknown, problem: answer.problem };
       else if (answer.kind === "step") this.result.steps.push(answer), answer.weights && this.result.rows.push(answer.weights);
@@ -212,6 +213,7 @@ export class App {
       else if (answer.kind === "done") {
         const rows = answer.weights ? rowsOf(answer.weights, this.result.tokens.length) : [];
         Object.assign(this.result, { ...answer, ids: answer.ids ?? [], rows, done: true, kind: "" });
+        this.answered = text;
         if (this.selected !== null && this.selected >= this.result.steps.length) this.selected = null;
       }
       this.refresh();

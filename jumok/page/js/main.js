@@ -27,7 +27,7 @@ async function start() {
   try {
     const models = await Promise.all(data.models.map(async (facts, i) => ({ facts, block: await bytes(`model-${i}`) })));
     const engine = data.trace ? null : await connect(JSON.parse(read("worker")), await bytes("engine"), models);
-    const app = new App(root, data, state, engine);
+    const app = (globalThis.jumokApp = new App(root, data, state, engine)); // for tests, and for the curious
     app.mount();
     app.run();
   } catch (error) {

@@ -219,7 +219,10 @@ export function heatMap(app) {
   }
 
   new ResizeObserver(() => draw()).observe(pad);
-  return { root, update, paint: draw };
+  // The middle of a cell on the canvas, in pixels.
+  const place = (step, s) => lay && { x: lay.left + lay.cell * (s + 0.5), y: lay.top + lay.tall * (step + 0.5) };
+
+  return { root, update, paint: draw, place };
 }
 
 export const exact = (w) => `${(100 * w).toFixed(2)} %`;

@@ -22,7 +22,7 @@ export function stage(app) {
   const root = h("section", { class: "stage", "aria-label": t("stage") }, board, said, facts, note, app.trace ? null : tools);
   [source, output].forEach(roving);
 
-  let shape = "", buttons = { source: [], output: [] };
+  let buttons = { source: [], output: [] };
   const drawn = oncePerFrame(ribbons);
   new ResizeObserver(() => layout()).observe(board);
 
@@ -30,7 +30,7 @@ export function stage(app) {
     app.point(side === null ? null : { side, at });
   }
 
-  function token(side, at, text, extra = {}) {
+  function token(side, at, text) {
     const button = h("button", {
       class: "tok", type: "button", "data-item": true, tabindex: at === 0 ? 0 : -1,
       onpointerenter: (e) => e.pointerType !== "touch" && (point(side, at), tell(side, at, button)),
@@ -39,7 +39,7 @@ export function stage(app) {
       onblur: () => (point(null), hideTip()),
       onclick: () => (side === "output" ? app.select(at) : app.hold({ side, at })),
     }, bdi(label(text)));
-    return h("li", { class: extra.joined ? "joined" : null }, button);
+    return h("li", { "data-token": text }, button);
   }
 
   // Lines of a tooltip, and the name of the token for screen readers.
@@ -72,25 +72,30 @@ export function stage(app) {
     showTip(words(side, at), element);
   }
 
-  // Rows of tokens; only what has changed since the last call is made anew.
+  // Makes the buttons of a row those of the tokens; what stands there already stays, and keeps its focus.
+  function reconcile(row, side, tokens, count, joined = []) {
+    row.querySelector(".more")?.remove();
+    while (row.children.length > tokens.length) row.lastChild.remove();
+    tokens.forEach((text, i) => {
+      const item = row.children[i];
+      if (!item) row.append(token(side, i, text));
+      else if (item.dataset.token !== text) {
+        put(item.firstChild, bdi(label(text)));
+        item.dataset.token = text;
+      }
+      row.children[i].classList.toggle("joined", Boolean(joined[i]));
+    });
+    if (count > SHOWN) row.append(h("li", { class: "more" }, t("more", { n: count - SHOWN })));
+  }
+
   function update() {
     const { result, state } = app;
     const shownSource = result.tokens.slice(0, SHOWN), shownOut = result.steps.slice(0, SHOWN);
-    const key = JSON.stringify([shownSource, app.state.lang, result.run]);
-    if (key !== shape) {
-      shape = key;
-      const joined = continuing(shownSource.map((x) => (isSpecial(x) ? "\n" : x)));
-      put(source, shownSource.map((x, i) => token("source", i, x, { joined: joined[i] })), more(result.tokens.length));
-      put(output);
-      source.dir = isRtl(shownSource.join("")) ? "rtl" : "ltr";
-    }
-    output.querySelector(".more")?.remove();
-    while (output.children.length > shownOut.length) output.lastChild.remove();
-    while (output.children.length < shownOut.length) {
-      const i = output.children.length;
-      output.append(token("output", i, shownOut[i].token));
-    }
-    if (result.steps.length > SHOWN) output.append(more(result.steps.length));
+    const joined = continuing(shownSource.map((x) => (isSpecial(x) ? "\n" : x)));
+    reconcile(source, "source", shownSource, result.tokens.length, joined);
+    reconcile(output, "output", shownOut.map((x) => x.token), result.steps.length);
+    source.dir = isRtl(shownSource.join("")) ? "rtl" : "ltr";
+    board.style.setProperty("--n", Math.max(shownSource.length, shownOut.length, 1));
     output.dir = isRtl(shownOut.map((x) => x.token).join("")) ? "rtl" : "ltr";
     buttons = { source: [...source.querySelectorAll(".tok")], output: [...output.querySelectorAll(".tok")] };
     result.use = result.done && result.rows.length ? use(result.rows, result.tokens.length) : [];
@@ -105,8 +110,6 @@ export function stage(app) {
     release.disabled = !state.steered;
     tools.hidden = !(state.past.length || state.future.length || state.steered);
   }
-
-  const more = (n) => (n > SHOWN ? h("li", { class: "more" }, t("more", { n: n - SHOWN })) : null);
 
   function summary() {
     const { result } = app;
