@@ -18,6 +18,12 @@ from jumok.page.models import page_models
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 EXAMPLES = [Example("attention", (), "AH T N"), Example("zebra"), Example("한글 <b>")]
+# seeds and scales with which these random models write different tokens, and end
+VARIED: dict[str, dict[str, float]] = {
+    "dot": {"seed": 7, "scale": 5},
+    "general": {"seed": 10, "scale": 5},
+    "monotonic": {"seed": 12, "scale": 2.5},
+}
 # where `make .venv/ready-page` puts playwright-core and axe-core
 MODULES = Path(os.environ.get("JUMOK_PAGE_MODULES", ROOT / ".venv" / "page" / "node_modules"))
 
@@ -40,7 +46,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     made = {}
     for name, models in kinds.items():
-        paths = [str(write_model(folder / name / kind, kind, features=features)) for kind, features in models]
+        paths = [str(write_model(folder / name / kind, kind, features=features, **VARIED.get(kind, {}))) for kind, features in models]
         made[name] = str(folder / f"{name}.html")
         Path(made[name]).write_text(build_page(page_models(paths), EXAMPLES), encoding="utf-8")
     return made

@@ -38,14 +38,16 @@ def codec(text: TextConfig, source: list[str] = LETTERS, target: list[str] = HOS
     return Codec(*sides, text)
 
 
-def write_model(path: Path, kind: str = "dot", seed: int = 1, features: tuple[str, ...] = (), **changes: object) -> Path:
+def write_model(
+    path: Path, kind: str = "dot", seed: int = 1, features: tuple[str, ...] = (), scale: float = 2.5, **changes: object
+) -> Path:
     """Writes a model folder with weights large enough for peaked distributions, so that few steps are ties."""
     model = ModelConfig(**(SIZES | KINDS[kind] | changes))  # type: ignore[arg-type]
     text = TextConfig(source_tokenizer="char", target_tokenizer="space", features_column=3 if features else 0)
     letters = [*(f"‹{f}›" for f in features), *LETTERS]
     own = codec(text, letters, [*HOSTILE, *"abcde"])
     arrays = {
-        name: (a * np.float32(2.5)) for name, a in random_parameters(model, len(own.source), len(own.target), seed).items()
+        name: (a * np.float32(scale)) for name, a in random_parameters(model, len(own.source), len(own.target), seed).items()
     }
     write_folder(path, FolderConfig(text, model, (1.2, 4.0), {}), arrays, own, "a random model\n", [])
     return path

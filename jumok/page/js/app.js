@@ -15,15 +15,19 @@ import { LANGS, speaker } from "./words.js";
 import { fromHash } from "./state.js";
 
 export const PANELS = { map: heatMap, search: searchView, trust: trustView, compare: compareView, tour: tourView, save: saveView };
+const MANY = 40, PAUSE = 200; // from so many tokens on, so many milliseconds between two looks at what streams in
 const OF_TRACE = ["map", "save"];
-const EMPTY = { run: 0, tokens: [], unknown: [], use: [], steps: [], rows: [], text: "", ids: [], logp: 0, finished: true, done: false, problem: "", weights: null, weightsKind: "attention" };
+const fresh = (values) => ({
+  run: 0, tokens: [], unknown: [], use: [], steps: [], rows: [], text: "", ids: [], logp: 0, finished: true, done: false, problem: "", weights: null,
+  weightsKind: "attention", ...values,
+});
 
 export class App {
   constructor(root, data, state, engine) {
     Object.assign(this, { root, data, state, engine, trace: data.trace, models: data.models });
-    this.result = { ...EMPTY };
+    this.result = fresh({});
     this.pointer = this.held = this.selected = null;
-    this.refresh = oncePerFrame(() => this.show());
+    this.soon = oncePerFrame(() => this.show());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.colours());
     addEventListener("hashchange", () => this.follow());
     addEventListener("keydown", (event) => this.key(event));
@@ -95,6 +99,14 @@ export class App {
     this.stage.update();
     this.step.update();
     this.view.update();
+    this.shown = performance.now();
+  }
+
+  // Shows what has come; while much is coming, not more often than the reader can see.
+  refresh() {
+    clearTimeout(this.later);
+    if (this.result.done || this.result.steps.length < MANY || performance.now() - this.shown > PAUSE) this.soon();
+    else this.later = setTimeout(() => this.soon(), PAUSE);
   }
 
   paint() {
@@ -207,7 +219,7 @@ export class App {
     const run = this.result.run + 1, { text } = this.state;
     this.result.done = false;
     this.engine.ask("write", this.question("write"), (answer) => {
-      if (answer.kind === "source") this.result = { ...EMPTY, run, tokens: answer.tokens, unknown: answer.unknown, problem: answer.problem };
+      if (answer.kind === "source") this.result = fresh({ run, tokens: answer.tokens, unknown: answer.unknown, problem: answer.problem });
       else if (answer.kind === "step") this.result.steps.push(answer), answer.weights && this.result.rows.push(answer.weights);
       else if (answer.kind === "error") Object.assign(this.result, { error: answer.message, done: true });
       else if (answer.kind === "done") {
@@ -224,7 +236,7 @@ export class App {
   replay(trace) {
     const steps = trace.tokens.map((token, t) => ({ t, id: t, token, logp: trace.logps?.[t] ?? NaN, top: [] }));
     const rows = (trace.weights ?? []).map((row) => Float32Array.from(row));
-    this.result = { ...EMPTY, run: 1, tokens: trace.source_tokens, unknown: trace.unknown, steps, rows, text: trace.text, logp: trace.log_probability, finished: trace.finished, done: true, weightsKind: trace.weights_kind };
+    this.result = fresh({ run: 1, tokens: trace.source_tokens, unknown: trace.unknown, steps, rows, text: trace.text, logp: trace.log_probability, finished: trace.finished, done: true, weightsKind: trace.weights_kind });
     this.refresh();
   }
 

@@ -6,7 +6,8 @@ import { isSpecial, label } from "./labels.js";
 import { coverage, entropy, margin } from "./spread.js";
 import { percent } from "./stage.js";
 
-const MOST = 120; // tokens of a side that are drawn
+const MOST = 100; // tokens of a side that are drawn
+const PLAIN = 1200; // from so many cells on they are plain squares without numbers
 const FONT = 13;
 
 export function heatMap(app) {
@@ -18,7 +19,7 @@ export function heatMap(app) {
   const swap = h("button", { class: "quiet", type: "button", "aria-pressed": "false", onclick: () => showTable(swap.getAttribute("aria-pressed") !== "true") }, t("asTable"));
   const help = h("p", { class: "hint", id: "map-help" }, t(app.trace ? "mapHelpTrace" : "mapHelp"));
   const root = h("div", {}, h("div", { class: "row" }, help, swap), pad, spoken, holder);
-  let lay = null, cursor = null, drag = null;
+  let lay = null, cursor = null, drag = null, filled = null;
 
   function showTable(on) {
     swap.setAttribute("aria-pressed", String(on));
@@ -33,7 +34,7 @@ export function heatMap(app) {
     root.classList.toggle("empty", !rows.length);
     if (cursor && (cursor.t >= rows.length || cursor.s >= app.result.tokens.length)) cursor = null;
     draw();
-    fill();
+    if (app.result.done && filled !== app.result) fill((filled = app.result));
   }
 
   function measure(context) {
@@ -64,6 +65,7 @@ export function heatMap(app) {
     const accent = style.getPropertyValue("--accent"), at = app.pointed;
     context.font = `${FONT}px system-ui, sans-serif`;
     context.textBaseline = "middle";
+    const plain = lay.T * lay.S > PLAIN;
     const y = (t) => lay.top + lay.tall * t, x = (s) => lay.left + lay.cell * s;
     lay.heads.forEach((text, s) => {
       context.fillStyle = isSpecial(app.result.tokens[s]) ? muted : ink;
@@ -83,8 +85,9 @@ export function heatMap(app) {
       for (let s = 0; s < lay.S; s++) {
         const color = rgbOf(row[s], app.theme);
         context.fillStyle = css(color);
-        rounded(context, x(s) + 1, y(t) + 1, lay.cell - 2, lay.tall - 2);
-        if (row[s] >= 0.095 && lay.cell >= 24) {
+        if (plain) context.fillRect(x(s) + 0.5, y(t) + 0.5, lay.cell - 1, lay.tall - 1);
+        else rounded(context, x(s) + 1, y(t) + 1, lay.cell - 2, lay.tall - 2);
+        if (row[s] >= 0.095 && lay.cell >= 24 && !plain) {
           context.fillStyle = textOn(color);
           context.textAlign = "center";
           context.font = "11px system-ui, sans-serif";

@@ -22,9 +22,10 @@ export function stage(app) {
   const root = h("section", { class: "stage", "aria-label": t("stage") }, board, said, facts, note, app.trace ? null : tools);
   [source, output].forEach(roving);
 
-  let buttons = { source: [], output: [] };
+  let buttons = { source: [], output: [] }, named = null;
   const drawn = oncePerFrame(ribbons);
   new ResizeObserver(() => layout()).observe(board);
+  let fitted = "";
 
   function point(side, at) {
     app.point(side === null ? null : { side, at });
@@ -144,7 +145,6 @@ export function stage(app) {
       const marks = [at?.side === "source" && at.at === i && "on", result.use[i], result.unknown.includes(i) && "unknown",
         isSpecial(result.tokens[i]) && "special"];
       button.className = ["tok", ...marks.filter(Boolean)].join(" ");
-      button.setAttribute("aria-label", words("source", i).join("; "));
       button.setAttribute("aria-pressed", String(app.held?.side === "source" && app.held.at === i));
     });
     buttons.output.forEach((button, i) => {
@@ -154,9 +154,12 @@ export function stage(app) {
         isSpecial(step.token) && "special", app.selected === i && "chosen"];
       button.className = ["tok", ...marks.filter(Boolean)].join(" ");
       button.style.setProperty("--p", Math.exp(step.logp).toFixed(3));
-      button.setAttribute("aria-label", words("output", i).join("; "));
       button.setAttribute("aria-pressed", String(app.selected === i));
     });
+    if (result.done && named !== result) {
+      named = result;
+      for (const side of ["source", "output"]) buttons[side].forEach((button, i) => button.setAttribute("aria-label", words(side, i).join("; ")));
+    }
     drawn();
   }
 
@@ -172,9 +175,12 @@ export function stage(app) {
 
   // Side by side in two lines if they fit, else in two columns, which any length fits.
   function layout() {
-    board.classList.remove("upright");
-    const wide = [source, output].some((row) => row.scrollWidth > row.clientWidth + 1);
-    board.classList.toggle("upright", wide);
+    const key = JSON.stringify([board.clientWidth, app.result.tokens.slice(0, SHOWN), app.result.steps.slice(0, SHOWN).map((x) => x.token)]);
+    if (key !== fitted) {
+      fitted = key;
+      board.classList.remove("upright");
+      board.classList.toggle("upright", [source, output].some((row) => row.scrollWidth > row.clientWidth + 1));
+    }
     drawn();
   }
 
@@ -187,12 +193,12 @@ export function stage(app) {
       const y = upright ? box.top + box.height / 2 : end ? box.top : box.bottom;
       return [x - frame.left, y - frame.top];
     };
-    const paths = [];
+    const paths = [], thin = at ? 0.01 : buttons.source.length * buttons.output.length > 2500 ? 0.2 : FAINT;
     const from = buttons.source.map((b) => place(b, false)), to = buttons.output.map((b) => place(b, true));
     app.result.rows.slice(0, to.length).forEach((row, i) => {
       from.forEach(([x1, y1], j) => {
         const weight = row[j], on = at ? (at.side === "output" ? at.at === i : at.at === j) : true;
-        if (!on || weight < (at ? 0.01 : FAINT)) return;
+        if (!on || weight < thin) return;
         const [x2, y2] = to[i], mx = (x1 + x2) / 2, my = (y1 + y2) / 2;
         const d = upright ? `M${x1} ${y1}C${mx} ${y1} ${mx} ${y2} ${x2} ${y2}` : `M${x1} ${y1}C${x1} ${my} ${x2} ${my} ${x2} ${y2}`;
         paths.push(s("path", { d, "stroke-width": (1 + 11 * weight).toFixed(1), "stroke-opacity": (at ? 0.2 + 0.65 * weight : 0.08 + 0.42 * weight).toFixed(2) }));
@@ -206,6 +212,13 @@ export function stage(app) {
 
 export const percent = (x) => `${(100 * x).toFixed(x > 0.0995 || x === 0 ? 0 : 1)} %`;
 
+// The indices of the largest numbers of a row, largest first.
 export function top(row, number) {
-  return Array.from(row, (_, i) => i).sort((a, b) => row[b] - row[a] || a - b).slice(0, number);
+  const best = [];
+  for (let i = 0; i < row.length; i++) {
+    let at = best.length;
+    while (at > 0 && row[i] > row[best[at - 1]]) at--;
+    if (at < number) best.splice(at, 0, i), best.length > number && best.pop();
+  }
+  return best;
 }

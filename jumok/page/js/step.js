@@ -22,6 +22,7 @@ export function stepPanel(app) {
 
   function update() {
     const at = app.selected, { steps, rows, tokens } = app.result, step = at === null ? null : steps[at];
+    if (at !== null && !app.result.done) return; // the panel stays as it is until the new output is whole
     root.hidden = !step || app.trace !== null;
     if (root.hidden) return;
     head.textContent = t("atStep", { n: at + 1, token: label(step.token) });
