@@ -12,7 +12,17 @@ With -DFUZZER a case is an input of libFuzzer; else `main` takes the number of c
 
 #include "engine.h"
 
-static uint64_t calls, refused, damaged_and_taken;
+static uint64_t calls, refused, damaged_and_taken, hash = 1469598103934665603u;
+
+/* Takes what a call gave into the hash, which is the same wherever every bit is. */
+static void note(const void *results, int64_t words) {
+    for (int64_t i = 0; results && i < words; i++) {
+        uint32_t bits;
+        memcpy(&bits, (const char *)results + 4 * i, 4);
+        if ((bits & 0x7fffffffu) > 0x7f800000u) bits = 0x7fc00000u; /* any NaN */
+        hash = (hash ^ bits) * 1099511628211u;
+    }
+}
 
 #define DEMAND(what)                                                                       \
     do {                                                                                   \
@@ -244,6 +254,8 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
     if (code) {
         refused++;
         DEMAND(untouched(sources, 4 * s->B * source) && untouched(before, 4 * s->B * beam));
+    } else {
+        note(before, s->B * beam);
     }
     int N = s->B, steps = code ? 0 : below(d, 4);
     int32_t *owners = block(4 * (int64_t)N);
@@ -283,6 +295,7 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
             DEMAND(!looks || same(weights1, weights + (int64_t)i * S, S));
             free(after1), free(logs1), free(weights1), free(scratch);
         }
+        if (!code) note(after, n * beam), note(logs, (int64_t)n * V), note(weights, (int64_t)n * S);
         for (int i = 0; weights && !code && i < n; i++)
             for (int p = s->lengths[new_owners[i]]; p < S; p++) DEMAND(weights[(int64_t)i * S + p] == 0);
         free(parents), free(tokens), free(logs), free(weights), free(owners);
@@ -326,6 +339,8 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     }
     free(work), free(scratch);
     for (int b = 0; b < B && !code; b++) {
+        note(steps + b, 1), note(written + (int64_t)b * L, steps[b]), note(logs + (int64_t)b * L, steps[b]);
+        if (looks && m->attention) note(weights + (int64_t)b * L * S, (int64_t)steps[b] * S);
         DEMAND(steps[b] >= 1 && steps[b] <= limits[b]);
         for (int t = 0; t < steps[b]; t++) DEMAND(written[b * L + t] >= 0 && written[b * L + t] < V);
         DEMAND(steps[b] == limits[b] || written[b * L + steps[b] - 1] == 2);
@@ -370,6 +385,7 @@ static void score(struct draws *d, const struct engine_model *m, void *tables, c
         refused++;
         DEMAND(untouched(logs, 4 * (int64_t)B * T) && (!weights || untouched(weights, 4 * (int64_t)B * T * S)));
     }
+    if (!code) note(logs, (int64_t)B * T), note(m->attention ? weights : 0, (int64_t)B * T * S);
     for (int b = 0; b < B && !code; b++)
         for (int t = lengths[b]; t < T; t++) DEMAND(logs[b * T + t] == 0);
     free(targets), free(lengths), free(logs), free(weights), free(work), free(scratch);
@@ -420,8 +436,9 @@ int main(int count, char **words) {
         if (getenv("SHOW_SEEDS")) fprintf(stderr, "seed %llu\n", (unsigned long long)(first + i));
         run_case(0, 0, first + i);
     }
-    printf("{\"cases\": %llu, \"calls\": %llu, \"refused\": %llu, \"damaged_and_taken\": %llu}\n", (unsigned long long)cases,
-           (unsigned long long)calls, (unsigned long long)refused, (unsigned long long)damaged_and_taken);
+    printf("{\"cases\": %llu, \"calls\": %llu, \"refused\": %llu, \"damaged_and_taken\": %llu, \"hash\": \"%016llx\"}\n",
+           (unsigned long long)cases, (unsigned long long)calls, (unsigned long long)refused, (unsigned long long)damaged_and_taken,
+           (unsigned long long)hash);
     return 0;
 }
 #endif

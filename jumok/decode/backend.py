@@ -120,7 +120,8 @@ def make_backend(name: str, folder: Folder) -> Backend:
 
 def without_engine(model: ModelConfig) -> str:
     """Why NumPy has to compute a model, in a few words; "" if the compiled engine can."""
-    from jumok.engine import EngineError, load_library, unknown
+    from jumok.engine.layout import unknown
+    from jumok.engine.library import EngineError, load_library
 
     if what := unknown(model):
         return f"the engine does not know {what}"
@@ -138,7 +139,9 @@ def engine_of(backend: Backend) -> str:
 
 
 def _compiled(name: str, folder: Folder) -> Backend:
-    from jumok.engine import EngineModel, load_library, unknown
+    from jumok.engine.layout import unknown
+    from jumok.engine.library import load_library
+    from jumok.engine.model import EngineModel
 
     model = folder.config.model
     if unknown(model):
@@ -149,7 +152,8 @@ def _compiled(name: str, folder: Folder) -> Backend:
 
 def _arrived(model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, name: str) -> Backend:
     """A compiled model that pickle has brought here, where there may be no library."""
-    from jumok.engine import EngineModel, load_library
+    from jumok.engine.library import load_library
+    from jumok.engine.model import EngineModel
 
     if without_engine(model):
         from jumok.runtime.model import NumpyModel

@@ -7,11 +7,3 @@ platforms.py   what it is built for, and how
 build.py       building it (python -m jumok.engine.build)
 source/        the C source: engine.h is the interface
 """
-
-from __future__ import annotations
-
-from jumok.engine.layout import unknown
-from jumok.engine.library import EngineError, load_library
-from jumok.engine.model import EngineModel
-
-__all__ = ["EngineError", "EngineModel", "load_library", "unknown"]

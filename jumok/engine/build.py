@@ -30,6 +30,7 @@ from jumok.engine.platforms import (
     PLATFORMS,
     SOURCE,
     WASM,
+    WASM_EXPORTS,
     WASM_FILE,
     Platform,
     file_name,
@@ -147,18 +148,17 @@ def build_all(folder: Path = LIBRARIES, wasm: Path | None = WASM_FILE) -> list[B
 
 
 def build_wasm(path: Path = WASM_FILE) -> Built:
-    """Builds the wasm file: simd128, no imports but the memory, which the page gives."""
+    """Builds the wasm file: simd128, no imports but the memory, which the page gives; of the functions, those that a page calls."""
+    zig = _zig()
     with tempfile.TemporaryDirectory(prefix="jumok-engine-") as work:
-        exports = [
-            "-Wl,--no-entry",
-            "-Wl,--import-memory",
-            "-Wl,--export=__heap_base",
-            "-Wl,--export-dynamic",
-            "-Wl,-z,stack-size=262144",
-        ]
+        objects = []
+        for file in ("engine.c", "memory.c"):
+            objects.append(str(Path(work) / f"{file}.o"))
+            flags = [f for f in FLAGS if f != "-O3"] + list(WASM.options)
+            _run([*zig, "-target", WASM.target, f"-mcpu={WASM.cpus[1]}", *flags, "-c", file, "-o", objects[-1]])
         made = Path(work) / "engine.wasm"
-        base = [*_zig(), "-target", WASM.target, f"-mcpu={WASM.cpus[1]}", *FLAGS]
-        _run([*base, "-nostdlib", "-s", *exports, "engine.c", "memory.c", "-o", str(made)])
+        exports = [f"--export=engine_{name}" for name in WASM_EXPORTS]
+        _run([*zig[:-1], "wasm-ld", *WASM.link, *exports, *objects, "-o", str(made)])
         write_file(path, made.read_bytes())
     return Built(path, (1,))
 

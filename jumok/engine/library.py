@@ -84,7 +84,7 @@ def _asked() -> int | None:
     return int(text)
 
 
-_READ: dict[tuple[Path, int, int], tuple[ctypes.CDLL, int, tuple[int, ...]]] = {}  # libraries of this process
+_read: dict[tuple[Path, int, int], tuple[ctypes.CDLL, int, tuple[int, ...]]] = {}  # libraries of this process
 
 
 def _opened(path: Path, name: str) -> tuple[ctypes.CDLL, int, tuple[int, ...]]:
@@ -94,7 +94,7 @@ def _opened(path: Path, name: str) -> tuple[ctypes.CDLL, int, tuple[int, ...]]:
     except OSError:
         raise EngineError(f"there is no compiled engine for {name}; with a C compiler: python -m jumok.engine.build") from None
     key = (path, stat.st_mtime_ns, stat.st_size)
-    if key not in _READ:
+    if key not in _read:
         try:
             if not _is_whole(path):
                 raise OSError("it is cut short")
@@ -105,8 +105,8 @@ def _opened(path: Path, name: str) -> tuple[ctypes.CDLL, int, tuple[int, ...]]:
             raise EngineError(f"{path}: cannot be loaded ({e}); build it again: python -m jumok.engine.build") from None
         if found != mark():
             raise EngineError(f"{path.name} was built from other source; build it again: python -m jumok.engine.build")
-        _READ[key] = handle, best, tuple(n for n in range(32) if bits >> n & 1)
-    return _READ[key]
+        _read[key] = handle, best, tuple(n for n in range(32) if bits >> n & 1)
+    return _read[key]
 
 
 def _is_whole(path: Path) -> bool:

@@ -262,14 +262,14 @@ def _ints(values: Array) -> Array:
 
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
-_POOLS: dict[int, Any] = {}  # threads -> where they wait
+_pools: dict[int, Any] = {}  # threads -> where they wait
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_POOLS.clear)  # threads do not live on in a child
+    os.register_at_fork(after_in_child=_pools.clear)  # threads do not live on in a child
 
 
 def _pool(threads: int) -> Any:
     from concurrent.futures import ThreadPoolExecutor
 
-    if threads not in _POOLS:
-        _POOLS[threads] = ThreadPoolExecutor(threads, "jumok-engine")
-    return _POOLS[threads]
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, "jumok-engine")
+    return _pools[threads]

@@ -60,7 +60,37 @@ PLATFORMS = {
     "windows-x86_64": Platform("x86_64-windows-gnu", X86, WINDOWS),
     "windows-arm64": Platform("aarch64-windows-gnu", {1: "generic"}, WINDOWS),
 }
-WASM = Platform("wasm32-freestanding", {1: "generic+simd128"})
+WASM = Platform(
+    "wasm32-freestanding",
+    {1: "generic+simd128+bulk_memory+nontrapping_fptoint+sign_ext"},
+    ("-Oz", "-fno-inline", "-mllvm", "-disable-lsr", "-DENGINE_EXPORT="),
+    (
+        "--no-entry",
+        "--import-memory",
+        "--strip-all",
+        "--compress-relocations",
+        "--gc-sections",
+        "-z",
+        "stack-size=262144",
+        "--export=__heap_base",
+    ),
+)
+# what a page calls: it searches by itself, and its models are packed and checked before
+WASM_EXPORTS = (
+    "abi",
+    "model_bytes",
+    "check",
+    "table_bytes",
+    "source_floats",
+    "beam_floats",
+    "scratch_bytes",
+    "greedy_floats",
+    "start",
+    "step",
+    "step_given",
+    "look",
+    "score",
+)
 
 SYSTEMS = {"win32": "windows", "darwin": "macos"}
 MACHINES = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64"}

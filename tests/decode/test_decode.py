@@ -128,7 +128,7 @@ def test_a_backend_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch, model
 
 
 def test_a_backend_that_does_not_exist_is_named(model_folder: Path) -> None:
-    with pytest.raises(ConfigError, match="backend: 'quick' came; one of numpy was wanted"):
+    with pytest.raises(ConfigError, match="engine: 'quick' came; one of auto, numpy, exact, int8 was wanted"):
         Translator(folder.read_folder(model_folder), "quick")
 
 

@@ -14,7 +14,7 @@ from engine_builds import NEEDS_CC, NEEDS_ZIG, ROOT
 
 from jumok.engine import build, platforms
 from jumok.engine.build import BuildError, build_all, build_here, build_wasm, is_current
-from jumok.engine.platforms import CC_LEVELS, PLATFORMS, SOURCE, WASM_FILE, file_name, here, mark
+from jumok.engine.platforms import CC_LEVELS, PLATFORMS, SOURCE, WASM_EXPORTS, WASM_FILE, file_name, here, mark
 
 X86 = pytest.mark.skipif("x86_64" not in (here() or ""), reason="levels of x86-64")
 
@@ -184,9 +184,7 @@ def test_the_wasm_file_is_small_and_asks_for_memory_alone() -> None:
     found = read_binary(WASM_FILE)
     assert WASM_FILE.stat().st_size < 20_000
     assert found.imports == ["env.memory"]
-    assert {"engine_start", "engine_step", "engine_select", "engine_greedy", "engine_score", "__heap_base"} <= set(
-        found.exports
-    )
+    assert set(found.exports) == {"__heap_base", *(f"engine_{name}" for name in WASM_EXPORTS)}
 
 
 @NEEDS_ZIG

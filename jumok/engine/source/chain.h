@@ -9,11 +9,11 @@
 #define MOST_LOG 80.0f
 
 /* log(e^a + e^b) */
-INLINE float log_add(float a, float b) {
+SHARED float log_add(float a, float b) {
     float top = a > b ? a : b, less = a > b ? b : a;
     return top + logarithm(1.0f + exponential_of(less - top));
 }
-INLINE float log_sigmoid(float x) { return -log_add(0.0f, -x); }
+SHARED float log_sigmoid(float x) { return -log_add(0.0f, -x); }
 
 /* log((1 - κ) p + κ [same]) for the copy gate's logit and log p */
 static float with_copy(float gate, float log_p, int same) {
@@ -65,7 +65,7 @@ static void jumps_of(const struct engine_model *m, const float *h, int width, fl
 
 /* What the output layer reads at position s: the query's part [F] and the sentence's values. */
 INLINE void read_out(const float *query, const float *value, int F, float *to) {
-    for (int k = 0; k < F; k += LANES) store(to + k, hyperbolic(load(query + k) + load(value + k)));
+    for (int k = 0; k < F; k += WIDTH) store(to + k, hyperbolic(load(query + k) + load(value + k)));
 }
 
 /* log p(y | s) of a step, from what its beam kept of it -> emission [length]; LOWEST where the prior is 0. */
@@ -130,9 +130,13 @@ static void mix(const struct engine_model *m, int S, float *beam, const float *s
         share /= total;
         for (int v = 0; v < V; v++) found[v] += share * here[v];
     }
-    int v = 0;
-    for (; v + LANES <= V; v += LANES) store(found + v, logarithms(higher(load(found + v), all(RARE))));
-    if (v < V) store_partly(found + v, logarithms(higher(partly(found + v, V - v, 1), all(RARE))), V - v);
+    float rest[LANES];
+    for (int v = 0; v < V; v += LANES) {
+        const float *from = sixteen(found + v, V - v, 1, rest);
+        float *to = from == rest ? rest : found + v;
+        EACH(q) store(to + q, logarithms(higher(load(from + q), all(RARE))));
+        if (to == rest) copy(found + v, rest, V - v);
+    }
 }
 
 /* One step of the chains, once `decode` is done: found [N, V], log p(v | y_<t); the prior is in `after`, and in weights [N, S]

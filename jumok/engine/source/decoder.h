@@ -53,15 +53,16 @@ static void score_positions(const struct engine_model *m, const float *h, const 
     const float *v = at(m, m->score_vector);
     for (int s = 0; s < length; s++) {
         const float *key = keys + (int64_t)s * K;
-        vector sums = all(0);
-        for (int k = 0; k < K; k += LANES) sums += hyperbolic(load(query + k) + load(key + k)) * load(v + k);
-        scores[s] = sum(sums);
+        struct lanes sums = lanes_of(0);
+        for (int k = 0; k < K; k += LANES)
+            EACH(q) sums.of[q / WIDTH] += hyperbolic(load(query + k + q) + load(key + k + q)) * load(v + k + q);
+        scores[s] = sum(&sums);
     }
 }
 
 /* to [size] += Σ_s weights[s] values[s] */
 static void add_context(const float *weights, const float *values, int length, int size, float *to) {
-    for (int k = 0; k < size; k += LANES) {
+    for (int k = 0; k < size; k += WIDTH) {
         vector sums = load(to + k);
         for (int s = 0; s < length; s++) sums += weights[s] * load(values + (int64_t)s * size + k);
         store(to + k, sums);
@@ -103,7 +104,7 @@ static void attend(const struct engine_model *m, const struct batch *b, int N, f
         if (m->readout == ENGINE_LINEAR) {
             copy(features + (m->attention == ENGINE_NO_ATTENTION ? 0 : H), own, H);
         } else {
-            for (int k = 0; k < F; k += LANES) store(features + k, hyperbolic(load(features + k)));
+            for (int k = 0; k < F; k += WIDTH) store(features + k, hyperbolic(load(features + k)));
         }
         if (m->feeding) copy(after + i * beam + beam_fed(m), features, m->feed.columns);
     }

@@ -97,11 +97,7 @@ static int32_t likeliest(float *logits, float less, int V, const int32_t *never,
     const float best = highest_of(logits, V) - less;
     for (int v = 0; v < V; v += 4 * LANES) {
         const int end = V - v < 4 * LANES ? V : v + 4 * LANES;
-        if (end < V) {
-            vector top = higher(higher(load(logits + v), load(logits + v + LANES)),
-                                higher(load(logits + v + 2 * LANES), load(logits + v + 3 * LANES)));
-            if (highest(top) - less < best) continue;
-        }
+        if (highest_of(logits + v, end - v) - less < best) continue;
         for (int i = v; i < end; i++)
             if (logits[i] - less == best) return i;
     }

@@ -3,44 +3,56 @@
 #define JUMOK_FLOATS_H
 #include "simd.h"
 
+/* A sum or a maximum is taken in 16 lanes, of which the last step makes one, in the same order on every machine. A vector holds
+   them all; on wasm, where each of its operations would be four, a quarter of them, and EACH goes four times. */
 #define LANES 16
+#if defined(__wasm__)
+#define WIDTH 4
+#else
+#define WIDTH 16
+#endif
+#define EACH(q) for (int q = 0; q < LANES; q += WIDTH)
 #define LOWEST (-3e38f)
 
-typedef float vector __attribute__((vector_size(64)));
-typedef uint32_t bits __attribute__((vector_size(64)));
-typedef int32_t ints __attribute__((vector_size(64)));
+typedef float vector __attribute__((vector_size(4 * WIDTH)));
+typedef uint32_t bits __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t ints __attribute__((vector_size(4 * WIDTH)));
+struct lanes {
+    vector of[LANES / WIDTH];
+};
 
 INLINE vector load(const float *p) {
     vector v;
-    __builtin_memcpy(&v, p, 64);
+    __builtin_memcpy(&v, p, sizeof v);
     return v;
 }
-INLINE void store(float *p, vector v) { __builtin_memcpy(p, &v, 64); }
+INLINE void store(float *p, vector v) { __builtin_memcpy(p, &v, sizeof v); }
 INLINE vector all(float x) { return (vector){0} + x; }
 INLINE vector choose(ints yes, vector a, vector b) { return (vector)(((bits)yes & (bits)a) | (~(bits)yes & (bits)b)); }
 INLINE vector higher(vector a, vector b) { return choose(a > b, a, b); }
-/* The first `count` lanes of p, the others `rest`. */
-INLINE vector partly(const float *p, int count, float rest) {
-    float of[LANES];
-    for (int l = 0; l < LANES; l++) of[l] = l < count ? p[l] : rest;
-    return load(of);
+INLINE vector magnitude(vector v) { return (vector)((bits)v & 0x7fffffffu); }
+INLINE struct lanes lanes_of(float x) {
+    struct lanes v;
+    EACH(q) v.of[q / WIDTH] = all(x);
+    return v;
 }
-INLINE void store_partly(float *p, vector v, int count) {
-    float of[LANES];
-    store(of, v);
-    for (int l = 0; l < count; l++) p[l] = of[l];
+/* The first `count` of p and then `rest` -> of [16]; p itself if it has 16. */
+SHARED const float *sixteen(const float *p, int count, float rest, float *of) {
+    if (count >= LANES) return p;
+    for (int l = 0; l < LANES; l++) of[l] = l < count ? p[l] : rest;
+    return of;
 }
 
-INLINE float sum(vector v) {
+SHARED float sum(const struct lanes *v) {
     float of[LANES];
-    store(of, v);
+    __builtin_memcpy(of, v, sizeof of);
     for (int width = LANES / 2; width; width /= 2)
         for (int l = 0; l < width; l++) of[l] += of[l + width];
     return of[0];
 }
-INLINE float highest(vector v) {
+SHARED float highest(const struct lanes *v) {
     float of[LANES];
-    store(of, v);
+    __builtin_memcpy(of, v, sizeof of);
     for (int width = LANES / 2; width; width /= 2)
         for (int l = 0; l < width; l++) of[l] = of[l] > of[l + width] ? of[l] : of[l + width];
     return of[0];
@@ -49,7 +61,7 @@ INLINE float highest(vector v) {
 #define ROUND 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits */
 
 /* As cephes' expf, within 1e-7; 0 below -87, and 88 is the most. */
-INLINE vector exponential(vector x) {
+SHARED vector exponential(vector x) {
     ints some = x > all(-87.0f);
     x = choose(some, x, all(-87.0f));
     x = choose(x < all(88.0f), x, all(88.0f));
@@ -64,16 +76,12 @@ INLINE vector exponential(vector x) {
     bits power = ((bits)shifted << 23) + 0x3f800000u;
     return (vector)((bits)(p * (vector)power) & (bits)some);
 }
-INLINE vector sigmoid(vector x) { return 1.0f / (1.0f + exponential(-x)); }
-INLINE vector hyperbolic(vector x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+SHARED vector sigmoid(vector x) { return 1.0f / (1.0f + exponential(-x)); }
+SHARED vector hyperbolic(vector x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
 
-INLINE float exponential_of(float x) {
-    float of[LANES];
-    store(of, exponential(all(x)));
-    return of[0];
-}
+SHARED float exponential_of(float x) { return exponential(all(x))[0]; }
 /* As cephes' logf, within 1e-7. Below the least normal number: that one's. */
-INLINE vector logarithms(vector x) {
+SHARED vector logarithms(vector x) {
     x = higher(x, all(1.17549435e-38f));
     ints e = (ints)((bits)x >> 23 & 255u) - 126;
     vector m = (vector)(((bits)x & 0x7fffffu) | 0x3f000000u);
@@ -93,48 +101,41 @@ INLINE vector logarithms(vector x) {
     y -= z * 0.5f;
     return m + y + exponent * 0.693359375f;
 }
-INLINE float logarithm(float x) {
-    float of[LANES];
-    store(of, logarithms(all(x)));
-    return of[0];
-}
+SHARED float logarithm(float x) { return logarithms(all(x))[0]; }
 
 /* a · b; count is a multiple of 16. */
-INLINE float inner(const float *a, const float *b, int count) {
-    vector s = all(0);
-    for (int i = 0; i < count; i += LANES) s += load(a + i) * load(b + i);
-    return sum(s);
+SHARED float inner(const float *a, const float *b, int count) {
+    struct lanes s = lanes_of(0);
+    for (int i = 0; i < count; i += LANES) EACH(q) s.of[q / WIDTH] += load(a + i + q) * load(b + i + q);
+    return sum(&s);
 }
 static float highest_of(const float *x, int count) {
-    vector top = all(LOWEST);
-    int i = 0;
-    for (; i + LANES <= count; i += LANES) top = higher(load(x + i), top);
-    return highest(i < count ? higher(partly(x + i, count - i, LOWEST), top) : top);
-}
-/* x -> exp(x - top); returns their sum. x and out may be the same. */
-static float exponentials(const float *x, float *out, int count, float top) {
-    vector s = all(0);
-    int i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        vector e = exponential(load(x + i) - top);
-        store(out + i, e);
-        s += e;
+    struct lanes top = lanes_of(LOWEST);
+    float rest[LANES];
+    for (int i = 0; i < count; i += LANES) {
+        const float *from = sixteen(x + i, count - i, LOWEST, rest);
+        EACH(q) top.of[q / WIDTH] = higher(load(from + q), top.of[q / WIDTH]);
     }
-    if (i < count) {
-        vector e = exponential(partly(x + i, count - i, LOWEST) - top);
-        store_partly(out + i, e, count - i);
-        s += e;
+    return highest(&top);
+}
+/* x -> exp(x - top), unless out is NULL; returns their sum. x and out may be the same. */
+INLINE float exponentials(const float *x, float *out, int count, float top) {
+    struct lanes s = lanes_of(0);
+    float rest[LANES];
+    for (int i = 0; i < count; i += LANES) {
+        const float *from = sixteen(x + i, count - i, LOWEST, rest);
+        float *to = from == rest ? rest : out + i;
+        EACH(q) {
+            vector e = exponential(load(from + q) - top);
+            if (out) store(to + q, e);
+            s.of[q / WIDTH] += e;
+        }
+        if (out && to == rest)
+            for (int l = 0; l < count - i; l++) out[i + l] = rest[l];
     }
-    return sum(s);
+    return sum(&s);
 }
-/* Σ exp(x - top), with the same bits as `exponentials`. */
-static float exponential_sum(const float *x, int count, float top) {
-    vector s = all(0);
-    int i = 0;
-    for (; i + LANES <= count; i += LANES) s += exponential(load(x + i) - top);
-    if (i < count) s += exponential(partly(x + i, count - i, LOWEST) - top);
-    return sum(s);
-}
+static float exponential_sum(const float *x, int count, float top) { return exponentials(x, 0, count, top); }
 static void softmax(float *x, int count) {
     float total = exponentials(x, x, count, highest_of(x, count));
     for (int i = 0; i < count; i++) x[i] /= total;

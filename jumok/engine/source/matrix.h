@@ -23,12 +23,10 @@ INLINE int most(int columns) { return 16777215 / columns < 32767 ? 16777215 / co
 
 /* x -> q, int16; returns the scale: x is about q * scale. Zeros for a row that is 0 or overflows; NaN then says the latter. */
 static float rounding(const float *x, int count, int16_t *q) {
-    vector top = all(0);
-    for (int i = 0; i < count; i += LANES) {
-        vector v = (vector)((bits)load(x + i) & 0x7fffffffu);
-        top = higher(v, top);
-    }
-    float m = highest(top), limit = (float)most(count);
+    struct lanes top = lanes_of(0);
+    for (int i = 0; i < count; i += LANES)
+        EACH(q) top.of[q / WIDTH] = higher(magnitude(load(x + i + q)), top.of[q / WIDTH]);
+    float m = highest(&top), limit = (float)most(count);
     if (!(m >= LEAST && m <= 3e38f)) {
         for (int i = 0; i < count; i++) q[i] = 0;
         return m < LEAST ? 0 : m - m; /* NaN */
@@ -37,7 +35,7 @@ static float rounding(const float *x, int count, int16_t *q) {
     for (int i = 0; i < count; i += LANES) {
         float shifted[LANES];
         uint32_t as[LANES];
-        store(shifted, load(x + i) * s + ROUND);
+        EACH(q) store(shifted + q, load(x + i + q) * s + ROUND);
         __builtin_memcpy(as, shifted, sizeof as);
         for (int l = 0; l < LANES; l++) q[i + l] = (int16_t)(as[l] - 0x4b400000u);
     }
@@ -49,13 +47,13 @@ static struct rounded rounded_rows(const struct engine_matrix *M, const float *x
     return q;
 }
 
-/* high and low: [T][16] sums -> v, 16 values of row t */
+/* high and low: sums -> v, a vector of them */
 INLINE vector joined(const int32_t *high, const int32_t *low, const float *scale, float x_scale) {
     ints h, l;
-    __builtin_memcpy(&h, high, 64);
+    __builtin_memcpy(&h, high, sizeof h);
     vector v = __builtin_convertvector(h, vector) * 256.0f;
     if (low) {
-        __builtin_memcpy(&l, low, 64);
+        __builtin_memcpy(&l, low, sizeof l);
         v += __builtin_convertvector(l, vector);
     }
     return v * (load(scale) * x_scale);
@@ -77,13 +75,15 @@ static void group(const struct engine_model *m, const struct engine_matrix *M, i
         if (low) products(low, x, M->columns, M->columns, l, n);
         for (int t = 0; t < n; t++) {
             float *to = y + (r + t) * stride + g * 16;
-            vector v = joined(h + 16 * t, low ? l + 16 * t : 0, scale, q.scale[r + t]);
-            if (bias) v += load(bias + g * 16);
-            if (left >= 16) {
-                store(to, add ? load(to) + v : v);
-            } else {
-                store_partly(to, add ? partly(to, left, 0) + v : v, left);
+            float rest[LANES];
+            const float *from = add ? sixteen(to, left, 0, rest) : 0;
+            float *into = left >= LANES ? to : rest;
+            EACH(k) {
+                vector v = joined(h + 16 * t + k, low ? l + 16 * t + k : 0, scale + k, q.scale[r + t]);
+                if (bias) v += load(bias + g * 16 + k);
+                store(into + k, add ? load(from + k) + v : v);
             }
+            if (into == rest) copy(to, rest, left);
         }
     }
 }
@@ -104,34 +104,31 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
                    int also) {
     const float *bounds = at(m, M->bound), *scales = at(m, M->scale);
     const int8_t *low = at(m, M->low);
-    vector squares = all(0);
+    struct lanes squares = lanes_of(0), sure = lanes_of(LOWEST);
+    float x[LANES], rest[LANES], rest_bounds[LANES], lanes[LANES];
     for (int i = 0; i < M->columns; i += LANES) {
-        float x[LANES];
         for (int l = 0; l < LANES; l++) x[l] = q[i + l];
-        squares += load(x) * load(x);
+        EACH(k) squares.of[k / WIDTH] += load(x + k) * load(x + k);
     }
-    const float size = __builtin_sqrtf(sum(squares)) * scale * 1.0001f;
-    vector sure = all(LOWEST); /* of each of 16 classes of tokens, the best of what they have at least */
-    int v = 0;
-    for (; v + LANES <= V; v += LANES) sure = higher(load(y + v) - load(bounds + v) * size, sure);
-    float lanes[LANES];
-    store(lanes, sure);
-    for (int k = 0; k < V - v; k++) {
-        float x = y[v + k] - bounds[v + k] * size;
-        lanes[k] = lanes[k] > x ? lanes[k] : x;
+    const float size = __builtin_sqrtf(sum(&squares)) * scale * 1.0001f;
+    for (int v = 0; v < V; v += LANES) { /* of each of 16 classes of tokens, the best of what they have at least */
+        const float *from = sixteen(y + v, V - v, LOWEST, rest), *bound = sixteen(bounds + v, V - v, 0, rest_bounds);
+        EACH(k) sure.of[k / WIDTH] = higher(load(from + k) - load(bound + k) * size, sure.of[k / WIDTH]);
     }
+    __builtin_memcpy(lanes, &sure, sizeof lanes);
     float best = lanes[0], sixteenth = lanes[0];
     for (int l = 1; l < LANES; l++) {
         best = best > lanes[l] ? best : lanes[l];
         sixteenth = sixteenth < lanes[l] ? sixteenth : lanes[l];
     }
     float wanted = best - NEAR < sixteenth ? best - NEAR : sixteenth;
-    for (v = 0; v < V; v += 4 * LANES) {
+    for (int v = 0; v < V; v += 4 * LANES) {
         int end = V - v < 4 * LANES ? V : v + 4 * LANES;
         if (end - v == 4 * LANES) {
-            vector top = all(LOWEST);
-            for (int i = v; i < end; i += LANES) top = higher(load(y + i) + load(bounds + i) * size, top);
-            if (highest(top) < wanted && !(also >= v && also < end)) continue;
+            struct lanes top = lanes_of(LOWEST);
+            for (int i = v; i < end; i += LANES)
+                EACH(k) top.of[k / WIDTH] = higher(load(y + i + k) + load(bounds + i + k) * size, top.of[k / WIDTH]);
+            if (highest(&top) < wanted && !(also >= v && also < end)) continue;
         }
         for (int i = v; i < end; i++)
             if (i == also || y[i] + bounds[i] * size >= wanted)

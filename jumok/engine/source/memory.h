@@ -14,35 +14,35 @@ INLINE int monotonic(const struct engine_model *m) { return m->alignment == ENGI
 
 /* A beam: h, and c of an LSTM, of each layer; what was fed; the chain: [16] of which the first is 1 once a step was done, then
    [padded S] each: the prior p(s_t | y_<t), log Σ exp of the output layer at each position, the copy gates; and W_h h. */
-INLINE int64_t beam_layer(const struct engine_model *m, int layer) { return (int64_t)layer * parts(m) * wide_hidden(m); }
-INLINE int64_t beam_fed(const struct engine_model *m) { return beam_layer(m, m->layers); }
-INLINE int64_t beam_chain(const struct engine_model *m) { return beam_fed(m) + (m->feeding ? m->feed.columns : 0); }
-INLINE int64_t beam_prior(const struct engine_model *m) { return beam_chain(m) + 16; }
-INLINE int64_t beam_totals(const struct engine_model *m, int S) { return beam_prior(m) + padded(S); }
-INLINE int64_t beam_gates(const struct engine_model *m, int S) { return beam_totals(m, S) + padded(S); }
-INLINE int64_t beam_query(const struct engine_model *m, int S) { return beam_gates(m, S) + (m->copying ? padded(S) : 0); }
-static int64_t beam_floats(const struct engine_model *m, int S) {
+SHARED int64_t beam_layer(const struct engine_model *m, int layer) { return (int64_t)layer * parts(m) * wide_hidden(m); }
+SHARED int64_t beam_fed(const struct engine_model *m) { return beam_layer(m, m->layers); }
+SHARED int64_t beam_chain(const struct engine_model *m) { return beam_fed(m) + (m->feeding ? m->feed.columns : 0); }
+SHARED int64_t beam_prior(const struct engine_model *m) { return beam_chain(m) + 16; }
+SHARED int64_t beam_totals(const struct engine_model *m, int S) { return beam_prior(m) + padded(S); }
+SHARED int64_t beam_gates(const struct engine_model *m, int S) { return beam_totals(m, S) + padded(S); }
+SHARED int64_t beam_query(const struct engine_model *m, int S) { return beam_gates(m, S) + (m->copying ? padded(S) : 0); }
+SHARED int64_t beam_floats(const struct engine_model *m, int S) {
     if (!monotonic(m)) return beam_chain(m);
     return beam_query(m, S) + (m->readout == ENGINE_TANH ? m->readout_query.rows : 0);
 }
 
 /* A source: keys [S], values [S] (the keys serve as values of dot with the linear readout), w_m h̄_s and target ids [padded S]. */
-INLINE int key_size(const struct engine_model *m) {
+SHARED int key_size(const struct engine_model *m) {
     return m->attention == ENGINE_NO_ATTENTION ? 0 : m->attention == ENGINE_CONCAT ? padded(m->inner) : wide_hidden(m);
 }
-INLINE int value_size(const struct engine_model *m) {
+SHARED int value_size(const struct engine_model *m) {
     if (m->attention == ENGINE_NO_ATTENTION) return 0;
     if (m->readout == ENGINE_TANH) return m->readout_context.rows;
     return monotonic(m) ? m->output_context.rows : wide_hidden(m);
 }
-INLINE int keys_are_values(const struct engine_model *m) {
+SHARED int keys_are_values(const struct engine_model *m) {
     return m->attention == ENGINE_DOT && m->readout == ENGINE_LINEAR && !monotonic(m);
 }
-INLINE int64_t source_values(const struct engine_model *m, int S) { return keys_are_values(m) ? 0 : (int64_t)S * key_size(m); }
-INLINE int64_t source_copies(const struct engine_model *m, int S) {
+SHARED int64_t source_values(const struct engine_model *m, int S) { return keys_are_values(m) ? 0 : (int64_t)S * key_size(m); }
+SHARED int64_t source_copies(const struct engine_model *m, int S) {
     return source_values(m, S) + (int64_t)S * value_size(m);
 }
-static int64_t source_floats(const struct engine_model *m, int S) {
+SHARED int64_t source_floats(const struct engine_model *m, int S) {
     int64_t floats = source_copies(m, S) + (m->copying ? 2 * padded(S) : 0);
     return floats > 16 ? floats : 16;
 }
@@ -54,7 +54,7 @@ struct table {
     uint8_t *ready;
     int size;
 };
-INLINE int64_t side_rows(const struct engine_model *m) { return (int64_t)m->directions * m->source_size; }
+SHARED int64_t side_rows(const struct engine_model *m) { return (int64_t)m->directions * m->source_size; }
 static int64_t table_floats(const struct engine_model *m) {
     return gates(m) * (side_rows(m) * wide_half(m) + (int64_t)m->target_size * wide_hidden(m));
 }

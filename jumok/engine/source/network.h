@@ -7,7 +7,7 @@
 static void cell(const struct engine_model *m, int size, const float *x, const float *u, const float *before_h,
                  const float *before_c, float *h, float *c) {
     if (m->cell == ENGINE_LSTM) {
-        for (int k = 0; k < size; k += LANES) {
+        for (int k = 0; k < size; k += WIDTH) {
             vector i = sigmoid(load(x + k) + load(u + k)), f = sigmoid(load(x + size + k) + load(u + size + k));
             vector g = hyperbolic(load(x + 2 * size + k) + load(u + 2 * size + k));
             vector o = sigmoid(load(x + 3 * size + k) + load(u + 3 * size + k));
@@ -17,7 +17,7 @@ static void cell(const struct engine_model *m, int size, const float *x, const f
         }
         return;
     }
-    for (int k = 0; k < size; k += LANES) {
+    for (int k = 0; k < size; k += WIDTH) {
         vector r = sigmoid(load(x + k) + load(u + k)), z = sigmoid(load(x + size + k) + load(u + size + k));
         vector n = hyperbolic(load(x + 2 * size + k) + r * load(u + 2 * size + k));
         store(h + k, (load(before_h + k) - n) * z + n);

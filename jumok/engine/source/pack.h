@@ -7,11 +7,13 @@
 
 /* The largest |x|; 0 if it is so small that its scale would not be a normal number. */
 static float largest(const float *x, int count) {
-    vector top = all(0);
-    int i = 0;
-    for (; i + LANES <= count; i += LANES) top = higher((vector)((bits)load(x + i) & 0x7fffffffu), top);
-    if (i < count) top = higher((vector)((bits)partly(x + i, count - i, 0) & 0x7fffffffu), top);
-    float most = highest(top);
+    struct lanes top = lanes_of(0);
+    float rest[LANES];
+    for (int i = 0; i < count; i += LANES) {
+        const float *from = sixteen(x + i, count - i, 0, rest);
+        EACH(q) top.of[q / WIDTH] = higher(magnitude(load(from + q)), top.of[q / WIDTH]);
+    }
+    const float most = highest(&top);
     return most >= LEAST ? most : 0;
 }
 
@@ -30,9 +32,11 @@ static void pack(struct engine_model *m, const struct engine_matrix *M, int firs
         scale[r] = M->low ? top / limit : top / limit / 256.0f;
         for (int c = 0; c < columns; c += LANES) {
             const int n = columns - c < LANES ? columns - c : LANES;
-            const vector shifted = (n == LANES ? load(x + c) : partly(x + c, n, 0)) * by + ROUND;
+            float rest[LANES], shifted[LANES];
+            const float *from = sixteen(x + c, n, 0, rest);
             int32_t of[LANES];
-            __builtin_memcpy(of, &shifted, sizeof of);
+            EACH(q) store(shifted + q, load(from + q) * by + ROUND);
+            __builtin_memcpy(of, shifted, sizeof of);
             for (int l = 0; l < n; l++) {
                 const int k = (of[l] & 0x7fffff) - 0x400000; /* what ROUND left in the low bits */
                 const int h = M->low ? (k + 128) >> 8 : k, rest = k - 256 * h;

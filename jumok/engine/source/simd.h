@@ -7,6 +7,12 @@ overflow: see `most` in matrix.h. */
 #include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline, unused))
+/* Small functions that stand in many places: on wasm, which a page carries, there is one of each. */
+#if defined(__wasm__)
+#define SHARED static __attribute__((noinline, unused))
+#else
+#define SHARED INLINE
+#endif
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
