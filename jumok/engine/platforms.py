@@ -75,11 +75,8 @@ WASM = Platform(
         "--export=__heap_base",
     ),
 )
-# what a page calls: it searches by itself, and its models are packed and checked before
+# what a page calls: it searches by itself, and its models are packed and checked before; score for the posteriors of a chain
 WASM_EXPORTS = (
-    "abi",
-    "model_bytes",
-    "check",
     "table_bytes",
     "source_floats",
     "beam_floats",

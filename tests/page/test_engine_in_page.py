@@ -11,7 +11,7 @@ import pytest
 from page_models import KINDS, write_model
 
 from jumok.decode.translator import Translator
-from jumok.engine import EngineError, load_library
+from jumok.engine.library import EngineError, load_library
 from jumok.page import build_page
 from jumok.page.models import page_models
 from jumok.runtime.folder import read_folder

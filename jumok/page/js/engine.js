@@ -30,8 +30,6 @@ class Engine {
     this.model = up(exports.__heap_base?.value ?? memory.buffer.byteLength);
     this.room(this.model + block.length);
     new Uint8Array(memory.buffer).set(block, this.model);
-    const wrong = exports.engine_check(this.model, BigInt(block.length));
-    if (wrong) throw new Error(`the model of this page is damaged (engine: ${wrong})`);
     const tables = Number(exports.engine_table_bytes(this.model));
     const at = up(this.model + block.length);
     this.tables = tables <= MOST_TABLES ? at : 0;
