@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from page_models import write_model
 
 from jumok.page import Example, build_page
+from jumok.page.build import frame
 from jumok.page.models import page_models
 
 HERE = Path(__file__).parent
@@ -49,6 +51,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         paths = [str(write_model(folder / name / kind, kind, features=features, **VARIED.get(kind, {}))) for kind, features in models]
         made[name] = str(folder / f"{name}.html")
         Path(made[name]).write_text(build_page(page_models(paths), EXAMPLES), encoding="utf-8")
+    dot = Path(made["dot"]).read_text(encoding="utf-8")
+    broken = re.sub(r'(id="jumok-model-0">).{200}', r"\1" + "A" * 200, dot)
+    for name, text in (("damaged", broken), ("frame", frame(dot))):
+        made[name] = str(folder / f"{name}.html")
+        Path(made[name]).write_text(text, encoding="utf-8")
     return made
 
 

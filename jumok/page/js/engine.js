@@ -29,6 +29,8 @@ class Engine {
     this.posterior = facts.posterior;
     this.model = up(exports.__heap_base?.value ?? memory.buffer.byteLength);
     this.room(this.model + block.length);
+    const [magic, , blocks] = new Uint32Array(block.buffer, block.byteOffset, 3);
+    if (magic !== 0x4b4d554a || ALIGN * blocks !== block.length) throw new Error("the model in this page is damaged");
     new Uint8Array(memory.buffer).set(block, this.model);
     const tables = Number(exports.engine_table_bytes(this.model));
     const at = up(this.model + block.length);

@@ -48,8 +48,9 @@ test("pointing at a token shades the other side and shows exact weights", () => 
   await source(page).nth(1).hover();
   assert.match(await tip.textContent(), /source 2.*coverage/s);
   assert.ok(await output(page).first().evaluate((b) => b.style.background !== ""));
-  const cell = await page.locator(".map canvas").boundingBox();
-  await page.mouse.move(cell.x + 90, cell.y + 50);
+  await page.locator(".map canvas").scrollIntoViewIfNeeded();
+  const box = await page.locator(".map canvas").boundingBox(), at = await page.evaluate(() => globalThis.jumokApp.view.place(0, 2));
+  await page.mouse.move(box.x + at.x, box.y + at.y);
   assert.match(await tip.textContent(), /looked at .* \d+\.\d\d %/);
 }));
 
@@ -123,6 +124,7 @@ test("look only here: by button, by dragging on the heat map, by keys", () => vi
   await page.getByRole("button", { name: "As the model wants" }).click();
   await written(page);
   assert.ok((await row())[3] < 1);
+  await page.locator(".map canvas").scrollIntoViewIfNeeded();
   const box = await page.locator(".map canvas").boundingBox();
   const at = await page.evaluate(() => globalThis.jumokApp.view.place(0, 2));
   const to = await page.evaluate(() => globalThis.jumokApp.view.place(0, 4));
@@ -181,6 +183,7 @@ test("compare: four models on one source, and what each makes of a growing one",
   assert.equal(await page.locator(".growing thead th").count(), 5);
   assert.match(await page.locator(".card").nth(1).textContent(), /no attention/);
   await page.getByText(/general: .*output/).waitFor();
+  await page.locator(".card canvas").first().scrollIntoViewIfNeeded();
   const box = await page.locator(".card canvas").first().boundingBox();
   await page.mouse.move(box.x + 80, box.y + 34);
   assert.match(await page.getByRole("tooltip").textContent(), /looked at/);
