@@ -19,7 +19,9 @@ def pack_plane(base: int, matrix: Any, first: int, rows: int, columns: int, weig
     """As engine_pack, for a matrix with one plane: the same bytes. Addresses are integers; stride is in floats."""
     m = matrix._obj
     assert m.low == 0, "one plane"
-    w = np.lib.stride_tricks.as_strided(_at(weights, ctypes.c_float, (rows - 1) * stride + columns), (rows, columns), (4 * stride, 4))
+    w = np.lib.stride_tricks.as_strided(
+        _at(weights, ctypes.c_float, (rows - 1) * stride + columns), (rows, columns), (4 * stride, 4)
+    )
     high = _at(base + 64 * m.high, ctypes.c_int8, m.rows * m.columns).reshape(m.rows // 16, m.columns // 2, 16, 2)
     scale = _at(base + 64 * m.scale, ctypes.c_float, m.rows)
     top = np.abs(w).max(1).astype(np.float32)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jumok.decode.remarks import Remarks
-from jumok.explain.comparison import compare
+from jumok.explain.comparison import Comparison, compare
 from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
 from jumok.explain.spread import in_words
@@ -47,7 +47,7 @@ def show(
     translations = [_translated(loaded, source, features, beam, warn) for loaded in models]
     drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
-        write(drawn or translations[0], out)
+        _written(drawn or translations[0], out)
         return "\n".join([*(t.text for t in translations), f"written to {out}"])
     color = terminal_color(sys.stdout, os.environ)
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
@@ -56,6 +56,16 @@ def show(
     (t,) = translations
     picture = to_terminal(t, color, width, numbers=True)
     return f"{picture}\n{t.text}   (log-probability {t.log_probability:.3f})\n{in_words(t)}"
+
+
+def _written(drawn: Translation | Comparison, out: str) -> None:
+    """An output as .html is the living page without its model; everything else is as `write` has it."""
+    if isinstance(drawn, Translation) and Path(out).suffix.lower() == ".html":
+        from jumok.page.recording import write_recording
+
+        write_recording(drawn, out)
+    else:
+        write(drawn, out)
 
 
 def _translated(model: Translator, source: str, features: Sequence[str], beam: int, warn: Callable[[str], None]) -> Translation:

@@ -44,9 +44,13 @@ def examples_of(given: Sequence[Any], separator: str) -> list[Example]:
         given = [given]
     found = []
     for i, one in enumerate(given, 1):
-        source, gold, *rest = (one, "") if isinstance(one, str) else one if isinstance(one, tuple) and len(one) in (2, 3) else (None, "")
+        source, gold, *rest = (
+            (one, "") if isinstance(one, str) else one if isinstance(one, tuple) and len(one) in (2, 3) else (None, "")
+        )
         if not isinstance(source, str) or not isinstance(gold, str):
-            raise DataError(f"example {i} is {one!r:.80}; wanted a string, or a tuple (source, gold) or (source, gold, features)")
+            raise DataError(
+                f"example {i} is {one!r:.80}; wanted a string, or a tuple (source, gold) or (source, gold, features)"
+            )
         found.append(Example(source, features_of(rest[0], separator, f"example {i}") if rest else (), gold))
     return found
 

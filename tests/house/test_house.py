@@ -36,6 +36,7 @@ ORDER = (
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}
 # Against the order, and only inside these methods: a Translation draws itself, and a Translator makes its page.
 EXCEPTIONS = {("jumok/runtime/translation.py", method, "explain") for method in ("save", "to_svg", "to_html")}
+EXCEPTIONS.add(("jumok/explain/showing.py", "_written", "page"))  # `jumok explain --out x.html` is a page without a model
 EXCEPTIONS |= {("jumok/decode/translator.py", function, "page") for function in ("page", "")}  # "": for type checkers alone
 
 HEAVY = {"torch", "rich", "tokenizers", "sacrebleu", "rapidfuzz", "matplotlib"}

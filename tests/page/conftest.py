@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from page_models import write_model
 
+from jumok.decode.translator import Translator
 from jumok.page import Example, build_page
 from jumok.page.build import frame
 from jumok.page.models import page_models
+from jumok.page.recording import recorded_page
+from jumok.runtime.folder import read_folder
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -48,12 +51,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     made = {}
     for name, models in kinds.items():
-        paths = [str(write_model(folder / name / kind, kind, features=features, **VARIED.get(kind, {}))) for kind, features in models]
+        paths = [
+            str(write_model(folder / name / kind, kind, features=features, **VARIED.get(kind, {}))) for kind, features in models
+        ]
         made[name] = str(folder / f"{name}.html")
         Path(made[name]).write_text(build_page(page_models(paths), EXAMPLES), encoding="utf-8")
     dot = Path(made["dot"]).read_text(encoding="utf-8")
     broken = re.sub(r'(id="jumok-model-0">).{200}', r"\1" + "A" * 200, dot)
-    for name, text in (("damaged", broken), ("frame", frame(dot))):
+    translation = Translator(read_folder(folder / "dot" / "dot")).translate("attention")
+    for name, text in (("damaged", broken), ("frame", frame(dot)), ("trace", recorded_page(translation))):
         made[name] = str(folder / f"{name}.html")
         Path(made[name]).write_text(text, encoding="utf-8")
     return made

@@ -15,6 +15,7 @@ from jumok.engine.library import EngineError, load_library
 from jumok.page import build_page
 from jumok.page.models import page_models
 from jumok.runtime.folder import read_folder
+from jumok.text.tokenizers import train_tokenizer
 from jumok.text.vocabulary import START
 
 HERE = Path(__file__).parent
@@ -80,3 +81,39 @@ def test_the_engine_in_the_page_is_the_compiled_engine(tmp_path):
         cases += [case(page, i, folder, text) for i, folder in enumerate(folders) for text in TEXTS]
     (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
     node("equal.test.mjs", CASES=str(tmp_path / "cases.json"))
+
+
+def texts(seed: int) -> list[str]:
+    """Text of many scripts, marks, blanks and oddities; without half characters, which no line of a file has."""
+    rng = np.random.default_rng(seed)
+    pieces = ["a", "an", "ing", " ", "  ", "▁", "é", "e\u0301", "한", "ᄒ", "ᆫ", "ß", "ﬁ", "½", "²", "٣", "_", "-", ".", "'", "\t", "\u00a0",
+              "\u200d", "👩\u200d👧", "א", "ب", "\u0301", "क\u094d\u0937", "\u3000", "ı", "İ", "中", "𝒳", "\u2028", "x1", "O'Neil"]  # fmt: skip
+    return ["".join(rng.choice(pieces, rng.integers(0, 14))) for _ in range(300)] + ["", " ", "\u3000", "aaa" * 60]
+
+
+def test_texts_are_cut_as_in_python(tmp_path):
+    corpus = texts(1)
+    cases = []
+    for name, form in (
+        ("char", "none"),
+        ("char", "NFD"),
+        ("space", "NFKC"),
+        ("word", "none"),
+        ("word", "NFC"),
+        ("bpe", "none"),
+        ("bpe", "NFD"),
+    ):
+        tokenizer = train_tokenizer(name, form, corpus, 120)
+        seen = sorted({token for cut in tokenizer.batch(corpus) for token in cut})
+        side = {"tokenizer": tokenizer.to_dict(), "tokens": seen}
+        own = [
+            {"text": t, "tokens": tokenizer.tokens(t), "joined": tokenizer.text(tokenizer.tokens(t)), "blank": not t.strip()}
+            for t in corpus
+        ]
+        cases.append({"side": side, "texts": own})
+    (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    node("codec.test.mjs", CASES=str(tmp_path / "cases.json"))
+
+
+def test_the_parts_by_hand():
+    node("parts.test.mjs")

@@ -14,7 +14,23 @@ from jumok.text.tokenizers import TOKENIZERS
 from jumok.text.vocabulary import Vocabulary
 
 # Tokens of the target that HTML, CSV and JSON must not take for their own.
-HOSTILE = ["</script>", "<img src=x onerror=alert(1)>", "=1+1", '"', "a,b", "&amp;", "\u2028", "\u202e", "한", "ᄒ", "👩‍👩‍👧", "é", "AH", "T", "N"]
+HOSTILE = [
+    "</script>",
+    "<img src=x onerror=alert(1)>",
+    "=1+1",
+    '"',
+    "a,b",
+    "&amp;",
+    "\u2028",
+    "\u202e",
+    "한",
+    "ᄒ",
+    "👩‍👩‍👧",
+    "é",
+    "AH",
+    "T",
+    "N",
+]
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz '-<>&\"", "한", "글", "ᄒ", "\u0301", "א", "ب", "👩", "\u200d", "\t"]
 SIZES = {"embedding": 20, "hidden": 24, "score_size": 18, "readout_size": 22, "tie": "none"}
 KINDS: dict[str, dict[str, object]] = {

@@ -27,7 +27,9 @@ def tour_numbers(folder: Folder, text: str, gold: str, step: int) -> dict:
     ids = np.array([codec.encode_source(text)])
     lengths = np.array([ids.shape[1]])
     greedy = Translator(folder, "int8").translate(text)
-    (target,) = [codec.target.vocabulary.ids(greedy.tokens[:-1])] if greedy.finished else [codec.target.vocabulary.ids(greedy.tokens)]
+    (target,) = (
+        [codec.target.vocabulary.ids(greedy.tokens[:-1])] if greedy.finished else [codec.target.vocabulary.ids(greedy.tokens)]
+    )
     memory, _ = model._encode(ids, lengths)
     state = model.start(ids, lengths)
     first = state.layers[-1][0][0, 0]

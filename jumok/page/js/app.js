@@ -34,7 +34,7 @@ export class App {
   }
 
   get model() {
-    return this.models[this.state.model] ?? { name: "", attends: true, features: [], longest: Infinity };
+    return this.models[this.state.model] ?? { name: "", attends: this.trace.weights !== null, features: [], longest: Infinity };
   }
 
   get theme() {
@@ -79,7 +79,10 @@ export class App {
     this.view = PANELS[this.state.panel](this);
     this.place.setAttribute("aria-labelledby", `tab-${this.state.panel}`);
     put(this.place, this.view.root);
-    if (focus) this.tabs.querySelector("[aria-selected=true]").focus();
+    if (focus) {
+      this.selected = null;
+      this.tabs.querySelector("[aria-selected=true]").focus();
+    }
     this.keep();
     this.show();
   }
@@ -234,7 +237,7 @@ export class App {
 
   // A recorded output in place of an engine's.
   replay(trace) {
-    const steps = trace.tokens.map((token, t) => ({ t, id: t, token, logp: trace.logps?.[t] ?? NaN, top: [] }));
+    const steps = trace.tokens.map((token, t) => ({ t, id: t, token, logp: NaN, top: [] }));
     const rows = (trace.weights ?? []).map((row) => Float32Array.from(row));
     this.result = fresh({ run: 1, tokens: trace.source_tokens, unknown: trace.unknown, steps, rows, text: trace.text, logp: trace.log_probability, finished: trace.finished, done: true, weightsKind: trace.weights_kind });
     this.refresh();

@@ -39,20 +39,27 @@ function subwords(merges) {
   return (text) => (text ? text.split(" ").flatMap(word) : []);
 }
 
-// Of all neighbouring pairs the one learned first is joined, of equals the leftmost, until none is left. All pairs of one rank
-// can be joined in one pass: what comes of it was learned later.
+// Of all neighbouring pairs the one learned first is joined, of equals the leftmost, until none is left. One pass joins all pairs
+// of the best rank, unless a new pair is better still (the same token can come of several merges).
 function merge(tokens, ranks) {
+  const rank = (a, b) => (a === undefined || b === undefined ? Infinity : ranks.get(a + "\n" + b) ?? Infinity);
   for (;;) {
     let best = Infinity;
-    for (let i = 0; i + 1 < tokens.length; i++) {
-      const rank = ranks.get(tokens[i] + "\n" + tokens[i + 1]);
-      if (rank !== undefined && rank < best) best = rank;
-    }
+    for (let i = 0; i + 1 < tokens.length; i++) best = Math.min(best, rank(tokens[i], tokens[i + 1]));
     if (best === Infinity) return tokens;
     const next = [];
     for (let i = 0; i < tokens.length; i++) {
-      if (i + 1 < tokens.length && ranks.get(tokens[i] + "\n" + tokens[i + 1]) === best) next.push(tokens[i] + tokens[++i]);
-      else next.push(tokens[i]);
+      if (rank(tokens[i], tokens[i + 1]) !== best) {
+        next.push(tokens[i]);
+        continue;
+      }
+      const joined = tokens[i] + tokens[++i];
+      const better = Math.min(rank(next[next.length - 1], joined), rank(joined, tokens[i + 1])) < best;
+      next.push(joined);
+      if (better) {
+        next.push(...tokens.slice(i + 1));
+        break;
+      }
     }
     tokens = next;
   }

@@ -5,6 +5,7 @@ import { css, rgbOf } from "./color.js";
 import { label } from "./labels.js";
 import { rowsOf, totalVariation } from "./spread.js";
 import { exact } from "./map.js";
+import { minus } from "./stage.js";
 
 const CELL = 18, MOST = 60;
 
@@ -79,7 +80,7 @@ function card(app, model, index) {
       else if (answer.kind === "done") {
         Object.assign(own.result, { text: answer.text, done: true, rows: answer.weights ? rowsOf(answer.weights, own.result.tokens.length) : [] });
         put(out, bdi(answer.text || "∅"));
-        note.textContent = `${t("logp", { n: answer.logp.toFixed(3) })}${model.attends ? "" : ` · ${t("noAttention")}`}`;
+        note.textContent = `${t("logp", { n: minus(answer.logp, 3) })}${model.attends ? "" : ` · ${t("noAttention")}`}`;
         draw();
         told();
       }

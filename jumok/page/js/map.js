@@ -4,7 +4,7 @@ import { h, hideTip, put, showTip } from "./dom.js";
 import { css, rgbOf, textOn } from "./color.js";
 import { isSpecial, label } from "./labels.js";
 import { coverage, entropy, margin } from "./spread.js";
-import { percent } from "./stage.js";
+import { minus, percent } from "./stage.js";
 
 const MOST = 100; // tokens of a side that are drawn
 const PLAIN = 1200; // from so many cells on they are plain squares without numbers
@@ -120,7 +120,7 @@ export function heatMap(app) {
     const from = lay.left + lay.cell * lay.S;
     context.textAlign = "right";
     context.fillStyle = muted;
-    [entropy(row).toFixed(2), percent(margin(row)), step.logp.toFixed(2)].forEach((text, i) => context.fillText(text, from + 62 * (i + 1) - 4, y));
+    [entropy(row).toFixed(2), percent(margin(row)), minus(step.logp, 2)].forEach((text, i) => context.fillText(text, from + 62 * (i + 1) - 4, y));
     if (step.t === 0) {
       context.font = "11px system-ui, sans-serif";
       [t("entropyShort"), t("marginShort"), t("logpShort")].forEach((text, i) => context.fillText(text, from + 62 * (i + 1) - 4, lay.top - 12, 60));
@@ -217,7 +217,7 @@ export function heatMap(app) {
       h("thead", {}, h("tr", {}, head(t("output")), tokens.slice(0, S).map((x) => head(label(x))), head(t("entropyShort")), head(t("marginShort")), head(t("logpShort")))),
       h("tbody", {}, rows.slice(0, MOST).map((row, i) => h("tr", {}, h("th", { scope: "row" }, label(steps[i].token)),
         Array.from(row.subarray(0, S), (w) => h("td", {}, percent(w))),
-        [entropy(row).toFixed(2), percent(margin(row)), steps[i].logp.toFixed(3)].map((x) => h("td", {}, x))))),
+        [entropy(row).toFixed(2), percent(margin(row)), minus(steps[i].logp, 3)].map((x) => h("td", {}, x))))),
       h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, t("coverageShort")), sums.slice(0, S).map((x) => h("td", {}, x.toFixed(2))), h("td", { colspan: 3 }))));
   }
 

@@ -28,7 +28,7 @@ export function trustView(app) {
       if (told.problem || told.kind === "error") return void (number.textContent = told.message ?? t("trustNone"));
       answer = told;
       const mean = told.agree?.mean ?? null;
-      number.textContent = mean === null ? t("trustNone") : t("trustAgree", { n: mean.toFixed(2) });
+      number.textContent = mean === null ? t("trustNone") : t("trustAgree", { n: mean.toFixed(2).replace("-", "−") });
       number.dataset.value = mean === null ? "" : mean.toFixed(6);
       draw();
     });
@@ -48,7 +48,7 @@ export function trustView(app) {
         result.rows[i] ? h("tr", { class: "first" }, th(label(step.token), "row", { rowspan: 2 }), th(t("attention"), "row", { class: "kind" }),
           heads.map((x, s) => cell(result.rows[i][s], "", `${t("attention")}: ${label(step.token)} ← ${label(x)} ${(100 * result.rows[i][s]).toFixed(1)} %`))) : null,
         h("tr", {}, result.rows[i] ? null : th(label(step.token), "row"), th(t("occlusion"), "row", { class: "kind" }),
-          heads.map((x, s) => cell(Math.max(0, answer.drop[i][s]) / most, answer.drop[i][s].toFixed(1),
+          heads.map((x, s) => cell(Math.max(0, answer.drop[i][s]) / most, Math.abs(answer.drop[i][s]) < 0.05 ? "" : signless(answer.drop[i][s]),
             t("dropOf", { out: label(step.token), source: label(x), d: signed(-answer.drop[i][s]) })))),
       ])),
       h("tfoot", {}, h("tr", {}, th(t("dropTotal"), "row"), h("td", {}), answer.total.map((d) => h("td", {}, signed(-d, 1)))))));
@@ -57,4 +57,5 @@ export function trustView(app) {
   return { root, update, paint() {} };
 }
 
+const signless = (x) => x.toFixed(1).replace("-", "−");
 const signed = (x, digits = 3) => (x >= 0 ? "+" : "−") + Math.abs(x).toFixed(digits);

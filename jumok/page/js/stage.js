@@ -115,7 +115,7 @@ export function stage(app) {
   function summary() {
     const { result } = app;
     if (!result.done || !result.steps.length) return "";
-    const parts = [t("logp", { n: result.logp.toFixed(3) }), t("perToken", { n: (result.logp / result.steps.length).toFixed(3) })];
+    const parts = [t("logp", { n: minus(result.logp, 3) }), t("perToken", { n: minus(result.logp / result.steps.length, 3) })];
     if (result.rows.length) {
       const mean = (get) => result.rows.reduce((sum, row) => sum + get(row), 0) / result.rows.length;
       parts.push(t("meanEntropy", { n: mean(entropy).toFixed(2) }));
@@ -153,7 +153,7 @@ export function stage(app) {
       const marks = [at?.side === "output" && at.at === i && "on", step.locked && "locked", step.edited && "edited",
         isSpecial(step.token) && "special", app.selected === i && "chosen"];
       button.className = ["tok", ...marks.filter(Boolean)].join(" ");
-      button.style.setProperty("--p", Math.exp(step.logp).toFixed(3));
+      button.style.setProperty("--p", (Math.exp(step.logp) || 0).toFixed(3));
       button.setAttribute("aria-pressed", String(app.selected === i));
     });
     if (result.done && named !== result) {
@@ -210,7 +210,10 @@ export function stage(app) {
   return { root, update, paint, focusOutput: (at) => buttons.output[at]?.focus() };
 }
 
-export const percent = (x) => `${(100 * x).toFixed(x > 0.0995 || x === 0 ? 0 : 1)} %`;
+// A number that a recording does not have is a dash.
+export const percent = (x) => Number.isNaN(x) ? "–" : `${(100 * x).toFixed(x > 0.0995 || x === 0 ? 0 : 1)} %`;
+
+export const minus = (x, digits) => Number.isNaN(x) ? "–" : x.toFixed(digits).replace("-", "−");
 
 // The indices of the largest numbers of a row, largest first.
 export function top(row, number) {

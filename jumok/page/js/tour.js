@@ -112,7 +112,7 @@ export function tourView(app) {
     const strip = s("svg", { class: "strip", viewBox: `0 0 ${shown.length} 1`, preserveAspectRatio: "none", role: "img", "aria-label": say(words.vector, { name, n: list.length, list: list.slice(0, 4).map(number).join(", ") }) },
       shown.map((x, i) => s("rect", { x: i, width: 1, height: 1, class: x < 0 ? "minus" : "plus", "fill-opacity": (0.06 + 0.94 * (Math.abs(x) / most)).toFixed(3) })));
     return h("div", { class: "vector", "data-name": name }, h("span", { class: "what" }, name, token && " ", token && bdi(token)), strip,
-      h("span", { class: "number" }, list.slice(0, 4).map((x) => h("span", { "data-value": x.toFixed(6) }, number(x), " "))));
+      h("span", { class: "number four" }, list.slice(0, 4).map((x) => h("span", { "data-value": x.toFixed(6) }, number(x)))));
   }
 
   // A bar for each source token; scores may be negative, and are drawn from the lowest.

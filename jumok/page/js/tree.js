@@ -2,6 +2,7 @@
 
 import { bdi, h, hideTip, put, s, showTip } from "./dom.js";
 import { isSpecial, label } from "./labels.js";
+import { minus } from "./stage.js";
 
 const ACROSS = 92, DOWN = 34, WIDE = 72, TALL = 24;
 const DRAWN = 60; // steps of the tree
@@ -41,13 +42,13 @@ export function searchView(app) {
       return;
     }
     put(best, answer.hypotheses.map((one) => h("li", {}, bdi(one.text || "∅"), h("span", { class: "number" },
-      `${t("score")} ${one.score.toFixed(3)} · ${t(one.finished ? "finished" : "unfinished")}`))));
+      `${t("score")} ${minus(one.score, 3)} · ${t(one.finished ? "finished" : "unfinished")}`))));
     told.textContent = answer.reference ? judged(answer) : "";
     put(holder, drawn(answer));
   }
 
   function judged({ reference: r, hypotheses: [first] }) {
-    const numbers = { gold: r.score.toFixed(3), found: first.score.toFixed(3) };
+    const numbers = { gold: minus(r.score, 3), found: minus(first.score, 3) };
     const parts = [t({ found: "refFound", search: "refSearch", model: "refModel" }[r.kind], numbers)];
     if (r.kind !== "found") parts.push(r.fell < 0 ? t("refStayed") : t("refFell", { n: r.fell + 1, token: label(r.tokens[r.fell]) }));
     if (r.unknown) parts.push(t("refUnknown"));
@@ -64,7 +65,7 @@ export function searchView(app) {
       const onGold = gold?.path[step] === at, kind = [onPath && "best", onGold && "gold", node.ended && "ended"].filter(Boolean).join(" ");
       const [x1, y1] = step ? [x(step - 1) + WIDE / 2, y(node.parent)] : [8, y(0)], [x2, y2] = [x(step) - WIDE / 2, y(at)];
       lines.push(s("path", { class: kind, d: `M${x1} ${y1}C${x1 + 12} ${y1} ${x2 - 12} ${y2} ${x2} ${y2}`, "stroke-width": (0.6 + 3 * Math.exp(node.own)).toFixed(1) }));
-      const text = label(node.text), words = [t("node", { n: step + 1, token: text, p: node.logp.toFixed(3) }), ...(node.ended ? [t("ended")] : [])];
+      const text = label(node.text), words = [t("node", { n: step + 1, token: text, p: minus(node.logp, 3) }), ...(node.ended ? [t("ended")] : [])];
       const group = s("g", { class: `node ${kind}`, transform: `translate(${x(step)} ${y(at)})`, tabindex: -1, role: "img", "aria-label": words.join("; ") },
         s("rect", { x: -WIDE / 2, y: -TALL / 2, width: WIDE, height: TALL, rx: 12 }),
         s("text", { "text-anchor": "middle", dy: "0.35em", class: isSpecial(node.text) ? "special" : "" }, text.length > 9 ? text.slice(0, 8) + "…" : text));

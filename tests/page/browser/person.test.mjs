@@ -232,3 +232,17 @@ test("a monotonic model shows posteriors and says so", () => visit("chain", asyn
   const rows = await page.evaluate(() => globalThis.jumokApp.result.rows.map((row) => row.reduce((a, b) => a + b)));
   rows.forEach((sum) => assert.ok(Math.abs(sum - 1) < 1e-4));
 }));
+
+test("a recording is the same view without a model: read, point, save; nothing to steer", () => visit("trace", async (page) => {
+  await page.waitForFunction(() => globalThis.jumokApp?.result.done);
+  assert.ok((await output(page).count()) > 0);
+  assert.equal(await page.locator("#input").count(), 0);
+  await output(page).first().hover();
+  assert.match(await page.getByRole("tooltip").textContent(), /looked at/);
+  await output(page).first().click();
+  assert.equal(await page.locator(".step").isVisible(), false);
+  assert.deepEqual(await texts(page.getByRole("tab")), ["Attention", "Save"]);
+  await tab(page, "Save");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Data (JSON)" }).click()]);
+  assert.equal(JSON.parse(fs.readFileSync(await download.path(), "utf8")).source, "attention");
+}));
