@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -31,10 +32,8 @@ def given_examples(file: str, config: FolderConfig, *, warn: Callable[[str], Non
     ][:SHOWN]
     golds: dict[str, str] = {}
     if file != "-":
-        try:
+        with contextlib.suppress(JumokError):  # it may have sources alone
             golds = {pair.source: pair.target for pair in read_pairs(file, config.text, warn=lambda _: None)}
-        except JumokError:
-            pass  # sources alone
     return [Example(e.source, e.features, golds.get(e.source, "")) for e in found]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jumok.errors import DataError
 from jumok.outputs import check_output
-from jumok.page.build import Example, build_page, frame
+from jumok.page.build import build_page, frame
 from jumok.page.examples import examples_of, given_examples, own_examples
 from jumok.page.models import page_model, page_models
 from jumok.places import put, tried

@@ -15,7 +15,7 @@ export function heatMap(app) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const pad = h("div", { class: "map", tabindex: 0, role: "application", "aria-label": t("mapLabel"), "aria-describedby": "map-help" }, canvas);
   const spoken = h("p", { class: "unseen", "aria-live": "polite" });
-  const table = h("table", {}), holder = h("div", { class: "scroll unseen", tabindex: -1 }, table);
+  const table = h("table", {}), holder = h("div", { class: "unseen", role: "group", "aria-label": t("tableCaption") }, table);
   const swap = h("button", { class: "quiet", type: "button", "aria-pressed": "false", onclick: () => showTable(swap.getAttribute("aria-pressed") !== "true") }, t("asTable"));
   const help = h("p", { class: "hint", id: "map-help" }, t(app.trace ? "mapHelpTrace" : "mapHelp"));
   const root = h("div", {}, h("div", { class: "row" }, help, swap), pad, spoken, holder);
@@ -23,8 +23,9 @@ export function heatMap(app) {
 
   function showTable(on) {
     swap.setAttribute("aria-pressed", String(on));
-    holder.classList.toggle("unseen", !on);
-    holder.tabIndex = on ? 0 : -1;
+    holder.className = on ? "scroll" : "unseen";
+    if (on) holder.tabIndex = 0;
+    else holder.removeAttribute("tabindex");
     pad.hidden = on;
     if (!on) draw();
   }
