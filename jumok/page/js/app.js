@@ -78,7 +78,7 @@ export class App {
     }, this.t(name))));
     this.view = PANELS[this.state.panel](this);
     this.place.setAttribute("aria-labelledby", `tab-${this.state.panel}`);
-    put(this.place, this.view.root);
+    put(this.place, h("h2", { class: "unseen" }, this.t(this.state.panel)), this.view.root);
     if (focus) {
       this.selected = null;
       this.tabs.querySelector("[aria-selected=true]").focus();
