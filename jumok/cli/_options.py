@@ -80,6 +80,12 @@ def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     hints = config.type_hints(kind)  # type: ignore[arg-type]
     needed = [f.name for f in dataclasses.fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     open_ = [name for name in needed if name not in values]
-    filled = {name: get_args(hints[name])[0] if get_origin(hints[name]) is Literal else "" for name in open_}
+    filled = {name: _something(hints[name]) for name in open_}
     made = config.build(kind, {**values, **filled}, where)
     return dataclasses.replace(made, **dict.fromkeys(open_, tyro.MISSING))
+
+
+def _something(hint: Any) -> Any:
+    """A value of this type, for an option that the parser still asks for."""
+    origin = get_origin(hint)
+    return get_args(hint)[0] if origin is Literal else () if origin is tuple else ""

@@ -12,7 +12,7 @@ from jumok.errors import DataError
 from jumok.outputs import check_output
 from jumok.page.build import build_page, frame
 from jumok.page.examples import examples_of, given_examples, own_examples
-from jumok.page.models import page_model, page_models
+from jumok.page.models import names, page_model, page_models
 from jumok.places import put, tried
 from jumok.runtime.folder import read_folder
 
@@ -52,7 +52,7 @@ def living_page(folder: str | Path, examples: Sequence[Any] = ()) -> LivingPage:
     """
     content = read_folder(folder)
     given = examples_of(examples, content.config.text.features_separator)
-    return LivingPage(build_page([page_model(content, Path(folder).resolve().name)], given or own_examples(content.config)))
+    return LivingPage(build_page([page_model(content, *names([folder]))], given or own_examples(content.config)))
 
 
 def write_page(folders: Sequence[str], examples: str, out: str, warn: Warn) -> Iterator[str]:

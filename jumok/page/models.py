@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +36,18 @@ def page_models(paths: Sequence[str | Path]) -> list[PageModel]:
 
 def names(paths: Sequence[str | Path]) -> list[str]:
     """The names of the folders, with as much of their paths as tells them apart."""
-    parts = [Path(path).resolve().parts for path in paths]
+    parts = [tuple(map(_readable, Path(path).resolve().parts)) for path in paths]
     short = ["/".join(p) for p in parts]
     for n in range(1, max(map(len, parts)) + 1):
         short = ["/".join(p[-n:]) for p in parts]
         if len(set(short)) == len(set(parts)):
             break
     return [f"{name} ({short[: i + 1].count(name)})" if short.count(name) > 1 else name for i, name in enumerate(short)]
+
+
+def _readable(name: str) -> str:
+    """The name with U+FFFD for bytes that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def page_model(folder: Folder, name: str) -> PageModel:

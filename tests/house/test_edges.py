@@ -72,6 +72,7 @@ GIVEN = {
     "info": {"model": "model"},
     "study": {"out": "study"},
     "quickstart": {},
+    "page": {"models": "model"},
 }
 MORE = {
     "train": [*TINY, "--quiet"],

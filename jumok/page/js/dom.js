@@ -50,7 +50,8 @@ let tip = null;
 
 // Shows lines of text beside an element, or at a point {x, y} of the window.
 export function showTip(lines, at) {
-  if (!tip) document.body.append((tip = h("div", { class: "tip", role: "tooltip", id: "tip" })));
+  tip ??= h("div", { class: "tip", role: "tooltip", id: "tip" });
+  if (!tip.isConnected) (document.querySelector("main") ?? document.body).append(tip);
   put(tip, lines.map((line) => h("div", {}, line)));
   tip.hidden = false;
   const box = at.getBoundingClientRect?.(), own = tip.getBoundingClientRect();
