@@ -34,7 +34,7 @@ def checksums(model: Translator, lines: list[str]) -> list[int]:
     for line in lines:
         ids = np.array([model.codec.encode_source(line)])
         S = ids.shape[1]
-        if not line.strip() or S > model.longest:
+        if not line.strip() or model.longest < S:
             found.append(0)
             continue
         ratio, constant = model.config.limit

@@ -30,7 +30,7 @@ export const en = {
   tableCaption: "Attention: output tokens in rows, source tokens in columns",
   beam: "Beam", beamHint: "Hypotheses kept at each step. 1 is greedy: the likeliest token, and no way back.",
   reference: "A reference output", referenceHint: "The tree shows where it falls out of the beam.",
-  best: "Best outputs", score: "score", finished: "finished", unfinished: "cut", rank: "rank",
+  best: "Best outputs", score: "score", finished: "finished", unfinished: "cut",
   tree: "Search tree", treeLabel: "Search tree, step by step", node: "step {n}: {token}, log-probability {p}", ended: "finished here",
   refFound: "The reference is the best output.", refSearch: "Search error: the model prefers the reference (score {gold}) to what the search found ({found}).",
   refModel: "Model error: the model prefers what the search found (score {found}) to the reference ({gold}).",

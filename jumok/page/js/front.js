@@ -4,6 +4,7 @@ import { bdi, h, put } from "./dom.js";
 import { label } from "./labels.js";
 import { LANGS } from "./words.js";
 
+const LONG = 40; // characters, from which on the input is set smaller
 const THEMES = ["", "light", "dark"];
 
 export function headView(app) {
@@ -39,7 +40,7 @@ export function frontView(app) {
     onkeydown: (event) => event.key === "Enter" && event.preventDefault(),
   });
   const said = h("p", { class: "note", role: "status", hidden: true });
-  const examples = h("ul", { class: "chips", "aria-label": t("examples") }, app.data.examples.slice(0, 8).map((example) =>
+  const examples = h("ul", { class: "chips examples", "aria-label": t("examples") }, app.data.examples.slice(0, 8).map((example) =>
     h("li", {}, h("button", { type: "button", class: "chip", onclick: () => app.take(example) }, bdi(example.source)))));
   const features = h("div", { class: "chips features", role: "group", "aria-label": t("features") });
   const root = h("section", { class: "front", "aria-label": t("input") }, h("p", { class: "intro" }, t("intro")),
@@ -48,6 +49,7 @@ export function frontView(app) {
   new ResizeObserver(() => fit()).observe(area.parentElement);
 
   function fit() {
+    area.classList.toggle("long", area.value.length > LONG);
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, 400)}px`;
   }

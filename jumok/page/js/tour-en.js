@@ -1,7 +1,7 @@
 // The tour of the lecture in English: a title and a text for each stop.
 
 export const tourEn = {
-  encoder: ["The encoder reads", "An LSTM reads the source, one token after the other. After each it has a state h̄_s: {H} numbers. Here are your {S} states, one line each; blue is negative, dark is large. All of them together are the memory."],
+  encoder: ["The encoder reads", "The encoder ({cell}) reads the source, one token after the other. After each it has a state h̄_s: {H} numbers. Here are your {S} states, one line each; blue is negative, dark is large. All of them together are the memory."],
   bottleneck: ["The bottleneck", "The decoder starts from the last state alone: h_0, {H} numbers. Without attention that is all it ever knows of the source, whether it has {S} tokens or four hundred."],
   query: ["The query", "At step {t} the decoder has read what was written so far ({before}) and has the state h_t. It serves as the query: what should I look at now?"],
   scores: ["The scores", "How well does each memory row answer the query? This model's score is {name}: {formula}. A score can be any number."],
@@ -16,7 +16,7 @@ export const tourEn = {
 };
 
 export const tourLabelsEn = {
-  step: "Step", value: "value", position: "position", shareOf: "share of each source token", sum: "sum {n}", lossMean: "mean loss under gold: {n}", loss: "loss",
+  step: "Step", sum: "sum {n}", lossMean: "mean loss under gold: {n}", loss: "loss",
   wouldWrite: "would write", free: "free running", forced: "under gold", noAttention: "This model has no attention: there are no scores, weights and contexts. Its bottleneck is all there is.",
   parts: "the largest shares", vector: "{name}: {n} numbers, the first are {list}", prior: "before the token", posterior: "given the whole output", reached: "{n} of {all} tokens the same", empty: "Write something first.",
   nothing: "nothing yet", openTrust: "To Trust", openCompare: "To Compare",

@@ -83,7 +83,7 @@ export function tourView(app) {
     const { model } = app;
     if (stop === "limits") return {};
     const at = inside.t, before = app.result.steps.slice(0, at).map((x) => label(x.token)).join(" ") || "<s>";
-    const all = { H: model.hidden, S: inside.tokens.length, t: at + 1, before, name: model.attention, formula: stop === "readout" ? (model.attends ? READOUTS[model.readout] : READOUTS[model.readout].replace("W_c c_t + ", "").replace("[c_t ; h_t]", "h_t")) : FORMULAS[model.attention] };
+    const all = { cell: model.cell.toUpperCase(), H: model.hidden, S: inside.tokens.length, t: at + 1, before, name: model.attention, formula: stop === "readout" ? (model.attends ? READOUTS[model.readout] : READOUTS[model.readout].replace("W_c c_t + ", "").replace("[c_t ; h_t]", "h_t")) : FORMULAS[model.attention] };
     if (stop === "softmax") {
       const best = top(inside.weights, 1)[0], max = Math.max(...inside.scores);
       Object.assign(all, { token: label(inside.tokens[best]), e: number(inside.scores[best]), max: number(max), sum: number(inside.scores.reduce((sum, e) => sum + Math.exp(e - max), 0)), w: number(inside.weights[best]) });
@@ -94,7 +94,7 @@ export function tourView(app) {
   const rowOf = (i) => inside.memory.subarray(i * app.model.hidden, (i + 1) * app.model.hidden);
   const STOPS = {
     encoder: () => h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "h̄" }, inside.tokens.map((token, i) => vector(`h̄_${i + 1}`, rowOf(i), label(token)))),
-    bottleneck: () => vector("h_0", inside.first),
+    bottleneck: () => [vector("h_0", inside.first), app.model.attends ? null : h("p", { class: "hint" }, words.noAttention)],
     query: () => vector("h_t", inside.query),
     scores: () => bars(inside.scores, "e", (x) => number(x), true),
     softmax: () => [bars(inside.weights, "a", (x) => number(x)), h("p", { class: "hint" }, say(words.sum, { n: number(inside.weights.reduce((a, b) => a + b, 0)) }))],
