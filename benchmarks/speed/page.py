@@ -36,7 +36,9 @@ def main() -> None:
         page, cases = Path(folder) / "page.html", Path(folder) / "lines.json"
         page.write_text(build_page(page_models([o.model]), [Example(lines[0])]), encoding="utf-8")
         cases.write_text(json.dumps((lines * (o.outputs // len(lines) + 1))[: o.outputs]), encoding="utf-8")
-        subprocess.run(["node", str(HERE / "page.mjs"), str(page), str(cases)], env=os.environ | tools, check=True, timeout=3600)
+        subprocess.run(
+            ["node", str(HERE / "page.mjs"), str(page), str(cases)], env=os.environ | tools, check=True, timeout=3600
+        )
 
 
 if __name__ == "__main__":
