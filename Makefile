@@ -66,7 +66,7 @@ clean: ## remove .venv, caches and built files
 	@touch $@
 
 # What browser tests of the page need beside node and Chromium; nothing of it is in the page.
-.venv/ready-page: tests/page/package.json
+.venv/ready-page: .venv/ready-pip tests/page/package.json
 	@mkdir -p .venv/page
 	cp tests/page/package.json .venv/page/
 	npm install --prefix .venv/page --no-audit --no-fund --ignore-scripts --silent

@@ -63,6 +63,21 @@ class ManySentences(Protocol):
         """
 
 
+class Beams(Protocol):
+    """An addition that a backend may offer: a faster beam search, taken if the policy asks for nothing else."""
+
+    def beam(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
+        """The outputs of `jumok.decode.search.beam`: of each sentence tokens, log-probability, score and weights [T, S] or None.
+
+        Args:
+            source, lengths, limits, never: as for `ManySentences.greedy`.
+            beam, nbest: as in the options.
+            divisors: [largest limit + 1]; the score is the log-probability / the divisor of the length.
+        """
+
+
 class OneSentence(Protocol):
     """An addition that a backend may offer: a faster greedy search for one sentence, taken if nothing else is asked for."""
 

@@ -16,14 +16,16 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import likeliest, normaliser
+from jumok.decode.choice import best_continuations, likeliest, normaliser
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
 from jumok.decode.policy import PLAIN, Policy
-from jumok.decode.ranking import Ranking, ranking_of
+from jumok.decode.ranking import LengthPenalty, Ranking, ranking_of
 from jumok.decode.rules import never
 from jumok.text.vocabulary import END, START
 
 Array = np.ndarray
+
+MOST_AT_ONCE = 64  # beams of a backend's own beam search
 
 
 def search(
@@ -172,6 +174,8 @@ def beam(
 ) -> list[list[Hypothesis]]:
     """`search` with a beam of any size."""
     ranking = _ranking(policy, options)
+    if (found := _at_once(backend, source, lengths, options, limits, policy)) is not None:
+        return found
     finished: list[list[Tip]] = [[] for _ in range(len(source))]
     cut: list[list[Tip]] = [[] for _ in range(len(source))]
     floor = np.full(len(source), -np.inf)  # the score of the nbest-th finished hypothesis, if there are so many
@@ -223,6 +227,23 @@ def beam(
         alive, tokens, totals = alive[stay], tokens[stay], totals[stay]
     tips = [(_ranked(f) + _ranked(c))[: options.nbest] for f, c in zip(finished, cut, strict=True)]
     return hypotheses(trail, tips, lengths)
+
+
+def _at_once(
+    backend: Backend, source: Array, lengths: Array, options: SearchConfig, limits: Array, policy: Policy
+) -> list[list[Hypothesis]] | None:
+    """`beam` by the backend's own search, where it has one and options and policy ask for no more than that offers; else None."""
+    beams, forbidden, ranking = getattr(backend, "beam", None), never(policy.rules), _ranking(policy, options)
+    if beams is None or forbidden is None or policy.candidates is not best_continuations or type(ranking) is not LengthPenalty:
+        return None
+    if options.beam > MOST_AT_ONCE:
+        return None
+    divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
+    found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
+    return [
+        [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END) for tokens, total, score, weights in outputs]
+        for outputs in found
+    ]
 
 
 def _ranked(tips: list[Tip]) -> list[Tip]:

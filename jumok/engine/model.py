@@ -24,6 +24,8 @@ from jumok.processes import cores
 Array = np.ndarray
 
 TABLE_BYTES = 1 << 29  # larger tables of the rows that tokens give to the first layers are not kept
+KEPT_BYTES = 1 << 26  # larger memory for a call is given back after it
+MOST_BEAMS = 64
 PART = 8  # rows or sentences that are worth a thread of their own
 
 
@@ -173,6 +175,47 @@ class EngineModel:
             results.append((written[b, :T].tolist(), total, None if weights is None else weights[b, :T, :length].copy()))
         return results
 
+    def beam(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
+        """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
+
+        Args:
+            source, lengths, limits, never: as for `greedy`.
+            beam: up to MOST_BEAMS; nbest: at most `beam`.
+            divisors: float64 [largest limit + 1], rising.
+
+        Returns:
+            Of each sentence 1 to `nbest` outputs: tokens, log-probability, score, weights [T, S] or None.
+        """
+        made, (B, S), L, out = self._ready(), source.shape, int(max(limits)), _ints(np.array(never, np.int32))
+        ids, counts, most = _ints(source), _ints(lengths), _ints(limits)
+        written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
+        found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
+        weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None
+        by = np.ascontiguousarray(divisors, np.float64)
+        assert 1 <= nbest <= beam <= MOST_BEAMS and len(by) > L
+
+        def part(rows: slice) -> None:
+            looked = None if weights is None else weights[rows]
+            n = rows.stop - rows.start
+            work = made.memory("work", made.size("beam_bytes", n, S, L, beam))
+            made.call(
+                "beam", rows, S, 0, ids[rows], counts[rows], most[rows], L, out, len(out), beam, nbest, by, written[rows],
+                found[rows], looked, steps[rows], totals[rows], scores[rows], work, each=beam,
+            )  # fmt: skip
+
+        self._spread(part, B)
+        results = []
+        for b, length in enumerate(counts.tolist()):
+            outputs = []
+            for i, T in enumerate(steps[b].tolist()):
+                if T:
+                    looked = None if weights is None else weights[b, i, :T, :length].copy()
+                    outputs.append((written[b, i, :T].tolist(), float(totals[b, i]), float(scores[b, i]), looked))
+            results.append(outputs)
+        return results
+
     def _ready(self) -> _Made:
         if self._made is None:
             with self._lock:
@@ -196,8 +239,8 @@ class _Made:
 
     def __init__(self, of: EngineModel) -> None:
         library = of.library
-        names = ("abi", "model_bytes", "check", "pack", "start", "step", "greedy", "score")
-        counts = ("table_bytes", "source_floats", "beam_floats", "scratch_bytes", "greedy_floats")
+        names = ("abi", "model_bytes", "check", "pack", "start", "step", "greedy", "beam", "score")
+        counts = ("table_bytes", "source_floats", "beam_floats", "scratch_bytes", "greedy_floats", "beam_bytes")
         self.functions = {name: library.function(name) for name in (*names, *counts)}
         for name in counts:
             self.functions[name].restype = _LONG
@@ -209,13 +252,13 @@ class _Made:
         wrong = self.functions["check"](self.at, self.block.nbytes)
         if wrong:
             raise EngineError(f"the compiled engine refuses this model (check {wrong}); --engine numpy can use it")
-        size = self._size("table_bytes")
+        size = self.size("table_bytes")
         self.tables = np.zeros(size, np.uint8) if size <= TABLE_BYTES else None
         self.tables_at = None if self.tables is None else self.tables.ctypes.data
         self.local = threading.local()
         self.sizes: dict[tuple[str, int], int] = {}
 
-    def _size(self, name: str, *numbers: int) -> int:
+    def size(self, name: str, *numbers: int) -> int:
         function = self.functions[name]
         return int(function(_POINTER(self.at), *(_INT(n) for n in numbers)))
 
@@ -228,28 +271,29 @@ class _Made:
     def _kept(self, name: str, S: int) -> int:
         key = name, S
         if key not in self.sizes:
-            self.sizes[key] = self._size(name, S)
+            self.sizes[key] = self.size(name, S)
         return self.sizes[key]
 
     def floats(self, rows: int, columns: int) -> Array:
         return np.empty((rows, columns), np.float32)
 
     def work(self, rows: slice, S: int) -> Array:
-        return self._memory("work", 4 * self._size("greedy_floats", rows.stop - rows.start, S))
+        return self.memory("work", 4 * self.size("greedy_floats", rows.stop - rows.start, S))
 
-    def _memory(self, name: str, size: int) -> Array:
+    def memory(self, name: str, size: int) -> Array:
         """Memory of this thread for the time of a call, aligned."""
         kept = getattr(self.local, name, None)
         if kept is None or len(kept) < size:
             raw = np.empty(size + BLOCK, np.uint8)
             kept = raw[-raw.ctypes.data % BLOCK :]
-            setattr(self.local, name, kept)
+            if size <= KEPT_BYTES:
+                setattr(self.local, name, kept)
         return kept
 
-    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any) -> None:
-        """Calls a function that takes (model, tables, number of rows, S, …, scratch)."""
+    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1) -> None:
+        """Calls a function that takes (model, tables, number of rows, S, …, scratch); `each` row needs scratch for so many."""
         n = rows.stop - rows.start
-        scratch = self._memory("scratch", self._size("scratch_bytes", n, S, T))
+        scratch = self.memory("scratch", self.size("scratch_bytes", n * each, S, T))
         given = [
             a if a is None or isinstance(a, int) else _POINTER(a.__array_interface__["data"][0]) for a in (*arguments, scratch)
         ]

@@ -1,5 +1,6 @@
 /* The engine: all its parts, compiled as one file, once for each instruction set. See engine.h. */
 #include "engine.h"
+#include "beams.h"
 #include "chain.h"
 #include "check.h"
 #include "decoder.h"
@@ -153,6 +154,115 @@ int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B
         float *fresh = after;
         after = before;
         before = fresh;
+    }
+    return 0;
+}
+
+int64_t ENGINE(beam_bytes)(const struct engine_model *model, int32_t B, int32_t S, int32_t L, int32_t beam) {
+    struct beams k;
+    return plan_beams(&k, model, B, S, L, beam, 0);
+}
+
+/* One sentence after a step: its best continuations -> tips, and the rows that go on, in the trail; returns how many do. */
+static int grow(struct beams *k, int b, int length, int beam, int nbest, int limit,
+                const double *divisors, struct grown *trail, int have) {
+    struct tip *tips = k->tips + (int64_t)b * beam;
+    int on = 0;
+    for (int r = 0; r < have && on < beam; r++) {
+        const struct grown *g = k->found + r;
+        if (g->token != ENGINE_END) {
+            trail[on++] = *g;
+        } else if (r < beam) {
+            k->ended[b]++;
+            keep_tip(tips, k->kept + b, nbest,
+                     (struct tip){g->total / divisors[length], g->total, g->log_probability, length, g->parent, g->token});
+        }
+    }
+    if (on == 0) return 0;
+    const double top = trail[0].total;
+    if (k->kept[b] == nbest) {
+        const double floor = tips[nbest - 1].score;
+        if (k->ended[b] >= beam && floor >= top / divisors[length]) return 0;
+        if (floor >= top / divisors[limit]) return 0;
+    }
+    if (length < limit) return on;
+    struct tip cut[ENGINE_BEAM]; /* those that were cut come behind those that have ended */
+    int32_t count = 0;
+    for (int i = 0; i < on; i++)
+        keep_tip(cut, &count, nbest,
+                 (struct tip){trail[i].total / divisors[length], trail[i].total, trail[i].log_probability, length,
+                              trail[i].parent, trail[i].token});
+    for (int i = 0; i < count && k->kept[b] < nbest; i++) tips[k->kept[b]++] = cut[i];
+    return 0;
+}
+
+int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
+                     const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never, int32_t count, int32_t beam,
+                     int32_t nbest, const double *divisors, int32_t *written, float *log_probabilities, float *weights,
+                     int32_t *steps, double *totals, double *scores, void *work, void *scratch) {
+    const int V = model->target_size, looks = model->attention != ENGINE_NO_ATTENTION;
+    const int64_t size = beam_floats(model, S);
+    struct beams k;
+    struct work w;
+    if (!sentences_fit(B, S, tokens, lengths, model->source_size) || !ids_fit(never, count, V) || !lengths_fit(limits, B, L) ||
+        !between(1, beam, ENGINE_BEAM) || !between(1, nbest, beam))
+        return -1;
+    plan_beams(&k, model, B, S, L, beam, work);
+    plan(&w, model, (int64_t)B * beam, S, 0, scratch);
+    start(model, tables, B, S, tokens, lengths, k.sources, k.before, &w);
+    struct batch batch = {S, w.owners, lengths, k.sources, tables};
+    for (int b = 0; b < B; b++) {
+        k.sentences[b] = w.owners[b] = k.first[b] = b;
+        k.rows[b] = 1;
+        k.kept[b] = k.ended[b] = 0;
+        k.totals[b] = 0;
+        w.next[b] = ENGINE_START;
+    }
+    for (int t = 0, alive = B, N = B; alive; t++) {
+        step(model, &batch, N, w.next, k.before, k.after, w.logits, w.looked, 0, 0, &w);
+        int still = 0;
+        for (int a = 0; a < alive; a++) {
+            const int b = k.sentences[a], first = k.first[a], K = k.rows[a];
+            struct grown *trail = k.trail + ((int64_t)b * L + t) * beam;
+            int have = 0;
+            for (int r = 0; r < K; r++) {
+                const float *logits = w.logits + (int64_t)(first + r) * V;
+                const float less = monotonic(model) ? 0 : normaliser(logits, V);
+                have = continue_row(logits, less, k.totals[first + r], r, V, never, count, k.found, have, 2 * beam);
+            }
+            if (looks) copy(k.looked + ((int64_t)b * L + t) * beam * S, w.looked + (int64_t)first * S, (int64_t)K * S);
+            const int on = grow(&k, b, t + 1, beam, nbest, limits[b], divisors, trail, have);
+            if (!on) continue;
+            k.sentences[still] = b;
+            k.origin[still] = first;
+            k.rows[still++] = on;
+        }
+        N = 0;
+        for (int a = 0; a < still; a++) {
+            const int b = k.sentences[a];
+            const struct grown *trail = k.trail + ((int64_t)b * L + t) * beam;
+            k.first[a] = N;
+            for (int r = 0; r < k.rows[a]; r++, N++) {
+                copy(k.before + N * size, k.after + (int64_t)(k.origin[a] + trail[r].parent) * size, size);
+                k.totals[N] = trail[r].total;
+                w.next[N] = trail[r].token;
+                w.owners[N] = b;
+            }
+        }
+        alive = still;
+    }
+    for (int b = 0; b < B; b++) {
+        for (int i = 0; i < nbest; i++) {
+            const int64_t n = (int64_t)b * nbest + i;
+            steps[n] = 0;
+            if (i >= k.kept[b]) continue;
+            const struct tip tip = k.tips[(int64_t)b * beam + i];
+            steps[n] = tip.length;
+            totals[n] = tip.total;
+            scores[n] = tip.score;
+            follow(k.trail + (int64_t)b * L * beam, k.looked + (int64_t)b * L * beam * S, beam, S, tip, written + n * L,
+                   log_probabilities + n * L, looks && weights ? weights + n * L * S : 0);
+        }
     }
     return 0;
 }

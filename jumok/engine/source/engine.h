@@ -25,6 +25,7 @@ A padded size is the next multiple of 16. Weights are not written by a model wit
 #define ENGINE_LAYERS 8   /* the most layers */
 #define ENGINE_COLUMNS 8192 /* the most columns of a matrix: beyond, too few bits are left for activations */
 #define ENGINE_JUMPS 5
+#define ENGINE_BEAM 64    /* the most beams */
 
 /* One source can be compiled for several instruction sets and linked into one library: -DENGINE_SUFFIX=_x86_4 */
 #define ENGINE_JOIN_(a, b) engine_##a##b
@@ -156,6 +157,17 @@ ENGINE_EXPORT int32_t ENGINE(greedy)(const struct engine_model *model, void *tab
                                      const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never,
                                      int32_t count, int32_t *written, float *log_probabilities, float *weights, int32_t *steps,
                                      float *work, void *scratch);
+
+/* Beam search for B sentences with `beam` rows each, ranked by log-probability / divisors[length], divisors [L + 1], rising; limits
+   and never as for greedy -> of each sentence up to `nbest` (at most `beam`) hypotheses, those that end first, then by falling
+   score: written [B, nbest, L], log_probabilities of their tokens [B, nbest, L], weights [B, nbest, L, S] (or NULL), steps
+   [B, nbest] (0: there is none), totals and scores [B, nbest]. scratch: for B * beam rows; work: beam_bytes, 64-byte aligned. */
+ENGINE_EXPORT int64_t ENGINE(beam_bytes)(const struct engine_model *model, int32_t B, int32_t S, int32_t L, int32_t beam);
+ENGINE_EXPORT int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
+                                   const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never, int32_t count,
+                                   int32_t beam, int32_t nbest, const double *divisors, int32_t *written,
+                                   float *log_probabilities, float *weights, int32_t *steps, double *totals, double *scores,
+                                   void *work, void *scratch);
 
 /* Given targets [B, T], target_lengths [B] (1 to T) -> log-probabilities [B, T] and weights [B, T, S] (or NULL), 0 on pads. With a
    monotonic alignment the weights are posteriors given the whole target. work: greedy_floats. */

@@ -124,13 +124,13 @@ INLINE float exponentials(const float *x, float *out, int count, float top) {
     float rest[LANES];
     for (int i = 0; i < count; i += LANES) {
         const float *from = sixteen(x + i, count - i, LOWEST, rest);
-        float *to = from == rest ? rest : out + i;
+        const int last = from == rest;
         EACH(q) {
             vector e = exponential(load(from + q) - top);
-            if (out) store(to + q, e);
+            if (out) store((last ? rest : out + i) + q, e);
             s.of[q / WIDTH] += e;
         }
-        if (out && to == rest)
+        if (out && last)
             for (int l = 0; l < count - i; l++) out[i + l] = rest[l];
     }
     return sum(&s);

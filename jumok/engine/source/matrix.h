@@ -59,33 +59,42 @@ INLINE vector joined(const int32_t *high, const int32_t *low, const float *scale
     return v * (load(scale) * x_scale);
 }
 
-/* One group of 16 rows with up to ROWS rounded rows -> y [rows][.., width], plus `bias` or what stands there. */
-static void group(const struct engine_model *m, const struct engine_matrix *M, int g, struct rounded q, int rows, float *y,
-                  int64_t stride, int width, const float *bias, int add) {
-    const int8_t *high = (const int8_t *)at(m, M->high) + (int64_t)g * 16 * M->columns;
-    const int8_t *low =
-        M->low && M->order == ENGINE_GROUPS ? (const int8_t *)at(m, M->low) + (int64_t)g * 16 * M->columns : 0;
-    const float *scale = (const float *)at(m, M->scale) + g * 16;
-    const int left = width - g * 16;
+/* Up to GROUPS groups of 16 rows with up to ROWS rounded rows -> y [rows][.., width], plus `bias` or what stands there. */
+static void groups_of(const struct engine_model *m, const struct engine_matrix *M, int first, int groups, struct rounded q, int rows,
+                      float *y, int64_t stride, int width, const float *bias, int add) {
+    const int64_t begin = (int64_t)first * 16 * M->columns;
+    const int8_t *high = (const int8_t *)at(m, M->high) + begin;
+    const int8_t *low = M->low && M->order == ENGINE_GROUPS ? (const int8_t *)at(m, M->low) + begin : 0;
     for (int r = 0; r < rows; r += TILE) {
         int n = rows - r < TILE ? rows - r : TILE;
-        int32_t h[TILE * 16], l[TILE * 16];
+        int32_t h[GROUPS * TILE * 16], l[GROUPS * TILE * 16];
         const int16_t *x = q.x + (int64_t)r * M->columns;
-        products(high, x, M->columns, M->columns, h, n);
-        if (low) products(low, x, M->columns, M->columns, l, n);
-        for (int t = 0; t < n; t++) {
-            float *to = y + (r + t) * stride + g * 16;
-            float rest[LANES];
-            const float *from = add ? sixteen(to, left, 0, rest) : 0;
-            float *into = left >= LANES ? to : rest;
-            EACH(k) {
-                vector v = joined(h + 16 * t + k, low ? l + 16 * t + k : 0, scale + k, q.scale[r + t]);
-                if (bias) v += load(bias + g * 16 + k);
-                store(into + k, add ? load(from + k) + v : v);
+        products(high, x, M->columns, M->columns, h, groups, n);
+        if (low) products(low, x, M->columns, M->columns, l, groups, n);
+        for (int g = 0; g < groups; g++) {
+            const int column = (first + g) * 16, left = width - column;
+            const float *scale = (const float *)at(m, M->scale) + column;
+            for (int t = 0; t < n; t++) {
+                float *to = y + (r + t) * stride + column;
+                const int sums = 16 * (g * n + t);
+                float rest[LANES];
+                const float *from = add ? sixteen(to, left, 0, rest) : 0;
+                float *into = left >= LANES ? to : rest;
+                EACH(k) {
+                    vector v = joined(h + sums + k, low ? l + sums + k : 0, scale + k, q.scale[r + t]);
+                    if (bias) v += load(bias + column + k);
+                    store(into + k, add ? load(from + k) + v : v);
+                }
+                if (into == rest) copy(to, rest, left);
             }
-            if (into == rest) copy(to, rest, left);
         }
     }
+}
+static void all_groups(const struct engine_model *m, const struct engine_matrix *M, struct rounded q, int rows, float *y,
+                       int64_t stride, int width, const float *bias, int add) {
+    const int count = M->rows / 16;
+    for (int g = 0; g < count; g += GROUPS)
+        groups_of(m, M, g, count - g < GROUPS ? count - g : GROUPS, q, rows, y, stride, width, bias, add);
 }
 
 /* y [rows, width] = M x + bias (or y + M x with `add`); x [rows, columns], both with strides. */
@@ -94,8 +103,25 @@ static void multiply(const struct engine_model *m, const struct engine_matrix *M
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * x_stride, x_stride, n, q);
-        for (int g = 0; g < M->rows / 16; g++) group(m, M, g, q, n, y + r * y_stride, y_stride, width, bias, add);
+        all_groups(m, M, q, n, y + r * y_stride, y_stride, width, bias, add);
     }
+}
+
+#define CLASSES 64 /* of tokens, by their number's remainder */
+#define BEST 16
+#define FOUND 256
+
+/* A lower bound of the 16th highest value, and of the highest, from what each class has at its best. */
+static float sixteenth_of(float classes[CLASSES], float *best) {
+    float found = 0;
+    for (int k = 0; k < BEST; k++) {
+        found = highest_of(classes, CLASSES);
+        if (k == 0) *best = found;
+        int c = 0;
+        while (c < CLASSES - 1 && classes[c] != found) c++;
+        classes[c] = LOWEST;
+    }
+    return found;
 }
 
 /* Adds the low plane to y [V] of one rounded row where it can matter: for the best 16 tokens, for those within NEAR of the best,
@@ -104,35 +130,44 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
                    int also) {
     const float *bounds = at(m, M->bound), *scales = at(m, M->scale);
     const int8_t *low = at(m, M->low);
-    struct lanes squares = lanes_of(0), sure = lanes_of(LOWEST);
-    float x[LANES], rest[LANES], rest_bounds[LANES], lanes[LANES];
+    struct lanes squares = lanes_of(0);
+    vector top[CLASSES / WIDTH];
+    float classes[CLASSES], best;
     for (int i = 0; i < M->columns; i += LANES) {
+        float x[LANES];
         for (int l = 0; l < LANES; l++) x[l] = q[i + l];
         EACH(k) squares.of[k / WIDTH] += load(x + k) * load(x + k);
     }
     const float size = __builtin_sqrtf(sum(&squares)) * scale * 1.0001f;
-    for (int v = 0; v < V; v += LANES) { /* of each of 16 classes of tokens, the best of what they have at least */
-        const float *from = sixteen(y + v, V - v, LOWEST, rest), *bound = sixteen(bounds + v, V - v, 0, rest_bounds);
-        EACH(k) sure.of[k / WIDTH] = higher(load(from + k) - load(bound + k) * size, sure.of[k / WIDTH]);
+    for (int k = 0; k < CLASSES / WIDTH; k++) top[k] = all(LOWEST);
+    int v = 0, found = 0, these[FOUND];
+    for (; v + CLASSES <= V; v += CLASSES)
+        for (int k = 0; k < CLASSES / WIDTH; k++)
+            top[k] = higher(load(y + v + k * WIDTH) - load(bounds + v + k * WIDTH) * size, top[k]);
+    for (int k = 0; k < CLASSES / WIDTH; k++) store(classes + k * WIDTH, top[k]);
+    for (int k = 0; k < V - v; k++) {
+        float x = y[v + k] - bounds[v + k] * size;
+        classes[k] = classes[k] > x ? classes[k] : x;
     }
-    __builtin_memcpy(lanes, &sure, sizeof lanes);
-    float best = lanes[0], sixteenth = lanes[0];
-    for (int l = 1; l < LANES; l++) {
-        best = best > lanes[l] ? best : lanes[l];
-        sixteenth = sixteenth < lanes[l] ? sixteenth : lanes[l];
-    }
-    float wanted = best - NEAR < sixteenth ? best - NEAR : sixteenth;
-    for (int v = 0; v < V; v += 4 * LANES) {
-        int end = V - v < 4 * LANES ? V : v + 4 * LANES;
-        if (end - v == 4 * LANES) {
-            struct lanes top = lanes_of(LOWEST);
+    float wanted = sixteenth_of(classes, &best);
+    wanted = best - NEAR < wanted ? best - NEAR : wanted;
+    for (v = 0; v < V; v += CLASSES) {
+        const int end = V - v < CLASSES ? V : v + CLASSES;
+        if (end - v == CLASSES && !(also >= v && also < end)) {
+            struct lanes most = lanes_of(LOWEST);
             for (int i = v; i < end; i += LANES)
-                EACH(k) top.of[k / WIDTH] = higher(load(y + i + k) + load(bounds + i + k) * size, top.of[k / WIDTH]);
-            if (highest(&top) < wanted && !(also >= v && also < end)) continue;
+                EACH(k) most.of[k / WIDTH] = higher(load(y + i + k) + load(bounds + i + k) * size, most.of[k / WIDTH]);
+            if (highest(&most) < wanted) continue;
         }
-        for (int i = v; i < end; i++)
-            if (i == also || y[i] + bounds[i] * size >= wanted)
-                y[i] += (float)product(low + (int64_t)i * M->columns, q, M->columns) * (scales[i] * scale);
+        for (int i = v; i < end; i++) {
+            if (!(i == also || y[i] + bounds[i] * size >= wanted)) continue;
+            for (int c = 0; c < M->columns; c += 64) __builtin_prefetch(low + (int64_t)i * M->columns + c);
+            these[found++] = i;
+        }
+        if (found <= FOUND - CLASSES && end < V) continue;
+        for (int k = 0; k < found; k++)
+            y[these[k]] += (float)product(low + (int64_t)these[k] * M->columns, q, M->columns) * (scales[these[k]] * scale);
+        found = 0;
     }
 }
 
@@ -142,7 +177,7 @@ static void output(const struct engine_model *m, const struct engine_matrix *M, 
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * stride, stride, n, q);
-        for (int g = 0; g < M->rows / 16; g++) group(m, M, g, q, n, y + r * V, V, V, bias, 0);
+        all_groups(m, M, q, n, y + r * V, V, V, bias, 0);
         if (M->low && M->order == ENGINE_ROWS)
             for (int t = 0; t < n; t++)
                 refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
@@ -156,12 +191,12 @@ static float single(const struct engine_model *m, const struct engine_matrix *M,
     const float scale = ((const float *)at(m, M->scale))[r] * x_scale;
     const int8_t *low = at(m, M->low);
     int32_t sums[16];
-    products((const int8_t *)at(m, M->high) + group, q, M->columns, M->columns, sums, 1);
+    products((const int8_t *)at(m, M->high) + group, q, M->columns, M->columns, sums, 1, 1);
     float v = (float)sums[r % 16] * 256.0f;
     if (!M->low) return v * scale + bias[r];
     if (M->order == ENGINE_ROWS)
         return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q, M->columns) * scale;
-    products(low + group, q, M->columns, M->columns, sums, 1);
+    products(low + group, q, M->columns, M->columns, sums, 1, 1);
     return (v + (float)sums[r % 16]) * scale + bias[r];
 }
 

@@ -90,10 +90,11 @@ struct work {
 };
 #define TRACED(S) (3 * (int64_t)padded(S) + 16)
 
-static char *place(char **next, int64_t bytes) {
-    char *here = *next;
-    *next += (bytes + 63) & ~(int64_t)63;
-    return here;
+/* The next place in the scratch; NULL where only the sizes are wanted. */
+static char *place(char *base, int64_t *used, int64_t bytes) {
+    const int64_t here = *used;
+    *used += (bytes + 63) & ~(int64_t)63;
+    return base ? base + here : 0;
 }
 static int widest(const struct engine_model *m) {
     const struct engine_matrix *all[] = {&m->source_embedding, &m->target_embedding, &m->feed,   &m->score_memory,  &m->score_query,
@@ -104,10 +105,10 @@ static int widest(const struct engine_model *m) {
 }
 /* Places all that a call with so many rows needs from `base` on; returns the bytes. */
 static int64_t plan(struct work *w, const struct engine_model *m, int64_t rows, int S, int T, char *base) {
-    char *next = base;
+    int64_t used = 0;
     const int64_t H = wide_hidden(m), G = gates(m), most_rows = rows > ROWS ? rows : ROWS, width = padded(S) + 32;
     const int columns = widest(m);
-#define PLACE(field, count) w->field = (void *)place(&next, (count) * (int64_t)sizeof *w->field)
+#define PLACE(field, count) w->field = (void *)place(base, &used, (count) * (int64_t)sizeof *w->field)
     PLACE(q.x, (int64_t)ROWS * columns);
     PLACE(q.scale, ROWS);
     PLACE(inputs, rows);
@@ -140,6 +141,6 @@ static int64_t plan(struct work *w, const struct engine_model *m, int64_t rows, 
     PLACE(traces, rows);
     PLACE(trace, monotonic(m) ? rows * T * TRACED(S) : 0);
 #undef PLACE
-    return next - base;
+    return used;
 }
 #endif

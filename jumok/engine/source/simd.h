@@ -147,51 +147,74 @@ INLINE void keep(int32_t *to, sums s) {
 }
 #endif
 
-#define CHAINS (PARTS >= 8 ? 1 : 8 / PARTS) /* vectors of sums a row of activations may have: as many as hide their latency */
+#if PARTS == 1 && TILE == 8
+#define GROUPS 2 /* groups that share the loads of activations */
+#else
+#define GROUPS 1
+#endif
+#if GROUPS == 2 /* clang would load it for each group anew */
+#define IN_REGISTER(x) __asm__("" : "+v"(x))
+#else
+#define IN_REGISTER(x) (void)(x)
+#endif
+#define AHEAD 4096 /* bytes of weights that are fetched early: the first pass over them is bound by memory */
+#define VECTORS 8  /* of sums, so that their latency is hidden */
 
-/* `group`: 16 rows of weights, [columns / 2][16][2]; x: T rows of activations, `stride` apart -> out [T][16]. */
-INLINE void tile(const int8_t *group, const int16_t *x, int64_t stride, int columns, int32_t *out, const int T) {
-    const int chains = CHAINS / T >= 8 ? 8 : CHAINS / T >= 4 ? 4 : CHAINS / T >= 2 ? 2 : 1; /* divides columns / 2 */
-    sums s[PARTS][TILE][8];
-    UNROLL for (int part = 0; part < PARTS; part++)
-        UNROLL for (int t = 0; t < T; t++)
-            UNROLL for (int k = 0; k < chains; k++) s[part][t][k] = nothing();
-    for (int c = 0; c < columns; c += 2 * chains) {
+/* G groups of 16 rows of weights, [columns / 2][16][2] each; x: T rows of activations, `stride` apart -> out [G][T][16]. */
+INLINE void tile(const int8_t *weights, const int16_t *x, int64_t stride, int columns, int32_t *out, const int G, const int T) {
+    const int used = PARTS * G * T, chains = VECTORS / used >= 8 ? 8 : VECTORS / used >= 4 ? 4 : VECTORS / used >= 2 ? 2 : 1;
+    const int8_t *groups[GROUPS];
+    sums s[GROUPS][PARTS][TILE][8];
+    UNROLL for (int g = 0; g < G; g++) groups[g] = weights + (int64_t)g * 16 * columns;
+    UNROLL for (int g = 0; g < G; g++)
+        UNROLL for (int part = 0; part < PARTS; part++)
+            UNROLL for (int t = 0; t < T; t++)
+                UNROLL for (int k = 0; k < chains; k++) s[g][part][t][k] = nothing();
+    for (int c = 0; c < columns; c += 2 * chains) { /* 2 * chains divides 16 */
         UNROLL for (int k = 0; k < chains; k++) {
-            const int8_t *p = group + (int64_t)(c + 2 * k) * 16;
-            wide w[PARTS];
-            UNROLL for (int part = 0; part < PARTS; part++) w[part] = widen(p + part * (32 / PARTS));
+            wide w[GROUPS][PARTS];
+            UNROLL for (int g = 0; g < G; g++) {
+                const int8_t *p = groups[g] + (int64_t)(c + 2 * k) * 16;
+                if (T == 1 && k % 2 == 0) __builtin_prefetch(p + AHEAD);
+                UNROLL for (int part = 0; part < PARTS; part++) w[g][part] = widen(p + part * (32 / PARTS));
+            }
             UNROLL for (int t = 0; t < T; t++) {
                 pair two = both(x + t * stride + c + 2 * k);
-                UNROLL for (int part = 0; part < PARTS; part++) s[part][t][k] = more(s[part][t][k], w[part], two);
+                if (G > 1) IN_REGISTER(two);
+                UNROLL for (int g = 0; g < G; g++)
+                    UNROLL for (int part = 0; part < PARTS; part++)
+                        s[g][part][t][k] = more(s[g][part][t][k], w[g][part], two);
             }
         }
     }
-    UNROLL for (int part = 0; part < PARTS; part++)
-        UNROLL for (int t = 0; t < T; t++) {
-            UNROLL for (int k = 1; k < chains; k++) s[part][t][0] = plus(s[part][t][0], s[part][t][k]);
-            keep(out + 16 * t + part * (16 / PARTS), s[part][t][0]);
-        }
+    UNROLL for (int g = 0; g < G; g++)
+        UNROLL for (int part = 0; part < PARTS; part++)
+            UNROLL for (int t = 0; t < T; t++) {
+                UNROLL for (int k = 1; k < chains; k++) s[g][part][t][0] = plus(s[g][part][t][0], s[g][part][t][k]);
+                keep(out + 16 * (g * T + t) + part * (16 / PARTS), s[g][part][t][0]);
+            }
 }
 
-/* As `tile`, for 1 to TILE rows. */
-static void products(const int8_t *group, const int16_t *x, int64_t stride, int columns, int32_t *out, int rows) {
-    switch (rows) {
+/* As `tile`, for 1 to GROUPS groups and 1 to TILE rows. */
+static void products(const int8_t *weights, const int16_t *x, int64_t stride, int columns, int32_t *out, int groups, int rows) {
+#define CASE(G, T) case 16 * G + T: tile(weights, x, stride, columns, out, G, T); break;
 #if TILE >= 8
-    case 8: tile(group, x, stride, columns, out, 8); break;
-    case 7: tile(group, x, stride, columns, out, 7); break;
-    case 6: tile(group, x, stride, columns, out, 6); break;
-    case 5: tile(group, x, stride, columns, out, 5); break;
+#define CASES(G) CASE(G, 1) CASE(G, 2) CASE(G, 3) CASE(G, 4) CASE(G, 5) CASE(G, 6) CASE(G, 7) CASE(G, 8)
+#elif TILE >= 4
+#define CASES(G) CASE(G, 1) CASE(G, 2) CASE(G, 3) CASE(G, 4)
+#elif TILE >= 2
+#define CASES(G) CASE(G, 1) CASE(G, 2)
+#else
+#define CASES(G) CASE(G, 1)
 #endif
-#if TILE >= 4
-    case 4: tile(group, x, stride, columns, out, 4); break;
-    case 3: tile(group, x, stride, columns, out, 3); break;
+    switch (16 * groups + rows) {
+        CASES(1)
+#if GROUPS == 2
+        CASES(2)
 #endif
-#if TILE >= 2
-    case 2: tile(group, x, stride, columns, out, 2); break;
-#endif
-    default: tile(group, x, stride, columns, out, 1);
     }
+#undef CASES
+#undef CASE
 }
 
 /* One row of weights that stands by itself, [columns]. */
