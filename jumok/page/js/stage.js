@@ -38,7 +38,11 @@ export function stage(app) {
       onpointerleave: () => (point(null), hideTip()),
       onfocus: () => button.matches(":focus-visible") && (point(side, at), tell(side, at, button)),
       onblur: () => (point(null), hideTip()),
-      onclick: () => (side === "output" ? app.select(at) : app.hold({ side, at })),
+      onclick: (e) => {
+        if (side === "output") app.select(at);
+        else app.hold({ side, at });
+        if (e.pointerType === "touch") tell(side, at, button);
+      },
     }, bdi(label(text)));
     return h("li", { "data-token": text }, button);
   }
