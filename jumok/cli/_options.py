@@ -123,3 +123,9 @@ def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     filled = {name: _something(hints[name]) for name in open_}
     made = config.build(kind, {**values, **filled}, where)
     return dataclasses.replace(made, **dict.fromkeys(open_, tyro.MISSING))
+
+
+def _something(hint: Any) -> Any:
+    """A value of this type, for an option that the parser still asks for."""
+    origin = get_origin(hint)
+    return get_args(hint)[0] if origin is Literal else () if origin is tuple else ""

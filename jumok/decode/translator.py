@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
 from jumok.text.given import Features, Own, features_of
 from jumok.text.vocabulary import END
+
+if TYPE_CHECKING:
+    from jumok.page.making import LivingPage
 
 CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
@@ -163,6 +166,24 @@ class Translator(Face, Inspection):
         """The old name of `score`."""
         warnings.warn("force is now called score; the old name works for this version only", DeprecationWarning, stacklevel=2)
         return self.score(source, target, features)
+
+    def page(self, examples: Sequence[Any] = ()) -> LivingPage:
+        """The living page of this model; in a notebook it shows itself, and its `save(path)` writes the file.
+
+        Args:
+            examples: sources, or tuples (source, gold) or (source, gold, features); the first is written when the page opens.
+                Default: a few of the dev pairs, if they are still where they were.
+
+        Raises:
+            ConfigError: the page's engine does not know this kind of model. FolderError: the folder cannot be read any more.
+        """
+        from jumok.page.making import living_page
+
+        if len(self.folders) > 1:
+            raise ConfigError(
+                f"page: {self.name} is an ensemble; a page shows models side by side: jumok page {' '.join(map(str, self.folders))}"
+            )
+        return living_page(self.folder, examples)
 
     def notes(self, options: SearchConfig) -> list[str]:
         """What is remarkable about the lists that these options name, a line each; told once.

@@ -95,6 +95,7 @@ GIVEN = {
     "average": {"models": "model,model", "out": "made"},
     "study": {"out": "study"},
     "quickstart": {},
+    "page": {"models": "model"},
 }
 MORE = {
     "train": [*TINY, "--quiet"],
