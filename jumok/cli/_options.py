@@ -109,12 +109,6 @@ def prog_words(kind: type[Options]) -> str:
     return f"jumok {kind.__name__.lower()}"
 
 
-def _something(hint: Any) -> Any:
-    """A value of this type."""
-    kind = get_origin(hint)
-    return get_args(hint)[0] if kind is Literal else () if kind is tuple else ""
-
-
 def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     """The options with these values; what must be given and is not, the parser still asks for."""
     hints = config.type_hints(kind)  # type: ignore[arg-type]
