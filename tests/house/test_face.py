@@ -331,7 +331,7 @@ def test_options_that_come_again_are_told_from_others_that_look_like_them(model_
         assert len(model.translate("cat", beam=2, nbest=1).tokens) > 0
         with pytest.raises(ConfigError, match="beam is True"):
             model.translate("cat", beam=True, nbest=1)
-        with pytest.raises(ConfigError, match="beam is 2.0"):
+        with pytest.raises(ConfigError, match=r"beam is 2\.0"):
             model.translate("cat", beam=2.0, nbest=1)  # type: ignore[call-overload]
         with pytest.raises(ConfigError, match=r"max_length is \[2\]"):
             model.translate("cat", max_length=[2])  # type: ignore[call-overload]
