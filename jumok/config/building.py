@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from jumok.config.checking import check
-from jumok.config.fields import options, type_hints
+from jumok.config.fields import field_name, options, type_hints
 from jumok.errors import ConfigError
-from jumok.places import expanded
+from jumok.places import expanded, takes_list
 
 Config = TypeVar("Config")
 
@@ -31,15 +31,15 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     sections = {f.name for f in dataclasses.fields(cls) if f.name not in known}  # type: ignore[arg-type]
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        section = isinstance(value, dict) and name.replace("-", "_") not in known
+        section = isinstance(value, dict) and field_name(name) not in known
         if section and name not in sections:
             near = difflib.get_close_matches(name, sections, n=1)
             wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
             raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
         for option, chosen in (value if section else {name: value}).items():
-            if option.replace("-", "_") in flat:
+            if field_name(option) in flat:
                 raise ConfigError(f"{where}: {option} is given twice; give it once")
-            flat[option.replace("-", "_")] = chosen
+            flat[field_name(option)] = chosen
     for name in flat:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -68,7 +68,10 @@ def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
         if dataclasses.is_dataclass(hints[f.name]):
             made[f.name] = _fill(hints[f.name], flat, where)
         elif f.name in flat:
-            made[f.name] = _value(hints[f.name], flat[f.name], f.name, where)
+            several = takes_list(cls, f.name) and isinstance(flat[f.name], list | tuple)
+            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], flat[f.name], f.name, where)
+            if several and not made[f.name]:
+                raise ConfigError(f"{where}: {f.name} is an empty list; wanted a file, or one text or more")
     return cls(**made)
 
 
