@@ -149,11 +149,9 @@ class Banks:
 
     Args:
         follow: the rule; of a sentence with required texts, the last automaton is `Having`.
-        beam: hypotheses that go on.
     """
 
     follow: Follow
-    beam: int
 
     def __call__(self, past: Past, logits: Array, bases: Array, number: int) -> tuple[Array, Array, Array]:
         B, K, _ = logits.shape
@@ -166,7 +164,7 @@ class Banks:
                 states = [states[-1][1] if states else None for states in self.follow.rows[b * K : (b + 1) * K]]
                 for k in range(K):
                     if states[k] is not None and bases[b, k] > -np.inf:
-                        more = self._more(last[0].texts, states[k], logits[b, k])
+                        more = self._more(last[0].texts, states[k], logits[b, k], number // 2)
                         pool |= {(k, t): float(logits[b, k, t] + bases[b, k]) for t in more}
                 chosen = self._chosen(last[0].texts, pool, states, number)
                 own = [[p for (p, _), _ in chosen], [t for (_, t), _ in chosen], [v for _, v in chosen]]
@@ -174,21 +172,21 @@ class Banks:
                 array[b, : len(values)] = values
         return found[0], found[1], found[2]
 
-    def _more(self, texts: Texts, state: State, logits: Array) -> list[int]:
+    def _more(self, texts: Texts, state: State, logits: Array, beam: int) -> list[int]:
         """Of one hypothesis: its likeliest token, the likeliest of those that lead on in a text, and END if it may be written."""
         leading = np.array(texts.advancing(state), np.int64)
-        best = leading[np.argsort(-logits[leading], kind="stable")[: self.beam]].tolist()
+        best = leading[np.argsort(-logits[leading], kind="stable")[:beam]].tolist()
         return [t for t in dict.fromkeys([int(logits.argmax()), *best, END]) if logits[t] > -np.inf]
 
     def _chosen(self, texts: Texts, pool: dict[Place, float], states: list[State], number: int) -> list[tuple[Place, float]]:
-        """First `beam` of the pool, bank by bank, END among them; then as many that go on, in case that those end."""
+        """First half of the number, bank by bank, END among them; then as many that go on, in case that those end."""
         banks: dict[int, list[tuple[Place, float]]] = {}
         for (parent, token), value in sorted(pool.items(), key=lambda one: (-one[1], one[0])):
             stage = texts.total if token == END else texts.written(texts.after(states[parent], token))
             banks.setdefault(stage, []).append(((parent, token), value))
-        first = _in_turn(banks, self.beam)
+        first = _in_turn(banks, number // 2)
         rest = {stage: [one for one in own if one not in first and one[0][1] != END] for stage, own in banks.items()}
-        return [*first, *_in_turn(rest, number - self.beam)]
+        return [*first, *_in_turn(rest, number - len(first))]
 
 
 def _in_turn(banks: dict[int, list[tuple[Place, float]]], number: int) -> list[tuple[Place, float]]:

@@ -136,7 +136,7 @@ class Rulebook:
         if not any(automata):
             return rules, None
         follow = Follow(automata)
-        return [*rules, follow], Banks(follow, self.options.beam) if any(wish.required for wish in wishes) else None
+        return [*rules, follow], Banks(follow) if any(wish.required for wish in wishes) else None
 
     def _automata(self, wish: Wish, limit: int) -> list[Automaton]:
         if wish.trie is not None:

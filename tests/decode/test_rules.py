@@ -18,6 +18,7 @@ from jumok.config import SearchConfig, build
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.policy import policy_of
 from jumok.decode.rulebook import Prefix, Rulebook
+from jumok.decode.search import beam as beam_search
 from jumok.decode.search import greedy, search
 from jumok.errors import ConfigError
 from jumok.runtime.model import NumpyModel
@@ -321,6 +322,24 @@ def test_each_line_has_its_own_wishes_whatever_stands_beside_it(seed: int, data)
                 np.testing.assert_allclose(h.weights, wanted, atol=1e-6)
                 total = sum(float(log_softmax(logits(5, h.tokens[:i]))[t]) for i, t in enumerate(h.tokens))
                 assert h.log_probability == pytest.approx(total, abs=1e-5)  # the model's own, rules or not
+
+
+@settings(max_examples=15)
+@given(cases(), st.data())
+def test_a_beam_of_one_is_greedy_under_rules(case, data) -> None:
+    name, side, logits, _ = case
+    o = build(
+        SearchConfig, {"forbid_text": data.draw(st.lists(texts(name), max_size=3)), "no_repeat": 2, "min_length": 3}, "test"
+    )
+    book = Rulebook(o, Pieces(side))
+    source, lengths, limits = np.array([[5, 0, 0], [6, 0, 0]]), np.array([3, 3]), np.array([6, 4])
+    found = [
+        how(Planted(logits), source, lengths, o, limits, policy_of(o, book, [book.usual] * 2, [6, 4]))
+        for how in (search, beam_search)
+    ]
+    assert [[(h.tokens, h.finished) for h in own] for own in found[0]] == [
+        [(h.tokens, h.finished) for h in own] for own in found[1]
+    ]
 
 
 def test_an_impossible_search_ends_and_finds_nothing() -> None:
