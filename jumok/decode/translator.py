@@ -241,7 +241,8 @@ class Translator(Face, Inspection):
             asked = asked.of(run)
         for row, outputs in self._search(ids, pool(options), asked):
             if utility and outputs:
-                outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, *_ in outputs], options, utility)
+                texts_found = [self._text(h, (*tokens[run[row]], END_TOKEN), weights, asked)[0] for h, weights, _ in outputs]
+                outputs = least_risk(outputs, texts_found, options, utility)
             i = run[row]
             found = [self._translation(texts[i], (*tokens[i], END_TOKEN), *output, asked) for output in outputs]
             if found:
@@ -311,10 +312,7 @@ class Translator(Face, Inspection):
         asked: Asked | None = None,
     ) -> Translation:
         tokens, unknown = tuple(self._codec.target_tokens(h.tokens)), self._unknown(source_tokens)
-        if asked is None:
-            text, replaced = self._codec.decode_target(h.tokens), Translation.replaced
-        else:
-            text, replaced = asked.text(h.tokens, source_tokens, weights)
+        text, replaced = self._text(h, source_tokens, weights, asked)
         return Translation(
             source,
             text,
@@ -330,6 +328,14 @@ class Translator(Face, Inspection):
             copied=copied,
             replaced=replaced,
         )
+
+    def _text(
+        self, h: Hypothesis, source_tokens: tuple[str, ...], weights: Any, asked: Asked | None
+    ) -> tuple[str, tuple[tuple[int, int], ...]]:
+        """The text of an output, and the places of unknown tokens that source tokens have taken in it."""
+        if asked is None:
+            return self._codec.decode_target(h.tokens), Translation.replaced
+        return asked.text(h.tokens, source_tokens, weights)
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
         """Positions of the tokens, the end token left out, that are read as `<unk>`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jumok.config import SearchConfig
 from jumok.decode.remarks import Remarks, whose_weights
+from jumok.errors import DataError
 from jumok.explain.comparison import Comparison, compare
 from jumok.explain.confidence import in_words as confidence_in_words
 from jumok.explain.files import check, write
@@ -51,6 +52,9 @@ def show(
     odd.see(1, source)
     odd.tell(warn)
     translations = [_translated(loaded, source, features, options, warn) for loaded in models]
+    for t in translations:
+        if t.problem and Path(out).suffix.lower() != ".json":
+            raise DataError(f"explain: {t.problem}")
     drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
         _written(drawn or translations[0], out)
