@@ -189,6 +189,9 @@ def train(
             it must leave the model as it is. Of many processes, only the lead's.
         given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
             those that are not used because the checkpoint says otherwise.
+        from_: a model folder to start from (fine-tuning): its text and model options, vocabularies and weights.
+        members: models to train one after the other, which write together as an ensemble; member: only this one of them.
+        source_embeddings, target_embeddings: files of known vectors of tokens.
         cache: as in `TrainConfig`.
 
     Text, options of `TextConfig`:
