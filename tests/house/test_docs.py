@@ -94,7 +94,9 @@ def test_every_option_has_a_meaning() -> None:
     assert "| `max-length` | whole number | – | Most tokens" in page
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "explain", "page", "align", "study", "info", "quickstart"])
+@pytest.mark.parametrize(
+    "command", ["train", "translate", "evaluate", "explain", "page", "align", "study", "info", "quickstart"]
+)
 def test_every_command_has_its_section(command: str) -> None:
     assert command in anchors(ROOT / "docs/commands.md")
 
