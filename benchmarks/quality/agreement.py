@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("test")
     parser.add_argument("--lines", type=int, default=1000)
     o = parser.parse_args()
-    ours, folder = load(o.model), read_folder(o.model)
+    ours, folder = load(o.model, "numpy"), read_folder(o.model)
     pairs = read_pairs(o.test, ours.config.text, warn=print)[: o.lines]
     lines, features = [p.source for p in pairs], [p.features for p in pairs]
     sources = [folder.codec.encode_source(p.source, p.features) for p in pairs]

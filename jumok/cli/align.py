@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
 from jumok.cli._printing import say, warn
+from jumok.config import LoadConfig
 from jumok.console import Bar
 from jumok.errors import DataError
 from jumok.places import FilePath, LinesPath, ModelPath, Output, PairsPath
@@ -36,6 +37,7 @@ class Align(Options):
     """Model folder of the other direction, target to source, whose links are combined with the first model's."""
     combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
     """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     gold: LinesPath = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
     out: FilePath = ""
@@ -58,13 +60,13 @@ def _align(o: Align, side: Output) -> int:
     from jumok.text import read_every_pair
 
     check_output(o.out, "--out")
-    model = load(o.model)
+    model = load(o.model, o.loading.engine)
     gold = read_gold(o.gold, warn=lambda w: None if o.gold == o.pairs else say(f"warning: {w}")) if o.gold else None
     pairs = list(read_every_pair(o.pairs, model.config.text, warn=warn))
     if gold is not None and len(gold) != len(pairs):
         raise DataError(f"{o.gold}: {len(gold):,} lines of gold links, but {len(pairs):,} lines in {o.pairs}; wanted as many")
     if o.reverse_model:
-        found = align_both(model, load(o.reverse_model), pairs, o.method, o.unit, o.combine)
+        found = align_both(model, load(o.reverse_model, o.loading.engine), pairs, o.method, o.unit, o.combine)
     else:
         found = align(model, pairs, o.method, o.unit)
     links, remarks = [], Remarks(model)

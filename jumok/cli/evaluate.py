@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, warn
-from jumok.config import SearchConfig, TextConfig
+from jumok.config import LoadConfig, SearchConfig, TextConfig
 from jumok.console import Bar
 from jumok.errors import ConfigError
 from jumok.places import FilePath, ModelPath, Output, PairsPath
@@ -33,6 +33,7 @@ class Evaluate(Options):
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics."""
     tokenize: str = ""
@@ -67,7 +68,7 @@ def _evaluate(o: Evaluate, side: Output) -> int:
     from jumok.text import read_pairs
 
     check_output(o.outputs, "--outputs")
-    model = load(o.model)
+    model = load(o.model, o.loading.engine)
     pairs = read_pairs(o.test, model.config.text, warn=warn)
     how = {name: value for name, value in vars(o.search).items() if name != "nbest"}
     how |= {"tokenize": o.tokenize, "lowercase": o.lowercase, "warn": warn}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
+from jumok.config import LoadConfig
 from jumok.places import FilePath, ModelPath
 
 
@@ -29,6 +30,7 @@ class Explain(Options):
     """Hypotheses kept at each step; 1 = greedy."""
     compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
 
@@ -36,5 +38,6 @@ class Explain(Options):
 def explain(o: Explain, given: Collection[str]) -> int:
     from jumok.explain.showing import show
 
-    print(show([o.model, *([o.compare] if o.compare else [])], o.source, o.features, o.beam, o.out, warn))
+    folders = [o.model, *([o.compare] if o.compare else [])]
+    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, o.beam, o.out, warn))
     return 0

@@ -68,6 +68,7 @@ def in_words(m: ModelInfo) -> dict[str, str]:
         "joint vocabulary": "yes" if m.joint_vocabulary else "no",
         "features": f"{m.features:,}" if m.features else "none",
         "length limit": f"{m.limit_ratio:g} x source tokens + {m.limit_constant:g}",
+        "engine": m.engine + (f": {m.no_engine}" if m.no_engine else ""),
         "training": f"{m.state}, step {m.step:,} of {m.steps:,}, run {m.run}" if m.state else "no record",
     }
 

@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.cli._printing import one_line, say, warn
-from jumok.config import SearchConfig
+from jumok.config import LoadConfig, SearchConfig
 from jumok.places import LinesPath, ModelPath
 
 
@@ -29,6 +29,7 @@ class Translate(Options):
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
 
@@ -48,6 +49,6 @@ def translate(o: Translate, given: Collection[str]) -> int:
     elif o.search.nbest > 1:
         written = lambda t: "\t".join(f"{one_line(n.text)}\t{n.score:.4f}" for n in (t, *t.alternatives))  # noqa: E731
     note = lambda text: say(f"note: {text}")  # noqa: E731
-    for t in answers(load(o.model), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
+    for t in answers(load(o.model, o.loading.engine), o.file, o.search, flush=lambda: sys.stdout.flush(), warn=warn, note=note):
         print(written(t))
     return 0

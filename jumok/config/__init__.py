@@ -1,7 +1,7 @@
 """All options, as frozen dataclasses: the same names on the command line, in TOML, in Python and in a model folder.
 
 `TextConfig` says how lines become tokens, `ModelConfig` what the network is, `LearnConfig` how it is trained. `TrainConfig`
-holds all three and the files. `SearchConfig` says how a model is decoded, `StudyConfig` how models are compared. `None` means
+holds all three and the files. `LoadConfig` says what computes a model, `SearchConfig` how it is decoded, `StudyConfig` how models are compared. `None` means
 "chosen from the data" (see `jumok.learn.recipe`); the chosen values are written into the model folder, so that a run can be
 repeated. `check` checks all values.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from jumok.config.building import Config, build
 from jumok.config.checking import check
 from jumok.config.fields import options, to_dict, type_hints
-from jumok.config.searching import SearchConfig
+from jumok.config.searching import EngineName, LoadConfig, SearchConfig
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
     AlignmentName,
@@ -51,7 +51,9 @@ __all__ = [
     "Config",
     "DecayName",
     "DeviceName",
+    "EngineName",
     "LearnConfig",
+    "LoadConfig",
     "MatmulName",
     "MetricName",
     "ModelConfig",

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from jumok.decode.backend import engine_of, without_engine
 from jumok.errors import FolderError
 from jumok.runtime.record import FINISHED, read_record
 
@@ -31,6 +32,8 @@ class ModelInfo:
         source_entries, target_entries: tokens in the vocabularies, the four reserved ones counted; joint_vocabulary: it is one.
         features: features that the model knows.
         limit_ratio, limit_constant: an output has at most ratio x source tokens + constant tokens.
+        engine: what computes the model, exact or int8 with the instructions that it uses, or numpy; no_engine: why not the compiled
+            engine.
         run: the training that the folder belongs to; state: running (also what a killed run leaves), stopped or finished; step:
             of the last thing that was written, of `steps`. None without a record of it (`training.json`).
     """
@@ -62,6 +65,8 @@ class ModelInfo:
     features: int
     limit_ratio: float
     limit_constant: float
+    engine: str = "numpy"
+    no_engine: str | None = None
     run: str | None = None
     state: str | None = None
     step: int | None = None
@@ -122,6 +127,8 @@ def model_info(model: Translator) -> ModelInfo:
         features=len(model.features),
         limit_ratio=model.config.limit[0],
         limit_constant=model.config.limit[1],
+        engine=engine_of(model.backend),
+        no_engine=without_engine(m) or None,
         **({} if record is None else {"run": record.run, "state": record.state, "step": record.step, "steps": record.steps}),  # type: ignore[arg-type]
     )
 

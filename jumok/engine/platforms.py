@@ -38,7 +38,8 @@ V4 = (*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", 
 CC_LEVELS: dict[str, dict[int, tuple[str, ...]]] = {"x86_64": {1: (), 3: V3, 4: V4}}
 
 X86 = {1: "x86_64", 3: "x86_64_v3", 4: "x86_64_v4+avx512vnni"}
-WINDOWS = ("-mno-stack-arg-probe",)  # __chkstk is a function of the C library, which the engine does without
+# __chkstk, which touches each page of a large frame, is a function of the C library; no frame is as large as a page
+WINDOWS = ("-mno-stack-arg-probe", "-Wframe-larger-than=4000", "-Werror=frame-larger-than")
 
 
 @dataclass(frozen=True)

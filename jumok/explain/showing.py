@@ -22,7 +22,7 @@ from jumok.text.pairs import features_in
 
 
 def show(
-    folders: Sequence[str],
+    asked: Sequence[tuple[str, str]],
     source: str,
     features: Sequence[str] = (),
     beam: int = 1,
@@ -32,15 +32,16 @@ def show(
     """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        folders: one model folder, or two to compare.
+        asked: a model folder with the engine that computes it, or two to compare.
         source, beam: as for `Translator.translate`.
         features: each is one feature, or several joined by the model's separator, as in a table.
         warn: called with one-line messages about oddities in the source, unknown tokens, and cut outputs.
     """
     check_output(out, "--out")
     if out:
-        check(out, len(folders) > 1)
-    models = [load(folder) for folder in folders]
+        check(out, len(asked) > 1)
+    folders = [folder for folder, _ in asked]
+    models = [load(folder, engine) for folder, engine in asked]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from base64 import b64encode
+from base64 import b85encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -54,7 +54,7 @@ def build_page(models: Sequence[PageModel], examples: Sequence[Example] = (), tr
     if models:
         parts.append(_data("engine", "text/plain", _packed(engine())))
         parts += [_data(f"model-{i}", "text/plain", _packed(model.block)) for i, model in enumerate(models)]
-        parts.append(_data("worker", "text/plain", json.dumps(_script("worker"))))
+        parts.append(_data("worker", "text/plain", _packed(_script("worker").encode())))
     return _SKELETON.format(
         policy=POLICY, title=escape(title), style=_style(), parts="\n".join(parts), script=_script("main").replace("</", "<\\/")
     )
@@ -69,12 +69,17 @@ def frame(page: str, height: int = FRAME_HEIGHT) -> str:
 
 
 def _data(name: str, kind: str, text: str) -> str:
-    """A block of data in the page; no text can end it, since `<` is written as an escape of JSON (base64 has none)."""
+    """A block of data in the page; no text can end it, since `<` is written as an escape of JSON (packed data have none)."""
     return f'<script type="{kind}" id="jumok-{name}">{text.replace("<", chr(92) + "u003c")}</script>'
 
 
+# base 85, with other characters in place of those that mean something in HTML
+_SAFE = bytes.maketrans(b"&<>`", b",./:")
+
+
 def _packed(data: bytes) -> str:
-    return b64encode(zlib.compress(data, 9)).decode()
+    """Compressed, and written in base 85: a tenth less than base 64 would take. js/packed.js reads it."""
+    return b85encode(zlib.compress(data, 9)).translate(_SAFE).decode()
 
 
 @cache

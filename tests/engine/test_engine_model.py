@@ -231,7 +231,8 @@ def test_a_screened_output_layer_is_exact_where_it_matters(
         best = np.argsort(-theirs, kind="stable")[:16]
         assert (np.argsort(-ours, kind="stable")[:16] == best).all()
         near = theirs > theirs.max() - 4.9
-        assert np.abs(ours - theirs)[near].max() < 2e-5 * max(1, sharp)
+        apart = (ours - ours.max()) - (theirs - theirs.max())  # what is far off, and less exact, also counts in the normaliser
+        assert np.abs(apart)[near].max() < 2e-5 * max(1, sharp)
 
 
 @settings(max_examples=30)

@@ -96,7 +96,7 @@ def test_a_library_of_other_source_is_refused(folder: Path, monkeypatch: pytest.
     assert load_library(folder=folder)
     file = platforms.SOURCE / "engine.c"
     file.write_bytes(file.read_bytes() + b"\n")
-    library._READ.clear()
+    library._read.clear()
     assert "built from other source" in reason(folder)
 
 

@@ -364,7 +364,7 @@ def test_the_kind_of_weights_is_in_links_json_and_pictures(folder):
 
 
 def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
-    model, calls = jumok.load(folder), []
+    model, calls = jumok.load(folder, "numpy"), []
     monkeypatch.setattr(NumpyModel, "score", lambda self, *a, real=NumpyModel.score: calls.append(1) or real(self, *a))
     one, two = model.translate(["bxad", "xx"])
     assert one.text and not calls
