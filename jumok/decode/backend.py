@@ -58,7 +58,7 @@ class ManySentences(Protocol):
 
     def greedy(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
-    ) -> list[tuple[list[int], float, Array | None]]:
+    ) -> list[tuple[list[int], list[float], Array | None]]:
         """Of each sentence what `one` gives: a faster greedy search, taken if nothing else is asked for.
 
         source int [B, S] padded at the end, lengths and limits int [B]; never as for `one`.
@@ -70,13 +70,13 @@ class Beams(Protocol):
 
     def beam(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
-    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
-        """The outputs of `jumok.decode.search.beam`: of each sentence tokens, log-probability, score and weights [T, S] or None.
+    ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
+        """The outputs of `jumok.decode.search.beam`: of each sentence tokens, their log-probabilities, score, weights [T, S] or None.
 
         Args:
             source, lengths, limits, never: as for `ManySentences.greedy`.
             beam, nbest: as in the options.
-            divisors: [largest limit + 1]; the score is the log-probability / the divisor of the length.
+            divisors: [largest limit + 1]; the score is the sum of the log-probabilities / the divisor of the length.
         """
 
 
@@ -86,12 +86,11 @@ class OneSentence(Protocol):
     `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
     """
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float] | float, Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
 
         The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
-        Each backend says how far log-probabilities and weights may differ. One that knows only the sum of the log-probabilities gives
-        that; the output then has none for each token.
+        Each backend says how far log-probabilities and weights may differ.
 
         Args:
             source: int [S], END last.

@@ -144,13 +144,13 @@ class EngineModel:
         self._spread(part, B)
         return found, weights
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.decode.backend.OneSentence`."""
         return self.greedy(source[None], np.array([len(source)]), np.array([limit]), never)[0]
 
     def greedy(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
-    ) -> list[tuple[list[int], float, Array | None]]:
+    ) -> list[tuple[list[int], list[float], Array | None]]:
         """Greedy search for many sentences: of each what `one` gives, with the same bits.
 
         source int [B, S] padded at the end, lengths and limits int [B].
@@ -171,13 +171,14 @@ class EngineModel:
         self._spread(part, B)
         results = []
         for b, (T, length) in enumerate(zip(steps.tolist(), counts.tolist(), strict=True)):
-            total = sum(found[b, :T].tolist())
-            results.append((written[b, :T].tolist(), total, None if weights is None else weights[b, :T, :length].copy()))
+            results.append(
+                (written[b, :T].tolist(), found[b, :T].tolist(), None if weights is None else weights[b, :T, :length].copy())
+            )
         return results
 
     def beam(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
-    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
+    ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
         Args:
@@ -186,7 +187,7 @@ class EngineModel:
             divisors: float64 [largest limit + 1], rising.
 
         Returns:
-            Of each sentence 1 to `nbest` outputs: tokens, log-probability, score, weights [T, S] or None.
+            Of each sentence 1 to `nbest` outputs: tokens, their log-probabilities, score, weights [T, S] or None.
         """
         made, (B, S), L, out = self._ready(), source.shape, int(max(limits)), _ints(np.array(never, np.int32))
         ids, counts, most = _ints(source), _ints(lengths), _ints(limits)
@@ -212,7 +213,7 @@ class EngineModel:
             for i, T in enumerate(steps[b].tolist()):
                 if T:
                     looked = None if weights is None else weights[b, i, :T, :length].copy()
-                    outputs.append((written[b, i, :T].tolist(), float(totals[b, i]), float(scores[b, i]), looked))
+                    outputs.append((written[b, i, :T].tolist(), found[b, i, :T].tolist(), float(scores[b, i]), looked))
             results.append(outputs)
         return results
 

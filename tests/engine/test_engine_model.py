@@ -16,7 +16,7 @@ from jumok.decode import backend as backends
 from jumok.decode.backend import AUTO, make_backend
 from jumok.decode.policy import PLAIN
 from jumok.decode.rules import Never
-from jumok.decode.search import search
+from jumok.decode.search import search, search_one
 from jumok.engine import layout
 from jumok.engine.layout import unknown
 from jumok.engine.library import EngineError, Library, load_library
@@ -148,8 +148,12 @@ def test_its_own_searches_are_those_over_its_steps(
         source, lengths = padded(sources(c), extra=1)
         policy = dataclasses.replace(PLAIN, rules=(Never((PAD, START, 7)),))
         found = search(model, source, lengths, options, limits, policy)
-        wanted = search(StepByStep(model), source, lengths, options, limits, policy)  # type: ignore[arg-type]
-        assert bits(found) == bits(wanted)
+        steps: Any = StepByStep(model)
+        assert bits(found) == bits(search(steps, source, lengths, options, limits, policy))
+        assert all(h.token_log_probabilities is not None for own in found for h in own)
+        for own, line, length, limit in list(zip(found, source, lengths.tolist(), limits.tolist(), strict=True))[seed % 5 :: 5]:
+            for way in (model, steps):  # a sentence alone
+                assert bits(search_one(way, line[:length], options, limit, policy)) == bits(own)
 
 
 def batch(rng: np.random.Generator, count: int) -> list[list[int]]:
