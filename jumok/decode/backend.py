@@ -8,7 +8,7 @@ Letters: B sentences, K beams a sentence, S source positions, T target tokens, V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -208,31 +208,21 @@ def without_engine(model: ModelConfig) -> str:
     return ""
 
 
-def engine_of(backend: Backend) -> str:
-    """What computes a backend's numbers: exact or int8 with the instructions that it uses, or numpy."""
-    library = getattr(backend, "library", None)
-    return "numpy" if library is None else f"{getattr(backend, 'engine', '')}, {library.instructions}"
+def engines_of(backend: Backend) -> list[str]:
+    """What computes the numbers of each of a backend's models: exact or int8 with the instructions that it uses, or numpy."""
+    engines = []
+    members: Sequence[Any] = getattr(backend, "members", (backend,))
+    for member in members:
+        library = getattr(member, "library", None)
+        engines.append("numpy" if library is None else f"{member.engine}, {library.instructions}")
+    return engines
 
 
 def _compiled(name: str, folder: Folder) -> Backend:
+    from jumok.decode.compiled import Compiled
     from jumok.engine.layout import unknown
-    from jumok.engine.library import load_library
-    from jumok.engine.model import EngineModel
 
     model = folder.config.model
     if unknown(model):
         return _numpy(folder)
-    copies = folder.codec.copies() if model.copy else None
-    return EngineModel(model, folder.parameters, copies, name, load_library(), _arrived)
-
-
-def _arrived(model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, name: str) -> Backend:
-    """A compiled model that pickle has brought here, where there may be no library."""
-    from jumok.engine.library import load_library
-    from jumok.engine.model import EngineModel
-
-    if without_engine(model):
-        from jumok.runtime.model import NumpyModel
-
-        return NumpyModel(model, parameters, copies)
-    return EngineModel(model, parameters, copies, name, load_library(), _arrived)
+    return Compiled(model, folder.parameters, folder.codec.copies() if model.copy else None, name)

@@ -55,7 +55,6 @@ class EngineModel:
         model, parameters, copies: as for `jumok.runtime.model.NumpyModel`; the model is one that `unknown` has nothing against.
         engine: exact or int8.
         library: the compiled functions.
-        again: makes a backend from (model, parameters, copies, engine), where this one was sent to by pickle.
 
     Attributes:
         threads: the most that compute at once; None = one for each core of this process.
@@ -70,10 +69,9 @@ class EngineModel:
         copies: Array | None,
         engine: str,
         library: Library,
-        again: Callable[..., Any] | None = None,
     ) -> None:
         self.model, self.parameters, self.copies, self.engine = model, parameters, copies, engine
-        self.library, self._again = library, again
+        self.library = library
         self.threads: int | None = None
         self.attends = model.attention != "none"
         self.vocabulary = len(parameters["target.embedding"])
@@ -84,12 +82,6 @@ class EngineModel:
     def weights(self) -> str:
         """What the weights of `score` are: attention, or the posterior of an alignment."""
         return alignments.ALIGNMENTS[self.model.alignment].weights
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: where it arrives, there may be another library, or none."""
-        again = self._again or EngineModel
-        rest = () if self._again else (self.library,)
-        return again, (self.model, self.parameters, self.copies, self.engine, *rest)
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""

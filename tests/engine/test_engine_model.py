@@ -344,14 +344,14 @@ def folder(c: ModelConfig) -> Folder:
 def test_models_that_it_does_not_know_go_to_numpy(engine: str) -> None:
     for c in (config(cell="rnn"), config(attention="location"), config(window="local-p"), config(layers=9)):
         made = make_backend(engine, folder(c))
-        assert isinstance(made, NumpyModel) and backends.engine_of(made) == "numpy"
+        assert isinstance(made, NumpyModel) and backends.engines_of(made) == ["numpy"]
 
 
 def test_the_engine_that_is_asked_for_is_taken(library: Library) -> None:
     for engine, wanted in ((AUTO, "exact"), ("exact", "exact"), ("int8", "int8")):
         made = make_backend(engine, folder(dataclasses.replace(CHAINED[0], copy=True)))
         assert isinstance(made, EngineModel) and made.engine == wanted and made.copies is COPIES
-        assert backends.engine_of(made) == f"{wanted}, {library.instructions}"
+        assert backends.engines_of(made) == [f"{wanted}, {library.instructions}"]
     with pytest.raises(ConfigError, match="engine: 'fast' came; one of auto, numpy, exact, int8 was wanted"):
         make_backend("fast", folder(KNOWN[0]))
 
