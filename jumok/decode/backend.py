@@ -69,13 +69,13 @@ class Beams(Protocol):
     """An addition that a backend may offer: a faster beam search, taken if the policy asks for nothing else."""
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
     ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """The outputs of `jumok.decode.search.beam`: of each sentence tokens, their log-probabilities, score, weights [T, S] or None.
 
         Args:
             source, lengths, limits, never: as for `ManySentences.greedy`.
-            beam, nbest: as in the options.
+            sizes: beam and nbest, as in the options.
             divisors: [largest limit + 1]; the score is the sum of the log-probabilities / the divisor of the length.
         """
 

@@ -259,7 +259,7 @@ def _at_once(
     if options.beam > MOST_AT_ONCE:
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
-    found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
+    found = beams(source, lengths, limits, forbidden, (options.beam, options.nbest), divisors)
     return [[_ranked_by(score, tokens, each, weights) for tokens, each, score, weights in outputs] for outputs in found]
 
 

@@ -169,20 +169,21 @@ class EngineModel:
         return results
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
     ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
         Args:
             source, lengths, limits, never: as for `greedy`.
-            beam: up to MOST_BEAMS; nbest: at most `beam`.
+            sizes: beam, up to MOST_BEAMS, and nbest, at most beam.
             divisors: float64 [largest limit + 1], rising.
 
         Returns:
-            Of each sentence 1 to `nbest` outputs: tokens, their log-probabilities, score, weights [T, S] or None.
+            Of each sentence 1 to nbest outputs: tokens, their log-probabilities, score, weights [T, S] or None.
         """
         made, (B, S), L, out = self._ready(), source.shape, int(max(limits)), _ints(np.array(never, np.int32))
         ids, counts, most = _ints(source), _ints(lengths), _ints(limits)
+        beam, nbest = sizes
         written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
         found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
         weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None
