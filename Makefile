@@ -64,3 +64,10 @@ clean: ## remove .venv, caches and built files
 .venv/ready-engine: .venv/ready-dev
 	$(BIN)/python -m pip install --group engine
 	@touch $@
+
+# What browser tests of the page need beside node and Chromium; nothing of it is in the page.
+.venv/ready-page: .venv/ready-pip tests/page/package.json
+	@mkdir -p .venv/page
+	cp tests/page/package.json .venv/page/
+	npm install --prefix .venv/page --no-audit --no-fund --ignore-scripts --silent
+	@touch $@

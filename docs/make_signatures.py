@@ -55,7 +55,7 @@ def written(cls: type) -> dict[str, str]:
             text = re.sub(r"\bListPath\b", "str | Path | Sequence[str]", text)
             text = re.sub(r"\b\w+Path\b", "str | Path", text)
             text = re.sub(r"\bLineText\b", "str | Sequence[str]", text)
-            text = re.sub(r"\bLineTokens\b", "Sequence[str] | Sequence[Sequence[str]]", text)
+            text = re.sub(r"\bLineTexts\b", "Sequence[str] | Sequence[Sequence[str]]", text)
             text = re.sub(r"tuple\[str, \.\.\.\]", "Sequence[str]", text)
             found[ast.unparse(node.target)] = re.sub(r"\b([A-Z]\w+(?:Name|Form))\b", r"config.\1", text)
     return found

@@ -137,12 +137,19 @@ def moves(xp: Any, scores: Array, jumps: Array, mask: Array) -> Array:
 
     Rows of real s' sum to 1, exactly 0 for s < s' and for pads. Rows of pads have no meaning, and are never reached.
     """
+    B, T, S = scores.shape
     position = xp.cumsum(xp.ones_like(mask[0], dtype=xp.int64), 0)
-    distance = position - position[:, None]  # s - s'
-    raw = xp.where(mask[:, None, :], xp.clip(scores, NEVER, None), NEVER)[..., None, :] + jumps[..., xp.clip(distance, 0, FAR)]
-    raw = xp.where(distance >= 0, raw, NEVER)
-    raw = xp.exp(raw - xp.amax(raw, -1)[..., None])
-    return raw / raw.sum(-1)[..., None]
+    distance = xp.clip(position - position[:, None], -1, FAR).reshape(-1)  # s - s'
+    # a product with columns of a 1 and zeros picks each jump's bias, and is faster than an index
+    back = xp.zeros_like(jumps[..., :1]) + NEVER
+    kinds = xp.stack([distance == d for d in (*range(FAR + 1), -1)])
+    chosen = xp.concatenate([jumps, back], -1) @ xp.where(kinds, xp.ones_like(jumps[0, 0, 0]), xp.zeros_like(jumps[0, 0, 0]))
+    raw = chosen.reshape(B, T, S, S)
+    raw += xp.where(mask[:, None, :], xp.clip(scores, NEVER, None), NEVER)[..., None, :]
+    raw -= xp.amax(raw, -1)[..., None]
+    xp.exp(raw, out=raw)
+    raw /= raw.sum(-1)[..., None]
+    return raw
 
 
 def first(xp: Any, like: Array) -> Array:

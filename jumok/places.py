@@ -100,6 +100,8 @@ def expanded(options: Options) -> Options:
         value = getattr(options, name)
         if dataclasses.is_dataclass(value):
             new[name] = expanded(value)
+        elif place is not None and isinstance(value, tuple):
+            new[name] = tuple(expand(part, name) for part in value)
         elif place is not None and isinstance(value, str) and "~" in value:
             new[name] = _expanded(value, place, name)
         elif place is not None and isinstance(value, tuple):
@@ -325,5 +327,6 @@ ListPath = Annotated[str, Place("lines", listed=True)]
 OptionsPath = Annotated[str, Place("options")]
 VectorsPath = Annotated[str, Place("vectors")]
 ModelPath = Annotated[str, Place("model")]
+ModelPaths = Annotated[tuple[str, ...], Place("model")]
 FilePath = Annotated[str, Place("file", written=True)]
 FolderPath = Annotated[str, Place("folder", written=True)]

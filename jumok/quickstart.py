@@ -25,7 +25,7 @@ NEW_WORDS = (
     "chatbot",
     "podcaster",
 )
-MARK, PICTURE = "quickstart.json", "attention.svg"
+MARK, PICTURE, PAGE = "quickstart.json", "attention.svg", "page.html"
 SHOWN = 5  # new words that are pronounced; the first is drawn
 
 
@@ -61,7 +61,7 @@ def split(words: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
 
 
 def run(out: str, minutes: float) -> int:
-    """Data, training, test, new words, a picture, and what to try next; all files are in the folder `out`.
+    """Data, training, test, new words, a picture, the page, and what to try next; all files are in the folder `out`.
 
     Raises:
         JumokError: another process is using `out`, or it has files that are not the quickstart's.
@@ -83,7 +83,7 @@ def _claim(folder: Path, data: dict[str, str]) -> None:
     if not mark.exists():  # made by a Jumok without marks, if the data is the same
         theirs = [name for name, text in data.items() if _other(folder / name, text)]
         if not any((folder / name).exists() for name in data):
-            theirs += [name for name in ("model", PICTURE) if os.path.lexists(folder / name)]
+            theirs += [name for name in ("model", PICTURE, PAGE) if os.path.lexists(folder / name)]
         if theirs or (os.path.lexists(folder) and not folder.is_dir()):
             raise ConfigError(
                 f"{folder}: exists and is not a quickstart's ({', '.join(theirs) or 'not a folder'}); it is left as it is; give another --out"
@@ -137,6 +137,8 @@ def _run(folder: Path, minutes: float) -> int:
     from jumok.explain import terminal_color, to_terminal, write
     from jumok.measure import table
     from jumok.measure.evaluating import evaluate
+    from jumok.page import Example, build_page
+    from jumok.page.models import page_models
     from jumok.runtime import load
     from jumok.text import read_pairs
 
@@ -156,6 +158,10 @@ def _run(folder: Path, minutes: float) -> int:
     say(f"[bold]5. Where it looked[/]  rows: phones written; columns: letters read ({picture} has it as a picture)")
     print(to_terminal(translations[0], terminal_color(sys.stdout, os.environ)), flush=True)
     write(translations[0], picture)
+    page = folder / PAGE
+    put(page, build_page(page_models([model]), [Example(word) for word in ("attention", *new)]))
+    say("[bold]6. The living page[/]  the model in one file; open it in a browser, type words, and see where it looks:")
+    say(f"   {page.resolve()}", markup=False)
     say("[bold]Next[/]")
     say(f"   jumok explain {model} attention --out attention.html", markup=False)
     say(f"   echo 'the words you like' | tr ' ' '\\n' | jumok translate {model} --beam 5 --nbest 3", markup=False)

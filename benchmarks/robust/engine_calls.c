@@ -363,6 +363,44 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     free(limits), free(never), free(steps), free(written), free(logs), free(weights);
 }
 
+static void beams(struct draws *d, const struct engine_model *m, void *tables, const struct sentences *s) {
+    const int V = m->target_size, S = s->S, B = s->B, L = between(d, 1, 6), count = below(d, 3), looks = below(d, 2);
+    int K = one_in(d, 10) ? between(d, 9, ENGINE_BEAM) : between(d, 1, 8), nbest = between(d, 1, K);
+    const int64_t n = (int64_t)B * nbest;
+    int32_t *limits = block(4 * (int64_t)B), *never = block(4 * (int64_t)count), *steps = block(4 * n), *written = block(4 * n * L);
+    float *logs = block(4 * n * L), *weights = looks ? block(4 * n * L * S) : 0;
+    double *totals = block(8 * n), *scores = block(8 * n), *divisors = block(8 * (int64_t)(L + 1));
+    void *work = block(engine_beam_bytes(m, B, S, L, K)), *scratch = block(engine_scratch_bytes(m, B * K, S, 0));
+    int fit = s->fit;
+    for (int b = 0; b < B; b++) limits[b] = between(d, 1, L);
+    for (int i = 0; i < count; i++) never[i] = below(d, V); /* any, the end too */
+    for (int t = 0; t <= L; t++) divisors[t] = 1 + t * (below(d, 2) ? 0.5 : 1);
+    for (int t = 1; t <= L; t++) divisors[t] = divisors[t] < divisors[t - 1] ? divisors[t - 1] : divisors[t];
+    if (one_in(d, 20)) {
+        fit = 0;
+        if (one_in(d, 3)) K = one_in(d, 2) ? 0 : out_of_range(d, 1, ENGINE_BEAM + 1);
+        else if (one_in(d, 2)) nbest = one_in(d, 2) ? K + 1 : 0;
+        else limits[below(d, B)] = out_of_range(d, 1, L + 1);
+    }
+    calls++;
+    int32_t code = engine_beam(m, tables, B, S, s->tokens, s->lengths, limits, L, never, count, K, nbest, divisors, written, logs,
+                               weights, steps, totals, scores, work, scratch);
+    DEMAND(code == (fit ? 0 : -1));
+    if (code) {
+        refused++;
+        DEMAND(untouched(written, 4 * n * L) && untouched(logs, 4 * n * L) && untouched(steps, 4 * n));
+        DEMAND(untouched(totals, 8 * n) && untouched(scores, 8 * n));
+    }
+    for (int64_t i = 0; i < n && !code; i++) {
+        DEMAND(steps[i] >= 0 && steps[i] <= limits[i / nbest]);
+        for (int t = 0; t < steps[i]; t++) DEMAND(written[i * L + t] >= 0 && written[i * L + t] < V);
+        note(steps + i, 1), note(written + i * L, steps[i]), note(logs + i * L, steps[i]);
+        if (looks && m->attention) note(weights + i * L * S, (int64_t)steps[i] * S);
+    }
+    free(limits), free(never), free(steps), free(written), free(logs), free(weights);
+    free(totals), free(scores), free(divisors), free(work), free(scratch);
+}
+
 static void score(struct draws *d, const struct engine_model *m, void *tables, const struct sentences *s) {
     const int V = m->target_size, S = s->S, B = s->B, T = between(d, 1, 6), looks = below(d, 2);
     int32_t *targets = block(4 * (int64_t)B * T), *lengths = block(4 * (int64_t)B);
@@ -418,6 +456,7 @@ static void run_case(const uint8_t *data, size_t size, uint64_t seed) {
         search(&d, model, tables, &s);
         if (one_in(&d, 2)) greedy(&d, model, tables, &s);
         if (one_in(&d, 2)) score(&d, model, tables, &s);
+        if (one_in(&d, 3)) beams(&d, model, tables, &s);
         free(s.tokens), free(s.lengths);
     }
     free(tables);

@@ -69,8 +69,7 @@ def step_bytes(model: EngineModel) -> int:
     s = Model.from_buffer_copy(model._ready().block.tobytes()[: ctypes.sizeof(Model)])
     needed = [s.feed, s.score_query, s.readout_query, s.output]
     needed += [s.decoder[l].recurrent for l in range(s.layers)] + [s.decoder[l].input for l in range(1, s.layers)]
-    planes = PLANES[model.engine]
-    return sum(m.rows * m.columns * (1 if m.order == BY_ROWS or m.low == 0 else planes) for m in needed)
+    return sum(m.rows * m.columns * (1 if m.order == BY_ROWS or m.low == 0 else 2) for m in needed)
 
 
 def bandwidth(model: EngineModel) -> float:

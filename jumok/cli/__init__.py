@@ -17,7 +17,17 @@ import jumok
 from jumok import edge
 from jumok.errors import ConfigError
 
-FIRST = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart")  # in --help; then the others
+FIRST = (
+    "train",
+    "translate",
+    "evaluate",
+    "explain",
+    "page",
+    "align",
+    "study",
+    "info",
+    "quickstart",
+)  # in --help; then the others
 HELP = ("-h", "--help", "help")
 
 Command = Callable[[Any, Collection[str]], int]

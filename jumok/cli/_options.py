@@ -109,12 +109,6 @@ def prog_words(kind: type[Options]) -> str:
     return f"jumok {kind.__name__.lower()}"
 
 
-def _something(hint: Any) -> Any:
-    """A value of this type."""
-    kind = get_origin(hint)
-    return get_args(hint)[0] if kind is Literal else () if kind is tuple else ""
-
-
 def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     """The options with these values; what must be given and is not, the parser still asks for."""
     hints = config.type_hints(kind)  # type: ignore[arg-type]
@@ -123,3 +117,9 @@ def _built(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     filled = {name: _something(hints[name]) for name in open_}
     made = config.build(kind, {**values, **filled}, where)
     return dataclasses.replace(made, **dict.fromkeys(open_, tyro.MISSING))
+
+
+def _something(hint: Any) -> Any:
+    """A value of this type, for an option that the parser still asks for."""
+    origin = get_origin(hint)
+    return get_args(hint)[0] if origin is Literal else () if origin is tuple else ""

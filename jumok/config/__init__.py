@@ -16,7 +16,7 @@ from __future__ import annotations
 from jumok.config.building import Config, build
 from jumok.config.checking import check
 from jumok.config.fields import field_name, flag, options, to_dict, type_hints
-from jumok.config.searching import EngineName, LengthNormName, LineText, LineTokens, LoadConfig, SearchConfig, UnknownName
+from jumok.config.searching import EngineName, LengthNormName, LineText, LineTexts, LoadConfig, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
     AlignmentName,
@@ -55,7 +55,7 @@ __all__ = [
     "LearnConfig",
     "LengthNormName",
     "LineText",
-    "LineTokens",
+    "LineTexts",
     "LoadConfig",
     "MatmulName",
     "MetricName",

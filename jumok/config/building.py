@@ -49,14 +49,15 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
 
 def build_often(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     """As `build`, for calls that come with the same values again and again: these are checked once."""
+    key: Any = (cls, where, *((name, type(value), value) for name, value in values.items()))
     try:
-        return _kept(cls, tuple((name, type(value), value) for name, value in values.items()), where)  # type: ignore[arg-type]
+        return _kept(*key)
     except TypeError:  # a list among the values, which is not kept
         return build(cls, values, where)
 
 
 @lru_cache(64)
-def _kept(cls: type[Config], values: tuple[tuple[str, type, Any], ...], where: str) -> Config:
+def _kept(cls: Any, where: str, *values: tuple[str, type, Any]) -> Any:
     return build(cls, {name: value for name, _, value in values}, where)
 
 

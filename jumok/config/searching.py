@@ -11,7 +11,7 @@ EngineName = Literal["auto", "exact", "int8", "numpy"]
 LengthNormName = Literal["power", "wu"]
 UnknownName = Literal["keep", "forbid", "copy"]
 LineText = str  # of every line; in Python, also one for each line
-LineTokens = tuple[str, ...]  # the same
+LineTexts = tuple[str, ...]  # the same
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SearchConfig:
 
     prefix: LineText = ""
     """Every output begins with this text, whose last word may go on. A line's own goes before it (JSONL key "prefix")."""
-    prefix_tokens: LineTokens = ()
+    prefix_tokens: LineTexts = ()
     """As --prefix, but target tokens, which are written as they are."""
     forbid: tuple[str, ...] = ()
     """Target tokens that are not written."""
@@ -60,8 +60,9 @@ class SearchConfig:
     """Texts that occur in no output. Beginning and end of an output count as a blank."""
     allow: tuple[str, ...] = ()
     """Only these target tokens are written."""
-    require: tuple[str, ...] = ()
-    """Texts that occur in every output, as words (char: anywhere). Needs a --beam of one more than their tokens."""
+    require: LineTexts = ()
+    """Texts that occur in every output, as words (char: anywhere). Needs a --beam of one more than their tokens. A line's own (JSONL
+    key "require") go before them."""
     min_length: int = 0
     """Fewest tokens written for a line; as for --max-length, </s> is one."""
     no_repeat: int = 0

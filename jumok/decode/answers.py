@@ -51,7 +51,7 @@ def answers(
                 flush()
             else:
                 asked.append(source)
-                yield source.text, source.features, source.prefix
+                yield source.text, source.features, source.own
 
     for translation in model.translate_lines(lines(), **asdict(options)):
         source = asked.popleft()

@@ -15,6 +15,7 @@ from jumok.config import SearchConfig
 from jumok.decode.policy import Policy, policy_of
 from jumok.errors import ConfigError, DataError
 from jumok.text.codec import Codec
+from jumok.text.given import Own
 
 if TYPE_CHECKING:
     from jumok.decode.rulebook import Rulebook, Wish
@@ -42,18 +43,39 @@ def asks(options: SearchConfig) -> bool:
     return options.unknown != "keep" or any(getattr(options, name) for name in NAMES)
 
 
-def own_prefixes(options: dict[str, Any], text: Any) -> tuple[dict[str, Any], list[Prefix | None] | None]:
-    """The options for all lines, and the beginning for each line if `prefix` or `prefix_tokens` has one for each.
+OWN = {"prefix": "a string", "prefix_tokens": "a sequence of strings", "require": "a sequence of strings"}  # one for each line
+
+
+def own_of(options: dict[str, Any], text: Any) -> tuple[dict[str, Any], list[Own | Prefix | None] | None]:
+    """The options for all lines, and what each line asks for where `prefix`, `prefix_tokens` or `require` has one for each.
 
     Raises:
-        DataError: they are not as many as lines, or not texts or sequences of tokens.
+        DataError: they are not as many as lines, or not texts or sequences of texts.
     """
-    per_line = {name: options[name] for name in ("prefix", "prefix_tokens") if _one_each(name, options.get(name))}
+    per_line = {name: options[name] for name in OWN if _one_each(name, options.get(name))}
     if not per_line:
         return options, None
-    if len(per_line) > 1:
+    for name, values in per_line.items():
+        _check_own(name, values, text)
+    if "prefix" in per_line and "prefix_tokens" in per_line:
         raise DataError("prefix and prefix_tokens both have one for each line; give one of the two")
-    name, values = next(iter(per_line.items()))
+    n = len(next(iter(per_line.values())))
+    prefixes, required = per_line.get("prefix", per_line.get("prefix_tokens", [None] * n)), per_line.get("require", [None] * n)
+    own: list[Own | Prefix | None] = [
+        Own(p if p is None or isinstance(p, str) else tuple(p), None if r is None else tuple(r))
+        for p, r in zip(prefixes, required, strict=True)
+    ]
+    return {key: value for key, value in options.items() if key not in per_line}, own
+
+
+def _one_each(name: str, value: Any) -> bool:
+    """Whether an option has one for each line: a list of texts, or of lists of texts."""
+    if not isinstance(value, list | tuple):
+        return False
+    return name == "prefix" or not all(isinstance(one, str) for one in value)
+
+
+def _check_own(name: str, values: Any, text: Any) -> None:
     if isinstance(text, str) or not isinstance(text, Sequence):
         raise DataError(f"{name} is {values!r:.80}, one for each line, but text is a single one; wanted one {name}")
     if len(values) != len(text):
@@ -61,20 +83,11 @@ def own_prefixes(options: dict[str, Any], text: Any) -> tuple[dict[str, Any], li
     for i, value in enumerate(values, 1):
         good = isinstance(value, str) if name == "prefix" else _texts(value)
         if not good and value is not None:
-            wanted = "a string" if name == "prefix" else "a sequence of strings"
-            raise DataError(f"{name} of line {i} is {value!r:.80}; wanted {wanted}, or None")
-    rest = {key: value for key, value in options.items() if key != name}
-    return rest, [value if value is None or isinstance(value, str) else tuple(value) for value in values]
-
-
-def _one_each(name: str, value: Any) -> bool:
-    if not isinstance(value, list | tuple):
-        return False
-    return name == "prefix" or not all(isinstance(one, str) for one in value)
+            raise DataError(f"{name} of line {i} is {value!r:.80}; wanted {OWN[name]}, or None")
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list | tuple) and all(isinstance(one, str) and one.strip() for one in value)
 
 
 def in_words(options: SearchConfig) -> str:
@@ -124,25 +137,32 @@ class Requests:
         notes, book.notes = book.notes, []
         return notes
 
-    def asked(self, options: SearchConfig, prefixes: Sequence[Prefix | None] | None, lines: int) -> Asked | None:
-        """What these lines ask for; None if nothing."""
-        own = prefixes is not None and any(prefix is not None for prefix in prefixes)
-        if not own and not asks(options):
+    def asked(self, options: SearchConfig, own: Sequence[Own | Prefix | None] | None, lines: int) -> Asked | None:
+        """What these lines ask for; None if nothing.
+
+        Raises:
+            ConfigError, DataError: as from `Rulebook`; or what a line asks for is not text.
+        """
+        some = own is not None and any(one is not None for one in own)
+        if not some and not asks(options):
             return None
-        for i, prefix in enumerate(prefixes or (), 1):
-            if prefix is not None and not isinstance(prefix, str) and not _texts(prefix):
-                raise DataError(f"prefix of line {i} is {prefix!r:.80}; wanted a string, a sequence of strings, or None")
         book = self.book(options)
-        if not own or prefixes is None:
+        if own is None or not some:
             return Asked(self.codec, book, [book.usual] * lines)
-        return Asked(self.codec, book, [_wish(book, prefix) for prefix in prefixes])
+        return Asked(self.codec, book, [_wish(book, _own(one, i)) for i, one in enumerate(own, 1)])
 
 
-def _wish(book: Rulebook, prefix: Prefix | None) -> Wish | str:
-    if prefix is None:
-        return book.usual
+def _own(one: Any, i: int) -> Own:
+    if isinstance(one, Own):
+        return one
+    if one is not None and not isinstance(one, str) and not _texts(one):
+        raise DataError(f"prefix of line {i} is {one!r:.80}; wanted a string, a sequence of strings, or None")
+    return Own(one if one is None or isinstance(one, str) else tuple(one))
+
+
+def _wish(book: Rulebook, own: Own) -> Wish | str:
     try:
-        return book.wish(prefix if isinstance(prefix, str) else tuple(prefix))
+        return book.wish(own)
     except ConfigError as e:
         return str(e)
 

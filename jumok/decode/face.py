@@ -11,7 +11,7 @@ from jumok import config
 from jumok.decode.asked import Prefix
 from jumok.keywords import done_by
 from jumok.runtime.translation import Translation
-from jumok.text.given import Features
+from jumok.text.given import Features, Own
 
 
 class _Pause(Enum):
@@ -19,7 +19,7 @@ class _Pause(Enum):
 
 
 PAUSE = _Pause.PAUSE
-Incoming = str | tuple[str, Features] | tuple[str, Features, Prefix | None] | Literal[_Pause.PAUSE]
+Incoming = str | tuple[str, Features] | tuple[str, Features, Own | Prefix | None] | Literal[_Pause.PAUSE]
 Many = list[str] | tuple[str, ...]
 
 
@@ -67,7 +67,7 @@ class Face:
         forbid: Sequence[str] = (),
         forbid_text: Sequence[str] = (),
         allow: Sequence[str] = (),
-        require: Sequence[str] = (),
+        require: Sequence[str] | Sequence[Sequence[str]] = (),
         min_length: int = 0,
         no_repeat: int = 0,
         only: str | Path | Sequence[str] = "",
@@ -103,7 +103,7 @@ class Face:
         forbid: Sequence[str] = (),
         forbid_text: Sequence[str] = (),
         allow: Sequence[str] = (),
-        require: Sequence[str] = (),
+        require: Sequence[str] | Sequence[Sequence[str]] = (),
         min_length: int = 0,
         no_repeat: int = 0,
         only: str | Path | Sequence[str] = "",
@@ -139,7 +139,7 @@ class Face:
         forbid: Sequence[str] = (),
         forbid_text: Sequence[str] = (),
         allow: Sequence[str] = (),
-        require: Sequence[str] = (),
+        require: Sequence[str] | Sequence[Sequence[str]] = (),
         min_length: int = 0,
         no_repeat: int = 0,
         only: str | Path | Sequence[str] = "",
@@ -181,7 +181,8 @@ class Face:
             forbid: Target tokens that are not written.
             forbid_text: Texts that occur in no output. Beginning and end of an output count as a blank.
             allow: Only these target tokens are written.
-            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens.
+            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
+                line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
             no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
@@ -221,7 +222,7 @@ class Face:
         forbid: Sequence[str] = (),
         forbid_text: Sequence[str] = (),
         allow: Sequence[str] = (),
-        require: Sequence[str] = (),
+        require: Sequence[str] | Sequence[Sequence[str]] = (),
         min_length: int = 0,
         no_repeat: int = 0,
         only: str | Path | Sequence[str] = "",
@@ -233,7 +234,7 @@ class Face:
 
         Args:
             lines: any iterable of strings, of (string, features), the features as in `translate`, or of (string, features,
-                prefix), the prefix a string, a sequence of tokens, or None for that of the options. PAUSE among them says that
+                own): how its output begins, a string or a sequence of tokens; a `jumok.text.given.Own`; or None. PAUSE among them says that
                 the next one is not there yet: those that came are translated before it is asked for.
 
         The options of `SearchConfig`:
@@ -263,7 +264,8 @@ class Face:
             forbid: Target tokens that are not written.
             forbid_text: Texts that occur in no output. Beginning and end of an output count as a blank.
             allow: Only these target tokens are written.
-            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens.
+            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
+                line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
             no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.

@@ -105,7 +105,7 @@ class Inspection:
         forbid: Sequence[str] = (),
         forbid_text: Sequence[str] = (),
         allow: Sequence[str] = (),
-        require: Sequence[str] = (),
+        require: Sequence[str] | Sequence[Sequence[str]] = (),
         min_length: int = 0,
         no_repeat: int = 0,
         only: str | Path | Sequence[str] = "",
@@ -147,7 +147,8 @@ class Inspection:
             forbid: Target tokens that are not written.
             forbid_text: Texts that occur in no output. Beginning and end of an output count as a blank.
             allow: Only these target tokens are written.
-            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens.
+            require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
+                line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
             no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.

@@ -23,6 +23,7 @@ from jumok.text.pieces import Pieces, joins
 from jumok.text.vocabulary import END
 
 Array = np.ndarray
+Place = tuple[int, int]  # of a continuation: the beam that it grew from, and the token
 
 
 class Texts:
@@ -147,51 +148,50 @@ class Banks:
     """How a step of beam search chooses among continuations, where texts are required; see `jumok.decode.choice.Candidates`.
 
     Args:
-        follow: the rule, whose automata of each sentence end with `Having`.
-        beam: hypotheses that go on.
+        follow: the rule; of a sentence with required texts, the last automaton is `Having`.
     """
 
-    texts: Texts
     follow: Follow
-    beam: int
 
     def __call__(self, past: Past, logits: Array, bases: Array, number: int) -> tuple[Array, Array, Array]:
         B, K, _ = logits.shape
-        likeliest = [a.tolist() for a in best_continuations(past, logits, bases, number)]
-        parents, tokens = np.zeros((B, number), np.int64), np.zeros((B, number), np.int64)
-        values = np.full((B, number), -np.inf)
-        for b in range(B):
-            pool = {(p, t): v for p, t, v in zip(*(a[b] for a in likeliest), strict=True) if v > -np.inf}
-            states = [own[-1][1] if own else None for own in self.follow.rows[b * K : (b + 1) * K]]
-            for k in range(K):
-                if states[k] is not None and bases[b, k] > -np.inf:
-                    pool |= {(k, t): float(logits[b, k, t] + bases[b, k]) for t in self._more(states[k], logits[b, k])}
-            for i, ((parent, token), value) in enumerate(self._chosen(pool, states, number)):
-                parents[b, i], tokens[b, i], values[b, i] = parent, token, value
-        return parents, tokens, values
+        likeliest = best_continuations(past, logits, bases, number)
+        found = [np.zeros((B, number), np.int64), np.zeros((B, number), np.int64), np.full((B, number), -np.inf)]
+        for b, sentence in enumerate(past.sentences.tolist()):
+            own, last = [a[b].tolist() for a in likeliest], self.follow.automata[sentence][-1:]
+            if last and isinstance(last[0], Having):
+                pool = {(p, t): v for p, t, v in zip(*own, strict=True) if v > -np.inf}
+                states = [states[-1][1] if states else None for states in self.follow.rows[b * K : (b + 1) * K]]
+                for k in range(K):
+                    if states[k] is not None and bases[b, k] > -np.inf:
+                        more = self._more(last[0].texts, states[k], logits[b, k], number // 2)
+                        pool |= {(k, t): float(logits[b, k, t] + bases[b, k]) for t in more}
+                chosen = self._chosen(last[0].texts, pool, states, number)
+                own = [[p for (p, _), _ in chosen], [t for (_, t), _ in chosen], [v for _, v in chosen]]
+            for array, values in zip(found, own, strict=True):
+                array[b, : len(values)] = values
+        return found[0], found[1], found[2]
 
-    def _more(self, state: State, logits: Array) -> list[int]:
+    def _more(self, texts: Texts, state: State, logits: Array, beam: int) -> list[int]:
         """Of one hypothesis: its likeliest token, the likeliest of those that lead on in a text, and END if it may be written."""
-        leading = np.array(self.texts.advancing(state), np.int64)
-        best = leading[np.argsort(-logits[leading], kind="stable")[: self.beam]].tolist()
+        leading = np.array(texts.advancing(state), np.int64)
+        best = leading[np.argsort(-logits[leading], kind="stable")[:beam]].tolist()
         return [t for t in dict.fromkeys([int(logits.argmax()), *best, END]) if logits[t] > -np.inf]
 
-    def _chosen(
-        self, pool: dict[tuple[int, int], float], states: list[State], number: int
-    ) -> list[tuple[tuple[int, int], float]]:
-        """First `beam` of the pool, bank by bank, END among them; then as many that go on, in case that those end."""
-        banks: dict[int, list[tuple[tuple[int, int], float]]] = {}
+    def _chosen(self, texts: Texts, pool: dict[Place, float], states: list[State], number: int) -> list[tuple[Place, float]]:
+        """First half of the number, bank by bank, END among them; then as many that go on, in case that those end."""
+        banks: dict[int, list[tuple[Place, float]]] = {}
         for (parent, token), value in sorted(pool.items(), key=lambda one: (-one[1], one[0])):
-            stage = self.texts.total if token == END else self.texts.written(self.texts.after(states[parent], token))
+            stage = texts.total if token == END else texts.written(texts.after(states[parent], token))
             banks.setdefault(stage, []).append(((parent, token), value))
-        first = _in_turn(banks, self.beam)
+        first = _in_turn(banks, number // 2)
         rest = {stage: [one for one in own if one not in first and one[0][1] != END] for stage, own in banks.items()}
-        return [*first, *_in_turn(rest, number - self.beam)]
+        return [*first, *_in_turn(rest, number - len(first))]
 
 
-def _in_turn(banks: dict[int, list[tuple[tuple[int, int], float]]], number: int) -> list[tuple[tuple[int, int], float]]:
+def _in_turn(banks: dict[int, list[tuple[Place, float]]], number: int) -> list[tuple[Place, float]]:
     """The best of each bank, the highest bank first; then the second best of each, and so on."""
-    found: list[tuple[tuple[int, int], float]] = []
+    found: list[tuple[Place, float]] = []
     for round_ in range(max(map(len, banks.values()), default=0)):
         for stage in sorted(banks, reverse=True):
             if round_ < len(banks[stage]) and len(found) < number:

@@ -22,6 +22,7 @@ from jumok.decode.required import Banks, Having, Texts
 from jumok.decode.rules import Never, Rule
 from jumok.decode.trie import Listed, Trie
 from jumok.errors import ConfigError, DataError
+from jumok.text.given import Own
 from jumok.text.lines import read_lines, source_name
 from jumok.text.pieces import Pieces, continues
 from jumok.text.vocabulary import END, SPECIALS, UNK
@@ -49,11 +50,13 @@ class Wish:
     Attributes:
         begin: how its output begins; None if that is free, or said by the trie.
         trie: the outputs that it may have; None if there is no list.
+        required: texts that it must have, unless the trie sees to that.
         room: tokens that all this takes, END counted.
     """
 
     begin: Begin | None
     trie: Trie | None
+    required: Texts | None
     room: int
 
 
@@ -86,30 +89,33 @@ class Rulebook:
         self.notes: list[str] = []
         self.banned = self._banned()
         self.without = Without(pieces, options.forbid_text) if options.forbid_text else None
-        self.required = self._required() if options.require else None
+        self._texts: dict[tuple[str, ...], Texts] = {}
         self.within = self._within() if options.only_words else None
         same = before is not None and (before.options.only, before.stamp[0]) == (options.only, self.stamp[0])
         self.listed: list[Entry] | None = (
             before.listed if same and before is not None else self._listed() if options.only else None
         )
         self.entries = self._entries() if options.only else None
-        self._wishes: dict[Prefix, Wish] = {}
+        self._wishes: dict[Own, Wish] = {}
         self._all = None if self.entries is None else Trie(entry.ids for entry in self.entries)
-        self.usual = self.wish(tuple(options.prefix_tokens) or options.prefix)
+        self.usual = self.wish(Own())
 
     # -- what a search is given
 
-    def wish(self, prefix: Prefix) -> Wish:
-        """What a line asks for whose output is to begin with a text or with tokens.
+    def wish(self, own: Own) -> Wish:
+        """What a line asks for, in place of what all do.
 
         Raises:
-            ConfigError: no output can begin so.
+            ConfigError: no output can be so.
         """
-        if prefix not in self._wishes:
+        if own not in self._wishes:
             if len(self._wishes) >= KEPT:
                 self._wishes.clear()
-            self._wishes[prefix] = self._wish(prefix)
-        return self._wishes[prefix]
+                self._texts.clear()
+            o = self.options
+            prefix = (tuple(o.prefix_tokens) or o.prefix) if own.prefix is None else own.prefix
+            self._wishes[own] = self._wish(prefix, o.require if own.require is None else own.require)
+        return self._wishes[own]
 
     def limit(self, wish: Wish, usual: int) -> int:
         """The most tokens of a line's output; `usual` is the limit that the length of its source gives."""
@@ -130,13 +136,12 @@ class Rulebook:
         if not any(automata):
             return rules, None
         follow = Follow(automata)
-        banks = self.required is not None and self._all is None
-        return [*rules, follow], Banks(self.required, follow, self.options.beam) if banks and self.required else None
+        return [*rules, follow], Banks(follow) if any(wish.required for wish in wishes) else None
 
     def _automata(self, wish: Wish, limit: int) -> list[Automaton]:
         if wish.trie is not None:
             return [Listed(wish.trie, limit)]
-        having = [Having(self.required, limit)] if self.required else []
+        having = [Having(wish.required, limit)] if wish.required else []
         return [*([wish.begin] if wish.begin else []), *self._shared, *having]
 
     @cached_property
@@ -157,16 +162,19 @@ class Rulebook:
 
     # -- beginnings
 
-    def _wish(self, prefix: Prefix) -> Wish:
-        room = max(self.options.min_length, (self.required.total if self.required else 0) + 1)
+    def _wish(self, prefix: Prefix, require: Sequence[str]) -> Wish:
+        required = self._required(require) if require else None
+        room = max(self.options.min_length, (required.total if required else 0) + 1)
         begin = self._begin(prefix) if prefix else None
         if self._all is not None:
-            return Wish(None, self._all if begin is None else self._beginning_with(begin, prefix), room)
+            if begin is None and required is None:
+                return Wish(None, self._all, None, room)
+            return Wish(None, self._chosen(begin, prefix, required), None, room)
         if begin is not None:
             least = len(begin.tokens) + ((begin.ways.least or 0) if begin.ways else 0)
             self._fits(f"prefix {_shown(prefix)}", least)
             room += least
-        return Wish(begin, None, room)
+        return Wish(begin, None, required, room)
 
     def _begin(self, prefix: Prefix) -> Begin:
         begin = self._text(prefix) if isinstance(prefix, str) else self._tokens(prefix)
@@ -231,24 +239,30 @@ class Rulebook:
         ]
         return starts[-1] if starts else 0
 
-    def _beginning_with(self, begin: Begin, prefix: Prefix) -> Trie:
-        """The listed outputs that begin so."""
+    def _chosen(self, begin: Begin | None, prefix: Prefix, required: Texts | None) -> Trie:
+        """Of the listed outputs those that begin so and have the required texts."""
+        assert self.entries is not None
+        kept = self.entries if begin is None else list(self._beginning_with(begin))
+        if not kept:
+            raise ConfigError(f"prefix {_shown(prefix)}: none of the outputs of only begins so; give another beginning")
+        kept = [entry for entry in kept if required is None or required.has(entry.text)]
+        if not kept:
+            raise ConfigError("require: none of the outputs of only has these texts; change one of the two")
+        return Trie(entry.ids for entry in kept)
+
+    def _beginning_with(self, begin: Begin) -> Iterator[Entry]:
         assert self.entries is not None
         if begin.ways is None:
             n, own = len(begin.tokens), tuple(begin.tokens)
-            kept = [entry.ids for entry in self.entries if entry.ids[:n] == own]
-        else:
-            marked = "".join(self.pieces.texts[i] for i in begin.tokens) + begin.ways.text
-            kept = []
-            for entry in self.entries[bisect_left(self.entries, (marked,)) :]:
-                if not entry.text.startswith(marked):
-                    break
-                behind = entry.text[len(marked) : len(marked) + 1]
-                if not (self.pieces.composes and behind and continues(behind)):
-                    kept.append(entry.ids)
-        if not kept:
-            raise ConfigError(f"prefix {_shown(prefix)}: none of the outputs of only begins so; give another beginning")
-        return Trie(kept)
+            yield from (entry for entry in self.entries if entry.ids[:n] == own)
+            return
+        marked = "".join(self.pieces.texts[i] for i in begin.tokens) + begin.ways.text
+        for entry in self.entries[bisect_left(self.entries, (marked,)) :]:
+            if not entry.text.startswith(marked):
+                return
+            behind = entry.text[len(marked) : len(marked) + 1]
+            if not (self.pieces.composes and behind and continues(behind)):
+                yield entry
 
     # -- options, one by one
 
@@ -293,22 +307,23 @@ class Rulebook:
             raise ConfigError("forbid: '</s>' ends an output and cannot be forbidden; for longer outputs give min_length")
         return True
 
-    def _required(self) -> Texts:
-        o = self.options
-        texts = list(dict.fromkeys(text.strip(" ") for text in o.require))
+    def _required(self, given: Sequence[str]) -> Texts:
+        o, texts = self.options, tuple(dict.fromkeys(text.strip(" ") for text in given))
+        shown = " ".join(map(repr, texts))
         for text in texts:
-            inner = self.side.tokenizer.in_form(text)
-            if self.without and self.without.read(0, inner) is None:
+            if self.without and self.without.read(0, self.side.tokenizer.in_form(text)) is None:
                 raise ConfigError(f"require {text!r} has a text that forbid_text forbids; change one of the two")
             if self._least(text) is None:
                 may = " that may be written" if self.banned else ""
                 raise ConfigError(f"require {text!r}: the model has no target tokens{may} for it; leave it out")
-        required = Texts(self.pieces, texts)
-        self._fits(f"require {' '.join(map(repr, texts))}", max(self._least(text) or 0 for text in texts))
+        if texts not in self._texts:
+            self._texts[texts] = Texts(self.pieces, texts)
+        required = self._texts[texts]
+        self._fits(f"require {shown}", max(self._least(text) or 0 for text in texts))
         if o.beam <= required.total and not o.only:
             n = required.total
             raise ConfigError(
-                f"require: {' '.join(map(repr, texts))} has {n} token(s), and the search keeps hypotheses with 0 to {n} of them: "
+                f"require: {shown} has {n} token(s), and the search keeps hypotheses with 0 to {n} of them: "
                 f"beam is {o.beam}; give {n + 1} or more"
             )
         return required
@@ -359,7 +374,6 @@ class Rulebook:
             self.banned.isdisjoint(ids)
             and o.min_length <= len(ids) <= (o.max_length or len(ids))
             and not (self.without and self.without.has(text))
-            and not (self.required and not self.required.has(text))
             and not (self.within and not self.within.has(text))
             and not (o.no_repeat and _repeats(ids, o.no_repeat))
         )

@@ -69,7 +69,8 @@ def search(
     if options.sample:
         from jumok.decode.sampling import samples
 
-        return samples(backend, source, lengths, options, limits, policy)
+        drawn = samples(backend, source, lengths, options, limits, policy)
+        return [[h for h in own if h.log_probability > -np.inf] for own in drawn]
     if options.groups > 1:
         from jumok.decode.diverse import diverse
 

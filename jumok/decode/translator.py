@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.config.building import build_often
-from jumok.decode.asked import Asked, Prefix, Requests, own_prefixes
+from jumok.decode.asked import Asked, Prefix, Requests, own_of
 from jumok.decode.backend import AUTO, Backend, make_backend, make_ensemble
 from jumok.decode.face import PAUSE, Face, Incoming, Many
 from jumok.decode.hindsight import in_hindsight, scored
@@ -36,8 +36,11 @@ from jumok.runtime.members import members_of
 from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
-from jumok.text.given import Features, features_of
+from jumok.text.given import Features, Own, features_of
 from jumok.text.vocabulary import END
+
+if TYPE_CHECKING:
+    from jumok.page.making import LivingPage
 
 CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
@@ -114,13 +117,13 @@ class Translator(Face, Inspection):
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
-        options, prefixes = own_prefixes(options, text)
+        options, own = own_of(options, text)
         chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
         if isinstance(text, str):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
-        return self._translate(*self._checked(text, features), chosen, prefixes)
+        return self._translate(*self._checked(text, features), chosen, own)
 
     def _translate_lines_given(self, lines: Iterable[Incoming], **options: Any) -> Iterator[Translation]:
         chosen = build_often(SearchConfig, options, "translate_lines")
@@ -131,8 +134,8 @@ class Translator(Face, Inspection):
     def _stream(self, lines: Iterator[Incoming], options: SearchConfig) -> Iterator[Translation]:
         size = 1 if options.batch_size == 1 else CHUNK * options.batch_size
         for chunk in _chunks(lines, size):
-            texts, features, prefixes = [text for text, *_ in chunk], [own for _, own, _ in chunk], [own for *_, own in chunk]
-            yield from self._translate(*self._checked(texts, features), options, prefixes)
+            texts, features, own = ([line[i] for line in chunk] for i in range(3))
+            yield from self._translate(*self._checked(texts, features), options, own)
 
     @overload
     def score(self, source: str, target: str, features: Features | None = None) -> Translation: ...
@@ -163,6 +166,24 @@ class Translator(Face, Inspection):
         """The old name of `score`."""
         warnings.warn("force is now called score; the old name works for this version only", DeprecationWarning, stacklevel=2)
         return self.score(source, target, features)
+
+    def page(self, examples: Sequence[Any] = ()) -> LivingPage:
+        """The living page of this model; in a notebook it shows itself, and its `save(path)` writes the file.
+
+        Args:
+            examples: sources, or tuples (source, gold) or (source, gold, features); the first is written when the page opens.
+                Default: a few of the dev pairs, if they are still where they were.
+
+        Raises:
+            ConfigError: the page's engine does not know this kind of model. FolderError: the folder cannot be read any more.
+        """
+        from jumok.page.making import living_page
+
+        if len(self.folders) > 1:
+            raise ConfigError(
+                f"page: {self.name} is an ensemble; a page shows models side by side: jumok page {' '.join(map(str, self.folders))}"
+            )
+        return living_page(self.folder, examples)
 
     def notes(self, options: SearchConfig) -> list[str]:
         """What is remarkable about the lists that these options name, a line each; told once.
@@ -195,9 +216,9 @@ class Translator(Face, Inspection):
         texts: list[str],
         features: list[tuple[str, ...]],
         options: SearchConfig,
-        prefixes: Sequence[Prefix | None] | None = None,
+        own: Sequence[Own | Prefix | None] | None = None,
     ) -> list[Translation]:
-        asked = self._requests.asked(options, prefixes, len(texts))
+        asked = self._requests.asked(options, own, len(texts))
         translations = [Translation(text, "", (), (), None, 0.0, 0.0, weights_kind=self._kind) for text in texts]
         tokens = [self._codec.source_tokens(t, f) if t.strip() else [] for t, f in zip(texts, features, strict=True)]
         run = []
@@ -220,7 +241,8 @@ class Translator(Face, Inspection):
             asked = asked.of(run)
         for row, outputs in self._search(ids, pool(options), asked):
             if utility and outputs:
-                outputs = least_risk(outputs, [self._codec.decode_target(h.tokens) for h, *_ in outputs], options, utility)
+                texts_found = [self._text(h, (*tokens[run[row]], END_TOKEN), weights, asked)[0] for h, weights, _ in outputs]
+                outputs = least_risk(outputs, texts_found, options, utility)
             i = run[row]
             found = [self._translation(texts[i], (*tokens[i], END_TOKEN), *output, asked) for output in outputs]
             if found:
@@ -290,10 +312,7 @@ class Translator(Face, Inspection):
         asked: Asked | None = None,
     ) -> Translation:
         tokens, unknown = tuple(self._codec.target_tokens(h.tokens)), self._unknown(source_tokens)
-        if asked is None:
-            text, replaced = self._codec.decode_target(h.tokens), Translation.replaced
-        else:
-            text, replaced = asked.text(h.tokens, source_tokens, weights)
+        text, replaced = self._text(h, source_tokens, weights, asked)
         return Translation(
             source,
             text,
@@ -309,6 +328,14 @@ class Translator(Face, Inspection):
             copied=copied,
             replaced=replaced,
         )
+
+    def _text(
+        self, h: Hypothesis, source_tokens: tuple[str, ...], weights: Any, asked: Asked | None
+    ) -> tuple[str, tuple[tuple[int, int], ...]]:
+        """The text of an output, and the places of unknown tokens that source tokens have taken in it."""
+        if asked is None:
+            return self._codec.decode_target(h.tokens), Translation.replaced
+        return asked.text(h.tokens, source_tokens, weights)
 
     def _unknown(self, source_tokens: tuple[str, ...]) -> tuple[int, ...]:
         """Positions of the tokens, the end token left out, that are read as `<unk>`."""
@@ -345,13 +372,13 @@ class Translator(Face, Inspection):
         return [translations[i] for i in range(len(texts))]
 
 
-def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Prefix | None]]]:
+def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Features, Own | Prefix | None]]]:
     """At most `size` lines together, and before each PAUSE, and before an error, those that came.
 
     At first only a batch, then twice as many each time, so that the first outputs of a long stream are there soon.
     """
     now = max(1, size // CHUNK)
-    chunk: list[tuple[str, Features, Prefix | None]] = []
+    chunk: list[tuple[str, Features, Own | Prefix | None]] = []
     error: DataError | None = None
     while error is None:
         try:
@@ -361,8 +388,8 @@ def _chunks(lines: Iterator[Incoming], size: int) -> Iterator[list[tuple[str, Fe
         except DataError as e:
             error, line = e, PAUSE
         if line is not PAUSE:
-            text, features, prefix, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
-            chunk.append((text, features, prefix))
+            text, features, own, *_ = (*line, None, None) if isinstance(line, tuple) else (line, (), None)
+            chunk.append((text, features, own))
         if chunk and (line is PAUSE or len(chunk) == now):
             yield chunk
             chunk, now = [], min(size, 2 * now)

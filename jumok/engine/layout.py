@@ -25,7 +25,7 @@ ATTENTIONS = {"none": 0, "dot": 1, "general": 2, "concat": 3}
 ALIGNMENTS = {"soft": 0, "monotonic": 1}
 READOUTS = {"tanh": 0, "linear": 1}
 GROUPS, BY_ROWS = 0, 1
-PLANES = {"exact": 2, "int8": 1}  # engine -> int8 planes a weight
+PLANES = {"exact": 2, "int8": 1}  # engine -> int8 planes a weight, but for small matrices, which always have two
 
 _int, _offset = ctypes.c_int32, ctypes.c_uint32
 
@@ -172,12 +172,12 @@ class _Maker:
     def _vector(self, values: Array, size: int | None = None) -> int:
         return self._array(_wider(np.atleast_2d(values), size or padded(values.shape[-1])))
 
-    def _matrix(self, w: Array, columns: int | None = None, blocks: int = 1, order: int = GROUPS) -> Matrix:
+    def _matrix(self, w: Array, blocks: int = 1, order: int = GROUPS, planes: int | None = None) -> Matrix:
         """w: [blocks x size, columns]; each block of rows is padded by itself."""
         size = len(w) // blocks
-        rows, columns = blocks * padded(size), columns or padded(w.shape[1])
+        rows, columns = blocks * padded(size), padded(w.shape[1])
         matrix = Matrix(rows=rows, columns=columns, high=self._take(rows * columns), scale=self._take(4 * rows))
-        if self.planes > 1:
+        if (planes or self.planes) > 1:
             matrix.low, matrix.order = self._take(rows * columns), order
             matrix.bound = self._take(4 * rows) if order == BY_ROWS else 0
         w = np.ascontiguousarray(w, np.float32)
@@ -228,10 +228,10 @@ class _Maker:
     def _attention(self) -> None:
         s = self.struct
         if self.model.attention == "general":
-            s.score_memory = self._matrix(self.p["attention.W_a"])
+            s.score_memory = self._matrix(self.p["attention.W_a"], planes=2)
         elif self.model.attention == "concat":
-            s.score_memory = self._matrix(self.p["attention.W_m"])
-            s.score_query = self._matrix(self.p["attention.W_q"])
+            s.score_memory = self._matrix(self.p["attention.W_m"], planes=2)
+            s.score_query = self._matrix(self.p["attention.W_q"], planes=2)
             s.score_vector = self._vector(self.p["attention.v"])
 
     def _readout(self) -> None:
@@ -241,9 +241,9 @@ class _Maker:
         w = p.get("readout.output", p["target.embedding"])
         H = s.hidden
         if tanh:
-            s.readout_query = self._matrix(p["readout.w_h"])
+            s.readout_query = self._matrix(p["readout.w_h"], planes=2)
             if attends:
-                s.readout_context = self._matrix(p["readout.w_c"])
+                s.readout_context = self._matrix(p["readout.w_c"], planes=2)
         elif attends and chained:
             s.output_context, w = self._matrix(w[:, :H]), w[:, H:]
         elif attends:

@@ -76,8 +76,19 @@ WASM = Platform(
         "--export=__heap_base",
     ),
 )
-# what a page calls: it searches by itself, and its models are packed and checked before
-WASM_EXPORTS = ("abi", "model_bytes", "table_bytes", "source_floats", "beam_floats", "scratch_bytes", "start", "step")
+# what a page calls: it searches by itself, and its models are packed and checked before; score for the posteriors of a chain
+WASM_EXPORTS = (
+    "table_bytes",
+    "source_floats",
+    "beam_floats",
+    "scratch_bytes",
+    "greedy_floats",
+    "start",
+    "step",
+    "step_given",
+    "look",
+    "score",
+)
 
 SYSTEMS = {"win32": "windows", "darwin": "macos"}
 MACHINES = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64"}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from jumok.config import SearchConfig
 from jumok.decode.remarks import Remarks, whose_weights
-from jumok.explain.comparison import compare
+from jumok.errors import DataError
+from jumok.explain.comparison import Comparison, compare
 from jumok.explain.confidence import in_words as confidence_in_words
 from jumok.explain.files import check, write
 from jumok.explain.side_by_side import comparison_terminal
@@ -51,9 +52,12 @@ def show(
     odd.see(1, source)
     odd.tell(warn)
     translations = [_translated(loaded, source, features, options, warn) for loaded in models]
+    for t in translations:
+        if t.problem and Path(out).suffix.lower() != ".json":
+            raise DataError(f"explain: {t.problem}")
     drawn = compare(translations[0], translations[1], _names(*folders)) if len(folders) > 1 else None
     if out:
-        write(drawn or translations[0], out)
+        _written(drawn or translations[0], out)
         return "\n".join([*(t.text for t in translations), f"written to {out}"])
     color = terminal_color(sys.stdout, os.environ)
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
@@ -63,6 +67,16 @@ def show(
     picture = to_terminal(t, color, width, numbers=True)
     sure = ", ".join(filter(None, (f"log-probability {t.log_probability:.3f}", confidence_in_words(t))))
     return f"{picture}\n{t.text}   ({sure})\n{in_words(t)}"
+
+
+def _written(drawn: Translation | Comparison, out: str) -> None:
+    """An output as .html is the living page without its model; everything else is as `write` has it."""
+    if isinstance(drawn, Translation) and Path(out).suffix.lower() == ".html":
+        from jumok.page.recording import write_recording
+
+        write_recording(drawn, out)
+    else:
+        write(drawn, out)
 
 
 def _translated(

@@ -290,10 +290,12 @@ class _Gradients:
         if written is not None:
             less = (some * -kept_gold)[:, None]
             probability *= self.smoothing - less
-        if self.smoothing:
-            probability[:, :V] -= self.smoothing / V
-        probability.scatter_add_(1, gold[:, None], less)
-        gradient = probability.mul_(share[:, None])  # of the logits
+        share = share[:, None]
+        if self.smoothing:  # also of the filling, whose rows of the table are 0
+            torch.addcmul(share * (-self.smoothing / V), probability, share, out=probability)
+        else:
+            probability.mul_(share)
+        gradient = probability.scatter_add_(1, gold[:, None], less * share)  # of the logits
         self.bias += gradient.sum(0)
         gradient = gradient.to(r.dtype)
         self.weight += gradient.t() @ r
@@ -322,10 +324,10 @@ class _Gradients:
         if share.device.type != "cpu":
             return None
         chosen = (share > torch.finfo(share.dtype).eps / 64).nonzero().flatten()
-        return chosen if 2 * len(chosen) < len(share) else None
+        return chosen if 4 * len(chosen) < 3 * len(share) else None
 
     def _of_parts(self, d: Tensor, r: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
-        """From the gradients d of readouts r [..., R] to those of their two parts, for each row. d is overwritten."""
+        """From the gradients d of readouts r [..., R] to those of their two parts, for each row. Both are overwritten."""
         if not self.c.tanh:
             d = d if kept is None else d.mul_(kept)
             H = self.memory.shape[-1]
@@ -333,7 +335,7 @@ class _Gradients:
         if kept is None:
             d = torch.ops.aten.tanh_backward(d, r)
         else:  # r = k · tanh of what is kept, else 0: so that the derivative is k - r² / k there, and 0 elsewhere
-            d.mul_(torch.addcmul(kept, r, r, value=-1 / (self.scale or 1.0)))
+            d.mul_(torch.addcmul(kept, r, r, value=-1 / (self.scale or 1.0), out=r))
         return d, d
 
     def found(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

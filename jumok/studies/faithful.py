@@ -69,7 +69,7 @@ def work(task: Task) -> dict[str, Any]:
         raise ConfigError(
             f"{folder.path}: the model copies tokens, which permuted weights leave as they are; give one trained with --no-copy"
         )
-    translator = load(folder.path)
+    translator = load(folder.path, "numpy")  # as the probes are computed
     model = NumpyModel(folder.config.model, folder.parameters)
     options = {f"{k}": v for k, v in vars(folder.config.text).items()} if given else task.options
     test = test_set(task.data, options)

@@ -6,12 +6,26 @@ Features are a sequence of strings, each one feature; or one string, with the mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jumok.errors import DataError
 from jumok.text.pairs import Pair, features_in
 
 Features = str | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What one line asks of its output; None is what is asked of all.
+
+    Attributes:
+        prefix: how the output begins, a text or tokens; "" and () are none.
+        require: texts that occur in it.
+    """
+
+    prefix: str | tuple[str, ...] | None = None
+    require: tuple[str, ...] | None = None
 
 
 def features_of(given: Any, separator: str, where: str) -> tuple[str, ...]:

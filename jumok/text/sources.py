@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from jumok.config import TextConfig
 from jumok.errors import ConfigError, DataError
+from jumok.text.given import Own
 from jumok.text.lines import Line, arriving_lines, source_name
 from jumok.text.oddities import Oddities
 from jumok.text.pairs import NAMED_SINGLY, check_separator, features_in, is_json, json_features, json_object, json_string
@@ -26,14 +27,14 @@ Warn = Callable[[str], None]
 class Source:
     """One line to translate. `where` is "file:line". A line that cannot be used has a `problem` and an empty text.
 
-    `prefix` is how its output is to begin, a text or tokens; None if the line does not say.
+    `own` is what it asks of its output; None if that is nothing.
     """
 
     text: str
     features: tuple[str, ...] = ()
     where: str = ""
     problem: str = ""
-    prefix: str | tuple[str, ...] | None = None
+    own: Own | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,10 @@ class _Reader:
         if self.kind is None and line.text.strip():
             self.kind = self._settle(line.text, where)
         try:
-            text, features, target, prefix = (self.kind or _text_line)(self, line.text, where)
+            text, features, target, own = (self.kind or _text_line)(self, line.text, where)
         except DataError as e:
             return Source("", (), where, str(e).removeprefix(f"{where}: ")), ""
-        return Source(text, features, where, "", prefix), target
+        return Source(text, features, where, "", own), target
 
     def tell(self, warn: Warn) -> None:
         """Warns of lines of text that have a TAB; called at the end."""
@@ -148,7 +149,7 @@ class _Reader:
         return _table_line if "\t" in first else _text_line
 
 
-_Read = tuple[str, tuple[str, ...], str, str | tuple[str, ...] | None]  # source, features, target, prefix
+_Read = tuple[str, tuple[str, ...], str, Own | None]  # source, features, target, what is asked of the output
 _Kind = Callable[[_Reader, str, str], _Read]
 
 
@@ -181,8 +182,8 @@ def _table_line(reader: _Reader, content: str, where: str) -> _Read:
     cell = cells[text.features_column - 1] if text.features_column else ""
     has_target = len(cells) >= text.target_column != reader.prefix_column
     target = cells[text.target_column - 1] if has_target else ""
-    prefix = cells[reader.prefix_column - 1] if reader.prefix_column else None
-    return cells[text.source_column - 1], features_in(cell, text.features_separator), target, prefix
+    own = Own(cells[reader.prefix_column - 1]) if reader.prefix_column else None
+    return cells[text.source_column - 1], features_in(cell, text.features_separator), target, own
 
 
 def _line_with_features(reader: _Reader, content: str, where: str) -> _Read:
@@ -197,16 +198,22 @@ def _json_line(reader: _Reader, content: str, where: str) -> _Read:
     if not content.strip():
         return "", (), "", None
     entry = json_object(content, where, wanted='{"source": "…"}')
-    return json_string(entry, "source", where), json_features(entry, where, reader.text), "", _json_prefix(entry, where)
+    return json_string(entry, "source", where), json_features(entry, where, reader.text), "", _json_own(entry, where)
 
 
-def _json_prefix(entry: dict, where: str) -> str | tuple[str, ...] | None:
-    """The text under "prefix", or the tokens under "prefix_tokens"; None if there is neither."""
-    tokens = entry.get("prefix_tokens")
-    if tokens is None:
-        return json_string(entry, "prefix", where) if entry.get("prefix") is not None else None
-    if entry.get("prefix") is not None:
+def _json_own(entry: dict, where: str) -> Own | None:
+    """What stands under "prefix" or "prefix_tokens", and "require"; None if nothing does."""
+    prefix = json_string(entry, "prefix", where) if entry.get("prefix") is not None else None
+    tokens, require = _json_texts(entry, "prefix_tokens", where), _json_texts(entry, "require", where)
+    if prefix is not None and tokens is not None:
         raise DataError(f'{where}: "prefix" and "prefix_tokens" are both given; give one of the two')
-    if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
-        raise DataError(f'{where}: "prefix_tokens" is {tokens!r:.60}; wanted a list of strings')
-    return tuple(tokens)
+    if prefix is None and tokens is None and require is None:
+        return None
+    return Own(prefix if tokens is None else tokens, require)
+
+
+def _json_texts(entry: dict, key: str, where: str) -> tuple[str, ...] | None:
+    texts = entry.get(key)
+    if texts is not None and (not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts)):
+        raise DataError(f'{where}: "{key}" is {texts!r:.60}; wanted a list of strings')
+    return None if texts is None else tuple(texts)

@@ -204,6 +204,30 @@ def test_each_line_has_its_own_beginning(soft: Translator, run, tmp_path: Path) 
     assert any("7: the line has 1 column, wanted 3 (source in column 1, prefix in column 3)" in line for line in err)
 
 
+def test_each_line_has_its_own_required_texts(soft: Translator, run) -> None:
+    own = [["Z"], None, ["T A", "Z"], [], ["☃"], ["A B C"]]
+    found = soft.translate(WORDS, require=own, prefix=["", "C", None, None, None, None], beam=4)
+    assert (
+        "Z" in words(found[0]) and {"T A", "Z"} <= {t for t in ("T A", "Z") if t in found[2].text} and found[1].text[0] == "C"
+    )
+    assert found[3].tokens == soft.translate(WORDS[3], beam=4).tokens
+    assert found[4].problem == "require '☃': the model has no target tokens for it; leave it out"
+    assert found[5].problem == "" and "A B C" in found[5].text
+    narrow = soft.translate(WORDS, require=own, beam=3)
+    assert narrow[5].problem.startswith("require: 'A B C' has 3 token(s)") and narrow[5].problem.endswith(
+        "beam is 3; give 4 or more"
+    )
+    rows = [{"source": w} | ({} if r is None else {"require": r}) for w, r in zip(WORDS, own, strict=True)]
+    rows += [{"source": "cat", "require": "Z"}, {"source": "cat", "require": [" "]}]
+    status, out, err = run("translate", soft.folder, "--beam", "4", stdin="".join(json.dumps(r) + "\n" for r in rows))
+    assert status == 0 and out[2:6] == [t.text for t in found[2:]] and out[6:] == ["", ""]
+    assert sum("wanted a list of strings" in line for line in err) == 2 and any(found[4].problem in line for line in err)
+    listed = soft.translate(WORDS[:3], only=LISTED, require=[["Z"], ["C A"], None])
+    assert listed[0].text == "Z E B R A" and listed[1].text == "C A T" and listed[2].text in LISTED
+    with pytest.raises(DataError, match="require of line 2 is 'Z'; wanted a sequence of strings, or None"):
+        soft.translate(["cat", "why"], require=[["A"], "Z"], beam=4)
+
+
 def test_a_column_of_beginnings_that_cannot_be(soft: Translator, run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"source": "cat"}\n', encoding="utf-8")
     for file, column, says in (

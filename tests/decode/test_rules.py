@@ -18,10 +18,12 @@ from jumok.config import SearchConfig, build
 from jumok.decode.hypotheses import Hypothesis
 from jumok.decode.policy import policy_of
 from jumok.decode.rulebook import Prefix, Rulebook
+from jumok.decode.search import beam as beam_search
 from jumok.decode.search import greedy, search
 from jumok.errors import ConfigError
 from jumok.runtime.model import NumpyModel
 from jumok.text.codec import Side
+from jumok.text.given import Own
 from jumok.text.pieces import Pieces
 from jumok.text.tokenizers import BpeTokenizer, CharTokenizer, SpaceTokenizer, WordTokenizer
 from jumok.text.vocabulary import END, UNK, Vocabulary
@@ -35,11 +37,11 @@ SIDES = {"char": CHAR, "space": SPACE, "word": WORD, "bpe": BPE, "NFD": JAMO}
 ALPHABET = {"char": "ab ", "space": "ab ", "word": "ab. ", "bpe": "ab ", "NFD": "가각나"}
 
 
-def run(side: Side, logits: Callable, limit: int, *prefixes: Prefix, **options) -> list[list[Hypothesis]]:
-    """Search for one sentence for each prefix, as the translator does it."""
+def run(side: Side, logits: Callable, limit: int, *given: Prefix | Own, **options) -> list[list[Hypothesis]]:
+    """Search for one sentence for each that is given, a prefix or more, as the translator does it."""
     o = build(SearchConfig, options, "test")
     book = Rulebook(o, Pieces(side))
-    wishes = [book.wish(prefix) for prefix in prefixes] or [book.usual]
+    wishes = [book.wish(one if isinstance(one, Own) else Own(one)) for one in given] or [book.usual]
     source = np.zeros((len(wishes), 3), int)
     source[:, 0] = 5
     limits = [book.limit(wish, limit) for wish in wishes]
@@ -290,9 +292,19 @@ def test_a_prefix_takes_the_same_steps(c) -> None:
 
 
 @settings(max_examples=10)
-@given(st.integers(0, 10**6), st.lists(st.sampled_from(["", "a", "b", "ab", ("b", "b"), ("a",)]), min_size=1, max_size=5))
-def test_each_line_has_its_own_beginning_whatever_stands_beside_it(seed: int, prefixes: list[Prefix]) -> None:
+@given(st.integers(0, 10**6), st.data())
+def test_each_line_has_its_own_wishes_whatever_stands_beside_it(seed: int, data) -> None:
     logits = random_logits(seed, len(CHAR), -1.0)
+    prefixes = data.draw(st.lists(st.sampled_from(["", "a", "b", "ab", ("b", "b"), ("a",)]), min_size=1, max_size=5))
+    texts_ = data.draw(st.lists(st.sampled_from([None, (), ("b",), ("ab", "ba"), ("bbb",)]), min_size=1, max_size=4))
+    own = [Own(prefix, require) for prefix, require in zip(prefixes, texts_, strict=False)]
+    together = run(CHAR, logits, 6, *own, beam=6, nbest=3)
+    for one, found in zip(own, together, strict=True):
+        (alone,) = run(CHAR, logits, 6, one, beam=6, nbest=3)
+        assert [(h.tokens, h.log_probability) for h in found] == [(h.tokens, h.log_probability) for h in alone]
+        assert found and all(text in written(CHAR, h.tokens) for h in found for text in one.require or ())
+        if not one.require:
+            assert [h.tokens for h in found] == [h.tokens for h in run(CHAR, logits, 6, one.prefix, beam=6, nbest=3)[0]]
     for options in (
         {},
         {"beam": 3, "nbest": 2},
@@ -310,6 +322,24 @@ def test_each_line_has_its_own_beginning_whatever_stands_beside_it(seed: int, pr
                 np.testing.assert_allclose(h.weights, wanted, atol=1e-6)
                 total = sum(float(log_softmax(logits(5, h.tokens[:i]))[t]) for i, t in enumerate(h.tokens))
                 assert h.log_probability == pytest.approx(total, abs=1e-5)  # the model's own, rules or not
+
+
+@settings(max_examples=15)
+@given(cases(), st.data())
+def test_a_beam_of_one_is_greedy_under_rules(case, data) -> None:
+    name, side, logits, _ = case
+    o = build(
+        SearchConfig, {"forbid_text": data.draw(st.lists(texts(name), max_size=3)), "no_repeat": 2, "min_length": 3}, "test"
+    )
+    book = Rulebook(o, Pieces(side))
+    source, lengths, limits = np.array([[5, 0, 0], [6, 0, 0]]), np.array([3, 3]), np.array([6, 4])
+    found = [
+        how(Planted(logits), source, lengths, o, limits, policy_of(o, book, [book.usual] * 2, [6, 4]))
+        for how in (search, beam_search)
+    ]
+    assert [[(h.tokens, h.finished) for h in own] for own in found[0]] == [
+        [(h.tokens, h.finished) for h in own] for own in found[1]
+    ]
 
 
 def test_an_impossible_search_ends_and_finds_nothing() -> None:

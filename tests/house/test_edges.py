@@ -95,6 +95,7 @@ GIVEN = {
     "average": {"models": "model,model", "out": "made"},
     "study": {"out": "study"},
     "quickstart": {},
+    "page": {"models": "model"},
 }
 MORE = {
     "train": [*TINY, "--quiet"],
@@ -140,6 +141,7 @@ def here(tmp_path: Path, model_folder: Path, reverse_folder: Path, monkeypatch: 
     vectors = "".join(f"{c} {' '.join('12345678')}\n" for c in "abcdeABCDE")
     (tmp_path / "v.vec").write_text(vectors, encoding="utf-8")
     (tmp_path / "nbest.jsonl").write_text(to_json_line(load(tmp_path / "model").translate("cat")) + "\n", encoding="utf-8")
+    (tmp_path / "list.txt").write_text("A\nT\n", encoding="utf-8")
     (tmp_path / "run.toml").write_text("# as usual\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jumok.studies.conduct.carry_out", lambda *_: 0)
@@ -273,6 +275,8 @@ def test_what_is_read(
         request.getfixturevalue("quickstart_trains_nothing")
     _, place = PATHS[key]
     usual = {"dev": "d.tsv", "reverse_model": "reverse", "lists": "nbest.jsonl"}.get(name, NAMES[place.kind])
+    if place.listed:
+        usual = "list.txt"
     path = here / usual
     if trouble == "missing":
         assert check(arguments(command, name, "absent"), capsys, here) == 2

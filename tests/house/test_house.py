@@ -34,8 +34,10 @@ ORDER = (
     ("errors",),
 )
 PLACE = {room: i for i, rooms in enumerate(ORDER) for room in rooms}
-# Against the order, and only inside these methods: a Translation draws itself.
+# Against the order, and only inside these methods: a Translation draws itself, and a Translator makes its page.
 EXCEPTIONS = {("jumok/runtime/translation.py", method, "explain") for method in ("save", "to_svg", "to_html")}
+EXCEPTIONS.add(("jumok/explain/showing.py", "_written", "page"))  # `jumok explain --out x.html` is a page without a model
+EXCEPTIONS |= {("jumok/decode/translator.py", function, "page") for function in ("page", "")}  # "": for type checkers alone
 
 HEAVY = {"torch", "rich", "tokenizers", "sacrebleu", "rapidfuzz", "matplotlib"}
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
@@ -62,6 +64,7 @@ PUBLIC_METHODS = {name for name in dir(jumok.Translator) if not name.startswith(
 # Functions with more parameters all the same.
 MANY = {
     ("jumok/runtime/folder.py", "write_folder"),  # the parts of a model folder, and how another one is replaced
+    ("jumok/engine/packing.py", "pack_plane"),  # has the parameters of engine_pack, in whose place it is called
 }
 
 

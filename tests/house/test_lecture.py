@@ -92,10 +92,14 @@ def test_every_idea_of_the_lecture_has_formula_code_option_and_study(language: s
     for section in found:
         title = section.split("\n")[0]
         assert FORMULAS.search(section), f"{title}: no formula"
-        code, option, study = re.findall(r"^- [^:\n]+: (.*)$", section, re.MULTILINE)
+        code, option, study, *page = re.findall(r"^- [^:\n]+: (.*)$", section, re.MULTILINE)
         assert named(code) and all(names for _, names in named(code)), f"{title}: no file with a name in it"
         assert CODE.sub("", code).strip(" ·") == "", f"{title}: {code!r} has what is neither a file nor a name"
         assert option and (STUDY.search(study) or NAMED.search(study)), f"{title}: no study, and no test instead"
+        assert len(page) <= 1
+        for stop in page:  # of the page's tour
+            name = stop.split("*")[1]
+            assert f'["{name}", ' in (ROOT / "jumok" / "page" / "js" / f"tour-{language}.js").read_text(encoding="utf-8"), name
 
 
 @pytest.mark.parametrize("language", LECTURE)

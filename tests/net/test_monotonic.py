@@ -334,7 +334,7 @@ def test_the_likeliest_alignment_links_given_pairs(folder, model_folder, tmp_pat
 
 
 def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
-    model, calls = jumok.load(folder), []
+    model, calls = jumok.load(folder, "numpy"), []
     monkeypatch.setattr(NumpyModel, "trace", lambda self, *a, real=NumpyModel.trace: calls.append(1) or real(self, *a))
     one, two = model.translate(["bxad", "xx"])
     assert one.text and not calls

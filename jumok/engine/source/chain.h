@@ -168,6 +168,7 @@ static void chain_step(const struct engine_model *m, const struct batch *b, int 
         score_positions(m, to + beam_layer(m, m->layers - 1), w->query + (int64_t)i * padded(m->inner), own, length, w->scores);
         jumps_of(m, to + beam_layer(m, m->layers - 1), length + ENGINE_JUMPS, w->jumps);
         moved(w->reached, w->scores, w->jumps, length, prior, w->moves);
+        if (b->given) copy(prior, b->given + (int64_t)i * S, length);
         mix(m, S, to, own, length, w->logits + (int64_t)i * V, found + (int64_t)i * V, w);
         if (weights) {
             copy(weights + (int64_t)i * S, prior, length);

@@ -9,6 +9,7 @@ struct batch {
     const int32_t *owners, *lengths; /* [N], [B] */
     const float *sources;
     void *tables;
+    const float *given; /* [N, S] weights that take the place of attention's, or of the chain's prior; or NULL */
 };
 
 /* The layers one step further; h of the last one is in `after`. */
@@ -87,8 +88,12 @@ static void attend(const struct engine_model *m, const struct batch *b, int N, f
         if (m->attention != ENGINE_NO_ATTENTION) {
             const int length = b->lengths[b->owners[i]];
             const float *keys = b->sources + b->owners[i] * source, *values = keys + source_values(m, S);
-            score_positions(m, own, w->query + (int64_t)i * padded(m->inner), keys, length, w->scores);
-            softmax(w->scores, length);
+            if (b->given) {
+                copy(w->scores, b->given + (int64_t)i * S, length);
+            } else {
+                score_positions(m, own, w->query + (int64_t)i * padded(m->inner), keys, length, w->scores);
+                softmax(w->scores, length);
+            }
             if (m->readout == ENGINE_LINEAR) clear(features, H);
             add_context(w->scores, values, length, value_size(m), features);
             if (weights) {

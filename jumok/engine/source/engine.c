@@ -4,6 +4,7 @@
 #include "chain.h"
 #include "check.h"
 #include "decoder.h"
+#include "look.h"
 #include "pack.h"
 
 int32_t ENGINE(abi)(void) { return ENGINE_ABI; }
@@ -47,19 +48,41 @@ static void step(const struct engine_model *m, const struct batch *b, int N, con
     }
 }
 
-int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
-                     const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
-                     float *log_probabilities, float *weights, void *scratch) {
-    const int V = model->target_size;
+static int32_t normal_step(const struct engine_model *m, const struct batch *b, int N, const int32_t *tokens, const float *before,
+                           float *after, float *log_probabilities, float *weights, void *scratch) {
+    const int V = m->target_size;
     struct work w;
     if (!ids_fit(tokens, N, V)) return -1;
-    plan(&w, model, N, S, 0, scratch);
-    step(model, &(struct batch){S, owners, lengths, sources, tables}, N, tokens, before, after, log_probabilities, weights, 0, 0,
-         &w);
-    for (int i = 0; i < N && !monotonic(model); i++) {
+    plan(&w, m, N, b->S, 0, scratch);
+    step(m, b, N, tokens, before, after, log_probabilities, weights, 0, 0, &w);
+    for (int i = 0; i < N && !monotonic(m); i++) {
         float *row = log_probabilities + (int64_t)i * V, less = normaliser(row, V);
         for (int v = 0; v < V; v++) row[v] -= less;
     }
+    return 0;
+}
+
+int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
+                     const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
+                     float *log_probabilities, float *weights, void *scratch) {
+    return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, 0}, N, tokens, before, after, log_probabilities,
+                       weights, scratch);
+}
+
+int32_t ENGINE(step_given)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
+                           const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
+                           float *log_probabilities, const float *weights, void *scratch) {
+    return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, weights}, N, tokens, before, after,
+                       log_probabilities, 0, scratch);
+}
+
+int32_t ENGINE(look)(const struct engine_model *model, void *tables, int32_t S, const int32_t *tokens, const float *beam,
+                     const float *weights, float *memory, float *query, float *scores, float *features, float *work,
+                     void *scratch) {
+    struct work w;
+    if (!sentences_fit(1, S, tokens, &S, model->source_size)) return -1;
+    plan(&w, model, 1, S, 0, scratch);
+    look(model, tables, S, tokens, beam, weights, memory, query, scores, features, work, &w);
     return 0;
 }
 
@@ -109,7 +132,7 @@ int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B
         if (limits[b] < 1 || limits[b] > L) return -1;
     plan(&w, model, B, S, 0, scratch);
     start(model, tables, B, S, tokens, lengths, sources, before, &w);
-    struct batch batch = {S, w.owners, lengths, sources, tables};
+    struct batch batch = {S, w.owners, lengths, sources, tables, 0};
     for (int b = 0; b < B; b++) {
         w.owners[b] = b;
         w.next[b] = ENGINE_START;
@@ -256,7 +279,7 @@ int32_t ENGINE(score)(const struct engine_model *model, void *tables, int32_t B,
         return -1;
     plan(&w, model, B, S, T, scratch);
     start(model, tables, B, S, tokens, lengths, sources, before, &w);
-    struct batch batch = {S, w.owners, lengths, sources, tables};
+    struct batch batch = {S, w.owners, lengths, sources, tables, 0};
     clear(log_probabilities, (int64_t)B * T);
     if (looks) clear(weights, (int64_t)B * T * S);
     for (int b = 0; b < B; b++) {

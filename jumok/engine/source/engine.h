@@ -132,6 +132,19 @@ ENGINE_EXPORT int32_t ENGINE(step)(const struct engine_model *model, void *table
                                    const int32_t *owners, const int32_t *lengths, const float *sources, const float *before,
                                    float *after, float *log_probabilities, float *weights, void *scratch);
 
+/* As step, with weights [N, S] (rows sum to 1, 0 on pads) in place of attention's, or of the chain's prior: what a reader asks for. */
+ENGINE_EXPORT int32_t ENGINE(step_given)(const struct engine_model *model, void *tables, int32_t N, int32_t S,
+                                         const int32_t *tokens, const int32_t *owners, const int32_t *lengths,
+                                         const float *sources, const float *before, float *after, float *log_probabilities,
+                                         const float *weights, void *scratch);
+
+/* The insides of a step, for people who learn from them. tokens [S]: one sentence; beam: after the step; weights [S]: those that
+   were given, or NULL -> memory [S, padded H], query [padded H], scores [S] with attention, and but for a chain what the output
+   layer reads, [features], for linear [context; query], each padded. work: greedy_floats for one sentence; scratch: for one row. */
+ENGINE_EXPORT int32_t ENGINE(look)(const struct engine_model *model, void *tables, int32_t S, const int32_t *tokens,
+                                   const float *beam, const float *weights, float *memory, float *query, float *scores,
+                                   float *features, float *work, void *scratch);
+
 /* after[i] = before[parents[i]], for N rows. */
 ENGINE_EXPORT void ENGINE(select)(const struct engine_model *model, int32_t S, int32_t N, const int32_t *parents,
                                   const float *before, float *after);

@@ -1,0 +1,90 @@
+"""A model as the page holds it: facts and text settings for its scripts, and the block of numbers for its engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jumok.decode.translator import LONGEST
+from jumok.engine.layout import block, unknown
+from jumok.engine.packing import pack_plane
+from jumok.errors import ConfigError
+from jumok.runtime.folder import Folder, read_folder
+from jumok.text.codec import Side, is_feature
+from jumok.text.vocabulary import SPECIALS
+
+MOST = 4  # models of one page
+
+
+@dataclass(frozen=True, eq=False)
+class PageModel:
+    """Attributes: facts, JSON values that say what the model is and how it cuts text; block, its numbers as the engine reads them."""
+
+    facts: dict[str, Any]
+    block: bytes
+
+
+def page_models(paths: Sequence[str | Path]) -> list[PageModel]:
+    """Reads the model folders. ConfigError for none or more than four of them, or for a model that the engine does not know."""
+    if not 1 <= len(paths) <= MOST:
+        raise ConfigError(f"page: {len(paths)} models came; a page holds 1 to {MOST}")
+    return [page_model(read_folder(path), name) for path, name in zip(paths, names(paths), strict=True)]
+
+
+def names(paths: Sequence[str | Path]) -> list[str]:
+    """The names of the folders, with as much of their paths as tells them apart."""
+    parts = [tuple(map(_readable, Path(path).resolve().parts)) for path in paths]
+    short = ["/".join(p) for p in parts]
+    for n in range(1, max(map(len, parts)) + 1):
+        short = ["/".join(p[-n:]) for p in parts]
+        if len(set(short)) == len(set(parts)):
+            break
+    return [f"{name} ({short[: i + 1].count(name)})" if short.count(name) > 1 else name for i, name in enumerate(short)]
+
+
+def _readable(name: str) -> str:
+    """The name with U+FFFD for bytes that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def page_model(folder: Folder, name: str) -> PageModel:
+    """The model under this name. ConfigError if the engine does not know its kind."""
+    m, codec = folder.config.model, folder.codec
+    if what := unknown(m):
+        raise ConfigError(f"{folder.path}: a page cannot hold it: its engine does not know {what}; jumok explain can show it")
+    facts = {
+        "name": name,
+        "V": len(codec.target),
+        "attends": m.attention != "none",
+        "posterior": m.alignment == "monotonic",
+        "attention": m.attention,
+        "alignment": m.alignment,
+        "cell": m.cell,
+        "layers": m.layers,
+        "hidden": m.hidden,
+        "inner": m.readout_size,
+        "bidirectional": m.bidirectional,
+        "reversed": m.reverse_source,
+        "readout": m.readout,
+        "parameters": sum(array.size for array in folder.parameters.values()),
+        "limit": list(folder.config.limit),
+        "longest": LONGEST * folder.config.text.max_tokens - 1,
+        "features": _features(codec.source),
+        "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
+    }
+    made = block(m, folder.parameters, codec.copies() if m.copy else None, 1, pack_plane)
+    return PageModel(facts, made.tobytes())
+
+
+def _features(side: Side) -> list[str]:
+    tokens = side.vocabulary.tokens(range(len(SPECIALS), len(side)))
+    return [token[1:-1] for token in tokens if is_feature(token)]
+
+
+def _side(side: Side) -> dict[str, Any]:
+    tokenizer = side.tokenizer.to_dict()
+    tokenizer.pop("alphabet", None)
+    return {"tokenizer": tokenizer, "tokens": side.vocabulary.tokens(range(len(SPECIALS), len(side)))}

@@ -1,0 +1,81 @@
+// For everyone: axe-core finds nothing, in both languages and both colours; phone and wide screen; a table in place of the map.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { axe, output, tab, visit, written } from "./harness.mjs";
+
+const PANELS = { en: ["Attention", "Search", "Trust", "Compare", "Tour", "Save"], ko: ["어텐션", "탐색", "신뢰", "비교", "둘러보기", "저장"] };
+
+async function clean(page, what) {
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  assert.deepEqual(violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160))]), [], what);
+}
+
+for (const [lang, scheme] of [["en", "light"], ["ko", "dark"]]) {
+  test(`axe-core finds nothing (${lang}, ${scheme})`, () => visit("four", async (page) => {
+    await written(page);
+    await page.evaluate(axe());
+    for (const panel of PANELS[lang]) {
+      await tab(page, panel);
+      await page.waitForTimeout(250);
+      await clean(page, panel);
+    }
+    await tab(page, PANELS[lang][0]);
+    await output(page).nth(1).click();
+    await clean(page, "a step");
+    assert.equal(await page.locator("html").getAttribute("lang"), lang);
+  }, { locale: lang === "ko" ? "ko-KR" : "en-GB", colorScheme: scheme }));
+}
+
+test("the language is the browser's, and can be switched; so can the colours", () => visit("dot", async (page) => {
+  await written(page);
+  assert.equal(await page.locator("#input").getAttribute("placeholder"), "여기에 입력");
+  await page.getByRole("button", { name: "English" }).click();
+  assert.equal(await page.locator("#input").getAttribute("placeholder"), "Type here");
+  assert.ok((await output(page).count()) > 0);
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await paper();
+  await page.getByRole("button", { name: /Colours/ }).click();
+  await page.getByRole("button", { name: /Colours/ }).click();
+  assert.notEqual(await paper(), light);
+}, { locale: "ko-KR" }));
+
+test("the heat map is a table, too", () => visit("dot", async (page) => {
+  await written(page);
+  const table = page.locator("table").first();
+  const [rows, T] = await page.evaluate(() => [document.querySelectorAll("table tbody tr").length, globalThis.jumokApp.result.steps.length]);
+  assert.equal(rows, T);
+  await page.getByRole("button", { name: "As a table" }).click();
+  await table.getByRole("columnheader", { name: "entropy" }).waitFor();
+  assert.equal(await page.locator(".map").isVisible(), false);
+}));
+
+for (const width of [320, 390, 2560]) {
+  test(`nothing sticks out at ${width} pixels`, () => visit("four", async (page) => {
+    await written(page);
+    for (const panel of PANELS.en) {
+      await tab(page, panel);
+      await page.waitForTimeout(120);
+      const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(inner <= outer, `${panel}: ${inner} of ${outer}`);
+    }
+  }, { width, height: 800, hasTouch: width < 400 }));
+}
+
+test("right-to-left text goes from right to left; parts of a character stay together", () => visit("dot", async (page) => {
+  await written(page);
+  await page.locator("#input").fill("אב");
+  await page.waitForFunction(() => globalThis.jumokApp.answered === "אב");
+  await written(page);
+  assert.equal(await page.locator(".tokens").first().getAttribute("dir"), "rtl");
+  await page.locator("#input").fill("👩‍👩‍👧");
+  await page.waitForFunction(() => globalThis.jumokApp.answered === "👩‍👩‍👧");
+  await written(page);
+  assert.equal(await page.locator(".tokens li.joined").count(), 4);
+}));
+
+test("a reader who wants no motion gets none", () => visit("dot", async (page) => {
+  await written(page);
+  const names = await page.evaluate(() => document.getAnimations().map((a) => a.animationName));
+  assert.deepEqual(names, []);
+}));

@@ -1,0 +1,36 @@
+"""The page in headless Chromium, as a person uses it."""
+
+import json
+from pathlib import Path
+
+from page_numbers import tour_numbers
+
+from jumok.explain import from_json
+from jumok.runtime.folder import read_folder
+
+
+def test_what_a_person_does(browser, tmp_path):
+    browser("person.test.mjs", KEEP=str(tmp_path))
+    taken = from_json((tmp_path / "attention.json").read_text(encoding="utf-8"))
+    assert taken.source == "attention" and taken.weights.shape == (len(taken.tokens), len(taken.source_tokens))
+    assert json.loads((tmp_path / "attention.json").read_text(encoding="utf-8"))["attention"]["entropy_bits"]
+
+
+def test_it_survives_nonsense(browser):
+    browser("nonsense.test.mjs")
+
+
+def test_it_is_for_everyone(browser):
+    browser("everyone.test.mjs")
+
+
+def test_where_it_may_stand(browser):
+    browser("places.test.mjs")
+
+
+def test_the_tour_has_the_numbers_of_numpy(browser, pages, tmp_path):
+    folder = Path(pages["dot"]).parent
+    kinds = {"dot": "dot", "general": "general", "concat": "concat", "chain": "monotonic"}
+    wanted = {page: tour_numbers(read_folder(folder / page / kind), "attention", "AH T N", 2) for page, kind in kinds.items()}
+    (tmp_path / "tour.json").write_text(json.dumps(wanted), encoding="utf-8")
+    browser("tour.test.mjs", TOUR=str(tmp_path / "tour.json"))

@@ -1,0 +1,60 @@
+"""The numbers of the page's tour, worked out with NumPy from the same int8 weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jumok.decode.translator import Translator
+from jumok.runtime.folder import Folder
+from jumok.runtime.model import NumpyModel
+from jumok.text.vocabulary import START
+
+
+def dequantised(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What one int8 plane with a scale a row makes of the weights; vectors and the chain's jumps stay."""
+    made = dict(arrays)
+    for name, w in arrays.items():
+        if w.ndim == 2 and not name.startswith("alignment."):
+            top = np.abs(w).max(1, keepdims=True)
+            made[name] = np.where(top > 0, np.rint(w * (127 / top)) * (top / 127), 0).astype(np.float32)
+    return made
+
+
+def tour_numbers(folder: Folder, text: str, gold: str, step: int) -> dict:
+    """For a model with attention: {step, stops, values: {name: numbers as the tour shows them}}."""
+    c, codec = folder.config.model, folder.codec
+    model = NumpyModel(c, dequantised(folder.parameters), codec.copies() if c.copy else None)
+    ids = np.array([codec.encode_source(text)])
+    lengths = np.array([ids.shape[1]])
+    greedy = Translator(folder, "int8").translate(text)
+    (target,) = (
+        [codec.target.vocabulary.ids(greedy.tokens[:-1])] if greedy.finished else [codec.target.vocabulary.ids(greedy.tokens)]
+    )
+    memory, _ = model._encode(ids, lengths)
+    state = model.start(ids, lengths)
+    first = state.layers[-1][0][0, 0]
+    read = [START, *target][: step + 1]
+    for token in read:
+        before = state
+        state, logits, weights = model.step(state, np.array([[token]]))
+    query = state.layers[-1][0]
+    e = model.attention.score(np, model.score_parameters, query, state.keys)[0, 0]
+    p = np.exp(logits[0, 0] - logits[0, 0].max())
+    p /= p.sum()
+    p[:2] = 0
+    values = {f"h̄_{s + 1}": memory[0, s, :4] for s in range(ids.shape[1])}
+    values |= {"h_0": first[:4], "h_t": query[0, 0, :4], "e": e, "p": np.sort(p)[::-1][:5]}
+    if c.alignment == "monotonic":
+        values["prior"] = weights[0, 0]
+        values["posterior"] = greedy.weights[step]
+    else:
+        values["a"] = weights[0, 0]
+        values["c_t"] = (weights[0, 0] @ memory[0])[:4]
+        if c.readout == "tanh":
+            features, _ = model._attend(before, query, np.array([step]))
+            values["r_t"] = features[0, :4]
+    wanted = np.array([codec.encode_target(gold)])
+    losses, _ = model.score(ids, lengths, wanted, np.array([wanted.shape[1]]))
+    values["loss"] = -losses[0]
+    stops = 8 if c.alignment == "monotonic" else 9
+    return {"step": step, "stops": stops, "values": {k: np.asarray(v, float).tolist() for k, v in values.items()}}
