@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.alignments import ALIGNMENTS
 from jumok.cli._options import Options
+from jumok.config import LoadConfig
 from jumok.places import ModelPath
 from jumok.runtime.cells import CELLS
 from jumok.scores import SCORES
@@ -29,6 +30,7 @@ class Info(Options):
 
     model: Positional[ModelPath]
     """Model folder; or several that write together, an ensemble: A,B,C."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     json: bool = False
     """The values by name, as a JSON object."""
 
@@ -36,7 +38,7 @@ class Info(Options):
 def info(o: Info, given: Collection[str]) -> int:
     from jumok.runtime import load
 
-    facts = load(o.model).info()
+    facts = load(o.model, o.loading.engine).info()
     if o.json:
         print(json.dumps(asdict(facts) | {"finished": facts.finished}, ensure_ascii=False))
         return 0

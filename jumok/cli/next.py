@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Optional
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
+from jumok.config import LoadConfig
 from jumok.errors import ConfigError
 from jumok.places import ModelPath
 
@@ -33,6 +34,7 @@ class Next(Options):
     """As --prefix, but as target tokens: for subwords, where the last word is to go on."""
     k: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
     """How many tokens. Default: 10, or all if the model has fewer."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     json: bool = False
     """JSON instead of a table."""
 
@@ -46,5 +48,5 @@ class Next(Options):
 def next(o: Next, given: Collection[str]) -> int:
     from jumok.explain.nexts import show_next
 
-    print(show_next(o.model, (o.source, o.features), o.prefix_tokens or o.prefix, o.k, o.json, warn))
+    print(show_next((o.model, o.loading.engine), (o.source, o.features), o.prefix_tokens or o.prefix, o.k, o.json, warn))
     return 0

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
 from jumok.cli._printing import say, warn
 from jumok.cli.translate import columns
+from jumok.config import LoadConfig
 from jumok.errors import ConfigError, DataError
 from jumok.places import ModelPath, PairsPath
 
@@ -35,6 +36,7 @@ class Rescore(Options):
     lists: Positional[PairsPath]
     """What `jumok translate --nbest` wrote: with --json, that file (- = standard input); else SOURCES,NBEST, the file that was
     translated and the lines of text."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     weight: float = 0.5
     """Share of this model's score in the new one; the rest is the score in the list. 0 = as it was; 1 = this model's alone."""
     length_penalty: float = 1.0
@@ -60,7 +62,7 @@ def rescore(o: Rescore, given: Collection[str]) -> int:
     from jumok.runtime import load
     from jumok.runtime.translation import Translation
 
-    model = load(o.model)
+    model = load(o.model, o.loading.engine)
     tabs = "\t" in model.codec.source.vocabulary
     lists = read_nbest(o.lists, model.config.text, warn=warn, note=lambda text: say(f"note: {text}"), tabs=tabs)
     n = usable = 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
+from jumok.config import LoadConfig
 from jumok.errors import DataError
 from jumok.places import FilePath, ModelPath, Output, PairsPath
 
@@ -31,6 +32,7 @@ class Score(Options):
     """Model folder; or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to score, as for training. A line that cannot be used gets an empty line and a warning."""
+    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     out: FilePath = ""
     """File to write the lines to. Default: standard output (the figures of all lines together then go to standard error)."""
     json: bool = False
@@ -73,7 +75,7 @@ def _lines(o: Score) -> Iterator[tuple[str, Likelihood]]:
     from jumok.runtime import load
     from jumok.text import read_every_pair
 
-    model = load(o.model)
+    model = load(o.model, o.loading.engine)
     remarks = Remarks(model)
     n = usable = 0
     for pair, t, problem in score_pairs(model, read_every_pair(o.pairs, model.config.text, warn=warn)):

@@ -15,7 +15,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend, for_one
-from jumok.decode.choice import CHUNKS, FEW, normaliser
+from jumok.decode.choice import CHUNKS, FEW, normaliser_of
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, steps_of
 from jumok.decode.ranking import Ranking
 from jumok.decode.rules import Rule, never
@@ -44,7 +44,7 @@ def beam_one(
 
     for length in count(1):
         state, logits, weights = step(state, parents, tokens)
-        bases = totals - normaliser(logits)
+        bases = totals - normaliser_of(backend, logits)
         if forbidden is None:
             past = Past(trail, _ALONE, len(tokens))
             for rule in rules:
@@ -128,7 +128,6 @@ def _hypothesis(trail: Sequence[Step], tip: Tip) -> Hypothesis:
     totals = np.full((1, tip.length), tip.log_probability)
     for t in range(tip.length - 1, 0, -1):
         step = trail[t - 1]
-        assert step.totals is not None
         tokens.append(int(step.tokens[0, beam]))
         totals[0, t - 1] = step.totals[0, beam]
         beam = step.parents[0, beam]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jumok.decode.backend import Backend
-from jumok.decode.choice import best, normaliser
+from jumok.decode.choice import best, normaliser_of
 from jumok.decode.rules import NEVER
 from jumok.errors import ConfigError, DataError
 from jumok.text.codec import Codec
@@ -92,7 +92,7 @@ def next_tokens(backend: Backend, source: Array, written: Sequence[int], k: int)
     logits, weights = np.empty(0), None
     for t, token in enumerate([START, *written]):
         state, found, weights = backend.step(state, np.array([[token]]))
-        logits = found[0].astype(np.float64) - normaliser(found[0])[:, None]
+        logits = found[0].astype(np.float64) - normaliser_of(backend, found[0])[:, None]
         if t < len(written):
             before += float(logits[0, written[t]])
     may = logits.copy()

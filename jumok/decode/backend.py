@@ -8,7 +8,7 @@ Letters: B sentences, K beams a sentence, S source positions, T target tokens, V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -58,7 +58,7 @@ class ManySentences(Protocol):
 
     def greedy(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
-    ) -> list[tuple[list[int], float, Array | None]]:
+    ) -> list[tuple[list[int], list[float], Array | None]]:
         """Of each sentence what `one` gives: a faster greedy search, taken if nothing else is asked for.
 
         source int [B, S] padded at the end, lengths and limits int [B]; never as for `one`.
@@ -69,14 +69,14 @@ class Beams(Protocol):
     """An addition that a backend may offer: a faster beam search, taken if the policy asks for nothing else."""
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
-    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
-        """The outputs of `jumok.decode.search.beam`: of each sentence tokens, log-probability, score and weights [T, S] or None.
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
+    ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
+        """The outputs of `jumok.decode.search.beam`: of each sentence tokens, their log-probabilities, score, weights [T, S] or None.
 
         Args:
             source, lengths, limits, never: as for `ManySentences.greedy`.
-            beam, nbest: as in the options.
-            divisors: [largest limit + 1]; the score is the log-probability / the divisor of the length.
+            sizes: beam and nbest, as in the options.
+            divisors: [largest limit + 1]; the score is the sum of the log-probabilities / the divisor of the length.
         """
 
 
@@ -86,12 +86,11 @@ class OneSentence(Protocol):
     `one` is a faster greedy search, if nothing else is asked for; `start_one` and `step_one`, together, make beam search faster.
     """
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float] | float, Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """The output of greedy search: tokens (END last, unless cut at `limit`), their log-probabilities, weights [T, S] or None.
 
         The tokens are the same as with `start` and `step` in any batch, unless two tokens are equally likely up to rounding.
-        Each backend says how far log-probabilities and weights may differ. One that knows only the sum of the log-probabilities gives
-        that; the output then has none for each token.
+        Each backend says how far log-probabilities and weights may differ.
 
         Args:
             source: int [S], END last.
@@ -209,31 +208,21 @@ def without_engine(model: ModelConfig) -> str:
     return ""
 
 
-def engine_of(backend: Backend) -> str:
-    """What computes a backend's numbers: exact or int8 with the instructions that it uses, or numpy."""
-    library = getattr(backend, "library", None)
-    return "numpy" if library is None else f"{getattr(backend, 'engine', '')}, {library.instructions}"
+def engines_of(backend: Backend) -> list[str]:
+    """What computes the numbers of each of a backend's models: exact or int8 with the instructions that it uses, or numpy."""
+    engines = []
+    members: Sequence[Any] = getattr(backend, "members", (backend,))
+    for member in members:
+        library = getattr(member, "library", None)
+        engines.append("numpy" if library is None else f"{member.engine}, {library.instructions}")
+    return engines
 
 
 def _compiled(name: str, folder: Folder) -> Backend:
+    from jumok.decode.compiled import Compiled
     from jumok.engine.layout import unknown
-    from jumok.engine.library import load_library
-    from jumok.engine.model import EngineModel
 
     model = folder.config.model
     if unknown(model):
         return _numpy(folder)
-    copies = folder.codec.copies() if model.copy else None
-    return EngineModel(model, folder.parameters, copies, name, load_library(), _arrived)
-
-
-def _arrived(model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, name: str) -> Backend:
-    """A compiled model that pickle has brought here, where there may be no library."""
-    from jumok.engine.library import load_library
-    from jumok.engine.model import EngineModel
-
-    if without_engine(model):
-        from jumok.runtime.model import NumpyModel
-
-        return NumpyModel(model, parameters, copies)
-    return EngineModel(model, parameters, copies, name, load_library(), _arrived)
+    return Compiled(model, folder.parameters, folder.codec.copies() if model.copy else None, name)

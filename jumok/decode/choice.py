@@ -6,10 +6,14 @@ Letters: B sentences still searched, K beams a sentence, N = B·K rows, V target
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jumok.decode.hypotheses import Past
+
+if TYPE_CHECKING:
+    from jumok.decode.backend import Backend
 
 Array = np.ndarray
 
@@ -50,6 +54,11 @@ def normaliser(logits: Array) -> Array:
     highest = np.maximum.reduce(logits, 1)
     total = np.add.reduce(np.exp(logits - highest[:, None]), 1)
     return highest + np.log(total, dtype=np.float64)
+
+
+def normaliser_of(backend: Backend, logits: Array) -> Array:
+    """`normaliser` of the logits [N, V] of a backend's step; zeros [N] where it has normalised already."""
+    return np.zeros(len(logits)) if getattr(backend, "normalised", False) else normaliser(logits)
 
 
 def best(values: Array, number: int) -> Array:

@@ -26,11 +26,16 @@ class Ensemble:
     Args:
         members: the others.
         kinds: what the weights of each are, "attention" or "posterior"; None for a model without.
+
+    Attributes:
+        normalised: whether the logits of a step are log-probabilities: those of several models, and of one if its own are.
     """
 
     def __init__(self, members: Sequence[Backend], kinds: Sequence[str | None]) -> None:
         assert members and len(members) == len(kinds)
         self.members = tuple(members)
+        self._done = tuple(bool(getattr(member, "normalised", False)) for member in members)
+        self.normalised = len(members) > 1 or self._done[0]
         self.weights = next((kind for kind in kinds if kind), "attention")
         self.looked_at = tuple(kind == self.weights for kind in kinds)  # whose weights are averaged
 
@@ -42,7 +47,7 @@ class Ensemble:
         """tokens int [B, K] -> states, log-probabilities float32 [B, K, V], weights [B, K, S] or None."""
         steps = [member.step(own, tokens) for member, own in zip(self.members, state, strict=True)]
         states, logits, weights = zip(*steps, strict=True)
-        return states, log_mean(logits), self._mean(weights)
+        return states, log_mean(logits, self._done), self._mean(weights)
 
     def select(self, state: States, sentences: Array, parents: Array) -> States:
         """The members' states with only these sentences and beams."""
@@ -56,7 +61,7 @@ class Ensemble:
         """A step of it: parents, tokens int [K] -> states, log-probabilities float32 [K, V], weights [K, S] or None."""
         steps = [for_one(member)[1](own, parents, tokens) for member, own in zip(self.members, state, strict=True)]
         states, logits, weights = zip(*steps, strict=True)
-        return states, log_mean(logits), self._mean(weights)
+        return states, log_mean(logits, self._done), self._mean(weights)
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """log 1/M Σ_m p_m(y_t | y_<t, x), float32 [B, T], and the mean of the weights [B, T, S] or None."""
@@ -70,13 +75,16 @@ class Ensemble:
         return sum(looked[1:], start=looked[0]) / np.float32(len(looked)) if looked else None
 
 
-def log_mean(logits: Sequence[Array]) -> Array:
-    """log 1/M Σ_m softmax(logits_m) of M arrays [B, K, V]; a single one as it is, for a logit need not be normalised."""
+def log_mean(logits: Sequence[Array], done: Sequence[bool]) -> Array:
+    """log 1/M Σ_m softmax(logits_m) of M arrays [B, K, V], those that are `done` log-probabilities already; a single one as it is."""
     if len(logits) == 1:
         return logits[0]
     each = np.stack(logits)  # [M, B, K, V]
-    each -= each.max(-1, keepdims=True)
-    each -= np.log(np.exp(each).sum(-1, keepdims=True))
+    for own, ready in zip(each, done, strict=True):
+        if ready:
+            continue
+        own -= own.max(-1, keepdims=True)
+        own -= np.log(np.exp(own).sum(-1, keepdims=True))
     return _log_mean_exp(each)
 
 

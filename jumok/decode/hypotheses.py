@@ -45,14 +45,14 @@ class Step:
         parents: int [B, K], the beam that each new beam grew from.
         tokens: int [B, K], the token that each new beam has written.
         weights: [B, K before the step, S], or None.
-        totals: float64 [B, K], the log-probability of each new beam, or None.
+        totals: float64 [B, K], the log-probability of each new beam.
     """
 
     sentences: Array
     parents: Array
     tokens: Array
     weights: Array | None
-    totals: Array | None = None
+    totals: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def follow(
         rows = np.searchsorted(step.sentences, owners)
         inner, reached = np.flatnonzero(lengths > t), np.flatnonzero(lengths >= t)
         tokens[inner, t - 1] = step.tokens[rows[inner], beams[inner]]
-        if totals is not None and step.totals is not None:
+        if totals is not None:
             totals[inner, t - 1] = step.totals[rows[inner], beams[inner]]
         beams[inner] = step.parents[rows[inner], beams[inner]]
         if weights is not None and step.weights is not None:
@@ -163,5 +163,6 @@ def hypotheses(trail: Sequence[Step], tips: list[list[Tip]], widths: Array) -> l
 def steps_of(totals: Array) -> Array:
     """The log-probability of each token, from those of the outputs up to it: float64 [M, t] -> float32 [M, t]."""
     each = totals.copy()
-    each[:, 1:] -= totals[:, :-1]
+    with np.errstate(invalid="ignore"):  # behind a token that rules forbid
+        each[:, 1:] -= totals[:, :-1]
     return each.astype(np.float32)

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from jumok.decode.backend import engine_of, without_engine
+from jumok.decode.backend import engines_of, without_engine
 from jumok.errors import FolderError
 from jumok.runtime.record import FINISHED, read_record
 
@@ -101,7 +101,9 @@ def model_info(model: Translator) -> ModelInfo:
         return each[0]
     ratio, constant = model.config.limit
     whole = {"folder": model.name, "parameters": sum(model._numbers), "limit_ratio": ratio, "limit_constant": constant}
-    return replace(each[0], **whole, members=each)  # type: ignore[arg-type]
+    engines = {member.engine: member.no_engine for member in each}
+    by = {"engine": "; ".join(engines), "no_engine": "; ".join(filter(None, engines.values())) or None}
+    return replace(each[0], **whole, **by, members=each)  # type: ignore[arg-type]
 
 
 def _info(model: Translator, i: int) -> ModelInfo:
@@ -141,7 +143,7 @@ def _info(model: Translator, i: int) -> ModelInfo:
         features=len(model.features),
         limit_ratio=config.limit[0],
         limit_constant=config.limit[1],
-        engine=engine_of(model.backend),
+        engine=engines_of(model.backend)[i],
         no_engine=without_engine(m) or None,
         **({} if record is None else {"run": record.run, "state": record.state, "step": record.step, "steps": record.steps}),  # type: ignore[arg-type]
     )

@@ -20,7 +20,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import best, normaliser
+from jumok.decode.choice import best, normaliser, normaliser_of
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses
 from jumok.decode.policy import Policy
 from jumok.decode.ranking import ranking_of
@@ -73,7 +73,7 @@ def _drawn(
         state, logits, weights = backend.step(state, tokens)
         (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
-        totals = totals - normaliser(logits).reshape(B, K)
+        totals = totals - normaliser_of(backend, logits).reshape(B, K)
         for rule in policy.rules:
             logits = rule(past, logits)
         tokens = draw(logits, mixed_with(mixed_with(keys[alive][:, None], own), length).reshape(-1), options).reshape(B, K)
@@ -86,7 +86,7 @@ def _drawn(
             parents = np.argsort(~on, axis=1, kind="stable")[:, : max(1, int(on.sum(1).max()))]
             parents = np.where(np.take_along_axis(on, parents, 1), parents, parents[:, :1])
         taken = np.take_along_axis(tokens, parents, 1)
-        trail.append(Step(alive, parents, taken, weights))
+        trail.append(Step(alive, parents, taken, weights, np.take_along_axis(totals, parents, 1)))
         for row, k in np.argwhere(done).tolist():
             sentence, total, token = int(alive[row]), float(totals[row, k]), int(tokens[row, k])
             looked = partial(attention, trail, sentence, k, length, int(lengths[sentence]))

@@ -17,7 +17,7 @@ import numpy as np
 
 from jumok.config import SearchConfig
 from jumok.decode.backend import Backend
-from jumok.decode.choice import best_continuations, likeliest, normaliser
+from jumok.decode.choice import best_continuations, likeliest, normaliser_of
 from jumok.decode.hypotheses import Hypothesis, Past, Step, Tip, attention, hypotheses, steps_of
 from jumok.decode.policy import PLAIN, Policy
 from jumok.decode.ranking import LengthPenalty, Ranking, ranking_of
@@ -100,20 +100,16 @@ def search_one(
     return [_written(_ranking(policy, options), tokens, each, weights)]
 
 
-def _written(ranking: Ranking, tokens: list[int], each: Sequence[float] | float, weights: Array | None) -> Hypothesis:
+def _written(ranking: Ranking, tokens: list[int], each: Sequence[float], weights: Array | None) -> Hypothesis:
     total, known = _sum(each)
     score = ranking.score(total, len(tokens), partial(_given, weights))
     return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)
 
 
-def _sum(each: Sequence[float] | float) -> tuple[float, Array | None]:
-    """The log-probability of an output, and those of its tokens, where they are known."""
-    if isinstance(each, int | float):
-        return each, None
-    total = 0.0
-    for log_probability in each:
-        total += log_probability
-    return total, np.array(each, np.float32)
+def _sum(each: Sequence[float]) -> tuple[float, Array]:
+    """The log-probability of an output, and those of its tokens as `beam` has them, bit for bit."""
+    totals = np.add.accumulate(each, dtype=np.float64)
+    return float(totals[-1]), steps_of(totals[None])[0]
 
 
 def greedy(
@@ -139,7 +135,7 @@ def greedy(
     for length in count(1):
         state, logits, weights = backend.step(state, tokens[:, None])
         logits = logits[:, 0]
-        totals = totals - _normaliser(backend, logits)  # a new array: the trail has the old one
+        totals = totals - normaliser_of(backend, logits)  # a new array: the trail has the old one
         past = Past(trail, alive, 1)
         for rule in policy.rules:
             logits = rule(past, logits)
@@ -161,11 +157,6 @@ def _ranking(policy: Policy, options: SearchConfig) -> Ranking:
     return policy.ranking or ranking_of(options)
 
 
-def _normaliser(backend: Backend, logits: Array) -> Array:
-    """`normaliser`, or zeros [N] where the backend has normalised already."""
-    return np.zeros(len(logits)) if getattr(backend, "normalised", False) else normaliser(logits)
-
-
 def _collected(
     trail: list[Step], totals: Array, sizes: Array, lengths: Array, width: int, ranking: Ranking
 ) -> list[Hypothesis]:
@@ -174,8 +165,7 @@ def _collected(
     everything = None if trail[0].weights is None else np.zeros((*ids.shape, width), np.float32)
     for t, step in enumerate(trail):
         ids[step.sentences, t] = step.tokens[:, 0]
-        if step.totals is not None:
-            after[step.sentences, t] = step.totals[:, 0]
+        after[step.sentences, t] = step.totals[:, 0]
         if everything is not None and step.weights is not None:
             everything[step.sentences, t] = step.weights[:, 0]
     hypotheses, each = [], steps_of(after)
@@ -223,7 +213,7 @@ def beam(
         state, logits, weights = backend.step(state, tokens)
         (B, K, V), past = logits.shape, Past(trail, alive, tokens.shape[1])
         logits = logits.reshape(B * K, V)
-        bases = totals.reshape(-1) - _normaliser(backend, logits)
+        bases = totals.reshape(-1) - normaliser_of(backend, logits)
         for rule in policy.rules:
             logits = rule(past, logits)
         # twice the beam: at most half of these end, so that `beam` of them go on
@@ -270,11 +260,13 @@ def _at_once(
     if options.beam > MOST_AT_ONCE:
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
-    found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
-    return [
-        [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END) for tokens, total, score, weights in outputs]
-        for outputs in found
-    ]
+    found = beams(source, lengths, limits, forbidden, (options.beam, options.nbest), divisors)
+    return [[_ranked_by(score, tokens, each, weights) for tokens, each, score, weights in outputs] for outputs in found]
+
+
+def _ranked_by(score: float, tokens: list[int], each: Sequence[float], weights: Array | None) -> Hypothesis:
+    total, known = _sum(each)
+    return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)
 
 
 def _ranked(tips: list[Tip]) -> list[Tip]:

@@ -55,7 +55,6 @@ class EngineModel:
         model, parameters, copies: as for `jumok.runtime.model.NumpyModel`; the model is one that `unknown` has nothing against.
         engine: exact or int8.
         library: the compiled functions.
-        again: makes a backend from (model, parameters, copies, engine), where this one was sent to by pickle.
 
     Attributes:
         threads: the most that compute at once; None = one for each core of this process.
@@ -70,10 +69,9 @@ class EngineModel:
         copies: Array | None,
         engine: str,
         library: Library,
-        again: Callable[..., Any] | None = None,
     ) -> None:
         self.model, self.parameters, self.copies, self.engine = model, parameters, copies, engine
-        self.library, self._again = library, again
+        self.library = library
         self.threads: int | None = None
         self.attends = model.attention != "none"
         self.vocabulary = len(parameters["target.embedding"])
@@ -84,12 +82,6 @@ class EngineModel:
     def weights(self) -> str:
         """What the weights of `score` are: attention, or the posterior of an alignment."""
         return alignments.ALIGNMENTS[self.model.alignment].weights
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: where it arrives, there may be another library, or none."""
-        again = self._again or EngineModel
-        rest = () if self._again else (self.library,)
-        return again, (self.model, self.parameters, self.copies, self.engine, *rest)
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
@@ -145,13 +137,13 @@ class EngineModel:
         back = np.argsort(order)
         return found[back], None if weights is None else weights[back]
 
-    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], float, Array | None]:
+    def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.decode.backend.OneSentence`."""
         return self.greedy(source[None], np.array([len(source)]), np.array([limit]), never)[0]
 
     def greedy(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
-    ) -> list[tuple[list[int], float, Array | None]]:
+    ) -> list[tuple[list[int], list[float], Array | None]]:
         """Greedy search for many sentences: of each what `one` gives, with the same bits.
 
         source int [B, S] padded at the end, lengths and limits int [B].
@@ -173,26 +165,26 @@ class EngineModel:
         self._spread(part, B)
         results = []
         for b, (T, length) in enumerate(zip(steps.tolist(), counts.tolist(), strict=True)):
-            total = sum(found[b, :T].tolist())
-            results.append((written[b, :T].tolist(), total, None if weights is None else weights[b, :T, :length].copy()))
+            looked = None if weights is None else weights[b, :T, :length].copy()
+            results.append((written[b, :T].tolist(), found[b, :T].tolist(), looked))
         return [results[k] for k in np.argsort(order)]
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
-    ) -> list[list[tuple[list[int], float, float, Array | None]]]:
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
+    ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
         Args:
             source, lengths, limits, never: as for `greedy`.
-            beam: up to MOST_BEAMS; nbest: at most `beam`.
+            sizes: beam, up to MOST_BEAMS, and nbest, at most beam.
             divisors: float64 [largest limit + 1], rising.
 
         Returns:
-            Of each sentence 1 to `nbest` outputs: tokens, log-probability, score, weights [T, S] or None.
+            Of each sentence 1 to nbest outputs: tokens, their log-probabilities, score, weights [T, S] or None.
         """
         made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
         ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
-        out = np.array(never, np.int32)
+        out, (beam, nbest) = np.array(never, np.int32), sizes
         written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
         found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
         weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None
@@ -215,7 +207,7 @@ class EngineModel:
             for i, T in enumerate(steps[b].tolist()):
                 if T:
                     looked = None if weights is None else weights[b, i, :T, :length].copy()
-                    outputs.append((written[b, i, :T].tolist(), float(totals[b, i]), float(scores[b, i]), looked))
+                    outputs.append((written[b, i, :T].tolist(), found[b, i, :T].tolist(), float(scores[b, i]), looked))
             results.append(outputs)
         return [results[k] for k in np.argsort(order)]
 

@@ -71,15 +71,15 @@ def _places(found: Alternatives, a: Alternative) -> str:
 
 
 def show_next(
-    folder: str,
+    asked: tuple[str, str],
     line: tuple[str, Sequence[str]],
     prefix: str | Sequence[str],
     k: int | None,
     json: bool,
     warn: Callable[[str], None],
 ) -> str:
-    """The work of `jumok next`, for a source with its features."""
-    model = load(folder)
+    """The work of `jumok next`, for a model folder with the engine that computes it, and a source with its features."""
+    model = load(*asked)
     source, given = line
     odd = Oddities(model.config.text, ("the text",), ("source",))
     odd.see(1, source)

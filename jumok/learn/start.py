@@ -46,11 +46,12 @@ class Trained:
     best_step: int
     interrupted: int = 0
 
-    def load(self) -> Translator:
-        """The best model of the run, ready to use. FolderError where there is none, as after an early end."""
+    def load(self, engine: str = "auto") -> Translator:
+        """The best model of the run, ready to use; `engine` as for `jumok.load`. FolderError where there is none, as after an early
+        end."""
         from jumok.decode.translator import load
 
-        return load(self.folder)
+        return load(self.folder, engine)
 
 
 def _train(

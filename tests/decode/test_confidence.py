@@ -39,7 +39,15 @@ def test_each_token_has_its_own_probability(seed, lines, beam, data) -> None:
     logits = random_logits(seed, 9, -1.0)
     first, limits = (np.array(column) for column in zip(*lines, strict=True))
     source = np.repeat(first[:, None], 3, axis=1)
-    options = SearchConfig(beam=beam, nbest=data.draw(st.integers(1, beam)))
+    options = data.draw(
+        st.sampled_from(
+            [
+                SearchConfig(beam=beam, nbest=data.draw(st.integers(1, beam))),
+                SearchConfig(sample=beam, seed=seed),
+                SearchConfig(beam=2 * beam, groups=2, nbest=beam),
+            ]
+        )
+    )
     for f, own in zip(first, search(Planted(logits), source, np.full(len(first), 3), options, limits), strict=True):
         for h in own:
             want = [float(log_softmax(logits(int(f), h.tokens[:t]))[token]) for t, token in enumerate(h.tokens)]

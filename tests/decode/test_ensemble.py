@@ -90,9 +90,9 @@ def test_the_best_output_is_that_of_the_mean_probability(seeds: list[int], limit
 
 def test_the_mean_of_what_is_nearly_impossible_does_not_become_zero() -> None:
     logits = np.array([[[0.0, -300.0, -400.0]]], np.float32)
-    np.testing.assert_allclose(log_mean([logits, logits - 7]), logits, atol=1e-4)
+    np.testing.assert_allclose(log_mean([logits, logits - 7], (False, False)), logits, atol=1e-4)
     with np.errstate(divide="ignore"):
-        both = log_mean([np.array([[[0.0, -1000.0]]], np.float32), np.array([[[-1000.0, 0.0]]], np.float32)])
+        both = log_mean([np.array([[[0.0, -1000.0]]], np.float32), np.array([[[-1000.0, 0.0]]], np.float32)], (False, True))
     np.testing.assert_allclose(both, np.log([[[0.5, 0.5]]]), atol=1e-6)
 
 

@@ -17,7 +17,7 @@ from jumok.decode import backend as backends
 from jumok.decode.backend import AUTO, make_backend
 from jumok.decode.policy import PLAIN
 from jumok.decode.rules import Never
-from jumok.decode.search import search
+from jumok.decode.search import search, search_one
 from jumok.engine import layout
 from jumok.engine.layout import unknown
 from jumok.engine.library import EngineError, Library, load_library
@@ -149,8 +149,12 @@ def test_its_own_searches_are_those_over_its_steps(
         source, lengths = padded(sources(c), extra=1)
         policy = dataclasses.replace(PLAIN, rules=(Never((PAD, START, 7)),))
         found = search(model, source, lengths, options, limits, policy)
-        wanted = search(StepByStep(model), source, lengths, options, limits, policy)  # type: ignore[arg-type]
-        assert bits(found) == bits(wanted)
+        steps: Any = StepByStep(model)
+        assert bits(found) == bits(search(steps, source, lengths, options, limits, policy))
+        assert all(h.token_log_probabilities is not None for own in found for h in own)
+        for own, line, length, limit in list(zip(found, source, lengths.tolist(), limits.tolist(), strict=True))[seed % 5 :: 5]:
+            for way in (model, steps):  # a sentence alone
+                assert bits(search_one(way, line[:length], options, limit, policy)) == bits(own)
 
 
 def batch(rng: np.random.Generator, count: int) -> list[list[int]]:
@@ -341,14 +345,14 @@ def folder(c: ModelConfig) -> Folder:
 def test_models_that_it_does_not_know_go_to_numpy(engine: str) -> None:
     for c in (config(cell="rnn"), config(attention="location"), config(window="local-p"), config(layers=9)):
         made = make_backend(engine, folder(c))
-        assert isinstance(made, NumpyModel) and backends.engine_of(made) == "numpy"
+        assert isinstance(made, NumpyModel) and backends.engines_of(made) == ["numpy"]
 
 
 def test_the_engine_that_is_asked_for_is_taken(library: Library) -> None:
     for engine, wanted in ((AUTO, "exact"), ("exact", "exact"), ("int8", "int8")):
         made = make_backend(engine, folder(dataclasses.replace(CHAINED[0], copy=True)))
         assert isinstance(made, EngineModel) and made.engine == wanted and made.copies is COPIES
-        assert backends.engine_of(made) == f"{wanted}, {library.instructions}"
+        assert backends.engines_of(made) == [f"{wanted}, {library.instructions}"]
     with pytest.raises(ConfigError, match="engine: 'fast' came; one of auto, numpy, exact, int8 was wanted"):
         make_backend("fast", folder(KNOWN[0]))
 
