@@ -122,7 +122,7 @@ def train(
     min_count: int = 1,
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
-    alignment: config.AlignmentName = "soft",
+    alignment: config.AlignmentName = "auto",
     copy: bool = False,
     size: config.SizeName | None = None,
     embedding: int | None = None,
