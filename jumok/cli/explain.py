@@ -41,7 +41,7 @@ class Explain(Options):
     reference: str = ""
     """A right target: says where it leaves the beam, and whether that is an error of the search or of the model."""
 
-    READ_ON: ClassVar[str] = "docs/decoding-tree.md, docs/commands.md"
+    READ_ON: ClassVar[str] = "docs/decoding.md, docs/commands.md"
 
     def check(self, where: str) -> None:
         config.check(self.search, where)

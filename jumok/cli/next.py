@@ -38,7 +38,7 @@ class Next(Options):
     json: bool = False
     """JSON instead of a table."""
 
-    READ_ON: ClassVar[str] = "docs/decoding-tree.md, docs/commands.md"
+    READ_ON: ClassVar[str] = "docs/decoding.md, docs/commands.md"
 
     def check(self, where: str) -> None:
         if self.prefix and self.prefix_tokens:
