@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import CASES, CHAINS, VS, V, config, padded, parameters, sources
 
+from jumok.cli import main
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode import backend as backends
 from jumok.decode.backend import AUTO, make_backend
@@ -377,3 +378,42 @@ def test_a_model_that_was_sent_elsewhere_computes_the_same_or_goes_to_numpy(
     assert again.engine == "int8" and bits(again.greedy(source, lengths, np.full(5, 6), NEVER)) == bits(wanted)
     monkeypatch.setattr(backends, "without_engine", lambda model: "there is none")
     assert isinstance(pickle.loads(sent), NumpyModel)
+
+
+# --- on the command line
+
+GOLDEN = str(Path(__file__).parents[1] / "golden" / "2026-11" / "letters")
+
+
+def words(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_commands_take_the_engine(library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tA B\n", encoding="utf-8")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("abc\ncab\n", encoding="utf-8")
+    made: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in backends.BACKENDS.items():
+            patch.setitem(backends.BACKENDS, name, lambda folder, name=name, do=function: made.append(name) or do(folder))
+        for engine, wanted in (("numpy", "numpy"), ("int8", "int8"), ("exact", "exact"), ("auto", "exact")):
+            words(["translate", GOLDEN, str(lines), "--engine", engine], capsys)
+            words(["evaluate", GOLDEN, str(pairs), "--engine", engine], capsys)
+            words(["align", GOLDEN, str(pairs), "--reverse-model", GOLDEN, "--engine", engine], capsys)
+            words(["explain", GOLDEN, "abc", "--compare", GOLDEN, "--engine", engine], capsys)
+            assert made == [wanted] * 6
+            made.clear()
+
+
+def test_info_says_which_engine_and_why(library: Library, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"exact, {library.instructions}" in words(["info", GOLDEN], capsys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "without_engine", lambda model: "the engine does not know cell rnn")
+        patch.setattr("jumok.decode.info.without_engine", lambda model: "the engine does not know cell rnn")
+        shown = words(["info", GOLDEN], capsys)
+        assert next(line for line in shown.splitlines() if line.startswith("engine")).endswith(
+            "numpy: the engine does not know cell rnn"
+        )
