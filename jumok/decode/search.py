@@ -25,6 +25,7 @@ from jumok.text.vocabulary import END, START
 
 Array = np.ndarray
 
+MOST_WEIGHTS = 1 << 27
 MOST_AT_ONCE = 64  # beams of a backend's own beam search
 
 
@@ -81,7 +82,8 @@ def search_one(
     writes the same tokens, see `jumok.decode.backend.OneSentence`.
     """
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
-    if one is None or forbidden is None or options.beam > 1:
+    at_once = one is not None and (not hasattr(backend, "greedy") or _fits(source, np.array([limit]), 1))
+    if one is None or not at_once or forbidden is None or options.beam > 1:
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, total, weights = one(source, limit, forbidden)
     return [_written(_ranking(policy, options), tokens, total, weights)]
@@ -102,7 +104,7 @@ def greedy(
 ) -> list[Hypothesis]:
     """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence."""
     many, forbidden = getattr(backend, "greedy", None), never(policy.rules)
-    if many is not None and forbidden is not None and policy.choose is likeliest:
+    if many is not None and _fits(source, limits, 1) and forbidden is not None and policy.choose is likeliest:
         ranking = _ranking(policy, options)
         return [_written(ranking, *found) for found in many(source, lengths, limits, forbidden)]
     alive = np.arange(len(source))
@@ -236,7 +238,7 @@ def _at_once(
     beams, forbidden, ranking = getattr(backend, "beam", None), never(policy.rules), _ranking(policy, options)
     if beams is None or forbidden is None or policy.candidates is not best_continuations or type(ranking) is not LengthPenalty:
         return None
-    if options.beam > MOST_AT_ONCE:
+    if options.beam > MOST_AT_ONCE or not _fits(source, limits, options.beam):
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
     found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
@@ -244,6 +246,11 @@ def _at_once(
         [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END) for tokens, total, score, weights in outputs]
         for outputs in found
     ]
+
+
+def _fits(source: Array, limits: Array, beam: int) -> bool:
+    """Whether the weights of the longest outputs fit in memory. A backend's own search takes that memory before it begins."""
+    return source.size * int(limits.max()) * beam <= MOST_WEIGHTS
 
 
 def _ranked(tips: list[Tip]) -> list[Tip]:

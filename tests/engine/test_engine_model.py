@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import CASES, CHAINS, VS, V, config, padded, parameters, sources
 
+import jumok
 from jumok.cli import main
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode import backend as backends
@@ -26,9 +27,11 @@ from jumok.errors import ConfigError
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig
 from jumok.runtime.model import NumpyModel
+from jumok.runtime.translation import Translation
 from jumok.scores import ATTENTIONS
 from jumok.text.vocabulary import END, PAD, START
 
+GOLDEN = str(Path(__file__).parents[1] / "golden" / "2026-11" / "letters")
 COPIES = np.array([i % V if i % 3 else -1 for i in range(VS)])
 KNOWN = [c for c in CASES if not unknown(c)]
 CHAINED = [c for c in CHAINS if not unknown(c)]
@@ -314,6 +317,18 @@ def test_ids_beyond_the_vocabulary_are_refused(library: Library) -> None:
             model.greedy(np.array(source), np.array(lengths), np.array([4]), NEVER)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_limit_that_no_memory_would_hold_is_none(beam: int, library: Library) -> None:
+    """The engine's own searches take memory for the longest output; beyond that, search goes step by step, to the same bits."""
+    model = jumok.load(GOLDEN, "exact")
+    texts = ["abc", "cab", "b"]
+    for given in ("abc", texts):
+        wanted, found = (model.translate(given, beam=beam, max_length=most) for most in (60, 10**9))
+        for t, other in zip(*([x] if isinstance(x, Translation) else x for x in (wanted, found)), strict=True):
+            assert t.finished and (t.tokens, t.log_probability) == (other.tokens, other.log_probability)
+            assert t.weights is not None and other.weights is not None and (t.weights == other.weights).all()
+
+
 # --- which engine
 
 
@@ -381,8 +396,6 @@ def test_a_model_that_was_sent_elsewhere_computes_the_same_or_goes_to_numpy(
 
 
 # --- on the command line
-
-GOLDEN = str(Path(__file__).parents[1] / "golden" / "2026-11" / "letters")
 
 
 def words(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
