@@ -22,7 +22,7 @@ def inline(entry: str, source: Callable[[str], str]) -> str:
     """
     done: dict[str, str] = {}
     _add(entry, source, done, ())
-    return '"use strict";\n' + "".join(done.values())
+    return '"use strict";\n{\n' + "".join(done.values()) + "}\n"  # a block, so that two such scripts can stand in one page
 
 
 def _add(name: str, source: Callable[[str], str], done: dict[str, str], above: tuple[str, ...]) -> None:
