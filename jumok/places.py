@@ -90,7 +90,8 @@ def places(options: Any) -> Iterator[tuple[str, str, Place | None]]:
         else:
             for text in value if isinstance(value, tuple) else (value,):
                 if isinstance(text, str):
-                    yield name, text, None if isinstance(value, tuple) else place
+                    listed = isinstance(value, tuple) and place is not None and place.listed  # the texts themselves
+                    yield name, text, None if listed else place
 
 
 def expanded(options: Options) -> Options:
@@ -100,11 +101,9 @@ def expanded(options: Options) -> Options:
         value = getattr(options, name)
         if dataclasses.is_dataclass(value):
             new[name] = expanded(value)
-        elif place is not None and isinstance(value, tuple):
-            new[name] = tuple(expand(part, name) for part in value)
         elif place is not None and isinstance(value, str) and "~" in value:
             new[name] = _expanded(value, place, name)
-        elif place is not None and isinstance(value, tuple):
+        elif place is not None and isinstance(value, tuple) and not place.listed:
             new[name] = tuple(_expanded(path, place, name) for path in value)
     return dataclasses.replace(options, **new) if new else options  # type: ignore[type-var]
 

@@ -11,7 +11,7 @@ from tyro.conf import Positional
 from jumok.cli._options import Options
 from jumok.cli._printing import warn
 from jumok.errors import ConfigError
-from jumok.places import FolderPath, ModelPath, models
+from jumok.places import FolderPath, ModelPaths, models
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Average(Options):
     jumok average step1000 step2000 step3000 --out averaged
     """
 
-    models: Positional[tuple[ModelPath, ...]]
+    models: Positional[ModelPaths]
     """Two model folders or more, with the same options and vocabularies."""
     out: FolderPath = ""
     """Model folder to write."""
