@@ -53,7 +53,8 @@ class ManySentences(Protocol):
     """Additions that a backend may offer for batches, each taken where it is there.
 
     A backend whose `step` gives log-probabilities that need no normalising, and which normalised once more would lose bits, has an
-    attribute `normalised`, True.
+    attribute `normalised`, True. One whose own searches know only so many of a step's best tokens exactly has an attribute `ranked`,
+    that number; they are not asked for more.
     """
 
     def greedy(

@@ -19,6 +19,7 @@ Array = np.ndarray
 MAGIC, ABI, LAYERS, JUMPS = 0x4B4D554A, 1, 8, 5
 MOST_COLUMNS = 8192  # of a matrix: beyond, too few bits are left for activations
 BLOCK = 64  # bytes: every array begins at a multiple
+BEST = 16  # tokens of a step that a screened output layer computes with both planes; more where they are near the best
 SCREENED = 512  # an output layer of more tokens is screened: its low plane is read where it can matter
 CELLS = {"lstm": 0, "gru": 1}
 ATTENTIONS = {"none": 0, "dot": 1, "general": 2, "concat": 3}
