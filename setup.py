@@ -40,7 +40,8 @@ class BuildPackage(build_py):
                 shutil.copy(file, folder)
         elif not (self.editable_mode and build.is_current(folder / file_name(here() or "none"))):
             try:
-                print("engine:", build.build_here(folder))
+                built = build.build_here(folder)
+                print(f"engine: {built.path.name}, levels {', '.join(map(str, built.levels))}")
             except Exception as e:
                 print(f"engine: not built, Jumok will compute with NumPy: {e}", file=sys.stderr)
 

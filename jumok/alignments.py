@@ -66,6 +66,11 @@ ALIGNMENTS: dict[str, Alignment] = {
 }
 
 
+def named(alignment: str) -> Alignment:
+    """The alignment of this name. `auto`, in a network for which nobody has chosen (training does), is soft."""
+    return ALIGNMENTS["soft" if alignment == "auto" else alignment]
+
+
 def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool) -> str:
     """Which of these options of a model do not combine, and what to give instead; "" if all do."""
     if alignment == "auto" and not copy:

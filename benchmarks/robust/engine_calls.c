@@ -4,7 +4,8 @@ A case draws from its bytes, and from a generator when they are used up: a model
 NaN, or whose header may be damaged; then sentences, steps, a choice of beams, a greedy search, scores. Ids, lengths and limits are now
 and then out of range. It ends the process if anything is answered wrongly; the sanitizers do so if memory is.
 
-With -DFUZZER a case is an input of libFuzzer; else `main` takes the number of cases and the first seed. */
+With -DFUZZER a case is an input of libFuzzer; with -DTHREADED it is one model and its tables in eight threads at once; else `main`
+takes the number of cases and the first seed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -430,6 +431,66 @@ static void score(struct draws *d, const struct engine_model *m, void *tables, c
     free(targets), free(lengths), free(logs), free(weights), free(work), free(scratch);
 }
 
+#ifdef THREADED
+#include <pthread.h>
+enum { THREADS = 8, LONGEST = 6 };
+
+/* One model, its tables and sentences, which all threads share; results of their own. */
+struct shared {
+    const struct engine_model *model;
+    void *tables;
+    struct sentences s;
+};
+struct thread {
+    const struct shared *shared;
+    int32_t *written, *steps;
+    float *logs;
+};
+static void *search_alone(void *given) {
+    struct thread *t = given;
+    const struct shared *all = t->shared;
+    const struct sentences *s = &all->s;
+    int32_t *limits = block(4 * (int64_t)s->B);
+    for (int b = 0; b < s->B; b++) limits[b] = LONGEST;
+    float *work = block(4 * engine_greedy_floats(all->model, s->B, s->S));
+    void *scratch = block(engine_scratch_bytes(all->model, s->B, s->S, 0));
+    DEMAND(!engine_greedy(all->model, all->tables, s->B, s->S, s->tokens, s->lengths, limits, LONGEST, 0, 0, t->written, t->logs, 0,
+                          t->steps, work, scratch));
+    free(limits), free(work), free(scratch);
+    return 0;
+}
+static void run_case(const uint8_t *data, size_t size, uint64_t seed) {
+    struct draws d = {data, size, 0, seed * 0x9e3779b97f4a7c15u + 1};
+    int64_t bytes;
+    struct shared all = {make_model(&d, &bytes), 0, {0, 0, 0, 0, 0}};
+    do {
+        free(all.s.tokens), free(all.s.lengths);
+        all.s = sentences(&d, all.model);
+    } while (!all.s.fit);
+    struct thread threads[THREADS + 1]; /* the last one works alone, before the others and without tables */
+    pthread_t ids[THREADS];
+    for (int i = THREADS; i >= 0; i--) {
+        const int64_t n = 4 * (int64_t)all.s.B;
+        threads[i] = (struct thread){&all, block(n * LONGEST), block(n), block(n * LONGEST)};
+        if (i == THREADS) search_alone(&threads[i]);
+    }
+    all.tables = block(engine_table_bytes(all.model));
+    memset(all.tables, 0, (size_t)engine_table_bytes(all.model));
+    for (int i = 0; i < THREADS; i++) DEMAND(!pthread_create(ids + i, 0, search_alone, threads + i));
+    for (int i = 0; i < THREADS; i++) DEMAND(!pthread_join(ids[i], 0));
+    calls += THREADS + 1;
+    for (int i = 0; i <= THREADS; i++) {
+        const struct thread *t = threads + i, *alone = threads + THREADS;
+        for (int b = 0; b < all.s.B; b++) {
+            const int64_t at = (int64_t)b * LONGEST;
+            DEMAND(t->steps[b] == alone->steps[b] && same(t->logs + at, alone->logs + at, t->steps[b]));
+            DEMAND(!memcmp(t->written + at, alone->written + at, 4 * (size_t)t->steps[b]));
+        }
+    }
+    for (int i = 0; i <= THREADS; i++) free(threads[i].written), free(threads[i].steps), free(threads[i].logs);
+    free(all.s.tokens), free(all.s.lengths), free(all.tables), free((void *)all.model);
+}
+#else
 static void run_case(const uint8_t *data, size_t size, uint64_t seed) {
     struct draws d = {data, size, 0, seed * 0x9e3779b97f4a7c15u + 1};
     int64_t bytes;
@@ -463,6 +524,7 @@ static void run_case(const uint8_t *data, size_t size, uint64_t seed) {
     free(tables);
     free(model);
 }
+#endif
 
 #ifdef FUZZER
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,6 +1,6 @@
 """A million random calls of the compiled engine under sanitizers, and hours of libFuzzer: is memory ever misused, an answer ever wrong?
 
-    python -m benchmarks.robust.engine_calls [--cases 90000] [--first 1] [--fuzz SECONDS] [--same]
+    python -m benchmarks.robust.engine_calls [--cases 90000] [--first 1] [--fuzz SECONDS] [--same] [--threads]
 
 A case (engine_calls.c, beside this) is a model of any shape, whose numbers may be huge, infinite or NaN and whose header may be
 damaged, and some eleven calls with memory of exactly the sizes that the engine asks for. Checked: what the sanitizers see (address,
@@ -9,8 +9,10 @@ that a row by itself has the bits that it has among others, with tables and with
 
 - --cases: built with the machine's compiler for this CPU, address and undefined-behaviour sanitizers.
 - --fuzz: libFuzzer draws the cases, for so many seconds; needs clang with its runtime libraries.
-- --same: builds without sanitizers for every target that can be run here (each level of this CPU, plain C, 64-bit ARM under
-  qemu-aarch64 if ziglang is installed, wasm by the WASI of node) and compares one hash of all results.
+- --same: builds without sanitizers for every target that can be run here (each level of this CPU, plain C, and 64-bit ARM under
+  qemu-aarch64 if ziglang is installed) and compares one hash of all results. tests/engine/test_same_bits.py does so for wasm.
+
+- --threads: eight threads share each model and its tables, under the thread sanitizer; their bits are those of one alone.
 
 Ends with status 1 if anything is wrong.
 """
@@ -66,6 +68,12 @@ def sanitized(folder: Path, cases: int, first: int) -> dict[str, object]:
     return dict(total)
 
 
+def threaded(folder: Path, cases: int, first: int) -> dict[str, object]:
+    """Eight threads a case under the thread sanitizer."""
+    options = ["-g", "-O1", "-fsanitize=thread", "-DTHREADED", "-pthread", "-march=native", "-Wno-unused-function"]
+    return run([str(build(["cc"], folder / "threads", *options))], cases, first)
+
+
 def fuzz(folder: Path, seconds: int) -> dict[str, object]:
     """libFuzzer for so many seconds; what it finds lies in the folder that it names."""
     program = build(["clang"], folder / "fuzz", *SANITIZED, f"-fsanitize=fuzzer,{CHECKS}", "-DFUZZER", "-march=native")
@@ -88,23 +96,11 @@ def same(folder: Path, cases: int, first: int) -> dict[str, object]:
     if shutil.which("qemu-aarch64") and subprocess.run([*zig[:3], "version"], capture_output=True).returncode == 0:
         arm = build(zig, folder / "arm64", "-target", "aarch64-linux-musl", "-static")
         programs["arm64, qemu"] = ["qemu-aarch64", str(arm)]
-    if shutil.which("node") and subprocess.run([*zig[:3], "version"], capture_output=True).returncode == 0:
-        build(zig, folder / "calls.wasm", "-target", "wasm32-wasi", "-mcpu=generic+simd128")
-        (folder / "wasi.mjs").write_text(WASI, encoding="utf-8")
-        programs["wasm, node"] = ["node", "--no-warnings", str(folder / "wasi.mjs"), str(folder / "calls.wasm")]
     hashes = {name: run(command, cases, first)["hash"] for name, command in programs.items()}
     print(json.dumps(hashes, indent=1), file=sys.stderr)
     if len(set(hashes.values())) != 1:
         sys.exit("not the same bits everywhere")
     return {"targets": list(hashes), "hash": next(iter(hashes.values()))}
-
-
-WASI = """
-import { WASI } from "node:wasi"; import { readFileSync } from "node:fs";
-const wasi = new WASI({ version: "preview1", args: process.argv.slice(2), env: {} });
-const { instance } = await WebAssembly.instantiate(readFileSync(process.argv[2]), wasi.getImportObject());
-process.exit(wasi.start(instance));
-"""
 
 
 def main() -> None:
@@ -113,12 +109,15 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1, help="the first case; the others follow")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="libFuzzer instead")
     parser.add_argument("--same", action="store_true", help="compare the bits of all targets instead")
+    parser.add_argument("--threads", action="store_true", help="the thread sanitizer instead")
     o = parser.parse_args()
     began = time.perf_counter()
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=1:allocator_may_return_null=0")
     with tempfile.TemporaryDirectory(prefix="engine-calls-") as work:
         if o.fuzz:
             found = fuzz(Path(work), o.fuzz)
+        elif o.threads:
+            found = threaded(Path(work), o.cases, o.first)
         elif o.same:
             found = same(Path(work), o.cases, o.first)
         else:

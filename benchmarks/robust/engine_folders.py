@@ -32,6 +32,7 @@ import numpy as np
 import jumok
 from benchmarks.support.measure import emit
 from jumok.config import ModelConfig, TextConfig
+from jumok.engine.library import load_library
 from jumok.runtime.folder import FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text import Pair, build_codec
@@ -211,6 +212,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--engine", choices=("exact", "int8", "numpy"), default="exact")
     o = parser.parse_args()
+    if o.engine != "numpy":
+        load_library()
     began, counts, step = time.monotonic(), collections.Counter[str](), 20_000
     for start in range(o.first, o.first + o.inputs, step):
         if time.monotonic() - began > 60 * o.minutes:

@@ -62,7 +62,7 @@ class ModelConfig:
 
     attention: AttentionName = "dot"
     """Score of the attention (dot learned fastest, and as well as any); none = plain encoder-decoder, with only the last state."""
-    alignment: AlignmentName = "soft"
+    alignment: AlignmentName = "auto"
     """soft = each step weighs all source positions; monotonic = each token is written from one position, which only goes forward,
     summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection); auto = monotonic for
     such pairs of letters, else soft; a line says which, and why."""

@@ -1,7 +1,7 @@
 """Decoding: from a model to its outputs. A backend computes; search, ranking and rules choose; the translator works with strings.
 
     backend.py      what search needs of a model, and the table BACKENDS
-    search.py       greedy and beam search, over any backend
+    search.py       greedy and beam search, over any backend; alone.py: beam search for one sentence
     policy.py       how a search chooses, as the options ask
     ranking.py      which of two outputs is better
     rules.py        which tokens may not be written
@@ -18,6 +18,7 @@
     translator.py   strings in, `Translation`s out; face.py: its calls, with all options spelled out
     answers.py      a translation for every line of a file or a stream
     remarks.py      warnings about many translations
+    inspecting.py   what a translator shows of its work: alternatives.py: next tokens; tree.py: a whole beam search
 
 Nothing is imported here, so that search runs without the code for model folders, and training without the translator.
 """

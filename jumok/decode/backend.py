@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jumok.alignments import ALIGNMENTS
+from jumok.alignments import named
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def make_ensemble(name: str, folders: Sequence[Folder]) -> Backend:
     from jumok.decode.ensemble import Ensemble
 
     models = [folder.config.model for folder in folders]
-    kinds = [None if model.attention == "none" else ALIGNMENTS[model.alignment].weights for model in models]
+    kinds = [None if model.attention == "none" else named(model.alignment).weights for model in models]
     return Ensemble([make_backend(name, folder) for folder in folders], kinds)
 
 

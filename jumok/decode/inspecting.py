@@ -163,6 +163,13 @@ class Inspection:
         raise NotImplementedError
 
 
+def check_one_search(options: SearchConfig) -> None:
+    """ConfigError if these options ask for something else than one beam search."""
+    for name in ("groups", "sample", "mbr"):
+        if (value := getattr(options, name, None)) != getattr(SearchConfig, name, None):
+            raise ConfigError(f"tree: {name} is {value!r}, but a tree is of one beam search: leave it out")
+
+
 def _read(model: Translator, text: str, features: Sequence[str], what: str) -> tuple[tuple[str, ...], np.ndarray]:
     """A source as tokens and as ids. DataError if it is not read."""
     if not text.strip():
@@ -204,9 +211,7 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     if not isinstance(text, str) or not isinstance(reference, str | None):
         wrong = ("text", text) if not isinstance(text, str) else ("reference", reference)
         raise DataError(f"tree: {wrong[0]} is of type {type(wrong[1]).__name__}; wanted a string")
-    for name in ("groups", "sample", "mbr"):
-        if (value := getattr(options, name, None)) != getattr(SearchConfig, name, None):
-            raise ConfigError(f"tree: {name} is {value!r}, but a tree is of one beam search: leave it out")
+    check_one_search(options)
     (text,), (given,) = model._checked([text], None if features is None else [features])
     source_tokens, source = _read(model, text, given, "tree")
     limit, policy = model._plan(len(source), options)

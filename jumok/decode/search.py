@@ -26,6 +26,7 @@ from jumok.text.vocabulary import END, START
 
 Array = np.ndarray
 
+MOST_WEIGHTS = 1 << 27
 MOST_AT_ONCE = 64  # beams of a backend's own beam search
 
 
@@ -94,20 +95,23 @@ def search_one(
     """
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
     plain = options.beam == 1 and not options.sample and policy.choose is likeliest
-    if one is None or forbidden is None or not plain or not _knows(backend, forbidden, 1):
+    at_once = one is not None and (not hasattr(backend, "greedy") or _fits(source, np.array([limit]), 1))
+    if one is None or not at_once or forbidden is None or not plain or not _knows(backend, forbidden, 1):
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, each, weights = one(source, limit, forbidden)
     return [_written(_ranking(policy, options), tokens, each, weights)]
 
 
-def _written(ranking: Ranking, tokens: list[int], each: Sequence[float], weights: Array | None) -> Hypothesis:
+def _written(ranking: Ranking, tokens: list[int], each: Sequence[float] | float, weights: Array | None) -> Hypothesis:
     total, known = _sum(each)
     score = ranking.score(total, len(tokens), partial(_given, weights))
     return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)
 
 
-def _sum(each: Sequence[float]) -> tuple[float, Array]:
-    """The log-probability of an output, and those of its tokens as `beam` has them, bit for bit."""
+def _sum(each: Sequence[float] | float) -> tuple[float, Array | None]:
+    """The log-probability of an output, and those of its tokens, where they are known, as `beam` has them, bit for bit."""
+    if isinstance(each, int | float):
+        return each, None
     totals = np.add.accumulate(each, dtype=np.float64)
     return float(totals[-1]), steps_of(totals[None])[0]
 
@@ -123,7 +127,8 @@ def greedy(
     """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence; its log-probability is -inf if rules
     left nothing that could be written."""
     many, forbidden = getattr(backend, "greedy", None), never(policy.rules)
-    if many is not None and forbidden is not None and policy.choose is likeliest and _knows(backend, forbidden, 1):
+    known = forbidden is not None and _knows(backend, forbidden, 1)
+    if many is not None and _fits(source, limits, 1) and forbidden is not None and known and policy.choose is likeliest:
         ranking = _ranking(policy, options)
         return [_written(ranking, *found) for found in many(source, lengths, limits, forbidden)]
     alive = np.arange(len(source))
@@ -262,7 +267,11 @@ def _at_once(
     beams, forbidden, ranking = getattr(backend, "beam", None), never(policy.rules), _ranking(policy, options)
     if beams is None or forbidden is None or policy.candidates is not best_continuations or type(ranking) is not LengthPenalty:
         return None
-    if options.beam > MOST_AT_ONCE or not _knows(backend, forbidden, 2 * options.beam):
+    if (
+        options.beam > MOST_AT_ONCE
+        or not _fits(source, limits, options.beam)
+        or not _knows(backend, forbidden, 2 * options.beam)
+    ):
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
     found = beams(source, lengths, limits, forbidden, (options.beam, options.nbest), divisors)
@@ -272,6 +281,11 @@ def _at_once(
 def _ranked_by(score: float, tokens: list[int], each: Sequence[float], weights: Array | None) -> Hypothesis:
     total, known = _sum(each)
     return Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END, known)
+
+
+def _fits(source: Array, limits: Array, beam: int) -> bool:
+    """Whether the weights of the longest outputs fit in memory. A backend's own search takes that memory before it begins."""
+    return source.size * int(limits.max()) * beam <= MOST_WEIGHTS
 
 
 def _ranked(tips: list[Tip]) -> list[Tip]:

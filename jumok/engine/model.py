@@ -85,7 +85,7 @@ class EngineModel:
     @property
     def weights(self) -> str:
         """What the weights of `score` are: attention, or the posterior of an alignment."""
-        return alignments.ALIGNMENTS[self.model.alignment].weights
+        return alignments.named(self.model.alignment).weights
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
@@ -130,8 +130,8 @@ class EngineModel:
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         """What the model makes of given targets; see `jumok.decode.backend.Backend.score`."""
-        made, (B, S), T = self._ready(), source.shape, target.shape[1]
-        ids, counts, gold, ends = _ints(source), _ints(lengths), _ints(target), _ints(target_lengths)
+        made, (B, S), T, order = self._ready(), source.shape, target.shape[1], self._dealt(len(source))
+        ids, counts, gold, ends = (_ints(a)[order] for a in (source, lengths, target, target_lengths))
         found = np.empty((B, T), np.float32)
         weights = np.empty((B, T, S), np.float32) if self.attends else None
 
@@ -141,7 +141,8 @@ class EngineModel:
             made.call("score", rows, S, T, ids[rows], counts[rows], T, gold[rows], ends[rows], found[rows], looked, work)
 
         self._spread(part, B)
-        return found, weights
+        back = np.argsort(order)
+        return found[back], None if weights is None else weights[back]
 
     def one(self, source: Array, limit: int, never: Sequence[int]) -> tuple[list[int], list[float], Array | None]:
         """Greedy search for one sentence; see `jumok.decode.backend.OneSentence`."""
@@ -154,8 +155,9 @@ class EngineModel:
 
         source int [B, S] padded at the end, lengths and limits int [B].
         """
-        made, (B, S), L = self._ready(), source.shape, int(max(limits))
-        ids, counts, most, out = _ints(source), _ints(lengths), _ints(limits), _ints(np.array(never, np.int32))
+        made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
+        ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
+        out = np.array(never, np.int32)
         written, steps = np.empty((B, L), np.int32), np.empty(B, np.int32)
         found = np.empty((B, L), np.float32)
         weights = np.empty((B, L, S), np.float32) if self.attends else None
@@ -170,10 +172,9 @@ class EngineModel:
         self._spread(part, B)
         results = []
         for b, (T, length) in enumerate(zip(steps.tolist(), counts.tolist(), strict=True)):
-            results.append(
-                (written[b, :T].tolist(), found[b, :T].tolist(), None if weights is None else weights[b, :T, :length].copy())
-            )
-        return results
+            looked = None if weights is None else weights[b, :T, :length].copy()
+            results.append((written[b, :T].tolist(), found[b, :T].tolist(), looked))
+        return [results[k] for k in np.argsort(order)]
 
     def beam(
         self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
@@ -188,9 +189,9 @@ class EngineModel:
         Returns:
             Of each sentence 1 to nbest outputs: tokens, their log-probabilities, score, weights [T, S] or None.
         """
-        made, (B, S), L, out = self._ready(), source.shape, int(max(limits)), _ints(np.array(never, np.int32))
-        ids, counts, most = _ints(source), _ints(lengths), _ints(limits)
-        beam, nbest = sizes
+        made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
+        ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
+        out, (beam, nbest) = np.array(never, np.int32), sizes
         written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
         found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
         weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None
@@ -215,7 +216,7 @@ class EngineModel:
                     looked = None if weights is None else weights[b, i, :T, :length].copy()
                     outputs.append((written[b, i, :T].tolist(), found[b, i, :T].tolist(), float(scores[b, i]), looked))
             results.append(outputs)
-        return results
+        return [results[k] for k in np.argsort(order)]
 
     def _ready(self) -> _Made:
         if self._made is None:
@@ -224,9 +225,18 @@ class EngineModel:
                     self._made = _Made(self)
         return self._made
 
+    def _worth(self, count: int) -> int:
+        """How many threads are worth their while for so many rows."""
+        return max(1, min(self.threads or cores(), count // PART))
+
+    def _dealt(self, count: int) -> Array:
+        """The order in which sentences are dealt out to threads, so that each gets short and long ones."""
+        threads = self._worth(count)
+        return np.concatenate([np.arange(first, count, threads) for first in range(threads)])
+
     def _spread(self, part: Callable[[slice], None], count: int) -> None:
         """Does `part` for slices of `count` rows, on as many threads as are worth it."""
-        threads = min(self.threads or cores(), count // PART)
+        threads = self._worth(count)
         if threads < 2:
             part(slice(0, count))
             return

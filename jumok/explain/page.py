@@ -36,16 +36,20 @@ code, .token {{ font-family: ui-monospace, monospace; }} code {{ font-size: .92e
 """
 
 
-def page(title: str, body: str) -> str:
-    """A whole HTML page, also well-formed XML if `body` is; `title` is text and escaped here, `body` is HTML."""
+def page(title: str, body: str, policy: str = POLICY, style: str = STYLE) -> str:
+    """A whole HTML page, also well-formed XML if `body` is; `title` is text and escaped here, `body` is HTML.
+
+    Args:
+        policy: the Content-Security-Policy. style: CSS. Only the living page has its own.
+    """
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8"/>
-<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>
+<meta http-equiv="Content-Security-Policy" content="{policy}"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>{escaped(title)}</title>
-<style>{STYLE}</style>
+<style>{style}</style>
 </head>
 <body>
 {body.rstrip()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.config import SearchConfig
+from jumok.decode.inspecting import check_one_search
 from jumok.decode.tree import ENDINGS, FATES, VERDICTS, Node, Reference, Tree
 from jumok.errors import ConfigError, DataError
 from jumok.explain.data import _from_dict as translation_from_dict
@@ -159,6 +160,7 @@ def show_tree(
 
     Checks what can be checked; the function that it returns searches, writes the file `out`, and gives what is to be printed.
     """
+    check_one_search(options)
     if out:
         check_output(out, "--tree")
         check_tree(out, "--tree")

@@ -18,7 +18,9 @@ LEAST_ORDER = (
 )
 LEAST_TOLD = 0.2  # of `Order.told`
 LEAST_PAIRS = 20  # fewer show no order
-MOST_PAIRS = 20_000  # with more, soft attention learns the order by itself
+MOST_PAIRS = (
+    5_000  # up to 3,600 it was better on dev, see docs/monotonic.md; with many, soft attention learns the order by itself
+)
 COPY = "--copy needs it"
 MOST_TOKENS = 60  # a side, on average: the cost of a step grows with source times target tokens
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class Loop:
             nll = nll + losses.nll.detach()
         with section(GATHER if self.team.size > 1 else REST):
             nll = self.team.sum_up(self.parameters, nll)
-        with section(CLIP):
+        with section(CLIP), self._holding():
             self._descend(rate)
         return self.guard.only_good(nll), tokens
 
@@ -135,12 +136,20 @@ class Loop:
                     inputs = own_inputs(self.model, source, lengths, target, gold, self.learn.own_token)
             return self.model.loss(source, lengths, inputs, target, real, self.learn.label_smoothing)
 
-    def _descend(self, rate: float) -> None:
-        """Clipping and Adam, whose kernel divides by what the norm is too large by: one way through memory less."""
-        held = self.frozen if self.position.step < self.learn.freeze * self.recipe.steps else []
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Keeps known rows as they are, through a step of the share `freeze` at the beginning."""
+        held = self.frozen if self.frozen and self.position.step < self.learn.freeze * self.recipe.steps else []
         for table, ids, _ in held:
             if table.grad is not None:
                 table.grad[ids] = 0
+        yield
+        with torch.no_grad():
+            for table, ids, rows in held:  # weight decay moves them, too
+                table[ids] = rows
+
+    def _descend(self, rate: float) -> None:
+        """Clipping and Adam, whose kernel divides by what the norm is too large by: one way through memory less."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
         excess = (norm / self.learn.clip).clamp(min=1)
@@ -148,10 +157,6 @@ class Loop:
         if divisor is None:  # the kernel knows one in float32 only
             kernels.divide_(gradients, excess)
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
-        if self.learn.weight_decay:
-            with torch.no_grad():
-                for table, ids, rows in held:
-                    table[ids] = rows
 
     def run(self, observe: Callable[[int, Seq2Seq], None] | None = None) -> None:
         """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set.

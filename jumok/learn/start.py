@@ -122,7 +122,7 @@ def train(
     min_count: int = 1,
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
-    alignment: config.AlignmentName = "soft",
+    alignment: config.AlignmentName = "auto",
     copy: bool = False,
     size: config.SizeName | None = None,
     embedding: int | None = None,
@@ -190,6 +190,9 @@ def train(
             it must leave the model as it is. Of many processes, only the lead's.
         given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
             those that are not used because the checkpoint says otherwise.
+        from_: a model folder to start from (fine-tuning): its text and model options, vocabularies and weights.
+        members: models to train one after the other, which write together as an ensemble; member: only this one of them.
+        source_embeddings, target_embeddings: files of known vectors of tokens.
         cache: as in `TrainConfig`.
 
     Text, options of `TextConfig`:

@@ -63,7 +63,7 @@ def multiply_adds(model: ModelConfig, vocabulary: int, n: Tokens) -> dict[str, i
     return {
         s.ENCODER: n.source * (encoder + keys),
         **({s.FED: sum(steps.values())} if model.input_feeding else steps),
-        s.OUTPUT: (n.target if model.alignment == "soft" else n.cells)
+        s.OUTPUT: (n.cells if model.alignment == "monotonic" else n.target)
         * weights.get("readout.output", weights["target.embedding"]),
     }
 

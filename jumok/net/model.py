@@ -194,7 +194,7 @@ class Seq2Seq(nn.Module):
         self.attention = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()})
         inside = WINDOWS[config.window].shapes(H, config.score_size) if config.window != "none" else {}
         self.window = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in inside.items()})
-        after = alignments.ALIGNMENTS[config.alignment].shapes(H)  # all 0 at first: no jump is likelier than another
+        after = alignments.named(config.alignment).shapes(H)  # all 0 at first: no jump is likelier than another
         self.alignment = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in after.items()})
         gate = alignments.copying(H) if config.copy else {}
         self.copy_gate = nn.ParameterDict({name: nn.Parameter(torch.zeros(shape)) for name, shape in gate.items()})
@@ -381,7 +381,7 @@ class Seq2Seq(nn.Module):
 
     def first(self, encoded: Encoded) -> State:
         """The state before the first `step`."""
-        if self.config.alignment == "soft":
+        if self.config.alignment != "monotonic":
             return encoded.state
         return [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
 
@@ -393,7 +393,7 @@ class Seq2Seq(nn.Module):
         `wanted`, int64: numbers of hypotheses among all B·K; the logits are then only theirs, [n, V] instead of [B, K, V].
         With a monotonic alignment they are log-probabilities, and the weights are the prior of the position.
         """
-        if self.config.alignment == "soft":
+        if self.config.alignment != "monotonic":
             readout, after, weights = self.advance(tokens, state, encoded, step)
             return self.logits(readout if wanted is None else readout.flatten(0, 1)[wanted]), after, weights
         *layers, (prior, emissions) = state

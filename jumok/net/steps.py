@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from jumok.alignments import ALIGNMENTS
+from jumok.alignments import named
 from jumok.net import chains
 from jumok.net.model import Encoded, Seq2Seq, State, shifted
 
@@ -33,7 +33,7 @@ class TorchSteps:
     def __init__(self, model: Seq2Seq) -> None:
         self.model = model
         self.device = model.bias.device
-        self.weights = ALIGNMENTS[model.config.alignment].weights
+        self.weights = named(model.config.alignment).weights
 
     @torch.no_grad()
     def start(self, source: np.ndarray, lengths: np.ndarray) -> TorchState:

@@ -245,11 +245,14 @@ def _json(values: Any) -> bytes:
 
 
 def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
+    model = to_dict(config.model)
+    if model["alignment"] == "auto":
+        model["alignment"] = "soft"  # as `jumok.alignments.named` has it
     return {
         "format": FORMAT,
         "jumok": jumok.__version__,
         "text": to_dict(config.text),
-        "model": to_dict(config.model),
+        "model": model,
         "search": {"limit_ratio": config.limit[0], "limit_constant": config.limit[1]},
         "training": config.training,
     }

@@ -99,7 +99,7 @@ class NumpyModel:
     @property
     def weights(self) -> str:
         """What the weights of `score` are: attention, or the posterior of an alignment."""
-        return alignments.ALIGNMENTS[self.alignment].weights
+        return alignments.named(self.alignment).weights
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""

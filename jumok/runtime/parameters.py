@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jumok.alignments import ALIGNMENTS, copying
+from jumok.alignments import copying, named
 from jumok.config import ModelConfig
 from jumok.errors import FolderError
 from jumok.runtime.cells import CELLS
@@ -52,7 +52,7 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         }
     if model.window != "none":
         arrays |= {f"window.{name}": shape for name, shape in WINDOWS[model.window].shapes(H, A).items()}
-    arrays |= {f"alignment.{name}": shape for name, shape in ALIGNMENTS[model.alignment].shapes(H).items()}
+    arrays |= {f"alignment.{name}": shape for name, shape in named(model.alignment).shapes(H).items()}
     if model.copy:
         arrays |= {f"copy.{name}": shape for name, shape in copying(H).items()}
     if model.readout == "tanh":

@@ -93,7 +93,7 @@ def study(
     min_count: int = 1,
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
-    alignment: config.AlignmentName = "soft",
+    alignment: config.AlignmentName = "auto",
     copy: bool = False,
     size: config.SizeName | None = None,
     embedding: int | None = None,

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import CASES, CHAINS, VS, V, config, padded, parameters, sources
 
+import jumok
+from jumok.cli import main
 from jumok.config import ModelConfig, SearchConfig
 from jumok.decode import backend as backends
 from jumok.decode.backend import AUTO, make_backend
@@ -25,9 +27,11 @@ from jumok.errors import ConfigError
 from jumok.runtime.cells import CELLS
 from jumok.runtime.folder import Folder, FolderConfig
 from jumok.runtime.model import NumpyModel
+from jumok.runtime.translation import Translation
 from jumok.scores import ATTENTIONS
 from jumok.text.vocabulary import END, PAD, START
 
+GOLDEN = str(Path(__file__).parents[1] / "golden" / "2026-11" / "letters")
 COPIES = np.array([i % V if i % 3 else -1 for i in range(VS)])
 KNOWN = [c for c in CASES if not unknown(c)]
 CHAINED = [c for c in CHAINS if not unknown(c)]
@@ -364,6 +368,18 @@ def test_ids_beyond_the_vocabulary_are_refused(library: Library) -> None:
             model.greedy(np.array(source), np.array(lengths), np.array([4]), NEVER)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_limit_that_no_memory_would_hold_is_none(beam: int, library: Library) -> None:
+    """The engine's own searches take memory for the longest output; beyond that, search goes step by step, to the same bits."""
+    model = jumok.load(GOLDEN, "exact")
+    texts = ["abc", "cab", "b"]
+    for text in ("abc", texts):
+        wanted, found = (model.translate(text, beam=beam, max_length=most) for most in (60, 10**9))
+        for t, other in zip(*([x] if isinstance(x, Translation) else x for x in (wanted, found)), strict=True):
+            assert t.finished and (t.tokens, t.log_probability) == (other.tokens, other.log_probability)
+            assert t.weights is not None and other.weights is not None and (t.weights == other.weights).all()
+
+
 # --- which engine
 
 
@@ -428,3 +444,40 @@ def test_a_model_that_was_sent_elsewhere_computes_the_same_or_goes_to_numpy(
     assert again.engine == "int8" and bits(again.greedy(source, lengths, np.full(5, 6), NEVER)) == bits(wanted)
     monkeypatch.setattr(backends, "without_engine", lambda model: "there is none")
     assert isinstance(pickle.loads(sent), NumpyModel)
+
+
+# --- on the command line
+
+
+def words(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_commands_take_the_engine(library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tA B\n", encoding="utf-8")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("abc\ncab\n", encoding="utf-8")
+    made: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in backends.BACKENDS.items():
+            patch.setitem(backends.BACKENDS, name, lambda folder, name=name, do=function: made.append(name) or do(folder))
+        for engine, wanted in (("numpy", "numpy"), ("int8", "int8"), ("exact", "exact"), ("auto", "exact")):
+            words(["translate", GOLDEN, str(lines), "--engine", engine], capsys)
+            words(["evaluate", GOLDEN, str(pairs), "--engine", engine], capsys)
+            words(["align", GOLDEN, str(pairs), "--reverse-model", GOLDEN, "--engine", engine], capsys)
+            words(["explain", GOLDEN, "abc", "--compare", GOLDEN, "--engine", engine], capsys)
+            assert made == [wanted] * 6
+            made.clear()
+
+
+def test_info_says_which_engine_and_why(library: Library, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"exact, {library.instructions}" in words(["info", GOLDEN], capsys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "without_engine", lambda model: "the engine does not know cell rnn")
+        patch.setattr("jumok.decode.info.without_engine", lambda model: "the engine does not know cell rnn")
+        shown = words(["info", GOLDEN], capsys)
+        assert next(line for line in shown.splitlines() if line.startswith("engine")).endswith(
+            "numpy: the engine does not know cell rnn"
+        )

@@ -150,6 +150,30 @@ def test_an_unknown_machine_has_no_library(
     assert "64-bit" in reason(tmp_path) if pointer == 4 else "there is no compiled engine for" in reason(tmp_path)
 
 
+@pytest.mark.parametrize("what", ["unknown machine", "no library", "damaged", "old CPU"])
+def test_numpy_computes_where_no_library_can(
+    what: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answers, a reason in `info`, and an error for who asks for the engine by name."""
+    import jumok
+    from jumok.runtime.model import NumpyModel
+
+    wanted = jumok.load(model_folder, engine="numpy").translate(["cat", "jumok"])
+    monkeypatch.setattr(library, "LIBRARIES", tmp_path)
+    monkeypatch.setattr(library.load_library, "__defaults__", (None, tmp_path))
+    if what == "unknown machine":
+        monkeypatch.setattr(library, "here", lambda: None)
+    elif what == "damaged":
+        (tmp_path / FILE).write_bytes(b"damaged")
+    elif what == "old CPU":
+        monkeypatch.setattr(library, "_opened", lambda path, name: (None, 0, (1, 3, 4)))
+    model = jumok.load(model_folder)
+    assert type(model.backend) is NumpyModel and [t.text for t in model.translate(["cat", "jumok"])] == [t.text for t in wanted]
+    assert model.info().engine == "numpy" and model.info().no_engine
+    with pytest.raises(EngineError, match=str(model.info().no_engine)[:20]):
+        jumok.load(model_folder, engine="exact").translate("cat")
+
+
 # The CPU's level
 
 

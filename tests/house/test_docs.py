@@ -14,7 +14,7 @@ from pages import FENCE, LINK, NAMED, ROOT, prose
 from jumok.config import SearchConfig, StudyConfig, TrainConfig, flag, options
 from jumok.explain.color import PANEL
 
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+PAGES = [ROOT / name for name in ("README.md", "README.ko.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 PAGES += sorted((ROOT / "docs").glob("**/*.md"))
 IDS = [str(p.relative_to(ROOT)) for p in PAGES]
 
@@ -94,23 +94,10 @@ def test_every_option_has_a_meaning() -> None:
     assert "| `max-length` | whole number | – | Most tokens" in page
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "train",
-        "translate",
-        "evaluate",
-        "explain",
-        "next",
-        "align",
-        "study",
-        "info",
-        "quickstart",
-        "score",
-        "rescore",
-        "average",
-    ],
-)
+COMMANDS = ("train", "translate", "evaluate", "explain", "next", "page", "align", "study", "info", "quickstart")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "score", "rescore", "average"])
 def test_every_command_has_its_section(command: str) -> None:
     assert command in anchors(ROOT / "docs/commands.md")
 

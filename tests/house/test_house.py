@@ -64,7 +64,7 @@ PUBLIC_METHODS = {name for name in dir(jumok.Translator) if not name.startswith(
 # Functions with more parameters all the same.
 MANY = {
     ("jumok/runtime/folder.py", "write_folder"),  # the parts of a model folder, and how another one is replaced
-    ("jumok/engine/packing.py", "pack_plane"),  # has the parameters of engine_pack, in whose place it is called
+    ("jumok/engine/packing.py", "pack_planes"),  # has the parameters of engine_pack, in whose place it is called
 }
 
 

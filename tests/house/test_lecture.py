@@ -147,7 +147,7 @@ def test_the_lecture_page_is_read_rightly() -> None:
     assert (
         known["attention"] >= {"none", "dot"}
         and known["tie"] == {"none", "target", "all"}
-        and known["method"] == {"argmax", "path"}
+        and known["method"] == {"argmax", "path", "viterbi"}
     )
     assert known["beam"] == set() and "compare" in known and "no-such" not in known
     assert OPTION.findall("`--attention dot`, `--no-bidirectional`") == [("attention", "dot"), ("no-bidirectional", "")]

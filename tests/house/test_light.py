@@ -153,7 +153,8 @@ def test_explain_in_a_light_install(model: tuple[Path, list[str]], tmp_path: Pat
     folder, lines = model
     files = [tmp_path / f"picture.{ending}" for ending in ("svg", "html", "csv", "json")]
     pictures: list[list[str | Path]] = [["explain", folder, lines[1], "--out", file] for file in files]
-    found = light(["explain", folder, lines[1]], ["explain", folder, lines[0], "--compare", folder], *pictures)
+    page: list[str | Path] = ["page", folder, "--out", tmp_path / "page.html"]
+    found = light(["explain", folder, lines[1]], ["explain", folder, lines[0], "--compare", folder], page, *pictures)
     assert all(code == 0 and all(line.startswith("warning: ") for line in err.splitlines()) for code, _, err in found)
     assert found[0][1].count("\n") > 3
     for file, command in zip(files, pictures, strict=True):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "translate", "evaluate", "explain", "align", "study", "info", "quickstart", "score", "rescore", "average")
+COMMANDS = (
+    *("train", "translate", "evaluate", "explain", "next", "page", "align", "study", "info", "quickstart"),
+    *("score", "rescore", "average"),
+)
 
 # Run before jumok: any import of torch fails as it does where torch is not installed.
 BLOCK = """
@@ -98,6 +101,12 @@ def test_explain_without_torch(model_folder: Path, tmp_path: Path) -> None:
         done = jumok(BLOCK, "explain", model_folder, "cat", "--out", out)
         assert done.returncode == 0, done.stderr
         assert out.stat().st_size > 0
+
+
+def test_page_without_torch(model_folder: Path, tmp_path: Path) -> None:
+    done = jumok(BLOCK, "page", model_folder, "--out", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "<script" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_align_without_torch(model_folder: Path, pairs: Path) -> None:

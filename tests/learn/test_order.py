@@ -21,6 +21,9 @@ from jumok.errors import ConfigError, FolderError
 from jumok.learn.automatic import LEAST_ORDER, LEAST_PAIRS, LEAST_TOLD, MOST_PAIRS, MOST_TOKENS, Facts, automatic, measured
 from jumok.learn.order import Order, order_of
 from jumok.learn.recipe import alignment_of, resolve
+from jumok.net.model import Seq2Seq
+from jumok.runtime.model import NumpyModel
+from jumok.runtime.parameters import random_parameters, shapes
 from jumok.text import Pair, Rows, build_codec, read_pairs
 
 LETTERS = "abcdefghijklmn"
@@ -179,6 +182,18 @@ def test_a_recipe_is_never_open():
     assert resolve(copying, 40, 50, 3_600).model.alignment == "monotonic"
     with pytest.raises(ConfigError, match="5,000 entries"):
         resolve(copying, 40, 5_000, 3_600)
+
+
+def test_a_network_for_which_nobody_chose_is_soft():
+    sizes = {"embedding": 4, "hidden": 6, "score_size": 6, "readout_size": 6, "tie": "none"}
+    open_, soft = (ModelConfig(alignment=name, **sizes) for name in ("auto", "soft"))
+    assert shapes(open_, 9, 9) == shapes(soft, 9, 9)
+    model = NumpyModel(open_, random_parameters(open_, 9, 9, 1))
+    assert model.weights == "attention"
+    model.score(np.array([[5, 2]]), np.array([2]), np.array([[6, 2]]), np.array([2]))
+    assert {name for name, _ in Seq2Seq(open_, 9, 9).named_parameters()} == {
+        n for n, _ in Seq2Seq(soft, 9, 9).named_parameters()
+    }
 
 
 @pytest.mark.parametrize(("turn", "chosen"), [(1, "monotonic"), (-1, "soft")])

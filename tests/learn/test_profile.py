@@ -13,8 +13,8 @@ from small_run import TINY, write_pairs
 from torch.utils.flop_counter import FlopCounterMode
 
 import jumok
-from jumok import config, scores
-from jumok.config import ModelConfig
+from jumok import scores
+from jumok.config import ModelConfig, building
 from jumok.learn import calibrate
 from jumok.learn import loop as loops
 from jumok.learn import run as runs
@@ -83,8 +83,8 @@ def later(monkeypatch):
         source="made up",
     )
     monkeypatch.setitem(scores.SCORES, "later", score)
-    hints = config.type_hints
-    monkeypatch.setattr(config, "type_hints", lambda cls: hints(cls) | ({"attention": str} if cls is ModelConfig else {}))
+    hints = building.type_hints
+    monkeypatch.setattr(building, "type_hints", lambda cls: hints(cls) | ({"attention": str} if cls is ModelConfig else {}))
     return "later"
 
 

@@ -84,7 +84,7 @@ def browser(pages: dict[str, str]) -> Callable[..., None]:
             | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
 

@@ -1,11 +1,15 @@
 """The page in headless Chromium, as a person uses it."""
 
+import csv
+import io
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 from page_numbers import tour_numbers
 
-from jumok.explain import from_json
+from jumok.explain import from_json, to_csv
 from jumok.runtime.folder import read_folder
 
 
@@ -13,6 +17,14 @@ def test_what_a_person_does(browser, tmp_path):
     browser("person.test.mjs", KEEP=str(tmp_path))
     taken = from_json((tmp_path / "attention.json").read_text(encoding="utf-8"))
     assert taken.source == "attention" and taken.weights.shape == (len(taken.tokens), len(taken.source_tokens))
+    ours, theirs = (
+        list(csv.reader(io.StringIO(text, newline="")))
+        for text in ((tmp_path / "attention.csv").read_bytes().decode(), to_csv(taken))
+    )
+    assert [row[0] for row in ours] == [row[0] for row in theirs] and ours[0] == theirs[0]
+    numbers = [np.array([row[1:] for row in rows[1:-1]]).astype(np.float32) for rows in (ours, theirs)]
+    assert np.array_equal(*numbers)
+    assert ET.fromstring((tmp_path / "attention.svg").read_text(encoding="utf-8")).tag.endswith("svg")
     assert json.loads((tmp_path / "attention.json").read_text(encoding="utf-8"))["attention"]["entropy_bits"]
 
 

@@ -24,7 +24,9 @@ from jumok.runtime.record import RECORD, Record, read_record, write_record
 from jumok.text import Codec, Pair, build_codec
 
 TEXT = TextConfig(target_tokenizer="space", joint_vocabulary=False)
-MODEL = ModelConfig(size="small", attention="dot", embedding=4, hidden=6, score_size=6, readout_size=5, tie="none")
+MODEL = ModelConfig(
+    size="small", attention="dot", alignment="soft", embedding=4, hidden=6, score_size=6, readout_size=5, tie="none"
+)
 CONFIG = FolderConfig(TEXT, MODEL, (1.5, 5.0), {"learn": {"seed": 1}})
 HISTORY = [{"step": 10, "loss": 1.25}]
 

@@ -11,12 +11,13 @@ from jumok.text.vocabulary import START
 
 
 def dequantised(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What one int8 plane with a scale a row makes of the weights; vectors and the chain's jumps stay."""
+    """What int8 planes with a scale a row make of the weights: one, or two for score and readout; vectors and jumps stay."""
     made = dict(arrays)
     for name, w in arrays.items():
         if w.ndim == 2 and not name.startswith("alignment."):
             top = np.abs(w).max(1, keepdims=True)
-            made[name] = np.where(top > 0, np.rint(w * (127 / top)) * (top / 127), 0).astype(np.float32)
+            most = 32512 if name.startswith("attention.") or name in ("readout.w_h", "readout.w_c") else 127
+            made[name] = np.where(top > 0, np.rint(w * (most / top)) * (top / most), 0).astype(np.float32)
     return made
 
 

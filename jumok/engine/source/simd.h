@@ -36,7 +36,11 @@ INLINE pair both(const int16_t *x) {
     return _mm512_set1_epi32(two);
 }
 #if defined(__AVX512VNNI__)
-INLINE sums more(sums s, wide w, pair x) { return _mm512_dpwssd_epi32(s, w, x); }
+/* By hand: clang would take the intrinsic apart, into a product and a sum, where it sees a chain of them. */
+INLINE sums more(sums s, wide w, pair x) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(s) : "v"(w), "v"(x));
+    return s;
+}
 #else
 INLINE sums more(sums s, wide w, pair x) { return _mm512_add_epi32(s, _mm512_madd_epi16(w, x)); }
 #endif
@@ -152,11 +156,6 @@ INLINE void keep(int32_t *to, sums s) {
 #else
 #define GROUPS 1
 #endif
-#if GROUPS == 2 /* clang would load it for each group anew */
-#define IN_REGISTER(x) __asm__("" : "+v"(x))
-#else
-#define IN_REGISTER(x) (void)(x)
-#endif
 #define AHEAD 4096 /* bytes of weights that are fetched early: the first pass over them is bound by memory */
 #define VECTORS 8  /* of sums, so that their latency is hidden */
 
@@ -180,7 +179,6 @@ INLINE void tile(const int8_t *weights, const int16_t *x, int64_t stride, int co
             }
             UNROLL for (int t = 0; t < T; t++) {
                 pair two = both(x + t * stride + c + 2 * k);
-                if (G > 1) IN_REGISTER(two);
                 UNROLL for (int g = 0; g < G; g++)
                     UNROLL for (int part = 0; part < PARTS; part++)
                         s[g][part][t][k] = more(s[g][part][t][k], w[g][part], two);

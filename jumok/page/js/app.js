@@ -15,7 +15,7 @@ import { LANGS, speaker } from "./words.js";
 import { fromHash } from "./state.js";
 
 export const PANELS = { map: heatMap, search: searchView, trust: trustView, compare: compareView, tour: tourView, save: saveView };
-const MANY = 40, PAUSE = 200; // from so many tokens on, so many milliseconds between two looks at what streams in
+const MANY = 40, PAUSE = 200; // from so many tokens on, so many milliseconds between two looks at what streams in, or more where looks are slow
 const OF_TRACE = ["map", "save"];
 const fresh = (values) => ({
   run: 0, tokens: [], unknown: [], use: [], steps: [], rows: [], text: "", ids: [], logp: 0, finished: true, done: false, problem: "", weights: null,
@@ -28,6 +28,7 @@ export class App {
     this.result = fresh({});
     this.pointer = this.held = this.selected = null;
     this.soon = oncePerFrame(() => this.show());
+    [this.shown, this.pause] = [0, PAUSE];
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.colours());
     addEventListener("hashchange", () => this.follow());
     addEventListener("keydown", (event) => this.key(event));
@@ -97,19 +98,21 @@ export class App {
 
   show() {
     if (!this.view) return;
+    const began = performance.now();
     this.head.update();
     this.front.update();
     this.stage.update();
     this.step.update();
-    this.view.update();
+    if (this.result.done || this.result.steps.length < MANY) this.view.update();
     this.shown = performance.now();
+    this.pause = Math.max(PAUSE, 5 * (this.shown - began));
   }
 
   // Shows what has come; while much is coming, not more often than the reader can see.
   refresh() {
     clearTimeout(this.later);
-    if (this.result.done || this.result.steps.length < MANY || performance.now() - this.shown > PAUSE) this.soon();
-    else this.later = setTimeout(() => this.soon(), PAUSE);
+    if (this.result.done || this.result.steps.length < MANY || performance.now() - this.shown > this.pause) this.soon();
+    else this.later = setTimeout(() => this.soon(), this.pause);
   }
 
   paint() {

@@ -38,19 +38,27 @@ export function compareView(app) {
     told.textContent = others.filter((other) => other.done).map((other, i) => {
       const name = app.models[i + 1].name, same = first.text === other.text;
       const apart = distance(first, other);
+      other.apart = new Map((distances(first, other) ?? []).map(([, j, d]) => [j, d]));
       return `${name}: ${t(same ? "sameOutput" : "otherOutput")}${apart === null ? "" : `; ${t("difference", { n: apart.toFixed(2) })}`}.`;
     }).join(" ");
+    cards.forEach((each) => each.draw());
   }
 
   return { root, update, paint: () => cards.forEach((each) => each.draw()) };
 }
 
-// Mean total variation over the steps where two outputs agree; null where it cannot be told.
-export function distance(a, b) {
+// For the steps where two outputs agree, [step of a, step of b, total variation of their weights]; null where it cannot be told.
+export function distances(a, b) {
   const sameSource = a.tokens.length === b.tokens.length && a.tokens.every((token, i) => token === b.tokens[i]);
   if (!sameSource || !a.rows.length || !b.rows.length) return null;
   const pairs = common(a.steps.map((x) => x.token), b.steps.map((x) => x.token));
-  return pairs.length ? pairs.reduce((sum, [i, j]) => sum + totalVariation(a.rows[i], b.rows[j]), 0) / pairs.length : null;
+  return pairs.length ? pairs.map(([i, j]) => [i, j, totalVariation(a.rows[i], b.rows[j])]) : null;
+}
+
+// Their mean.
+export function distance(a, b) {
+  const list = distances(a, b);
+  return list && list.reduce((sum, [, , d]) => sum + d, 0) / list.length;
 }
 
 // The positions of a longest common subsequence.
@@ -91,8 +99,8 @@ function card(app, model, index) {
   function draw() {
     const { rows, steps, tokens } = own.result, S = Math.min(tokens.length, MOST), T = Math.min(rows.length, MOST);
     const context = canvas.getContext("2d"), scale = devicePixelRatio || 1;
-    const cell = Math.max(5, Math.min(CELL, Math.floor(((root.clientWidth || 320) - left - 34) / Math.max(S, 1))));
-    const width = left + cell * S, height = T ? 24 + cell * T : 0;
+    const cell = Math.max(5, Math.min(CELL, Math.floor(((root.clientWidth || 320) - left - 74) / Math.max(S, 1))));
+    const apart = own.result.apart, width = left + cell * S + (apart?.size ? 40 : 0), height = T ? 24 + cell * T : 0;
     Object.assign(canvas, { width: width * scale, height: height * scale });
     Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     if (!T) return;
@@ -102,9 +110,11 @@ function card(app, model, index) {
     context.textBaseline = "middle";
     context.fillStyle = style.getPropertyValue("--ink");
     for (let s = 0; s < S && cell >= 10; s++) (context.textAlign = "center"), context.fillText(label(tokens[s]), left + cell * (s + 0.5), 12, cell + 6);
+    if (apart?.size) (context.textAlign = "right"), context.fillText("Δ", width, 12);
     for (let i = 0; i < T; i++) {
       context.fillStyle = style.getPropertyValue("--ink");
       context.textAlign = "right";
+      if (apart?.has(i)) context.fillText(apart.get(i).toFixed(2), width, 24 + cell * (i + 0.5));
       context.fillText(label(steps[i].token), left - 6, 24 + cell * (i + 0.5), left - 8);
       for (let s = 0; s < S; s++) (context.fillStyle = css(rgbOf(rows[i][s], app.theme))), context.fillRect(left + cell * s + 0.5, 24 + cell * i + 0.5, cell - 1, cell - 1);
     }

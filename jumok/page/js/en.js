@@ -42,7 +42,7 @@ export const en = {
   attention: "Attention", occlusion: "Occlusion", dropOf: "{out} without {source}: log-probability {d}", dropTotal: "whole output",
   dropCaption: "Drop of log-probability of each output token (rows) without each source token (columns), in nats",
   tooMany: "Too many tokens to leave each out: {n}, at most {most}.", working: "working …",
-  compareIntro: "The same source, read by every model of this page. Point at a source token: all models show who looked at it.",
+  compareIntro: "The same source, read by every model of this page. Point at a source token: all models show who looked at it. Δ is the difference of a step's attention from the first model's.",
   compareOne: "There is one model in this page. jumok page MODEL OTHER-MODEL makes a page with up to four.",
   sameOutput: "the same output", otherOutput: "a different output", difference: "difference of attention where tokens agree: {n} (0: equal, 1: nothing in common)",
   bottleneck: "As the source grows", bottleneckHint: "The first parts of your source, longer line by line, and what each model writes.",

@@ -10,7 +10,12 @@ const THEMES = ["", "light", "dark"];
 export function headView(app) {
   const { t } = app;
   const other = LANGS.find((lang) => lang !== app.state.lang);
-  const language = h("button", { class: "quiet", type: "button", lang: other, onclick: () => ((app.state.lang = other), app.mount(), app.keep()) }, t("language"));
+  const language = h("button", { class: "quiet", type: "button", lang: other, onclick: () => {
+    app.state.lang = other;
+    app.mount();
+    app.keep();
+    app.head.focus();
+  } }, t("language"));
   const theme = h("button", { class: "quiet", type: "button", onclick: () => {
     app.state.theme = THEMES[(THEMES.indexOf(app.state.theme) + 1) % THEMES.length];
     app.colours();
@@ -18,6 +23,7 @@ export function headView(app) {
   const root = h("header", {}, h("p", { class: "brand" }, h("b", {}, "jumok"), h("span", { lang: "ko" }, " 주목")), which(app), h("div", { class: "tools" }, theme, language));
   return {
     root,
+    focus: () => language.focus(),
     update() {
       theme.textContent = t("theme", { now: t({ "": "themeAuto", light: "themeLight", dark: "themeDark" }[app.state.theme]) });
     },

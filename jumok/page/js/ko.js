@@ -42,7 +42,7 @@ export const ko = {
   attention: "어텐션", occlusion: "가리기", dropOf: "{source} 없이 {out}: 로그 확률 {d}", dropTotal: "출력 전체",
   dropCaption: "소스 토큰(열)을 하나씩 뺐을 때 출력 토큰(행)의 로그 확률 하락(내트)",
   tooMany: "토큰이 너무 많아 하나씩 뺄 수 없습니다: {n}개, 최대 {most}개.", working: "계산 중 …",
-  compareIntro: "같은 소스를 이 페이지의 모든 모델이 읽습니다. 소스 토큰을 가리키면 모델마다 누가 그것을 보았는지 보입니다.",
+  compareIntro: "같은 소스를 이 페이지의 모든 모델이 읽습니다. 소스 토큰을 가리키면 모델마다 누가 그것을 보았는지 보입니다. Δ는 그 스텝의 어텐션이 첫 모델과 다른 정도입니다.",
   compareOne: "이 페이지에는 모델이 하나 있습니다. jumok page 모델 다른-모델 로 네 개까지 담을 수 있습니다.",
   sameOutput: "같은 출력", otherOutput: "다른 출력", difference: "토큰이 같은 스텝의 어텐션 차이: {n} (0: 같음, 1: 겹치지 않음)",
   bottleneck: "소스가 길어지면", bottleneckHint: "소스의 앞부분을 한 줄씩 늘려 가며 모델마다 무엇을 쓰는지 봅니다.",

@@ -3,18 +3,11 @@
 import { App, PANELS } from "./app.js";
 import { connect } from "./client.js";
 import { h, put } from "./dom.js";
+import { unpacked } from "./packed.js";
 import { fromHash, State } from "./state.js";
 import { LANGS, preferred, speaker } from "./words.js";
 
 const read = (name) => document.getElementById(`jumok-${name}`).textContent;
-
-// Bytes that were packed by zlib and written in base64.
-async function bytes(name) {
-  const text = atob(read(name)), packed = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 async function start() {
   const root = document.getElementById("app"), data = JSON.parse(read("data"));
@@ -25,8 +18,8 @@ async function start() {
   document.documentElement.lang = state.lang;
   put(root, h("p", { class: "loading", role: "status" }, t("loading")));
   try {
-    const models = await Promise.all(data.models.map(async (facts, i) => ({ facts, block: await bytes(`model-${i}`) })));
-    const engine = data.trace ? null : await connect(JSON.parse(read("worker")), await bytes("engine"), models);
+    const models = await Promise.all(data.models.map(async (facts, i) => ({ facts, block: await unpacked(read(`model-${i}`)) })));
+    const engine = data.trace ? null : await connect(new TextDecoder().decode(await unpacked(read("worker"))), await unpacked(read("engine")), models);
     const app = (globalThis.jumokApp = new App(root, data, state, engine)); // for tests, and for the curious
     app.mount();
     app.run();

@@ -19,7 +19,7 @@ export function heatMap(app) {
   const swap = h("button", { class: "quiet", type: "button", "aria-pressed": "false", onclick: () => showTable(swap.getAttribute("aria-pressed") !== "true") }, t("asTable"));
   const help = h("p", { class: "hint", id: "map-help" }, t(app.trace ? "mapHelpTrace" : "mapHelp"));
   const root = h("div", {}, h("div", { class: "row" }, help, swap), pad, spoken, holder);
-  let lay = null, cursor = null, drag = null, filled = null;
+  let lay = null, cursor = null, drag = null, filled = null, filling = 0;
 
   function showTable(on) {
     swap.setAttribute("aria-pressed", String(on));
@@ -35,7 +35,11 @@ export function heatMap(app) {
     root.classList.toggle("empty", !rows.length);
     if (cursor && (cursor.t >= rows.length || cursor.s >= app.result.tokens.length)) cursor = null;
     draw();
-    if (app.result.done && filled !== app.result) fill((filled = app.result));
+    if (!app.result.done || filled === app.result) return;
+    filled = app.result;
+    clearTimeout(filling);
+    if (rows.length * app.result.tokens.length > PLAIN) filling = setTimeout(fill, 400); // a large table waits for a pause in typing
+    else fill();
   }
 
   function measure(context) {
@@ -77,18 +81,18 @@ export function heatMap(app) {
       context.fillText(text, 0, 0, 110);
       context.restore();
     });
+    if (plain) pixels(context, rows);
     for (let t = 0; t < lay.T; t++) {
       const row = rows[t];
       if (!row) break;
       context.textAlign = "right";
       context.fillStyle = isSpecial(steps[t].token) ? muted : ink;
       context.fillText(lay.sides[t], lay.left - 8, y(t) + lay.tall / 2, 110);
-      for (let s = 0; s < lay.S; s++) {
+      for (let s = 0; s < lay.S && !plain; s++) {
         const color = rgbOf(row[s], app.theme);
         context.fillStyle = css(color);
-        if (plain) context.fillRect(x(s) + 0.5, y(t) + 0.5, lay.cell - 1, lay.tall - 1);
-        else rounded(context, x(s) + 1, y(t) + 1, lay.cell - 2, lay.tall - 2);
-        if (row[s] >= 0.095 && lay.cell >= 24 && !plain) {
+        rounded(context, x(s) + 1, y(t) + 1, lay.cell - 2, lay.tall - 2);
+        if (row[s] >= 0.095 && lay.cell >= 24) {
           context.fillStyle = textOn(color);
           context.textAlign = "center";
           context.font = "11px system-ui, sans-serif";
@@ -108,6 +112,16 @@ export function heatMap(app) {
       context.lineWidth = 3;
       context.strokeRect(x(box.from), y(box.t), lay.cell * (box.to - box.from + 1), lay.tall);
     }
+  }
+
+  // A large map in one stroke: a pixel for each cell, made larger.
+  function pixels(context, rows) {
+    const small = document.createElement("canvas"), T = Math.min(lay.T, rows.length), image = new ImageData(lay.S, T);
+    for (let i = 0; i < T; i++) for (let s = 0; s < lay.S; s++) image.data.set([...rgbOf(rows[i][s], app.theme), 255], 4 * (i * lay.S + s));
+    Object.assign(small, { width: lay.S, height: T });
+    small.getContext("2d").putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, lay.left, lay.top, lay.cell * lay.S, lay.tall * T);
   }
 
   function rounded(context, left, top, width, height) {

@@ -5,6 +5,7 @@
 import { openCodec, END } from "./codec.js";
 import { openEngine } from "./engine.js";
 import { agreement, occlusion } from "./trust.js";
+import { graphemes } from "./labels.js";
 import { asked, beam, forced, greedy, TOP, verdict } from "./search.js";
 import { highest } from "./choice.js";
 
@@ -186,7 +187,7 @@ function* gold(model, request, tell) {
 function* growing(model, request, tell, models) {
   const source = reading(model, request);
   if (source.problem) return tell("growing", { problem: source.problem });
-  const words = request.text.split(/(?<= )/u), parts = words.length > 3 ? words : Array.from(request.text);
+  const words = request.text.split(/(?<= )/u), parts = words.length > 3 ? words : graphemes(request.text);
   const few = parts.length <= 12 ? 1 : Math.ceil(parts.length / 12);
   for (let n = few; n < parts.length + few; n += few) {
     const text = parts.slice(0, n).join("").trimEnd();

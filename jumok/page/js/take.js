@@ -5,7 +5,7 @@ import { coverage, entropy, LEAST, margin } from "./spread.js";
 const six = (x) => Math.round(x * 1e6) / 1e6;
 // as few digits as give the same float32 again
 const short = (w) => {
-  for (let digits = 1; digits < 9; digits++) if (Math.fround(Number(w.toPrecision(digits))) === w) return Number(w.toPrecision(digits));
+  for (let digits = 1; digits < 10; digits++) if (Math.fround(Number(w.toPrecision(digits))) === w) return Number(w.toPrecision(digits));
   return w;
 };
 

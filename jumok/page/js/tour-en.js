@@ -1,7 +1,7 @@
 // The tour of the lecture in English: a title and a text for each stop.
 
 export const tourEn = {
-  encoder: ["The encoder reads", "The encoder ({cell}) reads the source, one token after the other. After each it has a state h̄_s: {H} numbers. Here are your {S} states, one line each; blue is negative, dark is large. All of them together are the memory."],
+  encoder: ["The encoder reads", "The encoder ({cell}) reads the source, one token after the other. After each it has a state h̄_s: {H} numbers. Here are your {S} states, one line each; blue is negative, and the stronger a colour, the larger the number. All of them together are the memory."],
   bottleneck: ["The bottleneck", "The decoder starts from the last state alone: h_0, {H} numbers. Without attention that is all it ever knows of the source, whether it has {S} tokens or four hundred."],
   query: ["The query", "At step {t} the decoder has read what was written so far ({before}) and has the state h_t. It serves as the query: what should I look at now?"],
   scores: ["The scores", "How well does each memory row answer the query? This model's score is {name}: {formula}. A score can be any number."],

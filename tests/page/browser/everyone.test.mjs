@@ -32,6 +32,7 @@ test("the language is the browser's, and can be switched; so can the colours", (
   assert.equal(await page.locator("#input").getAttribute("placeholder"), "여기에 입력");
   await page.getByRole("button", { name: "English" }).click();
   assert.equal(await page.locator("#input").getAttribute("placeholder"), "Type here");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "한국어");
   assert.ok((await output(page).count()) > 0);
   const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await paper();

@@ -4,12 +4,13 @@ import fs from "node:fs";
 import zlib from "node:zlib";
 import { openCodec } from "../../../jumok/page/js/codec.js";
 import { openEngine } from "../../../jumok/page/js/engine.js";
+import { fromBase85 } from "../../../jumok/page/js/packed.js";
 
 export function read(html, name) {
   return html.match(new RegExp(`id="jumok-${name}">([^<]*)<`))[1];
 }
 
-export const bytes = (html, name) => new Uint8Array(zlib.inflateSync(Buffer.from(read(html, name), "base64")));
+export const bytes = (html, name) => new Uint8Array(zlib.inflateSync(fromBase85(read(html, name))));
 
 export async function open(path) {
   const html = fs.readFileSync(path, "utf8"), data = JSON.parse(read(html, "data"));
