@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from jumok.alignments import ALIGNMENTS
+from jumok.alignments import named
 from jumok.cli._options import Options
 from jumok.config import LoadConfig
 from jumok.places import ModelPath
@@ -58,7 +58,7 @@ def in_words(m: ModelInfo) -> dict[str, str]:
     return {
         "folder": m.folder,
         "attention": f"{m.attention}: {SCORES[m.attention].formula}" if m.attention else "none",
-        "alignment": f"{m.alignment}: {ALIGNMENTS[m.alignment].formula}" + ", copying" * m.copy if m.alignment else "none",
+        "alignment": f"{m.alignment}: {named(m.alignment).formula}" + ", copying" * m.copy if m.alignment else "none",
         "window": f"{m.window}: {WINDOWS[m.window].formula}, D = {m.window_size}" if m.window else "none",
         "encoder": f"{cell}, {directions}",
         "decoder": cell,

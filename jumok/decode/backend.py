@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jumok.alignments import ALIGNMENTS
+from jumok.alignments import named
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class ManySentences(Protocol):
     """Additions that a backend may offer for batches, each taken where it is there.
 
     A backend whose `step` gives log-probabilities that need no normalising, and which normalised once more would lose bits, has an
-    attribute `normalised`, True.
+    attribute `normalised`, True. One whose own searches know only so many of a step's best tokens exactly has an attribute `ranked`,
+    that number; they are not asked for more.
     """
 
     def greedy(
@@ -190,7 +191,7 @@ def make_ensemble(name: str, folders: Sequence[Folder]) -> Backend:
     from jumok.decode.ensemble import Ensemble
 
     models = [folder.config.model for folder in folders]
-    kinds = [None if model.attention == "none" else ALIGNMENTS[model.alignment].weights for model in models]
+    kinds = [None if model.attention == "none" else named(model.alignment).weights for model in models]
     return Ensemble([make_backend(name, folder) for folder in folders], kinds)
 
 

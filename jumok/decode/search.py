@@ -96,7 +96,7 @@ def search_one(
     one, forbidden = getattr(backend, "one", None), never(policy.rules)
     plain = options.beam == 1 and not options.sample and policy.choose is likeliest
     at_once = one is not None and (not hasattr(backend, "greedy") or _fits(source, np.array([limit]), 1))
-    if one is None or not at_once or forbidden is None or not plain:
+    if one is None or not at_once or forbidden is None or not plain or not _knows(backend, forbidden, 1):
         return search(backend, source[None], np.array([len(source)]), options, np.array([limit]), policy)[0]
     tokens, each, weights = one(source, limit, forbidden)
     return [_written(_ranking(policy, options), tokens, each, weights)]
@@ -127,7 +127,8 @@ def greedy(
     """`beam` with a beam of 1, in fewer calls. Returns one hypothesis for each sentence; its log-probability is -inf if rules
     left nothing that could be written."""
     many, forbidden = getattr(backend, "greedy", None), never(policy.rules)
-    if many is not None and _fits(source, limits, 1) and forbidden is not None and policy.choose is likeliest:
+    known = forbidden is not None and _knows(backend, forbidden, 1)
+    if many is not None and _fits(source, limits, 1) and forbidden is not None and known and policy.choose is likeliest:
         ranking = _ranking(policy, options)
         return [_written(ranking, *found) for found in many(source, lengths, limits, forbidden)]
     alive = np.arange(len(source))
@@ -155,6 +156,11 @@ def greedy(
             state = backend.select(state, stay, first[: len(stay)])
             alive, tokens, totals, limits = alive[stay], tokens[stay], totals[stay], limits[stay]
     return _collected(trail, final, sizes, lengths, source.shape[1], _ranking(policy, options))
+
+
+def _knows(backend: Backend, forbidden: Sequence[int], number: int) -> bool:
+    """Whether the backend's own searches know so many of the best tokens exactly, whatever is forbidden."""
+    return len(forbidden) + number <= getattr(backend, "ranked", np.inf)
 
 
 def _ranking(policy: Policy, options: SearchConfig) -> Ranking:
@@ -261,7 +267,11 @@ def _at_once(
     beams, forbidden, ranking = getattr(backend, "beam", None), never(policy.rules), _ranking(policy, options)
     if beams is None or forbidden is None or policy.candidates is not best_continuations or type(ranking) is not LengthPenalty:
         return None
-    if options.beam > MOST_AT_ONCE or not _fits(source, limits, options.beam):
+    if (
+        options.beam > MOST_AT_ONCE
+        or not _fits(source, limits, options.beam)
+        or not _knows(backend, forbidden, 2 * options.beam)
+    ):
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
     found = beams(source, lengths, limits, forbidden, (options.beam, options.nbest), divisors)

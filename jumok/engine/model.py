@@ -17,7 +17,8 @@ import numpy as np
 
 from jumok import alignments
 from jumok.config import ModelConfig
-from jumok.engine.layout import BLOCK, PLANES, block
+from jumok.engine import layout
+from jumok.engine.layout import BEST, BLOCK, PLANES, block
 from jumok.engine.library import EngineError, Library
 from jumok.processes import cores
 
@@ -57,6 +58,7 @@ class EngineModel:
         library: the compiled functions.
 
     Attributes:
+        ranked: see `jumok.decode.backend.ManySentences`.
         threads: the most that compute at once; None = one for each core of this process.
     """
 
@@ -75,13 +77,15 @@ class EngineModel:
         self.threads: int | None = None
         self.attends = model.attention != "none"
         self.vocabulary = len(parameters["target.embedding"])
+        screened = engine == "exact" and self.vocabulary > layout.SCREENED
+        self.ranked = BEST if screened else self.vocabulary
         self._lock = threading.Lock()
         self._made: _Made | None = None
 
     @property
     def weights(self) -> str:
         """What the weights of `score` are: attention, or the posterior of an alignment."""
-        return alignments.ALIGNMENTS[self.model.alignment].weights
+        return alignments.named(self.model.alignment).weights
 
     def start(self, source: Array, lengths: Array) -> State:
         """Reads the sources. source int [B, S] padded at the end, lengths int [B] -> state with one beam a sentence."""
@@ -95,8 +99,11 @@ class EngineModel:
         self._spread(part, B)
         return State(sources, counts, S, np.arange(B, dtype=np.int32)[:, None], beams[:, None])
 
-    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
+    def step(self, state: State, tokens: Array, whole: bool = True) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, log-probabilities [B, K, V], weights [B, K, S] or None.
+
+        `whole`: all log-probabilities are as exact as those of the best tokens; else only where the token can be among the `ranked`
+        best, which is what the searches of the engine's own need.
 
         With a monotonic alignment the weights are the prior of the position, before the token is known; `score` gives posteriors.
         """
@@ -109,7 +116,7 @@ class EngineModel:
             looked = None if weights is None else weights[rows]
             made.call(
                 "step", rows, S, 0, written[rows], owners[rows], state.lengths, state.sources, before[rows], after[rows],
-                found[rows], looked,
+                found[rows], looked, after=(int(whole),),
             )  # fmt: skip
 
         self._spread(part, B * K)
@@ -294,14 +301,14 @@ class _Made:
                 setattr(self.local, name, kept)
         return kept
 
-    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1) -> None:
-        """Calls a function that takes (model, tables, number of rows, S, …, scratch); `each` row needs scratch for so many."""
+    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1, after: Sequence[int] = ()) -> None:
+        """Calls a function that takes (model, tables, number of rows, S, …, scratch, *after); `each` row needs scratch for so many."""
         n = rows.stop - rows.start
         scratch = self.memory("scratch", self.size("scratch_bytes", n * each, S, T))
         given = [
             a if a is None or isinstance(a, int) else _POINTER(a.__array_interface__["data"][0]) for a in (*arguments, scratch)
         ]
-        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given):
+        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given, *after):
             raise IndexError(f"engine {name}: ids or lengths outside the model's, or the source's, size")
 
 

@@ -231,7 +231,7 @@ def test_a_screened_output_layer_is_exact_where_it_matters(
         model = EngineModel(c, p, None, "exact", library)
         state = model.start(source, lengths)
         for tokens in ([[START]] * 5, [[100], [7], [8], [9], [2999]]):
-            state, logs, _ = model.step(state, np.array(tokens))
+            state, logs, _ = model.step(state, np.array(tokens), whole=False)
         found.append(logs[:, 0])
     screened_logs, full = found
     assert np.abs(screened_logs - full).max() < 0.1 * sharp
@@ -241,6 +241,53 @@ def test_a_screened_output_layer_is_exact_where_it_matters(
         near = theirs > theirs.max() - 4.9
         apart = (ours - ours.max()) - (theirs - theirs.max())  # what is far off, and less exact, also counts in the normaliser
         assert np.abs(apart)[near].max() < 2e-5 * max(1, sharp)
+
+
+@pytest.mark.parametrize("changes", [{}, {"readout": "linear"}, {"alignment": "monotonic"}], ids=str)
+def test_a_step_computes_all_tokens_with_both_planes(
+    changes: dict[str, Any], library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what rules, samples and wide beams may choose, far behind the best."""
+    c, p = large()
+    c = dataclasses.replace(c, **changes, tie="none")
+    p = parameters(c, scale=3) | {"target.embedding": p["target.embedding"], "readout.bias": p["readout.bias"]}
+    width = c.readout_size if c.readout == "tanh" else 2 * c.hidden
+    p["readout.output"] = np.random.default_rng(1).standard_normal((3000, width)).astype(np.float32)
+    source, lengths = padded(sources(c))
+    found = []
+    for screened in (512, 1 << 30):
+        monkeypatch.setattr(layout, "SCREENED", screened)
+        model = EngineModel(c, p, None, "exact", library)
+        _, logs, _ = model.step(model.start(source, lengths), np.full((5, 1), START))
+        _, rough, _ = model.step(model.start(source, lengths), np.full((5, 1), START), whole=False)
+        found.append(logs)
+        if screened == 512 and changes.get("alignment") != "monotonic":
+            assert model.ranked == layout.BEST and np.abs(rough - logs).max() > 1e-3
+    assert np.abs(found[0] - found[1]).max() < 2e-5
+
+
+def test_more_tokens_than_a_screened_layer_knows_are_not_asked_of_it(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What many forbidden tokens, or a wide beam, leave to be chosen: as with the whole layer, token for token."""
+    c, p = large()
+    source, lengths = padded(sources(c))
+    model, reference = EngineModel(c, p, None, "exact", library), NumpyModel(c, p)
+    for beam, forbidden in ((1, 0), (1, 30), (3, 0), (3, 30), (9, 0), (20, 2)):
+        options = SearchConfig(beam=beam, nbest=beam)
+        free = search(reference, source, lengths, options, np.full(5, 3))
+        never = tuple(sorted({token for own in free for h in own for token in h.tokens} - {END}))[:forbidden]
+        policy = dataclasses.replace(
+            PLAIN,
+            rules=(
+                Never(
+                    (PAD, START, *never, *range(3, 3 + max(0, forbidden - len(never)))),
+                ),
+            ),
+        )
+        found, wanted = (search(m, source, lengths, options, np.full(5, 3), policy) for m in (model, reference))
+        assert [[h.tokens for h in own] for own in found] == [[h.tokens for h in own] for own in wanted], (beam, forbidden)
+        for ours, theirs in zip(found, wanted, strict=True):
+            for h, other in zip(ours, theirs, strict=True):
+                assert h.log_probability == pytest.approx(other.log_probability, abs=0.05)
 
 
 @settings(max_examples=30)
