@@ -16,7 +16,7 @@ import numpy as np
 from jumok.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jumok.config import ModelConfig
+    from jumok.config import ModelConfig, SearchConfig
     from jumok.runtime.folder import Folder
 
 Array = np.ndarray
@@ -67,13 +67,13 @@ class Beams(Protocol):
     """An addition that a backend may offer: a faster beam search, taken if the policy asks for nothing else."""
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], options: SearchConfig, divisors: Array
     ) -> list[list[tuple[list[int], float, float, Array | None]]]:
         """The outputs of `jumok.decode.search.beam`: of each sentence tokens, log-probability, score and weights [T, S] or None.
 
         Args:
             source, lengths, limits, never: as for `ManySentences.greedy`.
-            beam, nbest: as in the options.
+            options: beam and nbest count; the ranking is in `divisors`.
             divisors: [largest limit + 1]; the score is the log-probability / the divisor of the length.
         """
 

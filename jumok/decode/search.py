@@ -241,7 +241,7 @@ def _at_once(
     if options.beam > MOST_AT_ONCE or not _fits(source, limits, options.beam):
         return None
     divisors = np.array([1.0, *(length**ranking.power for length in range(1, int(limits.max()) + 1))])
-    found = beams(source, lengths, limits, forbidden, options.beam, options.nbest, divisors)
+    found = beams(source, lengths, limits, forbidden, options, divisors)
     return [
         [Hypothesis(tuple(tokens), total, score, weights, tokens[-1] == END) for tokens, total, score, weights in outputs]
         for outputs in found

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jumok import alignments
-from jumok.config import ModelConfig
+from jumok.config import ModelConfig, SearchConfig
 from jumok.engine.layout import BLOCK, PLANES, block
 from jumok.engine.library import EngineError, Library
 from jumok.processes import cores
@@ -178,13 +178,13 @@ class EngineModel:
         return [results[k] for k in np.argsort(order)]
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], beam: int, nbest: int, divisors: Array
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], options: SearchConfig, divisors: Array
     ) -> list[list[tuple[list[int], float, float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
         Args:
             source, lengths, limits, never: as for `greedy`.
-            beam: up to MOST_BEAMS; nbest: at most `beam`.
+            options: beam, up to MOST_BEAMS, and nbest.
             divisors: float64 [largest limit + 1], rising.
 
         Returns:
@@ -192,7 +192,7 @@ class EngineModel:
         """
         made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
         ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
-        out = np.array(never, np.int32)
+        out, beam, nbest = np.array(never, np.int32), options.beam, options.nbest
         written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
         found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
         weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None

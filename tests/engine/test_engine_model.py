@@ -322,8 +322,8 @@ def test_a_limit_that_no_memory_would_hold_is_none(beam: int, library: Library) 
     """The engine's own searches take memory for the longest output; beyond that, search goes step by step, to the same bits."""
     model = jumok.load(GOLDEN, "exact")
     texts = ["abc", "cab", "b"]
-    for given in ("abc", texts):
-        wanted, found = (model.translate(given, beam=beam, max_length=most) for most in (60, 10**9))
+    for text in ("abc", texts):
+        wanted, found = (model.translate(text, beam=beam, max_length=most) for most in (60, 10**9))
         for t, other in zip(*([x] if isinstance(x, Translation) else x for x in (wanted, found)), strict=True):
             assert t.finished and (t.tokens, t.log_probability) == (other.tokens, other.log_probability)
             assert t.weights is not None and other.weights is not None and (t.weights == other.weights).all()
