@@ -468,7 +468,10 @@ def test_commands_take_the_engine(library: Library, tmp_path: Path, capsys: pyte
             words(["evaluate", GOLDEN, str(pairs), "--engine", engine], capsys)
             words(["align", GOLDEN, str(pairs), "--reverse-model", GOLDEN, "--engine", engine], capsys)
             words(["explain", GOLDEN, "abc", "--compare", GOLDEN, "--engine", engine], capsys)
-            assert made == [wanted] * 6
+            words(["score", GOLDEN, str(pairs), "--engine", engine], capsys)
+            words(["next", GOLDEN, "abc", "--engine", engine], capsys)
+            words(["info", GOLDEN, "--engine", engine], capsys)
+            assert made == [wanted] * 9
             made.clear()
 
 
