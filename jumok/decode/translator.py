@@ -244,9 +244,10 @@ class Translator(Face, Inspection):
                 texts_found = [self._text(h, (*tokens[run[row]], END_TOKEN), weights, asked)[0] for h, weights, _ in outputs]
                 outputs = least_risk(outputs, texts_found, options, utility)
             i = run[row]
-            found = [self._translation(texts[i], (*tokens[i], END_TOKEN), *output, asked) for output in outputs]
-            if found:
-                translations[i] = replace(found[0], alternatives=tuple(found[1:]))
+            read = (*tokens[i], END_TOKEN)
+            others = tuple(self._translation(texts[i], read, *output, asked) for output in outputs[1:])
+            if outputs:
+                translations[i] = self._translation(texts[i], read, *outputs[0], asked, others)
             else:
                 limit = self._limits([row], ids, options, asked)[0]
                 problem = asked.failure(limit) if asked else "no output was found"
@@ -310,6 +311,7 @@ class Translator(Face, Inspection):
         weights: Any,
         copied: Any,
         asked: Asked | None = None,
+        alternatives: tuple[Translation, ...] = (),
     ) -> Translation:
         tokens, unknown = tuple(self._codec.target_tokens(h.tokens)), self._unknown(source_tokens)
         text, replaced = self._text(h, source_tokens, weights, asked)
@@ -326,6 +328,7 @@ class Translator(Face, Inspection):
             weights_kind=self._kind,
             token_log_probabilities=h.token_log_probabilities,
             copied=copied,
+            alternatives=alternatives,
             replaced=replaced,
         )
 

@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 from explain_samples import HARD_TOKENS, any_token, blind, planted, small, translations, uniform
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from wcwidth import wcswidth
+from wcwidth import wcswidth, wcwidth
 
 from jumok.errors import JumokError
 from jumok.explain import terminal_color, to_terminal
@@ -65,6 +65,9 @@ def test_truecolor_has_the_colour_of_each_weight_behind_its_percent() -> None:
 
 @given(translations(), st.sampled_from(COLORS), st.one_of(st.none(), st.integers(20, 100)), st.booleans())
 def test_every_line_has_the_same_width_and_stays_within(t, color, width, numbers) -> None:
+    letters = {c for token in (*t.source_tokens, *t.tokens) for c in token}
+    # widths of a newer Unicode than this Python's are not known to it
+    assume(not any(wcwidth(c) == 2 and unicodedata.east_asian_width(c) not in "WF" for c in letters))
     drawn = STYLE.sub("", to_terminal(t, color, width, numbers))
     assert "\x1b" not in drawn  # a token cannot steer the terminal
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in drawn.replace("\n", ""))

@@ -177,7 +177,7 @@ def arguments(command: str, tried: str | None = None, value: str = "") -> list[s
         if tried in ("model", "dev", "test"):
             given |= {"test": "p.tsv"} if tried == "model" else {"pairs": "p.tsv"}
     if tried is not None:
-        given[tried] = f"{value},{value}" if tried == "models" else value
+        given[tried] = f"{value},{value}" if (command, tried) == ("average", "models") else value
     flags = {name: flag for (of, name), (flag, _) in PATHS.items() if of == command}
     more = MORE.get(command, [])
     if tried == "from_":  # sizes are those of the model to start from

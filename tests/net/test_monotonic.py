@@ -335,7 +335,7 @@ def test_the_likeliest_alignment_links_given_pairs(folder, model_folder, tmp_pat
 
 def test_weights_are_looked_for_when_they_are_read(folder, monkeypatch):
     model, calls = jumok.load(folder, "numpy"), []
-    monkeypatch.setattr(NumpyModel, "trace", lambda self, *a, real=NumpyModel.trace: calls.append(1) or real(self, *a))
+    monkeypatch.setattr(NumpyModel, "score", lambda self, *a, real=NumpyModel.score: calls.append(1) or real(self, *a))
     one, two = model.translate(["bxad", "xx"])
     assert one.text and not calls
     assert one.weights is one.weights and two.weights is not None and len(calls) == 1  # once for a batch
