@@ -42,6 +42,12 @@ class Options:
         return {}
 
 
+# options of a search that `--help` shows, for commands that have them all
+SEARCH = {
+    "search": ("beam", "nbest", "length_penalty", "max_length"),
+    "what outputs must be like": ("prefix", "forbid", "require", "only", "no_repeat", "unknown"),
+    "samples": ("sample", "temperature", "mbr"),
+}
 Kind = TypeVar("Kind", bound=Options)
 
 

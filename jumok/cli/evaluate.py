@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, get_args
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
-from jumok.cli._options import Options
+from jumok.cli._options import SEARCH, Options
 from jumok.cli._printing import one_line, warn
 from jumok.config import LoadConfig, SearchConfig, TextConfig
 from jumok.console import Bar
@@ -45,7 +45,13 @@ class Evaluate(Options):
     outputs: FilePath = ""
     """Also write source, features where the model has them, output and references of every line to this TSV."""
 
-    READ_ON: ClassVar[str] = "docs/input.md, docs/commands.md"
+    GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "files": ("model", "test", "outputs"),
+        "measuring": ("metrics", "tokenize", "lowercase", "json"),
+        **{title: tuple(name for name in names if name != "nbest") for title, names in SEARCH.items()},
+        "computing": ("engine", "batch_size", "config"),
+    }
+    READ_ON: ClassVar[str] = "docs/decoding.md, docs/input.md, docs/commands.md"
 
     def check(self, where: str) -> None:
         config.check(self.search, where)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
-from jumok.cli._options import Options
+from jumok.cli._options import SEARCH, Options
 from jumok.cli._printing import warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
@@ -41,6 +41,12 @@ class Explain(Options):
     reference: str = ""
     """A right target: says where it leaves the beam, and whether that is an error of the search or of the model."""
 
+    GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "files": ("model", "source", "features", "compare", "out"),
+        "the search": ("tree", "reference"),
+        **SEARCH,
+        "computing": ("engine", "config"),
+    }
     READ_ON: ClassVar[str] = "docs/decoding.md, docs/commands.md"
 
     def check(self, where: str) -> None:

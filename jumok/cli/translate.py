@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
-from jumok.cli._options import Options
+from jumok.cli._options import SEARCH, Options
 from jumok.cli._printing import one_line, say, warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
@@ -42,7 +42,13 @@ class Translate(Options):
     confidence: bool = False
     """Two more columns for each output: the probability of the whole output, and of its least likely token (0 to 1)."""
 
-    READ_ON: ClassVar[str] = "docs/input.md, docs/commands.md"
+    GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "files": ("model", "file"),
+        **SEARCH,
+        "output": ("json", "confidence"),
+        "computing": ("engine", "batch_size", "config"),
+    }
+    READ_ON: ClassVar[str] = "docs/decoding.md, docs/input.md, docs/commands.md"
 
     def check(self, where: str) -> None:
         config.check(self.search, where)
