@@ -219,7 +219,7 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     if not recorded.found:
         raise DataError("tree: the search found no output")
     best, *others = (
-        model._translation(text, source_tokens, *found)
+        model._translation(text, source_tokens, found)
         for found in in_hindsight(model.backend, [source.tolist()], [recorded.found])[0]
     )
     vocabulary = model.codec.target.vocabulary

@@ -245,9 +245,9 @@ class Translator(Face, Inspection):
                 outputs = least_risk(outputs, texts_found, options, utility)
             i = run[row]
             read = (*tokens[i], END_TOKEN)
-            others = tuple(self._translation(texts[i], read, *output, asked) for output in outputs[1:])
+            others = tuple(self._translation(texts[i], read, output, asked) for output in outputs[1:])
             if outputs:
-                translations[i] = self._translation(texts[i], read, *outputs[0], asked, others)
+                translations[i] = self._translation(texts[i], read, outputs[0], asked, others)
             else:
                 limit = self._limits([row], ids, options, asked)[0]
                 problem = asked.failure(limit) if asked else "no output was found"
@@ -307,12 +307,11 @@ class Translator(Face, Inspection):
         self,
         source: str,
         source_tokens: tuple[str, ...],
-        h: Hypothesis,
-        weights: Any,
-        copied: Any,
+        found: tuple[Hypothesis, Any, Any],
         asked: Asked | None = None,
         alternatives: tuple[Translation, ...] = (),
     ) -> Translation:
+        h, weights, copied = found
         tokens, unknown = tuple(self._codec.target_tokens(h.tokens)), self._unknown(source_tokens)
         text, replaced = self._text(h, source_tokens, weights, asked)
         return Translation(
