@@ -17,7 +17,7 @@ export const en = {
   tipStep: "step {n}: {token}, probability {p}", tipLooked: "looked at {list}", tipSpread: "entropy {bits} bits, margin {margin}",
   tipLocked: "written by you", tipEdited: "attention set by you", tipSource: "source {n}: {token}", tipUnknown: "not known to the model",
   tipCoverage: "coverage {n} (1 is the attention of a whole step)", tipUnder: "hardly looked at", tipOver: "looked at more than two steps' worth",
-  stepPanel: "Steer one step", atStep: "Step {n}: {token}", alternatives: "What else it could write", choose: "write {token}, probability {p}",
+  stepPanel: "Steer one step", atStep: "Step {n}: {token}", alternatives: "What else it could write", choose: "{token} {p}: write it",
   ownToken: "Or your own", write: "Write", noToken: "This model has no token for “{text}”.",
   lookOnly: "Look only here", lookHint: "Choose source tokens: attention at this step goes to them alone, and the decoder goes on. Attention is not explanation; this shows what it does.",
   lookFree: "As the model wants", lookAt: "look at {token}, weight {p}", close: "Close",

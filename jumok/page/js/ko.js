@@ -17,7 +17,7 @@ export const ko = {
   tipStep: "{n}스텝: {token}, 확률 {p}", tipLooked: "본 곳: {list}", tipSpread: "엔트로피 {bits}비트, 마진 {margin}",
   tipLocked: "직접 고른 토큰", tipEdited: "직접 정한 어텐션", tipSource: "소스 {n}: {token}", tipUnknown: "모델이 모르는 토큰",
   tipCoverage: "커버리지 {n} (1은 한 스텝의 어텐션 전부)", tipUnder: "거의 보지 않음", tipOver: "두 스텝 몫 넘게 봄",
-  stepPanel: "한 스텝 조종", atStep: "{n}스텝: {token}", alternatives: "대신 쓸 수 있는 것", choose: "{token} 쓰기, 확률 {p}",
+  stepPanel: "한 스텝 조종", atStep: "{n}스텝: {token}", alternatives: "대신 쓸 수 있는 것", choose: "{token} {p}: 이것을 쓰기",
   ownToken: "직접 입력", write: "쓰기", noToken: "이 모델에는 “{text}”에 해당하는 토큰이 없습니다.",
   lookOnly: "여기만 보기", lookHint: "소스 토큰을 고르면 이 스텝의 어텐션이 그곳에만 가고, 디코더가 이어서 씁니다. 어텐션은 설명이 아닙니다. 이것은 어텐션이 하는 일을 보여 줍니다.",
   lookFree: "모델에 맡기기", lookAt: "{token} 보기, 가중치 {p}", close: "닫기",

@@ -33,7 +33,7 @@ export function stepPanel(app) {
         type: "button", class: "bar", "data-item": true, "data-key": `a${i}`, tabindex: i ? -1 : 0, "aria-pressed": String(here),
         "aria-label": t("choose", { token: label(one.token), p: percent(p) }),
         style: { "--p": p.toFixed(4) }, onclick: () => app.lock(at, [one.id]),
-      }, bdi(label(one.token), { class: isSpecial(one.token) ? "special" : null }), h("span", { class: "number" }, percent(p)));
+      }, bdi(label(one.token), { class: isSpecial(one.token) ? "special" : null }), " ", h("span", { class: "number" }, percent(p)));
       return h("li", {}, choose);
     }));
     look.hidden = !rows[at];
