@@ -9,6 +9,7 @@ checkout is faster.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,7 @@ for call in sys.stdin:
     seconds = globals()[call.strip()]()
     print(seconds or time.perf_counter() - start, flush=True)
 """
+ELSEWHERE = os.path.abspath(os.sep)  # in a checkout, Python would take that one's package, whichever was asked for
 QUESTIONS = ("greedy_1", "greedy_64", "beam_5", "beam_5_batch_64", "step", "cold_start")
 
 
@@ -54,7 +56,7 @@ class Version:
     def __init__(self, python: str, words: list[str]) -> None:
         self.python, self.model = python, words[0]
         command = [python, "-c", WORKER, *words]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ELSEWHERE)
 
     def seconds(self, question: str) -> float:
         """What one round of it took (for `step`: seconds a target token)."""
@@ -62,7 +64,7 @@ class Version:
             start = time.perf_counter()
             for _ in range(5):
                 command = [self.python, "-m", "jumok", "translate", self.model]
-                subprocess.run(command, input="a\n", text=True, capture_output=True, check=True)
+                subprocess.run(command, input="a\n", text=True, capture_output=True, check=True, cwd=ELSEWHERE)
             return time.perf_counter() - start
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(question + "\n")
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--target-tokenizer", default="")
     parser.add_argument("--questions", nargs="+", default=QUESTIONS, choices=QUESTIONS)
     o = parser.parse_args()
+    o.model, o.lines, o.pairs = (os.path.abspath(path) for path in (o.model, o.lines, o.pairs))
     words = [str(Path(o.model).resolve()), str(Path(o.lines).resolve()), str(Path(o.pairs).resolve()), str(o.steps)]
     words += [o.target_tokenizer] * bool(o.target_tokenizer)
     versions = {"this": Version(sys.executable, words), "other": Version(o.other, words)}
