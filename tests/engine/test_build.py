@@ -228,8 +228,9 @@ def test_the_wasm_file_is_that_of_the_source(tmp_path: Path) -> None:
 @pytest.mark.slow
 @NEEDS_ZIG
 def test_every_platform_twice_in_two_folders_has_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(SOURCE, tmp_path / "a" / "source")
+    shutil.copytree(tmp_path / "a" / "source", tmp_path / "another folder" / "source")
     for name in ("a", "another folder"):
-        shutil.copytree(SOURCE, tmp_path / name / "source")
         monkeypatch.setattr(build, "SOURCE", tmp_path / name / "source")
         monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", str(tmp_path / name / "cache"))
         monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / name / "cache"))
