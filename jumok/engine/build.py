@@ -177,7 +177,17 @@ def _cross(zig: list[str], name: str, folder: Path) -> Built:
             _run([*base, f"-mcpu={lowest}", *FLAGS, *p.options, *_about(list(p.cpus)), "-c", file, "-o", str(objects[-1])])
         library = Path(work) / file_name(name)
         _run([*base, f"-mcpu={lowest}", *LINK, *p.link, *map(str, objects), "-o", str(library)])
+        _without_time(library)
         return Built(_put(library, folder), tuple(p.cpus))
+
+
+def _without_time(library: Path) -> None:
+    """Takes out the time of the build, which the linker of Windows writes into a library's header."""
+    data = bytearray(library.read_bytes())
+    if data[:2] == b"MZ":
+        at = int.from_bytes(data[60:64], "little") + 8
+        data[at : at + 4] = bytes(4)
+        write_file(library, bytes(data))
 
 
 def _zig() -> list[str]:

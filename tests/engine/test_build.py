@@ -198,6 +198,19 @@ def test_an_unknown_argument_of_the_command_is_refused() -> None:
 # With zig
 
 
+def test_the_time_of_the_build_is_taken_out_of_a_library_of_windows(tmp_path: Path) -> None:
+    """Otherwise two builds differ, unless they fall into the same second."""
+    header = bytearray(200)
+    header[:2], header[60:64], header[128:132] = b"MZ", (120).to_bytes(4, "little"), b"time"
+    (tmp_path / "a.dll").write_bytes(header)
+    (tmp_path / "a.so").write_bytes(b"\x7fELF" + bytes(header[4:]))
+    for name in ("a.dll", "a.so"):
+        build._without_time(tmp_path / name)
+    header[128:132] = bytes(4)
+    assert (tmp_path / "a.dll").read_bytes() == header
+    assert b"time" in (tmp_path / "a.so").read_bytes()
+
+
 def test_zig_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "0.16.0")
     with pytest.raises(BuildError, match=r"0\.16\.0.*make engine"):
