@@ -50,7 +50,7 @@ def guarded(command: Callable[[], int]) -> int:
             return status
         except KeyboardInterrupt:
             for stream in (sys.stdout, sys.stderr):
-                stream.hurry()  # type: ignore[attr-defined]
+                stream.hurry()  # type: ignore[union-attr]
             return 130
         except (_Gone, BrokenPipeError):  # nobody reads the output any more (… | head): no error
             return 0
