@@ -65,14 +65,14 @@ class Explain(Options):
 
 
 def explain(o: Explain, given: Collection[str]) -> int:
-    from jumok.explain.showing import show
+    from jumok.explain.showing import Asked, show
     from jumok.explain.trees import show_tree
 
+    asked = [Asked(folder, o.loading.engine) for folder in (o.model, *[o.compare] * bool(o.compare))]
     tree = None
     if o.tree or o.reference:
-        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), o.search, o.tree, o.reference)
-    folders = [o.model, *([o.compare] if o.compare else [])]
-    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, o.search, o.out, warn))
+        tree = show_tree(asked[0], (o.source, o.features), o.search, o.tree, o.reference)
+    print(show(asked, o.source, o.features, o.search, o.out, warn))
     if tree is not None:
         print(tree())
     return 0
