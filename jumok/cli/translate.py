@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
 from jumok.cli._options import SEARCH, Options
-from jumok.cli._printing import one_line, say, warn
+from jumok.cli._printing import one_line, put, say, warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
 from jumok.places import LinesPath, ModelPath
@@ -86,5 +86,5 @@ def translate(o: Translate, given: Collection[str]) -> int:
     note = lambda text: say(f"note: {text}")  # noqa: E731
     model, flush = load(o.model, o.loading.engine), lambda: sys.stdout.flush()
     for t in answers(model, SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
-        print(written(t))
+        put(written(t))
     return 0
