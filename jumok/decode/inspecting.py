@@ -11,6 +11,7 @@ import numpy as np
 
 from jumok import config
 from jumok.config import SearchConfig
+from jumok.config.building import plain
 from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
 from jumok.runtime.translation import END_TOKEN
@@ -66,7 +67,7 @@ class Inspection:
         """
         from jumok.decode.alternatives import number_of
 
-        k = number_of(k, self.codec)
+        k, prefix = number_of(k, self.codec), plain(prefix)
         if isinstance(text, str):
             lines = self._checked([text], None if features is None else [features])
             return _alternatives(self, lines[0][0], lines[1][0], prefix, k)
@@ -191,7 +192,7 @@ def _alternatives(model: Translator, text: str, features: Sequence[str], prefix:
         Alternative(
             name,
             model.codec.decode_target([*written, token]),
-            float(np.exp(logarithm)),
+            float(np.exp(min(0.0, logarithm))),
             logarithm,
             None if found.weights is None else found.weights[i].copy(),
         )
@@ -218,8 +219,9 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     recorded = record(model.backend, source, options, limit, policy)
     if not recorded.found:
         raise DataError("tree: the search found no output")
+    asked = model._requests.asked(options, None, 1)
     best, *others = (
-        model._translation(text, source_tokens, found)
+        model._translation(text, source_tokens, found, asked)
         for found in in_hindsight(model.backend, [source.tolist()], [recorded.found])[0]
     )
     vocabulary = model.codec.target.vocabulary
