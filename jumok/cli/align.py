@@ -14,7 +14,7 @@ from jumok.cli._options import Options
 from jumok.cli._printing import say, warn
 from jumok.config import LoadConfig
 from jumok.console import Bar
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.places import FilePath, LinesPath, ModelPath, Output, PairsPath
 
 
@@ -48,6 +48,10 @@ class Align(Options):
 
 
 def align(o: Align, given: Collection[str]) -> int:
+    if "combine" in given and not o.reverse_model:
+        raise ConfigError(
+            f"combine is {o.combine!r}, but there is nothing to combine: give --reverse-model, too, or leave it out"
+        )
     with Output(o.out) as side:
         return _align(o, side)
 

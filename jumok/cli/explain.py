@@ -54,10 +54,12 @@ class Explain(Options):
         if self.search.batch_size != SearchConfig().batch_size:
             raise ConfigError(f"{where}: batch_size is {self.search.batch_size}, but explain reads one line: leave it out")
         listed = self.tree or (Path(self.out).suffix.lower() == ".json" and not self.compare)
-        if self.search.nbest > 1 and not listed:
+        if self.search.outputs > 1 and not listed:
+            name = "nbest" if self.search.nbest > 1 else "sample"
+            tree = ", or --tree FILE.json" if name == "nbest" else ""
             raise ConfigError(
-                f"{where}: nbest is {self.search.nbest}, but a picture shows one output: give --out FILE.json without --compare, "
-                "or --tree FILE.json, or leave it out"
+                f"{where}: {name} is {self.search.outputs}, but a picture shows one output: give --out FILE.json without --compare"
+                f"{tree}, or {'leave it out' if name == 'nbest' else 'give 1'}"
             )
         if self.compare and (self.tree or self.reference):
             given = "tree" if self.tree else "reference"

@@ -231,6 +231,8 @@ def _pairs(given: Pairs, model: Translator, warn: Callable[[str], None]) -> list
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:
     """The metrics whose packages are installed, found before the work by measuring one correct line."""
     usable = []
+    if not metrics:
+        raise ConfigError(f"evaluate: no metric is asked for; there are {', '.join(METRICS)}, {CALIBRATION}")
     for name in metrics:
         try:
             if name not in (CALIBRATION, *METRICS):

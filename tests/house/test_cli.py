@@ -268,6 +268,8 @@ def test_explain_searches_as_translate_does(run, model_folder, tmp_path):
         (("--beam", 3, "--nbest", 2), "nbest is 2, but a picture shows one output: give --out FILE.json"),
         (("--beam", 3, "--nbest", 2, "--out", "a.svg"), "nbest is 2, but a picture shows one output"),
         (("--beam", 3, "--nbest", 2, "--out", "a.json", "--compare", "b"), "nbest is 2, but a picture shows one output"),
+        (("--sample", 3), "sample is 3, but a picture shows one output: give --out FILE.json"),
+        (("--sample", 3, "--out", "a.svg"), "sample is 3, but a picture shows one output"),
         (("--nbest", 2), "nbest is 2; it must be at most beam (1)"),
     ],
 )
