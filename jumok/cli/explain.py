@@ -71,8 +71,9 @@ def explain(o: Explain, given: Collection[str]) -> int:
     from jumok.explain.trees import show_tree
 
     tree = None
-    if o.tree or o.reference:
-        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), o.search, o.tree, o.reference)
+    reference = o.reference if "reference" in given else None  # an empty one is an output, too
+    if o.tree or reference is not None:
+        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), o.search, o.tree, reference)
     folders = [o.model, *([o.compare] if o.compare else [])]
     print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, o.search, o.out, warn))
     if tree is not None:

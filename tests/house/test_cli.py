@@ -247,7 +247,9 @@ def test_explain_draws_and_writes(run, model_folder, tmp_path):
     status, _, err = run("explain", model_folder, "cat", "--out", tmp_path / "p.docx")
     assert status == 2 and ".svg" in err
     status, _, err = run("explain", model_folder, "   ")
-    assert status == 2 and "no attention weights" in err
+    assert status == 2 and "no attention weights, because an empty source is not read" in err
+    status, _, err = run("explain", model_folder, "c" * 3000)
+    assert status == 2 and "no attention weights, because the source is too long to be read" in err
 
 
 def test_explain_searches_as_translate_does(run, model_folder, tmp_path):
