@@ -9,6 +9,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
@@ -87,24 +88,26 @@ class _Option:
 
     @property
     def shown(self) -> str:
-        """PAIRS, [FILE], or --beam."""
+        """PAIRS, [FILE], --beam, or both flags of what the data decide where nobody does."""
         if self.positional:
             name = self.name.upper()
             return name if self.default is dataclasses.MISSING else f"[{name}]"
+        if set(get_args(self.hint)) == {bool, NoneType}:
+            return f"--{flag(self.name)}, --no-{flag(self.name)}"
         negative = self.default is True
         return f"--{'no-' * negative}{flag(self.name)}"
 
     @property
     def takes(self) -> str:
         """What stands behind its name: N, TEXT, NAME; nothing behind a flag."""
-        if self.positional or self.hint is bool:
+        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not NoneType]
+        if self.positional or bool in kinds:
             return ""
         if self.place is not None:
             return OF_A_PLACE[self.place.kind]
         if get_origin(self.hint) is tuple:
             return "TEXT …"
-        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not type(None)]
-        return "NAME" if self.choices else "True|False" if bool in kinds else CAPITALS[kinds[0]]
+        return "NAME" if self.choices else CAPITALS[kinds[0]]
 
     @property
     def choices(self) -> list[str]:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
+from types import NoneType
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import tyro
@@ -54,7 +55,7 @@ Kind = TypeVar("Kind", bound=Options)
 def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, set[str]]:
     """The options that a command line gives, over those of its `--config`; and the names of all that are given."""
     default, given = defaults(kind, arguments)
-    words, marks = toml.without_echoes(_as_fields(arguments), default), (tyro.conf.FlagCreatePairsOff,)
+    words, marks = toml.without_echoes(_as_fields(_with_values(arguments, kind)), default), (tyro.conf.FlagCreatePairsOff,)
     usual: Any = tyro.MISSING_NONPROP if default is None else default
     with _light_tuples(), warnings.catch_warnings():  # warned of: a list from a TOML file in place of a file's name
         warnings.filterwarnings("ignore", message="The field .* is annotated with type")
@@ -62,6 +63,31 @@ def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, s
     options = places.settle(chosen)
     options.check("command line")
     return options, given
+
+
+def _with_values(arguments: Sequence[str], kind: type[Options]) -> list[str]:
+    """The arguments with a value for each yes-or-no option that the data decide where nobody does: `--copy` is `--copy True`."""
+    hints = {name: hint for part in _parts(kind) for name, hint in config.type_hints(part).items()}
+    named = [config.flag(name) for name, hint in hints.items() if set(get_args(hint)) == {bool, NoneType}]
+    full: dict[str, list[str]] = {}
+    for name in (*named, *(name.replace("-", "_") for name in named)):
+        full |= {
+            f"--{name}": [f"--{name}", "True"],
+            f"--no-{name}": [f"--{name}", "False"],
+            f"--no_{name}": [f"--{name}", "False"],
+        }
+    words: list[str] = []
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        words += full.get(word, [word]) if after not in ("True", "False", "None") else [word]
+    return words
+
+
+def _parts(kind: type) -> Iterator[type]:
+    """A class of options, and those inside it."""
+    yield kind
+    for hint in config.type_hints(kind).values():
+        if dataclasses.is_dataclass(hint):
+            yield from _parts(hint)  # type: ignore[arg-type]
 
 
 def _as_fields(arguments: Sequence[str]) -> list[str]:

@@ -66,8 +66,9 @@ class ModelConfig:
     """soft = each step weighs all source positions; monotonic = each token is written from one position, which only goes forward,
     summed exactly over all alignments: better with few pairs whose order is kept (pronunciation, inflection); auto = monotonic for
     such pairs of letters, else soft; a line says which, and why."""
-    copy: bool = False
-    """With --alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection, names)."""
+    copy: bool | None = None
+    """With --alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection, names).
+    Default: yes with this alignment if half of what the targets write stands in their sources; a line says so."""
     size: SizeName | None = None
     """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
     subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs shown."""

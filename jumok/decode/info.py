@@ -119,7 +119,7 @@ def _info(model: Translator, i: int) -> ModelInfo:
         folder=str(model.folders[i]),
         attention=_or_none(m.attention),
         alignment=None if m.attention == "none" else m.alignment,
-        copy=m.copy,
+        copy=bool(m.copy),
         window=_or_none(m.window),
         window_size=None if m.window == "none" else m.window_size,
         cell=m.cell,

@@ -17,7 +17,7 @@ def model_card(config: TrainConfig, history: Sequence[Evaluation], pairs: int, s
     """Markdown for the folder's README.md; metrics are those of the best evaluation on dev, each with its signature."""
     text, model, learn = config.text, config.model, config.learn
     window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
-    window += f", alignment `{model.alignment}`" * (model.alignment != "soft") + ", copying" * model.copy
+    window += f", alignment `{model.alignment}`" * (model.alignment != "soft") + ", copying" * bool(model.copy)
     reading = ", the source read backwards" * model.reverse_source + ", input feeding" * model.input_feeding
     best = best_of(history)
     lines = [

@@ -206,16 +206,14 @@ class _Run:
         return recipe, material
 
     def _aligned(self, data: Data, sizes: tuple[int, int]) -> TrainConfig:
-        """The options asked for, with `auto` turned into an alignment."""
-        if self.asked.model.alignment != "auto":
-            return self.asked
+        """The options asked for, with `auto` turned into an alignment, and copying or none."""
         pairs = data.sources, data.targets
         order = functools.partial(automatic.measured, *pairs, data.codec, split_seed(self.asked))
-        chosen, reason = alignment_of(self.asked, sizes, len(data.sources), automatic.mean_tokens(*pairs), order)
-        name, reason = self.team.agree([chosen.model.alignment, reason])
-        if reason:
-            self.display.note(automatic.in_a_line(name, reason))
-        return dataclasses.replace(chosen, model=dataclasses.replace(chosen.model, alignment=name))
+        aligned, chosen = alignment_of(self.asked, sizes, len(data.sources), automatic.mean_tokens(*pairs), order)
+        chosen = automatic.Choice(*self.team.agree(dataclasses.astuple(chosen)))
+        if chosen.reason:
+            self.display.note(automatic.in_a_line(chosen, self.asked.model))
+        return dataclasses.replace(aligned, model=chosen.of(aligned.model))
 
     def _introduce(self, asked: TrainConfig, data: Material) -> None:
         """What is trained, on how much, and what picks the model."""

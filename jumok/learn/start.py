@@ -123,7 +123,7 @@ def train(
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
     alignment: config.AlignmentName = "auto",
-    copy: bool = False,
+    copy: bool | None = None,
     size: config.SizeName | None = None,
     embedding: int | None = None,
     hidden: int | None = None,
@@ -219,7 +219,7 @@ def train(
             goes forward, summed exactly over all alignments: better with few pairs whose order is kept (pronunciation,
             inflection); auto = monotonic for such pairs of letters, else soft; a line says which, and why.
         copy: With alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection,
-            names).
+            names). Default: yes with this alignment if half of what the targets write stands in their sources; a line says so.
         size (small, medium, large): Sets embedding, hidden and readout_size. Default: small for letters (vocabularies under
             2,000), medium for words and subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs
             shown.

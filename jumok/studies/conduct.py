@@ -94,7 +94,7 @@ def study(
     max_tokens: int = 250,
     attention: config.AttentionName = "dot",
     alignment: config.AlignmentName = "auto",
-    copy: bool = False,
+    copy: bool | None = None,
     size: config.SizeName | None = None,
     embedding: int | None = None,
     hidden: int | None = None,
