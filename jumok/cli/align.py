@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -23,6 +23,7 @@ class Align(Options):
     """Link the words of given pairs by what the model attends to when it has to write the target: a line in, a line out.
 
     jumok align model pairs.tsv --gold gold.tsv
+    jumok align model pairs.tsv --reverse-model other --out links.txt
     """
 
     model: Positional[ModelPath]
@@ -45,6 +46,8 @@ class Align(Options):
     """File to write the links to. Default: standard output (the measures then go to standard error)."""
     json: bool = False
     """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
+
+    READ_ON: ClassVar[str] = "docs/alignments.md, docs/commands.md"
 
 
 def align(o: Align, given: Collection[str]) -> int:

@@ -22,10 +22,12 @@ class Explain(Options):
     """Show which source positions each output token used: a picture of the attention, and its entropy, margin and coverage.
 
     jumok explain model attention --out picture.svg
+    jumok explain model gehen --features V PST
+    jumok explain model cat --beam 5 --tree tree.json --reference "K AE T"
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     source: Positional[str]
     """The text to translate."""
     features: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Explain(Options):
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "files": ("model", "source", "features", "compare", "out"),
-        "the search": ("tree", "reference"),
+        "what the search did": ("tree", "reference"),
         **SEARCH,
         "computing": ("engine", "config"),
     }

@@ -41,6 +41,15 @@ def test_help_teaches(run, name):
     assert all(option.strip("-") in out for option in ("--config", "--help"))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_help_give_options_that_there_are(run, name):
+    _, out, _ = run(name, "--help-all") if COMMANDS[name][0].GROUPS else run(name, "--help")
+    examples = [line for line in out.splitlines() if line.startswith("  $ ")]
+    known = set(re.findall(r"^  (--[a-z-]+)", out, re.MULTILINE))
+    assert examples and set(re.findall(r"--[a-z-]+", " ".join(examples))) <= known
+    assert all(f"jumok {name} " in f"{line} " for line in examples)
+
+
 def test_help_of_train_shows_twenty_options_and_help_all_the_rest(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, short, _ = run("train", "--help")
