@@ -35,17 +35,17 @@ OF_A_PLACE = {
 
 
 def overview(commands: Mapping[str, type]) -> str:
-    """Name, first sentence and example of each command, from the docstring of its options."""
+    """Name, first sentence and first example of each command, from the docstring of its options."""
     title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
     lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
     for name, kind in commands.items():
-        first, *_, example = _words(kind)
+        first, _, example, *_ = _words(kind)
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
     return "\n".join(lines)
 
 
 def page(kind: type[Options], default: Options | None, everything: bool) -> str:
-    """One command: usage, what it is for, an example, its options in groups, and where to read on.
+    """One command: usage, what it is for, examples, its options in groups, and where to read on.
 
     Args:
         default: values that hold where the command line says nothing; None: those of the class.
@@ -59,11 +59,11 @@ def page(kind: type[Options], default: Options | None, everything: bool) -> str:
         groups["set otherwise than usual"] = [
             o.name for o in usual if o.name not in shown and o.default != options[o.name].default
         ]
-    first, *_, example = _words(kind)
+    first, _, *examples = _words(kind)
     names = [option.shown for option in options.values() if option.positional]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
     usage = f"usage: {prog_words(kind)} {' '.join(names)} [options]".replace("  ", " ")
-    lines = [usage, "", *textwrap.wrap(first, width), f"  $ {example}"]
+    lines = [usage, "", *textwrap.wrap(first, width), *(f"  $ {example}" for example in examples)]
     for title, members in ((title, names) for title, names in groups.items() if names):
         lines += ["", title] if title else [""]
         for name in members:
@@ -176,7 +176,7 @@ def meanings(kind: type) -> dict[str, str]:
 
 
 def _words(kind: type) -> list[str]:
-    """The lines of a class's docstring."""
+    """The lines of a class's docstring: what it is for, an empty one, and an example each."""
     return [line.strip() for line in (ast.get_docstring(_definition(kind)) or "").splitlines()]
 
 

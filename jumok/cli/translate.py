@@ -26,10 +26,12 @@ class Translate(Options):
     """Translate lines: a line in, a line out, always.
 
     echo attention | jumok translate model --beam 5
+    jumok translate model words.txt --beam 5 --nbest 3 --confidence
+    jumok translate model words.txt --sample 3 --json > samples.jsonl
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     file: Positional[LinesPath] = "-"
     """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
     has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""

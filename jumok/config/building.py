@@ -68,11 +68,17 @@ def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
         if dataclasses.is_dataclass(hints[f.name]):
             made[f.name] = _fill(hints[f.name], flat, where)
         elif f.name in flat:
-            several = takes_list(cls, f.name) and isinstance(flat[f.name], list | tuple)
-            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], flat[f.name], f.name, where)
+            given = plain(flat[f.name])
+            several = takes_list(cls, f.name) and isinstance(given, list | tuple)
+            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], given, f.name, where)
             if several and not made[f.name]:
                 raise ConfigError(f"{where}: {f.name} is an empty list; wanted a file, or one text or more")
     return cls(**made)
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers, texts and arrays as Python's own; all else as it is."""
+    return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
 
 
 def _value(hint: Any, value: Any, name: str, where: str) -> Any:
@@ -86,8 +92,8 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     if value is None and type(None) in choices:
         return None
     if get_origin(hint) is tuple:
-        if isinstance(value, list | tuple) and all(type(text) is str for text in value):
-            return tuple(value)
+        if isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
+            return tuple(map(str, value))
         raise ConfigError(f"{where}: {name} is {value!r}; it must be a list of texts")
     if float in choices and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -45,6 +45,9 @@ def _part(v: float) -> bool:
     return 0 < v <= 1
 
 
+# With more, one part of a score drowns all others, and float32 and float64 come to their ends.
+MOST = {"length_penalty": 10, "coverage_penalty": 1_000, "diversity": 1_000}
+
 # ranges of numbers: in words, as a test, and the options that have this range
 _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
@@ -87,7 +90,9 @@ def check(config: Config, where: str = "options") -> Config:
 
 def _check_search(search: SearchConfig, where: str) -> None:
     for name in ("length_penalty", "coverage_penalty", "diversity", "temperature"):
-        _require(math.isfinite(getattr(search, name)), where, name, getattr(search, name), "a finite number")
+        value, highest = getattr(search, name), MOST.get(name, math.inf)
+        _require(math.isfinite(value), where, name, value, "a finite number")
+        _require(value <= highest, where, name, value, f"at most {highest:,}")
     most = (search.sample, "sample") if search.sample and search.mbr else (search.beam, "beam")
     if search.sample:
         _check_sampling(search, where)

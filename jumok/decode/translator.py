@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from jumok.config import SearchConfig
-from jumok.config.building import build_often
+from jumok.config.building import build_often, plain
 from jumok.decode.asked import Asked, Prefix, Requests, own_of
 from jumok.decode.backend import AUTO, Backend, make_backend, make_ensemble
 from jumok.decode.face import PAUSE, Face, Incoming, Many
@@ -117,6 +117,7 @@ class Translator(Face, Inspection):
         return self._codec
 
     def _translate_given(self, text: Any, *, features: Any = None, **options: Any) -> Translation | list[Translation]:
+        text = plain(text)
         options, own = own_of(options, text)
         chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
@@ -199,6 +200,7 @@ class Translator(Face, Inspection):
 
     def _checked(self, texts: Any, features: Any) -> tuple[list[str], list[tuple[str, ...]]]:
         """texts as a list of strings, and the features of each; DataError for anything else."""
+        texts, features = plain(texts), plain(features)
         if not isinstance(texts, Sequence) or isinstance(texts, bytes):
             raise DataError(f"text is of type {type(texts).__name__}; wanted a string or a sequence of strings")
         for i, text in enumerate(texts):

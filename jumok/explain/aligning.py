@@ -73,6 +73,11 @@ def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | 
         raise ConfigError(
             f"{model.name}: the model was trained with attention none, so it has no links; train with --attention general"
         )
+    if method == VITERBI and len(model.folders) > 1:
+        raise ConfigError(
+            f"{model.name}: method is 'viterbi', but several models have no likeliest alignment in common: give --method path, or one "
+            "model"
+        )
     if method == VITERBI and tracing(model.backend) is None:
         raise ConfigError(
             f"{model.folder}: method is 'viterbi', but the model was trained with alignment 'soft', whose weights are not the "
