@@ -52,7 +52,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         _from_one,
         "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
-        "seeds jobs train_max_length members groups",
+        "seeds jobs train_max_length members groups teacher_beam",
     ),
     (
         "0 or more",
@@ -61,7 +61,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "coverage_penalty diversity sample top_k min_length no_repeat",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run temperature"),
-    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
+    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average teacher_gold"),
     ("from 0 to 1", _up_to_one, "gold_at_end switch freeze"),
     ("above 0, at most 1", _part, "top_p"),
 )
@@ -184,6 +184,17 @@ def _check_run(run: TrainConfig, where: str) -> None:
         raise ConfigError(
             f"{where}: freeze is {run.learn.freeze:g}, but no known vectors are given: give --source-embeddings, too"
         )
+    _check_teacher(run, where)
     columns = [run.text.source_column, run.text.target_column] + [run.text.features_column] * bool(run.text.features_column)
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{where}: source, target and features columns are {columns}; they must differ")
+
+
+def _check_teacher(run: TrainConfig, where: str) -> None:
+    idle = [name for name in ("teacher_beam", "teacher_gold") if getattr(run, name) != getattr(TrainConfig, name)]
+    if idle and not run.teacher:
+        raise ConfigError(f"{where}: {idle[0]} is {getattr(run, idle[0])}, but there is no teacher: give --teacher, too")
+    if run.teacher and run.cache:
+        raise ConfigError(
+            f"{where}: teacher and cache are given; what a teacher writes is kept in memory, with the pairs: leave --cache out"
+        )

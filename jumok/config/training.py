@@ -203,6 +203,13 @@ class TrainConfig:
     """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
     target_embeddings: VectorsPath = ""
     """As --source-embeddings, for the target."""
+    teacher: ModelPath = ""
+    """Model, or ensemble, to learn from (distillation): it first writes outputs for all training sources. Each pair is then trained
+    on one of them or on its own target, by their shares, drawn anew for every epoch. What it wrote is kept in --out until the end."""
+    teacher_beam: int = 5
+    """With --teacher: beam of its search; the outputs, at most so many, share by their probabilities."""
+    teacher_gold: float = 0.5
+    """With --teacher: share of the pairs' own targets; the rest is for what the teacher wrote."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
