@@ -37,7 +37,7 @@ from jumok.text.vocabulary import UNK
 TAUGHT, HEAD = "teacher", "teacher.json"  # the folder in --out, and the file in it that says what the others are
 FORMAT = 1
 PIECE = 256  # sources in a file
-UNREADABLE = 0.25  # of the sources' tokens; if it does not know more of them, a teacher is taken for the wrong one
+UNREADABLE = 0.5  # of the sources' tokens; if it does not know more of them, a teacher is taken for the wrong one
 
 Source = tuple[str, tuple[str, ...]]  # text and features
 Outputs = list[tuple[str, float]]  # text, and share of the probability
