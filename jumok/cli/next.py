@@ -25,7 +25,7 @@ class Next(Options):
     model: Positional[ModelPath]
     """Model folder."""
     source: Positional[str]
-    """The text to translate."""
+    """The text to translate; of several sources, with a TAB between two: $'one\\tother' in the shell."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     prefix: str = ""

@@ -208,6 +208,9 @@ def alignment_of(
     """
     if asked.model.alignment != "auto":
         return asked, ""
+    if asked.text.several:
+        soft = dataclasses.replace(asked, model=dataclasses.replace(asked.model, alignment="soft"))
+        return soft, f"there are {len(asked.text.source_columns)} sources, and a monotonic alignment goes forward through one"
     chosen, reason = automatic(Facts(letters(*sizes), pairs, tokens, asked.model), order)
     return dataclasses.replace(asked, model=dataclasses.replace(asked.model, alignment=chosen)), reason
 

@@ -164,6 +164,12 @@ def _outputs(teacher: Translator, sources: Sequence[Source], beam: int) -> Itera
 
 def check_readable(teacher: Translator, run: TrainConfig, sources: Sequence[Source], warn: Callable[[str], None]) -> None:
     """ConfigError for a teacher that was trained on other sources than these; a warning where it does not know some tokens."""
+    theirs, ours = (len(text.source_columns) for text in (teacher.config.text, run.text))
+    if theirs != ours:
+        raise ConfigError(
+            f"{run.teacher}: the teacher reads {theirs} source{'s' * (theirs > 1)} a line, but --source-column is "
+            f"{run.text.source_column}: give as many columns, or another teacher"
+        )
     with_features = sum(bool(features) for _, features in sources)
     if with_features and not teacher.features:
         raise ConfigError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jumok.config import TextConfig
+from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
 from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
@@ -54,6 +54,18 @@ class Codec:
     def source_tokens(self, text: str, features: Sequence[str] = ()) -> list[str]:
         """Features, then the text's tokens; without `</s>`. With `char`, no token of a text looks like a feature."""
         return feature_tokens(features) + self.source.tokenizer.tokens(text)
+
+    def columns(self, tokens: Sequence[str]) -> tuple[int, ...]:
+        """For each source token the column that it is from, 0 for features, `</s>` and what stands between; () with one source."""
+        if not self.config.several:
+            return ()
+        columns, part = self.config.source_columns, 0
+        found = []
+        for i, token in enumerate(tokens):
+            part += token == BETWEEN
+            own = token == BETWEEN or i == len(tokens) - 1 or (part == 0 and is_feature(token))
+            found.append(0 if own else columns[min(part, len(columns) - 1)])
+        return tuple(found)
 
     def encode_source(self, text: str, features: Sequence[str] = ()) -> list[int]:
         """Ids of features and text, END last."""
@@ -200,11 +212,12 @@ def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: Tex
     Raises:
         ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
     """
+    how = config.source_tokenizer, config.source_form
     if is_joint(config):
-        tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, chain(sources, targets), config.bpe_size)
+        tokenizer = train_tokenizer(*how, chain(sources, targets), config.bpe_size, config.several)
         return tokenizer, tokenizer
     return (
-        train_tokenizer(config.source_tokenizer, config.source_form, sources, config.bpe_size),
+        train_tokenizer(*how, sources, config.bpe_size, config.several),
         train_tokenizer(config.target_tokenizer, config.target_form, targets, config.bpe_size),
     )
 
