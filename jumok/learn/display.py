@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jumok.learn.board import Board
@@ -43,6 +43,23 @@ class Display:
             yield
         finally:
             timer.cancel()
+
+    @contextlib.contextmanager
+    def counting(self, title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Shows a bar for `total` things, of which some are done; what it gives is called with how many more are."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+            task = bar.add_task(title, total=total, completed=done)
+            yield lambda more: bar.advance(task, more)
 
     def start(self, steps: int, done: int = 0) -> None:
         """Shows the bar (on a terminal), and opens the board."""

@@ -86,8 +86,13 @@ class Folder:
                 disk.flush(self.out.absolute().parent)
             with contextlib.suppress(FolderError, OSError):
                 if (older := read_record(self.out)) is not None:
-                    self.record = dataclasses.replace(self.record, more=older.more)
+                    more = {name: value for name, value in older.more.items() if name != "teacher"}
+                    self.record = dataclasses.replace(self.record, more=more)
                 self.before = (self.out / RECORD).read_bytes()
+            if data.taught:
+                name = recipe.config.teacher.encode("utf-8", "backslashreplace").decode()
+                more = self.record.more | {"teacher": {"name": name, "digest": data.taught}}
+                self.record = dataclasses.replace(self.record, more=more)
             if self.anew and self.replaces:
                 remove_checkpoint(self.out)
             try:
@@ -153,7 +158,7 @@ class Folder:
         self._say(self.record.at(position.step, STOPPED if stopped else FINISHED))
 
     def _card(self, history: Sequence[Evaluation]) -> str:
-        return model_card(self.recipe.config, history, self.data.pairs, self.data.dev.signatures)
+        return model_card(self.recipe.config, history, self.data.pairs, self.data.dev.signatures, self.data.taught)
 
     @contextlib.contextmanager
     def undone_if_it_fails(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
-from jumok.learn import automatic, beginning, threads
+from jumok.learn import automatic, beginning, teacher, threads
 from jumok.learn.beginning import Beginning, Finished
 from jumok.learn.board import Board
 from jumok.learn.calibrate import Allowance, Trial, choose, measure
@@ -38,12 +38,14 @@ from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
 from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
 from jumok.learn.start import Trained
+from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
 from jumok.net.model import Seq2Seq
 from jumok.runtime.folder import Folder as Foundation
 from jumok.runtime.folder import read_folder
 from jumok.runtime.parameters import shapes
+from jumok.text import Pair
 
 
 @dataclass(frozen=True)
@@ -155,23 +157,41 @@ class _Run:
         self.allowance.check("Python and PyTorch took {} to start")
         if not asked.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
+        if self.team.size > 1 and asked.teacher:
+            raise ConfigError("a teacher writes in one process; with --teacher, train without torchrun")
         if self.team.size > 1 and "-" in (asked.pairs, asked.dev):
             raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
         if asked.learn.tokenize and self.checkpoint is None:
             measured("bleu", ["a"], [["a"]], MeasureOptions(tokenize=asked.learn.tokenize))
 
     def _read(self) -> Data:
+        teach = self._taught if self.asked.teacher else None
         if self.checkpoint is not None:
-            data = read(self.asked, stored_codec(self.checkpoint[0], self.asked, self.out), self.display)
+            data = read(self.asked, stored_codec(self.checkpoint[0], self.asked, self.out), self.display, teach=teach)
         elif self.foundation is not None:
             known = self.foundation.codec
-            data = read(self.asked, known, self.display, grow=True)
+            data = read(self.asked, known, self.display, grow=True, teach=teach)
             self.display.note(f"starts from {self.asked.from_}; {new_tokens(known, data.codec)}")
         else:
-            data = read(self.asked, None, self.display)
+            data = read(self.asked, None, self.display, teach=teach)
         check_data(self.team, data)
         self.allowance.check("reading took {}")
         return data
+
+    def _taught(self, pairs: list[Pair]) -> Lesson:
+        """What the teacher writes for the training pairs, within the time of --minutes."""
+        kept = f"what it wrote is kept in {teacher.place_of(self.asked)}, and the same command goes on from there"
+        try:
+            return teacher.learn_from(
+                self.asked,
+                pairs,
+                self.display,
+                self.checkpoint is not None,
+                lambda done: self.allowance.check(f"{{}} are gone and {done} ({kept})"),
+            )
+        except KeyboardInterrupt:
+            self.display.note(f"stopped; {kept}")
+            raise
 
     # -- settle -------------------------------------------------------------------------------------------------------
 
@@ -282,6 +302,8 @@ class _Run:
             self.folder.finish(at, loop.stopped)
             if not loop.stopped:
                 self._forget_checkpoint()
+                if self.asked.teacher and not self.asked.member:
+                    teacher.forget(teacher.place_of(self.asked))
         if at.best is not None:
             display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
             if remark := loop.choice.remark([evaluation.metrics for evaluation in at.history]):

@@ -108,8 +108,11 @@ def train(
     member: int = 0,
     source_embeddings: str | Path = "",
     target_embeddings: str | Path = "",
+    teacher: str | Path = "",
+    teacher_beam: int = 5,
+    teacher_gold: float = 0.5,
     cache: str | Path = "",
-    source_column: int = 1,
+    source_column: int | str = 1,
     target_column: int = 2,
     features_column: int = 0,
     features_separator: str = ";",
@@ -196,7 +199,8 @@ def train(
         cache: as in `TrainConfig`.
 
     Text, options of `TextConfig`:
-        source_column: Column of the source in a TSV (first column = 1).
+        source_column: Column of the source in a TSV (first column = 1); several, as 1,4, are read one after the other, with a
+            token between them.
         target_column: Column of the target in a TSV.
         features_column: Column of features (as in inflection: V;PST), which the encoder reads as extra tokens. 0 = none.
         features_separator: Separator between two features in their column.

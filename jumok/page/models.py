@@ -53,6 +53,9 @@ def _readable(name: str) -> str:
 def page_model(folder: Folder, name: str) -> PageModel:
     """The model under this name. ConfigError if the engine does not know its kind."""
     m, codec = folder.config.model, folder.codec
+    if folder.config.text.several:
+        n = len(folder.config.text.source_columns)
+        raise ConfigError(f"{folder.path}: a page cannot hold it: it reads {n} sources a line; jumok explain can show it")
     if what := unknown(m):
         raise ConfigError(f"{folder.path}: a page cannot hold it: its engine does not know {what}; jumok explain can show it")
     facts = {
