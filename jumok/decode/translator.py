@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 CHUNK = 16  # batches of a stream that are read ahead, and sorted by length together
 MOST_CELLS = 64 * 256 * 256  # sentences times S² in a batch: long lines go in smaller batches, whose weights fit in memory
+MOST_LOGITS = 1 << 25  # sentences times beams times target tokens in a batch: with wide beams, fewer sentences go together
 LONGEST = 10  # a source longer than so many times --max-tokens is not read
 
 DEFAULT = SearchConfig()
@@ -273,7 +274,8 @@ class Translator(Face, Inspection):
             found = [search_one(self.backend, np.array(ids[0]), options, limit, policy)]
             yield 0, in_hindsight(self.backend, ids, found)[0]
             return
-        for batch in _batches(ids, None, max(1, options.batch_size // max(1, options.sample))):
+        most = MOST_LOGITS // (options.beam * len(self._codec.target))
+        for batch in _batches(ids, None, max(1, min(options.batch_size // max(1, options.sample), most))):
             rows = batch.rows.tolist()
             limits = self._limits(rows, ids, options, asked)
             policy = policy_of(options) if asked is None else asked.policy(rows, limits)
