@@ -36,6 +36,7 @@ class Machines:
         self.now, self.rates, self.start = 0.0, [], None
         self.die_at = None
         pace = Pace(Machine("float32", "default", 1), measured, 0.8, 0.0, 0.96 * MINUTE)
+
         def update(loop, batch, rate, gold_share=1.0):
             if len(self.rates) == self.die_at:
                 raise Death
