@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ def _together(whole: ModelInfo) -> dict[str, str]:
     return lines | {"length limit": in_words(whole)["length limit"]}
 
 
-def _columns(columns: tuple[int, ...]) -> str:
+def _columns(columns: Sequence[int]) -> str:
     """How several sources are read; "" for one."""
     n = len(columns)
     return f"; {n} sources, of columns {', '.join(map(str, columns))}, with a token between two" if n > 1 else ""

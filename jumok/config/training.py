@@ -121,7 +121,8 @@ class LearnConfig:
     """How the model is trained. One of --minutes, --epochs, --steps gives the length, and the whole schedule fits into it."""
 
     minutes: float | None = None
-    """Wall-clock time of the whole training; a short calibration turns it into --steps, which is what is recorded."""
+    """Wall-clock time of the whole training: a short calibration turns it into steps, which are planned anew on the way where the
+    machine gets slower or faster."""
     epochs: float | None = None
     """Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10."""
     steps: int | None = None

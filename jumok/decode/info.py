@@ -58,7 +58,7 @@ class ModelInfo:
     input_feeding: bool
     tie: str | None
     parameters: int
-    source_columns: tuple[int, ...]
+    source_columns: list[int] = field(hash=False)
     source_tokenizer: str
     source_form: str | None
     source_entries: int
@@ -135,7 +135,7 @@ def _info(model: Translator, i: int) -> ModelInfo:
         input_feeding=m.input_feeding,
         tie=_or_none(m.tie or "none"),
         parameters=model._numbers[i],
-        source_columns=text.source_columns,
+        source_columns=list(text.source_columns),
         source_tokenizer=text.source_tokenizer,
         source_form=_or_none(text.source_form),
         source_entries=len(codec.source),

@@ -82,9 +82,10 @@ class Display:
         self.task = self.bar.add_task("training", total=steps, completed=done, rate="…", loss="…")
         self.bar.start()
 
-    def advance(self, step: int, rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
-        """Moves the bar; rate in target tokens a second, loss in nats a token, both since the last look."""
-        self.bar.update(self.task, completed=step, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
+    def advance(self, steps: tuple[int, int], rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
+        """Moves the bar; steps done and in all, rate in target tokens a second, loss in nats a token, both since the last look."""
+        step, total = steps
+        self.bar.update(self.task, completed=step, total=total, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
         if self.board is not None:
             numbers = {"loss": loss, "learning_rate": learning_rate, "gold_share": gold_share, "tokens_per_second": rate}
             self.board.look(step, numbers)

@@ -21,7 +21,7 @@ from jumok.errors import ConfigError
 from jumok.learn import automatic, beginning, teacher, threads
 from jumok.learn.beginning import Beginning, Finished
 from jumok.learn.board import Board
-from jumok.learn.calibrate import Allowance, Trial, choose, measure
+from jumok.learn.calibrate import Allowance, Pace, Trial, choose, measure
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read, split_seed
 from jumok.learn.display import Display
@@ -34,6 +34,7 @@ from jumok.learn.loop import Loop, new_model
 from jumok.learn.material import Material, make_material
 from jumok.learn.members import run_members
 from jumok.learn.parallel import Team, check_data, joined
+from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
 from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
@@ -46,6 +47,8 @@ from jumok.runtime.folder import Folder as Foundation
 from jumok.runtime.folder import read_folder
 from jumok.runtime.parameters import shapes
 from jumok.text import Pair
+
+UNFORESEEN = 0.05  # of the steps that were planned; a line says where there were more or fewer in the end
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class _Run:
         self.asked = asked
         self.allowance = Allowance(manner.start, self.asked.learn.minutes)
         self.profiler: Profiler | None = None
+        self.pace: Pace | None = None
 
     def run(self) -> Trained:
         """From files to a model folder."""
@@ -138,7 +142,8 @@ class _Run:
             self._write(loop)
             at = loop.position
             interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # a signal to this process or another
-            return Trained(self.out, recipe.config, at.history, at.best, at.best_step, interrupted)
+            config = dataclasses.replace(recipe.config, learn=dataclasses.replace(recipe.learn, steps=loop.plan.steps))
+            return Trained(self.out, config, at.history, at.best, at.best_step, interrupted)
 
     # -- read ---------------------------------------------------------------------------------------------------------
 
@@ -209,7 +214,7 @@ class _Run:
         material = make_material(asked, data, self.team, self.display.warn)
         self._introduce(asked, material)
         if self.checkpoint is None:
-            pace = measure(asked, material, self.team, self.display, self.allowance)
+            pace = self.pace = measure(asked, material, self.team, self.display, self.allowance)
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(
@@ -261,13 +266,18 @@ class _Run:
         loop = Loop(model, data, recipe, self.team, self.display, self.folder)
         self.team.spread([*loop.parameters, *loop.average.weights])
         loop.frozen = self.known.frozen(model)
+        loop.plan = Plan(recipe.steps, start=self.manner.start, agree=self.team.agree)
+        if self.allowance.minutes is not None and self.checkpoint is None:
+            assert self.pace is not None
+            loop.plan.total = 60 * self.allowance.minutes
+            loop.plan.step, loop.plan.evaluation = self.pace.step, self.pace.evaluation
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
-            if loop.position.step < recipe.learn.freeze * recipe.steps:
+            if loop.plan.place(loop.position.step) < recipe.learn.freeze * loop.plan.steps:
                 loop.frozen = read_known(recipe.config, data.codec, self.display.note).frozen(model)
             tensors.clear()  # they are the old file, held open
-            self.display.note(f"resumed at step {loop.position.step:,} of {recipe.steps:,}")
+            self.display.note(f"resumed at step {loop.position.step:,} of {loop.plan.steps:,}")
         if self.folder is not None:
             self.folder.claim(recipe, data, loop.position.step)
         return loop
@@ -280,7 +290,7 @@ class _Run:
         watch = Profiler(loop, self.manner.start) if self.manner.profile and self.team.lead else contextlib.nullcontext()
         with _signals(loop) as caught:
             try:
-                self.display.start(loop.recipe.steps, loop.position.step)
+                self.display.start(loop.plan.steps, loop.position.step)
                 with watch as self.profiler:  # type: ignore[assignment]
                     loop.run(observe)
             finally:
@@ -299,11 +309,14 @@ class _Run:
             loop.save()
             display.note(f"stopped at step {at.step:,}; the best model so far is in {self.out}; --resume goes on")
         if self.folder is not None:
+            self.folder.planned(loop.plan.steps)
             self.folder.finish(at, loop.stopped)
             if not loop.stopped:
                 self._forget_checkpoint()
                 if self.asked.teacher and not self.asked.member:
                     teacher.forget(teacher.place_of(self.asked))
+        if loop.plan.total is not None and not loop.stopped and abs(loop.plan.steps / loop.plan.first - 1) > UNFORESEEN:
+            display.note(f"{loop.plan.steps:,} steps fitted into the time, {loop.plan.first:,} were planned at first")
         if at.best is not None:
             display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
             if remark := loop.choice.remark([evaluation.metrics for evaluation in at.history]):

@@ -39,7 +39,7 @@ def test_it_reads_all_of_them(two):
     assert sum(right) >= 6
     for one in (model.translate("bc\tad"), *model.translate(["bc\tad"]), *model.translate([("bc", "ad")])):
         assert (one.text, one.source) == (model.translate(("bc", "ad")).text, "bc\tad")
-    assert model.info().source_columns == (1, 4)
+    assert model.info().source_columns == [1, 4]
 
 
 def test_weights_say_which_column_they_are_of(two):
