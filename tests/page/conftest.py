@@ -33,7 +33,7 @@ VARIED: dict[str, dict[str, float]] = {
     "gru": {"seed": 21, "scale": 4},
     "fed": {"seed": 1, "scale": 6},
     "tied": {"seed": 9, "scale": 4},
-    "copying": {"seed": 6, "scale": 3},
+    "copying": {"seed": 6, "scale": 4},
 }
 # where `make .venv/ready-page` puts playwright-core and axe-core
 MODULES = Path(os.environ.get("JUMOK_PAGE_MODULES", ROOT / ".venv" / "page" / "node_modules"))

@@ -11,21 +11,29 @@ from jumok.runtime.model import NumpyModel
 from jumok.text.vocabulary import START
 
 
-def dequantised(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What int8 planes with a scale a row make of the weights: one, or two for score and readout; vectors and jumps stay."""
+def dequantised(arrays: dict[str, np.ndarray], halves: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """What int8 planes with a scale a row make of the weights: one, or two for score and readout; vectors and jumps stay.
+
+    halves: matrices whose left and right halves are planes of their own.
+    """
     made = dict(arrays)
     for name, w in arrays.items():
         if w.ndim == 2 and not name.startswith("alignment."):
-            top = np.abs(w).max(1, keepdims=True)
             most = 32512 if name.startswith("attention.") or name in ("readout.w_h", "readout.w_c") else 127
-            made[name] = np.where(top > 0, np.rint(w * (most / top)) * (top / most), 0).astype(np.float32)
+            made[name] = np.concatenate([_rounded(part, most) for part in np.split(w, 1 + (name in halves), axis=1)], axis=1)
     return made
+
+
+def _rounded(w: np.ndarray, most: int) -> np.ndarray:
+    top = np.abs(w).max(1, keepdims=True)
+    return np.where(top > 0, np.rint(w * (most / top)) * (top / most), 0).astype(np.float32)
 
 
 def tour_numbers(folder: Folder, text: str, gold: str, step: int) -> dict:
     """{step, stops, values: {name: numbers as the tour shows them}}."""
     c, codec = folder.config.model, folder.codec
-    model = NumpyModel(c, dequantised(folder.parameters), codec.copies() if c.copy else None)
+    apart = ("readout.output",) if c.alignment == "monotonic" and c.readout == "linear" else ()
+    model = NumpyModel(c, dequantised(folder.parameters, apart), codec.copies() if c.copy else None)
     ids = np.array([codec.encode_source(text)])
     lengths = np.array([ids.shape[1]])
     greedy = Translator(folder, "int8").translate(text)

@@ -36,7 +36,7 @@ export const en = {
   refFound: "The reference is the best output.", refSearch: "Search error: the model prefers the reference (score {gold}) to what the search found ({found}).",
   refModel: "Model error: the model prefers what the search found (score {found}) to the reference ({gold}).",
   refFell: "The reference fell out of the beam at step {n} ({token}).", refStayed: "It stayed in the beam to its end.",
-  refBarred: "The reference has a token that you forbade.",
+  refBarred: "The reference has a token that you forbade.", refLong: "The reference is longer than any output that may be written here.", refPrefix: "The reference does not begin with the tokens that you locked.",
   refUnknown: "The reference has tokens that the model does not know.",
   trustIntro: "A weight says where the model looked, not what mattered. Here each source token is left out in turn, and the output scored again: a drop of its log-probability says that the token mattered.",
   trustAgree: "Rank agreement of attention and occlusion: {n}", trustScale: "1: the same order; 0: no relation; −1: the opposite.",

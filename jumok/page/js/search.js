@@ -141,10 +141,11 @@ function continuations(engine, step, rows, number, never) {
 }
 
 // Where a reference went in a beam search: the step at which it fell out of the beam (-1: never), and whether the search or the
-// model is to blame. gold: ids, END last; goldLogp: its log-probability under the model.
-export function verdict(result, gold, goldLogp, penalty = 1) {
+// model is to blame. gold: ids, END last; goldLogp: its log-probability under the model. same: whether the output is the reference,
+// cut into tokens in another way; barred: why the reference cannot be an output ("" if it can).
+export function verdict(result, gold, goldLogp, { same = false, barred = "", penalty = 1 } = {}) {
   const best = result.hypotheses[0];
-  const same = best && best.ids.length === gold.length && best.ids.every((id, t) => id === gold[t]);
+  const found = same || (best && best.ids.length === gold.length && best.ids.every((id, t) => id === gold[t]));
   let parent = -1, fell = -1;
   const path = [];
   for (let t = 0; t < gold.length && fell < 0; t++) {
@@ -154,6 +155,6 @@ export function verdict(result, gold, goldLogp, penalty = 1) {
     else path.push((parent = at));
   }
   const score = goldLogp / gold.length ** penalty;
-  const kind = same ? "found" : best && score > best.score ? "search" : "model";
-  return { kind, fell, path, logp: goldLogp, score };
+  const kind = barred ? "barred" : found ? "found" : !best?.finished || score > best.score ? "search" : "model";
+  return { kind, barred, fell, path, logp: goldLogp, score };
 }

@@ -2,7 +2,7 @@
 //
 // A request is {lane, question, op, …}; its answers are {lane, question, kind, …}, where question is its number. Of each lane only the newest request is worked on.
 
-import { openCodec, END } from "./codec.js";
+import { END, openCodec, UNK } from "./codec.js";
 import { openEngine } from "./engine.js";
 import { agreement, occlusion } from "./trust.js";
 import { graphemes } from "./labels.js";
@@ -141,9 +141,18 @@ function* tree(model, request, tell) {
       logp += step.logp;
       yield;
     }
-    answer.reference = { ...verdict(result, gold, logp), tokens: gold.map(token), unknown: gold.some((id) => id === 3), barred: gold.some((id) => never?.includes(id)) };
+    const [best] = answer.hypotheses, same = Boolean(best?.finished) && best.text === request.reference;
+    answer.reference = { ...verdict(result, gold, logp, { same, barred: barredBy(ask, gold) }), tokens: gold.map(token) };
   }
   tell("tree", answer);
+}
+
+// Why a reference cannot be an output of this search; "" if it can.
+function barredBy({ limit, prefix = [], never = [] }, gold) {
+  if (gold.includes(UNK)) return "unknown";
+  if (gold.length > Math.max(limit, prefix.length)) return "long";
+  if (prefix.some((id, t) => id !== gold[t])) return "prefix";
+  return gold.some((id) => never.includes(id)) ? "never" : "";
 }
 
 // How much each source token matters to the output that stands there.

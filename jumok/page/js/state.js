@@ -118,8 +118,8 @@ export function fromHash(hash, { models, panels, langs }) {
   if (beam) asked.beam = beam;
   if (panels.includes(values.get("v"))) asked.panel = values.get("v");
   const [tour, step] = (values.get("t") ?? "").split(".").map((n) => whole(n, 999));
-  if (tour) asked.tour = tour;
-  if (step) asked.step = step;
+  if (Number.isInteger(tour)) asked.tour = tour;
+  if (Number.isInteger(step)) asked.step = step;
   if (langs.includes(values.get("l"))) asked.lang = values.get("l");
   if (values.has("r")) asked.reference = values.get("r");
   if (values.has("g")) asked.gold = values.get("g");

@@ -6,6 +6,7 @@ import { minus } from "./stage.js";
 
 const ACROSS = 92, DOWN = 34, WIDE = 72, TALL = 24;
 const DRAWN = 60; // steps of the tree
+const BARRED = { unknown: "refUnknown", long: "refLong", prefix: "refPrefix", never: "refBarred" };
 
 export function searchView(app) {
   const { t } = app;
@@ -49,9 +50,8 @@ export function searchView(app) {
 
   function judged({ reference: r, hypotheses: [first] }) {
     const numbers = { gold: minus(r.score, 3), found: first ? minus(first.score, 3) : "–" };
-    const parts = [t(r.barred ? "refBarred" : { found: "refFound", search: "refSearch", model: "refModel" }[r.kind], numbers)];
+    const parts = [r.barred ? t(BARRED[r.barred]) : t({ found: "refFound", search: "refSearch", model: "refModel" }[r.kind], numbers)];
     if (r.kind !== "found") parts.push(r.fell < 0 ? t("refStayed") : t("refFell", { n: r.fell + 1, token: label(r.tokens[r.fell]) }));
-    if (r.unknown) parts.push(t("refUnknown"));
     return parts.join(" ");
   }
 
