@@ -16,7 +16,7 @@ export function compareView(app) {
   const { t } = app;
   if (app.models.length < 2) return { root: h("p", { class: "hint wide" }, t("compareOne")), update() {} };
   const cards = app.models.map((model, i) => card(app, model, i)), between = differenceView(app, cards);
-  const told = h("p", { class: "note", role: "status" });
+  const told = h("div", { class: "note", role: "status" });
   const body = h("tbody"), table = h("table", { class: "growing" }, h("caption", { class: "unseen" }, t("bottleneck")),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("source")), app.models.map((m) => h("th", { scope: "col" }, m.name)))), body);
   const root = h("div", { class: "compare" }, h("p", { class: "hint wide" }, t("compareIntro")), h("div", { class: "cards" }, cards.map((c) => c.root)), told, between.root,
@@ -39,11 +39,11 @@ export function compareView(app) {
     const [first, ...others] = cards.map((each) => each.result);
     between.update();
     if (!first.done) return;
-    told.textContent = others.filter((other) => other.done).map((other) => {
+    put(told, others.filter((other) => other.done).map((other) => {
       const at = cards.findIndex((each) => each.result === other), same = first.text === other.text, apart = distance(first, other);
       cards[at].apart(new Map((distances(first, other) ?? []).map(([, j, d]) => [j, d.toFixed(2)])));
-      return `${app.models[at].name}: ${t(same ? "sameOutput" : "otherOutput")}${apart === null ? "" : `; ${t("difference", { n: apart.toFixed(2) })}`}.`;
-    }).join(" ");
+      return h("div", {}, `${app.models[at].name}: ${t(same ? "sameOutput" : "otherOutput")}${apart === null ? "" : `; ${t("difference", { n: apart.toFixed(2) })}`}.`);
+    }));
   }
 
   const paint = () => [...cards, between].forEach((each) => each.draw());

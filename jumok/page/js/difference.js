@@ -43,8 +43,8 @@ export function differenceView(app, cards) {
   }
 
   function paint() {
-    const patch = (d) => h("i", { style: { background: css(divergingOf(d, app.theme)) } });
-    put(legend, patch(0.75), t("looksMore", { name: models[Number(one.value)].name }), patch(-0.75), t("looksMore", { name: models[Number(other.value)].name }));
+    const part = (d, chosen) => h("span", {}, h("i", { style: { background: css(divergingOf(d, app.theme)) } }), t("looksMore", { name: models[Number(chosen.value)].name }));
+    put(legend, part(0.75, one), part(-0.75, other));
     map.draw();
   }
 

@@ -47,7 +47,7 @@ export function heatMap(app) {
     const { tokens, steps } = app.result, T = Math.min(steps.length, MOST), S = Math.min(tokens.length, MOST);
     context.font = `${FONT}px system-ui, sans-serif`;
     const heads = tokens.slice(0, S).map(label), sides = steps.slice(0, T).map((x) => label(x.token));
-    const left = Math.max(24, widest(context, sides, WIDE)) + 12, longest = widest(context, heads, WIDE), room = pad.clientWidth;
+    const left = Math.max(48, widest(context, sides, WIDE)) + 12, longest = widest(context, heads, WIDE), room = pad.clientWidth;
     const numbers = room >= 640 ? 186 : 0;
     const cell = Math.max(14, Math.min(40, Math.floor((room - left - numbers - 4) / S)));
     const turned = longest > cell - 4, topSpace = turned ? longest * 0.83 + 20 : 26;
@@ -139,7 +139,7 @@ export function heatMap(app) {
     context.fillStyle = muted;
     context.textAlign = "right";
     context.font = "11px system-ui, sans-serif";
-    context.fillText(t("coverageShort"), lay.left - 8, y + 22, lay.left - 10);
+    context.fillText(fitted(context, t("coverageShort"), lay.left - 8), lay.left - 8, y + 22);
     for (let s = 0; s < lay.S; s++) {
       const tall = (22 * sums[s]) / most;
       context.globalAlpha = 0.45;

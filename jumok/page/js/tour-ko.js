@@ -21,8 +21,8 @@ export const tourLabelsKo = {
   bothWays: "양쪽 방향으로 읽으며, 상태의 절반은 앞에서, 절반은 뒤에서 옵니다.", reversed: "마지막 토큰에서 처음 토큰으로 읽고 </s>를 마지막에 읽습니다.",
   feeding: "이 모델은 입력 피딩을 씁니다. 앞 스텝의 리드아웃 r_(t−1)도 읽으므로 어디를 보았는지 압니다.",
   tied: "W_s는 타깃 임베딩 표와 같습니다. 둘은 묶여 있습니다.",
-  copying: "복사 게이트 κ_s = σ(w_m · h̄_s + w_h · h_t + b)는 위치의 분포 가운데 얼마가 그 위치의 토큰으로 가는지 정합니다.", kappa: "복사 게이트 κ_s",
-  reached: "사슬이 있던 곳, p(s_(t−1) | y_<t)", jumps: "몇 자리 앞으로 가는 것의 값, j_t", arrival: "{at}번째 위치({token}), {from}번째에서: {sum} = {p}",
-  parts: "가장 큰 몫", vector: "{name}: 수 {n}개, 처음은 {list}", prior: "토큰을 알기 전", posterior: "출력을 모두 알 때", sameTokens: "토큰 {all}개 중 {n}개가 같음", empty: "먼저 무언가를 입력하세요.",
+  copying: "복사 게이트 κ_s = σ(w_m · h̄_s + w_h · h_t + b)는 위치의 분포 가운데 얼마가 그 위치의 토큰으로 가는지 정합니다.", kappa: "복사 게이트 κ_s", likely: "지금 그럴듯한 것",
+  reached: "있던 곳, p(s_(t−1) | y_<t)", jumps: "앞으로 건너뛰기, j_t", arrival: "{at}번째 위치({token}), {from}번째에서: {sum} = {p}",
+  parts: "가장 큰 몫", vector: "{name}: 수 {n}개, 처음은 {list}", prior: "토큰을 알기 전, p(s_t | y_<t)", posterior: "출력을 모두 알 때", sameTokens: "토큰 {all}개 중 {n}개가 같음", empty: "먼저 무언가를 입력하세요.",
   nothing: "아직 없음", openTrust: "신뢰로", openCompare: "비교로",
 };

@@ -111,10 +111,10 @@ export function tourView(app) {
     scores: () => bars(inside.scores, "e", (x) => number(x), true),
     softmax: () => [bars(inside.weights, "a", (x) => number(x)), h("p", { class: "hint" }, say(words.sum, { n: number(inside.weights.reduce((a, b) => a + b, 0)) }))],
     context: () => [h("h3", {}, words.parts), top(inside.weights, 3).map((i) => vector(`${number(inside.weights[i])} × h̄_${i + 1}`, rowOf(i), label(inside.tokens[i]))), vector("c_t", inside.context)],
-    chain: () => [inside.reached && [h("h3", {}, words.reached), bars(inside.reached, "reached", number)], h("h3", {}, words.jumps), jumps(),
-      inside.arrived && h("p", {}, arrival(inside.arrived)), h("h3", {}, words.prior), bars(inside.weights, "prior", number), h("h3", {}, words.posterior), bars(app.result.rows[inside.t] ?? [], "posterior", number)],
+    chain: () => [inside.arrived && h("p", {}, arrival(inside.arrived)), h("div", { class: "columns" }, inside.reached && column(words.reached, bars(inside.reached, "reached", number)), column(words.jumps, jumps()),
+      column(words.prior, bars(inside.weights, "prior", number)), column(words.posterior, bars(app.result.rows[inside.t] ?? [], "posterior", number)))],
     readout: () => [inside.features.length ? vector("r_t", inside.features) : null, likely()],
-    mixture: () => [inside.kappa && [h("h3", {}, words.kappa), bars(inside.kappa, "kappa", number)], likely()],
+    mixture: () => h("div", { class: "columns" }, column(words.likely, likely()), inside.kappa && column(words.kappa, bars(inside.kappa, "kappa", number))),
     forcing: () => forcing(),
     limits: () => h("div", { class: "chips" }, h("button", { class: "button", type: "button", onclick: () => app.open("trust", true) }, words.openTrust), h("button", { class: "button", type: "button", onclick: () => app.open("compare", true) }, words.openCompare)),
   };
@@ -141,9 +141,11 @@ export function tourView(app) {
       h("span", {}, i === list.length - 1 ? `+${i} …` : `+${i}`), h("span", { class: "number", "data-value": x.toFixed(6) }, number(x))))));
   }
 
+  const column = (name, list) => h("div", {}, h("h3", {}, name), list);
+
   // How the likeliest position came about: the largest terms of its sum.
   function arrival({ at, terms }) {
-    const shown = terms.slice(0, 3), rest = terms.slice(3).reduce((sum, [, p, a]) => sum + p * a, 0);
+    const shown = terms.slice(0, 3).filter(([, p, a], i) => i === 0 || p * a >= 0.0005), rest = terms.slice(shown.length).reduce((sum, [, p, a]) => sum + p * a, 0);
     const sum = shown.map(([, p, a]) => `${number(p)} · ${number(a)}`).join(" + ") + (rest >= 0.0005 ? ` + ${number(rest)}` : "");
     return say(words.arrival, { at: at + 1, token: label(inside.tokens[at]), from: shown.map(([from]) => from + 1).join(", "), sum, p: number(inside.weights[at]) });
   }
