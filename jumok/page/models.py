@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.decode.translator import LONGEST
-from jumok.engine.layout import PLANES, block, unknown
+from jumok.engine.layout import BLOCK, PLANES, Model, block, unknown
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError
 from jumok.runtime.folder import Folder, read_folder
@@ -65,6 +65,9 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "posterior": m.alignment == "monotonic",
         "attention": m.attention,
         "alignment": m.alignment,
+        "copy": m.copy,
+        "feeding": m.input_feeding,
+        "tied": "readout.output" not in folder.parameters,
         "cell": m.cell,
         "layers": m.layers,
         "hidden": m.hidden,
@@ -79,7 +82,16 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
     }
     made = block(m, folder.parameters, codec.copies() if m.copy else None, PLANES["int8"], pack_planes)
+    facts["chain"] = _chain(made.tobytes(), m.copy) if m.alignment == "monotonic" else None
     return PageModel(facts, made.tobytes())
+
+
+def _chain(made: bytes, copies: bool) -> dict[str, Any]:
+    """Where in the block the chain's own arrays begin, in bytes: what the page's tour works with."""
+    struct = Model.from_buffer_copy(made)
+    jumps = [BLOCK * place for place in (struct.jump_weights, struct.jump_bias)]
+    gate = [BLOCK * place for place in (struct.copy_memory, struct.copy_query, struct.copy_bias, struct.copies)]
+    return {"jumps": jumps, "copy": gate if copies else None}
 
 
 def _features(side: Side) -> list[str]:

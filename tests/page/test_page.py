@@ -55,7 +55,7 @@ def test_text_cannot_break_out_of_the_page(folder):
     html = build_page(page_models([folder]), [Example(EVIL, (EVIL,), EVIL)])
     parts = Parts(html)
     assert [tag for tag, _ in parts.tags if tag in ("img", "link", "iframe", "object", "embed", "form")] == []
-    assert sum(tag == "script" for tag, _ in parts.tags) == 5  # data, engine, model, worker, main
+    assert sum(tag == "script" for tag, _ in parts.tags) == 6  # data, engine, model, worker, main, and what unpacks it
     data = json.loads(parts.scripts["jumok-data"])
     assert data["examples"] == [{"source": EVIL, "features": [EVIL], "gold": EVIL}]
     assert data["models"][0]["text"]["target"]["tokens"][: len(HOSTILE)] == HOSTILE and EVIL in data["models"][0]["features"]
@@ -69,7 +69,7 @@ def test_the_page_forbids_itself_to_load_or_send(folder):
 
 def test_a_page_is_small_beside_its_models(folder):
     one, none = build_page(page_models([folder])), build_page([], trace={})
-    assert len(none) < 130_000 and len(one) < 240_000
+    assert len(none) < 70_000 and len(one) < 190_000
 
 
 def test_a_page_is_the_same_each_time(folder):
