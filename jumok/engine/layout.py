@@ -25,8 +25,9 @@ CELLS = {"lstm": 0, "gru": 1}
 ATTENTIONS = {"none": 0, "dot": 1, "general": 2, "concat": 3}
 ALIGNMENTS = {"soft": 0, "auto": 0, "monotonic": 1}  # auto in a network for which nobody chose
 READOUTS = {"tanh": 0, "linear": 1}
-GROUPS, BY_ROWS = 0, 1
-PLANES = {"exact": 2, "int8": 1}  # engine -> int8 planes a weight, but for small matrices, which always have two
+GROUPS, BY_ROWS, FLOATS = 0, 1, 2
+# engine -> int8 planes a weight, but for small matrices, which always have two; 0: weights stay float32
+PLANES = {"exact": 2, "int8": 1, "float32": 0}
 
 _int, _offset = ctypes.c_int32, ctypes.c_uint32
 
@@ -123,7 +124,7 @@ def padded(size: int) -> int:
 def block(
     model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: int, pack: Callable[..., None]
 ) -> Array:
-    """The model as one block, uint8, aligned: each weight as `planes` int8 planes.
+    """The model as one block, uint8, aligned: each weight as `planes` int8 planes, or with 0 as it is, float32.
 
     Args:
         parameters: as `jumok.runtime.parameters.shapes` names them, float32.
@@ -177,8 +178,11 @@ class _Maker:
         """w: [blocks x size, columns]; each block of rows is padded by itself."""
         size = len(w) // blocks
         rows, columns = blocks * padded(size), padded(w.shape[1])
-        matrix = Matrix(rows=rows, columns=columns, high=self._take(rows * columns), scale=self._take(4 * rows))
-        if (planes or self.planes) > 1:
+        if self.planes == 0:
+            matrix = Matrix(rows=rows, columns=columns, high=self._take(4 * rows * columns), order=FLOATS)
+        else:
+            matrix = Matrix(rows=rows, columns=columns, high=self._take(rows * columns), scale=self._take(4 * rows))
+        if self.planes and (planes or self.planes) > 1:
             matrix.low, matrix.order = self._take(rows * columns), order
             matrix.bound = self._take(4 * rows) if order == BY_ROWS else 0
         w = np.ascontiguousarray(w, np.float32)

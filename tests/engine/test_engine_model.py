@@ -370,14 +370,15 @@ def test_ids_beyond_the_vocabulary_are_refused(library: Library) -> None:
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_limit_that_no_memory_would_hold_is_none(beam: int, library: Library) -> None:
-    """The engine's own searches take memory for the longest output; beyond that, search goes step by step, to the same bits."""
+    """The engine's own searches take memory for the longest output; beyond that, search goes step by step, in float32."""
     model = jumok.load(GOLDEN, "exact")
     texts = ["abc", "cab", "b"]
     for text in ("abc", texts):
         wanted, found = (model.translate(text, beam=beam, max_length=most) for most in (60, 10**9))
         for t, other in zip(*([x] if isinstance(x, Translation) else x for x in (wanted, found)), strict=True):
-            assert t.finished and (t.tokens, t.log_probability) == (other.tokens, other.log_probability)
-            assert t.weights is not None and other.weights is not None and (t.weights == other.weights).all()
+            assert t.finished and t.tokens == other.tokens
+            assert t.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+            assert t.weights is not None and other.weights is not None and np.abs(t.weights - other.weights).max() < 1e-3
 
 
 # --- which engine

@@ -1,4 +1,4 @@
-/* Matrices in int8 planes: products with many rows of activations, the screened output layer, single rows.
+/* Matrices in int8 planes: products with many rows of activations, the screened output layer, single rows. And in float32.
 
 y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = (256 * (high q) + low q) * (scale * x's scale). */
 #ifndef JUMOK_MATRIX_H
@@ -9,6 +9,12 @@ y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = 
 #define ROWS 64    /* activations that are rounded together */
 #define NEAR 5.0f  /* the screened layer computes both planes for every token that may be so near the best one in log-probability */
 #define LEAST 1e-30f /* smaller activations are 0 */
+
+#ifdef __wasm__ /* a page has none */
+#define IN_FLOATS(M) 0
+#else
+#define IN_FLOATS(M) ((M)->order == ENGINE_FLOATS)
+#endif
 
 /* What `multiply` writes to. */
 struct rounded {
@@ -98,9 +104,64 @@ static void all_groups(const struct engine_model *m, const struct engine_matrix 
         groups_of(m, M, g, count - g < GROUPS ? count - g : GROUPS, q, rows, y, stride, width, bias, add);
 }
 
+#if defined(__AVX512BW__) && !defined(ENGINE_PLAIN)
+#define FLOAT_TILE 4 /* rows of activations that share a pass over float32 weights */
+#else
+#define FLOAT_TILE 1
+#endif
+
+/* 16 rows of float32 weights, [columns][16], with T rows of activations: sums of every fourth column, then theirs. */
+INLINE void float_tile(const float *weights, const float *x, int64_t stride, int columns, struct lanes *out, const int T) {
+    struct lanes s[FLOAT_TILE][4];
+    UNROLL for (int t = 0; t < T; t++)
+        UNROLL for (int k = 0; k < 4; k++) s[t][k] = lanes_of(0);
+    for (int c = 0; c < columns; c += 4)
+        UNROLL for (int k = 0; k < 4; k++) {
+            const float *w = weights + (int64_t)(c + k) * LANES;
+            if (T == 1) __builtin_prefetch(w + AHEAD / 4);
+            UNROLL for (int t = 0; t < T; t++)
+                EACH(q) s[t][k].of[q / WIDTH] += load(w + q) * x[t * stride + c + k];
+        }
+    UNROLL for (int t = 0; t < T; t++)
+        EACH(q) out[t].of[q / WIDTH] = (s[t][0].of[q / WIDTH] + s[t][1].of[q / WIDTH]) + (s[t][2].of[q / WIDTH] + s[t][3].of[q / WIDTH]);
+}
+
+/* As `multiply`, for a matrix in float32. */
+static void multiply_floats(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t x_stride,
+                            int64_t rows, float *y, int64_t y_stride, int width, const float *bias, int add) {
+    for (int column = 0; column < M->rows; column += LANES) {
+        const float *weights = (const float *)at(m, M->high) + (int64_t)column * M->columns;
+        const int left = width - column;
+        for (int64_t r = 0; r < rows; r += FLOAT_TILE) {
+            struct lanes sums[FLOAT_TILE];
+            const int n = rows - r < FLOAT_TILE ? (int)(rows - r) : FLOAT_TILE;
+            if (n == FLOAT_TILE) {
+                float_tile(weights, x + r * x_stride, x_stride, M->columns, sums, FLOAT_TILE);
+            } else {
+                for (int t = 0; t < n; t++) float_tile(weights, x + (r + t) * x_stride, 0, M->columns, sums + t, 1);
+            }
+            for (int t = 0; t < n; t++) {
+                float *to = y + (r + t) * y_stride + column, rest[LANES];
+                const float *from = add ? sixteen(to, left, 0, rest) : 0;
+                float *into = left >= LANES ? to : rest;
+                EACH(k) {
+                    vector v = sums[t].of[k / WIDTH];
+                    if (bias) v += load(bias + column + k);
+                    store(into + k, add ? load(from + k) + v : v);
+                }
+                if (into == rest) copy(to, rest, left);
+            }
+        }
+    }
+}
+
 /* y [rows, width] = M x + bias (or y + M x with `add`); x [rows, columns], both with strides. */
 static void multiply(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t x_stride, int64_t rows,
                      float *y, int64_t y_stride, int width, const float *bias, int add, struct rounded q) {
+    if (IN_FLOATS(M)) {
+        multiply_floats(m, M, x, x_stride, rows, y, y_stride, width, bias, add);
+        return;
+    }
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * x_stride, x_stride, n, q);
@@ -180,11 +241,14 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
 /* `multiply` for the output layer, [rows, V] without gaps; also: a token of each row that is computed with both planes, or NULL. */
 static void output(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t stride, int64_t rows,
                    float *y, int V, const float *bias, const int32_t *also, struct rounded q) {
+    if (!M->low || M->order != ENGINE_ROWS) {
+        multiply(m, M, x, stride, rows, y, V, V, bias, 0, q);
+        return;
+    }
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * stride, stride, n, q);
         all_groups(m, M, q, n, y + r * V, V, V, bias, 0);
-        if (!M->low || M->order != ENGINE_ROWS) continue;
         if (WHOLE(q)) {
             const float *scales = at(m, M->scale);
             for (int v = 0; v < V; v++) {
@@ -200,24 +264,37 @@ static void output(const struct engine_model *m, const struct engine_matrix *M, 
     }
 }
 
-/* Output r alone, for one rounded row: the same bits as both planes of `output` have. */
-static float single(const struct engine_model *m, const struct engine_matrix *M, int r, const int16_t *q, float x_scale,
-                    const float *bias) {
+/* Output r alone, for one row of activations: the same bits as both planes of `output` have. */
+static float single(const struct engine_model *m, const struct engine_matrix *M, int r, const float *x, const float *bias,
+                    struct rounded q) {
     const int64_t group = (int64_t)(r / 16) * 16 * M->columns;
-    const float scale = ((const float *)at(m, M->scale))[r] * x_scale;
+    if (IN_FLOATS(M)) {
+        struct lanes of;
+        float values[LANES];
+        float_tile((const float *)at(m, M->high) + group, x, 0, M->columns, &of, 1);
+        __builtin_memcpy(values, &of, sizeof values);
+        return values[r % 16] + bias[r];
+    }
+    rounded_rows(M, x, 0, 1, q);
+    const float scale = ((const float *)at(m, M->scale))[r] * q.scale[0];
     const int8_t *low = at(m, M->low);
     int32_t sums[16];
-    products((const int8_t *)at(m, M->high) + group, q, M->columns, M->columns, sums, 1, 1);
+    products((const int8_t *)at(m, M->high) + group, q.x, M->columns, M->columns, sums, 1, 1);
     float v = (float)sums[r % 16] * 256.0f;
     if (!M->low) return v * scale + bias[r];
     if (M->order == ENGINE_ROWS)
-        return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q, M->columns) * scale;
-    products(low + group, q, M->columns, M->columns, sums, 1, 1);
+        return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q.x, M->columns) * scale;
+    products(low + group, q.x, M->columns, M->columns, sums, 1, 1);
     return (v + (float)sums[r % 16]) * scale + bias[r];
 }
 
 /* Row r as float32 [columns]. */
 static void row(const struct engine_model *m, const struct engine_matrix *M, int r, float *out) {
+    if (IN_FLOATS(M)) {
+        const float *of = (const float *)at(m, M->high) + (int64_t)(r / 16) * 16 * M->columns + r % 16;
+        for (int c = 0; c < M->columns; c++) out[c] = of[(int64_t)c * 16];
+        return;
+    }
     const int8_t *high = (const int8_t *)at(m, M->high) + (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
     const int8_t *low = at(m, M->low);
     const float scale = ((const float *)at(m, M->scale))[r];
