@@ -278,8 +278,7 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
         for (int i = 0; i < n; i++) DEMAND(same(chosen + i * beam, before + parents[i] * beam, beam));
         scratch = block(engine_scratch_bytes(m, n, S, 0));
         calls++;
-        const int whole = one_in(d, 2);
-        code = engine_step(m, tables, n, S, tokens, new_owners, s->lengths, sources, chosen, after, logs, weights, scratch, whole);
+        code = engine_step(m, tables, n, S, tokens, new_owners, s->lengths, sources, chosen, after, logs, weights, scratch);
         free(scratch);
         DEMAND(code == (fit ? 0 : -1));
         if (code) {
@@ -292,7 +291,7 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
             scratch = block(engine_scratch_bytes(m, 1, S, 0));
             calls++;
             DEMAND(!engine_step(m, 0, 1, S, tokens + i, new_owners + i, s->lengths, sources, chosen + i * beam, after1, logs1,
-                                weights1, scratch, whole));
+                                weights1, scratch));
             DEMAND(same(after1, after + i * beam, beam) && same(logs1, logs + (int64_t)i * V, V));
             DEMAND(!looks || same(weights1, weights + (int64_t)i * S, S));
             free(after1), free(logs1), free(weights1), free(scratch);

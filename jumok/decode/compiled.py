@@ -55,9 +55,9 @@ class Compiled(EngineModel):
         careful = self._steps()
         return super().start(source, lengths) if careful is None else careful.start(source, lengths)
 
-    def step(self, state: State, tokens: Array, whole: bool = True) -> tuple[State, Array, Array | None]:
+    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         careful = self._steps()
-        return super().step(state, tokens, whole) if careful is None else careful.step(state, tokens)
+        return super().step(state, tokens) if careful is None else careful.step(state, tokens)
 
     def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
         given, careful = (source, lengths, target, target_lengths), self._steps()

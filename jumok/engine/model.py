@@ -99,11 +99,10 @@ class EngineModel:
         self._spread(part, B)
         return State(sources, counts, S, np.arange(B, dtype=np.int32)[:, None], beams[:, None])
 
-    def step(self, state: State, tokens: Array, whole: bool = True) -> tuple[State, Array, Array | None]:
+    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, log-probabilities [B, K, V], weights [B, K, S] or None.
 
-        `whole`: all log-probabilities are as exact as those of the best tokens; else only where the token can be among the `ranked`
-        best, which is what the searches of the engine's own need.
+        Where the output layer is screened, the best `layout.BEST` tokens are as exact as can be, and others have 8 bits.
 
         With a monotonic alignment the weights are the prior of the position, before the token is known; `score` gives posteriors.
         """
@@ -116,7 +115,7 @@ class EngineModel:
             looked = None if weights is None else weights[rows]
             made.call(
                 "step", rows, S, 0, written[rows], owners[rows], state.lengths, state.sources, before[rows], after[rows],
-                found[rows], looked, after=(int(whole),),
+                found[rows], looked,
             )  # fmt: skip
 
         self._spread(part, B * K)
@@ -316,14 +315,14 @@ class _Made:
                 setattr(self.local, name, kept)
         return kept
 
-    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1, after: Sequence[int] = ()) -> None:
-        """Calls a function that takes (model, tables, number of rows, S, …, scratch, *after); `each` row needs scratch for so many."""
+    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1) -> None:
+        """Calls a function that takes (model, tables, number of rows, S, …, scratch); `each` row needs scratch for so many."""
         n = rows.stop - rows.start
         scratch = self.memory("scratch", self.size("scratch_bytes", n * each, S, T))
         given = [
             a if a is None or isinstance(a, int) else _POINTER(a.__array_interface__["data"][0]) for a in (*arguments, scratch)
         ]
-        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given, *after):
+        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given):
             raise IndexError(f"engine {name}: ids or lengths outside the model's, or the source's, size")
 
 

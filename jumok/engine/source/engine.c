@@ -49,12 +49,11 @@ static void step(const struct engine_model *m, const struct batch *b, int N, con
 }
 
 static int32_t normal_step(const struct engine_model *m, const struct batch *b, int N, const int32_t *tokens, const float *before,
-                           float *after, float *log_probabilities, float *weights, void *scratch, int whole) {
+                           float *after, float *log_probabilities, float *weights, void *scratch) {
     const int V = m->target_size;
     struct work w;
     if (!ids_fit(tokens, N, V)) return -1;
     plan(&w, m, N, b->S, 0, scratch);
-    w.q.whole = whole;
     step(m, b, N, tokens, before, after, log_probabilities, weights, 0, 0, &w);
     for (int i = 0; i < N && !monotonic(m); i++) {
         float *row = log_probabilities + (int64_t)i * V, less = normaliser(row, V);
@@ -65,16 +64,16 @@ static int32_t normal_step(const struct engine_model *m, const struct batch *b, 
 
 int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                      const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
-                     float *log_probabilities, float *weights, void *scratch, int32_t whole) {
+                     float *log_probabilities, float *weights, void *scratch) {
     return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, 0}, N, tokens, before, after, log_probabilities,
-                       weights, scratch, whole);
+                       weights, scratch);
 }
 
 int32_t ENGINE(step_given)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                            const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
                            float *log_probabilities, const float *weights, void *scratch) {
     return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, weights}, N, tokens, before, after,
-                       log_probabilities, 0, scratch, 0);
+                       log_probabilities, 0, scratch);
 }
 
 int32_t ENGINE(look)(const struct engine_model *model, void *tables, int32_t S, const int32_t *tokens, const float *beam,

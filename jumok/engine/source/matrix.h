@@ -20,7 +20,6 @@ y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = 
 struct rounded {
     int16_t *x;   /* [ROWS, columns] */
     float *scale; /* [ROWS] */
-    int whole;    /* whether a screened layer computes both planes for every token */
 };
 
 INLINE const void *at(const struct engine_model *m, engine_offset o) { return (const char *)m + (uint64_t)o * 64; }
@@ -172,11 +171,6 @@ static void multiply(const struct engine_model *m, const struct engine_matrix *M
 #define CLASSES 64 /* of tokens, by their number's remainder */
 #define BEST 16
 #define FOUND 256
-#ifdef __wasm__ /* a page's searches look at the best tokens alone, and bytes count there */
-#define WHOLE(q) 0
-#else
-#define WHOLE(q) (q).whole
-#endif
 
 /* A lower bound of the 16th highest value, and of the highest, from what each class has at its best. */
 static float sixteenth_of(float classes[CLASSES], float *best) {
@@ -249,18 +243,8 @@ static void output(const struct engine_model *m, const struct engine_matrix *M, 
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * stride, stride, n, q);
         all_groups(m, M, q, n, y + r * V, V, V, bias, 0);
-        if (WHOLE(q)) {
-            const float *scales = at(m, M->scale);
-            for (int v = 0; v < V; v++) {
-                const int8_t *low = (const int8_t *)at(m, M->low) + (int64_t)v * M->columns;
-                for (int t = 0; t < n; t++)
-                    y[(r + t) * V + v] +=
-                        (float)product(low, q.x + (int64_t)t * M->columns, M->columns) * (scales[v] * q.scale[t]);
-            }
-        } else {
-            for (int t = 0; t < n; t++)
-                refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
-        }
+        for (int t = 0; t < n; t++)
+            refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
     }
 }
 
