@@ -224,7 +224,7 @@ int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, 
     plan_beams(&k, model, B, S, L, beam, work);
     plan(&w, model, (int64_t)B * beam, S, 0, scratch);
     start(model, tables, B, S, tokens, lengths, k.sources, k.before, &w);
-    struct batch batch = {S, w.owners, lengths, k.sources, tables};
+    struct batch batch = {S, w.owners, lengths, k.sources, tables, 0};
     for (int b = 0; b < B; b++) {
         k.sentences[b] = w.owners[b] = k.first[b] = b;
         k.rows[b] = 1;
