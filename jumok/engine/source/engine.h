@@ -56,7 +56,7 @@ typedef uint32_t engine_offset; /* from the start of the model, in units of 64 b
 
 /* An int8 plane stands in groups of 16 rows: [rows / 16][columns / 2][16][2]. The low plane of an output layer that is screened
    stands row by row instead (`order`). With order ENGINE_FLOATS, `high` is float32 in groups of 16 rows, [rows / 16][columns][16],
-   and all else is 0; wasm has none. rows and columns are padded; pads are 0. */
+   and all else is 0. wasm knows only ENGINE_GROUPS. rows and columns are padded; pads are 0. */
 struct engine_matrix {
     int32_t rows, columns;
     engine_offset high;  /* int8; float32 with order ENGINE_FLOATS */

@@ -10,10 +10,12 @@ y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = 
 #define NEAR 5.0f  /* the screened layer computes both planes for every token that may be so near the best one in log-probability */
 #define LEAST 1e-30f /* smaller activations are 0 */
 
-#ifdef __wasm__ /* a page has none */
+#ifdef __wasm__ /* a page, where bytes count, has neither */
 #define IN_FLOATS(M) 0
+#define IN_ROWS(M) 0
 #else
 #define IN_FLOATS(M) ((M)->order == ENGINE_FLOATS)
+#define IN_ROWS(M) ((M)->order == ENGINE_ROWS)
 #endif
 
 /* What `multiply` writes to. */
@@ -70,7 +72,7 @@ static void groups_of(const struct engine_model *m, const struct engine_matrix *
                       float *y, int64_t stride, int width, const float *bias, int add) {
     const int64_t begin = (int64_t)first * 16 * M->columns;
     const int8_t *high = (const int8_t *)at(m, M->high) + begin;
-    const int8_t *low = M->low && M->order == ENGINE_GROUPS ? (const int8_t *)at(m, M->low) + begin : 0;
+    const int8_t *low = M->low && !IN_ROWS(M) ? (const int8_t *)at(m, M->low) + begin : 0;
     for (int r = 0; r < rows; r += TILE) {
         int n = rows - r < TILE ? rows - r : TILE;
         int32_t h[GROUPS * TILE * 16], l[GROUPS * TILE * 16];
@@ -168,6 +170,7 @@ static void multiply(const struct engine_model *m, const struct engine_matrix *M
     }
 }
 
+#ifndef __wasm__
 #define CLASSES 64 /* of tokens, by their number's remainder */
 #define BEST 16
 #define FOUND 256
@@ -231,11 +234,13 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
         found = 0;
     }
 }
+#endif
 
 /* `multiply` for the output layer, [rows, V] without gaps; also: a token of each row that is computed with both planes, or NULL. */
 static void output(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t stride, int64_t rows,
                    float *y, int V, const float *bias, const int32_t *also, struct rounded q) {
-    if (!M->low || M->order != ENGINE_ROWS) {
+#ifndef __wasm__
+    if (!IN_ROWS(M)) {
         multiply(m, M, x, stride, rows, y, V, V, bias, 0, q);
         return;
     }
@@ -246,6 +251,10 @@ static void output(const struct engine_model *m, const struct engine_matrix *M, 
         for (int t = 0; t < n; t++)
             refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
     }
+#else
+    (void)also;
+    multiply(m, M, x, stride, rows, y, V, V, bias, 0, q);
+#endif
 }
 
 /* Output r alone, for one row of activations: the same bits as both planes of `output` have. */
@@ -266,7 +275,7 @@ static float single(const struct engine_model *m, const struct engine_matrix *M,
     products((const int8_t *)at(m, M->high) + group, q.x, M->columns, M->columns, sums, 1, 1);
     float v = (float)sums[r % 16] * 256.0f;
     if (!M->low) return v * scale + bias[r];
-    if (M->order == ENGINE_ROWS)
+    if (IN_ROWS(M))
         return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q.x, M->columns) * scale;
     products(low + group, q.x, M->columns, M->columns, sums, 1, 1);
     return (v + (float)sums[r % 16]) * scale + bias[r];
@@ -282,10 +291,10 @@ static void row(const struct engine_model *m, const struct engine_matrix *M, int
     const int8_t *high = (const int8_t *)at(m, M->high) + (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
     const int8_t *low = at(m, M->low);
     const float scale = ((const float *)at(m, M->scale))[r];
-    low += M->order == ENGINE_ROWS ? (int64_t)r * M->columns : (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
+    low += IN_ROWS(M) ? (int64_t)r * M->columns : (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
     for (int c = 0; c < M->columns; c++) {
         int place = c / 2 * 32 + c % 2, w = 256 * high[place];
-        if (M->low) w += low[M->order == ENGINE_ROWS ? c : place];
+        if (M->low) w += low[IN_ROWS(M) ? c : place];
         out[c] = (float)w * scale;
     }
 }
