@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.decode.translator import LONGEST
-from jumok.engine.layout import BLOCK, PLANES, Model, block, unknown
+from jumok.engine.layout import BLOCK, ONE_PLANE, Model, block, unknown
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError
 from jumok.runtime.folder import Folder, read_folder
@@ -81,7 +81,7 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "features": _features(codec.source),
         "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
     }
-    made = block(m, folder.parameters, codec.copies() if m.copy else None, PLANES["int8"], pack_planes)
+    made = block(m, folder.parameters, codec.copies() if m.copy else None, ONE_PLANE, pack_planes)
     facts["chain"] = _chain(made.tobytes(), m.copy) if m.alignment == "monotonic" else None
     return PageModel(facts, made.tobytes())
 
