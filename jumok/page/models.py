@@ -82,7 +82,7 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
     }
     made = block(m, folder.parameters, codec.copies() if m.copy else None, ONE_PLANE, pack_planes)
-    facts["chain"] = _chain(made.tobytes(), m.copy) if m.alignment == "monotonic" else None
+    facts["chain"] = _chain(made.tobytes(), bool(m.copy)) if m.alignment == "monotonic" else None
     return PageModel(facts, made.tobytes())
 
 

@@ -19,8 +19,8 @@ from jumok.engine.library import EngineError, load_library
 from jumok.page import build_page
 from jumok.page.models import page_models
 from jumok.runtime.folder import read_folder
-from jumok.text.tokenizers import train_tokenizer
 from jumok.runtime.translation import Translation
+from jumok.text.tokenizers import train_tokenizer
 from jumok.text.vocabulary import SPECIALS
 
 HERE = Path(__file__).parent
