@@ -71,7 +71,7 @@ def named(alignment: str) -> Alignment:
     return ALIGNMENTS["soft" if alignment == "auto" else alignment]
 
 
-def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool) -> str:
+def misfit(alignment: str, attention: str, window: str, input_feeding: bool, copy: bool | None) -> str:
     """Which of these options of a model do not combine, and what to give instead; "" if all do."""
     if alignment == "auto" and not copy:
         return ""

@@ -3,7 +3,8 @@
     python -m benchmarks.quality.ranking MODEL TEST.tsv [--lines N] [--ways beam5,coverage,…] [--metrics bleu,chrf] [--tokenize none]
 
 One JSON line. For each way of decoding: the metrics; of 100 n-grams (words between blanks, n = 1, 2, 3) how many are in the same
-output already; the mean length in words; seconds. The references' own repetitions and length stand beside them.
+output already; the mean length in words; seconds; and the gain over the first way in chrF of single sentences, the mean with
+its standard error. The references' own repetitions and length stand beside them.
 """
 
 import argparse
@@ -12,6 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from sacrebleu.metrics import CHRF
 
 import jumok
 from benchmarks.support.measure import emit
@@ -50,13 +54,16 @@ def main() -> None:
     model = jumok.load(o.model)
     pairs = read_pairs(str(o.test), model.config.text, warn=lambda text: print(text, file=sys.stderr))
     pairs = pairs[: o.lines] if o.lines else pairs
-    rows = []
+    rows: list[dict[str, Any]] = []
+    first: list[str] = []
     for way in o.ways.split(","):
         start = time.perf_counter()
         done = jumok.evaluate(model, pairs, o.metrics.split(","), tokenize=o.tokenize, **WAYS[way])
         seconds = time.perf_counter() - start
         row: dict[str, Any] = {"way": way, **{name: round(m.value, 2) for name, m in done.metrics.items()}}
-        rows.append(row | repeated([t.text for t in done.outputs]) | {"seconds": round(seconds, 1)})
+        texts = [t.text for t in done.outputs]
+        first = first or texts
+        rows.append(row | gain(texts, first, done.references) | repeated(texts) | {"seconds": round(seconds, 1)})
         print(rows[-1], file=sys.stderr, flush=True)
     emit(
         "quality_ranking",
@@ -67,6 +74,14 @@ def main() -> None:
         signatures={name: m.signature for name, m in done.metrics.items()},
         rows=rows,
     )
+
+
+def gain(texts: Sequence[str], first: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """By how much chrF of a sentence is higher than the first way's: mean and standard error."""
+    score = CHRF().sentence_score
+    differences = np.array([score(a, r).score - score(b, r).score for a, b, r in zip(texts, first, references, strict=True)])
+    error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return {"gain": round(float(differences.mean()), 2), "gain_error": round(float(error), 2)}
 
 
 def repeated(texts: Sequence[str]) -> dict[str, Any]:

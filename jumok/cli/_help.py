@@ -9,6 +9,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
@@ -34,17 +35,17 @@ OF_A_PLACE = {
 
 
 def overview(commands: Mapping[str, type]) -> str:
-    """Name, first sentence and example of each command, from the docstring of its options."""
+    """Name, first sentence and first example of each command, from the docstring of its options."""
     title = f"jumok {jumok.__version__}: sequence-to-sequence models with attention"
     lines = [title, "", "usage: jumok COMMAND …   (jumok COMMAND --help)", ""]
     for name, kind in commands.items():
-        first, *_, example = _words(kind)
+        first, _, example, *_ = _words(kind)
         lines += [f"  {name:<11} {first}", f"  {'':<11}   $ {example}"]
     return "\n".join(lines)
 
 
 def page(kind: type[Options], default: Options | None, everything: bool) -> str:
-    """One command: usage, what it is for, an example, its options in groups, and where to read on.
+    """One command: usage, what it is for, examples, its options in groups, and where to read on.
 
     Args:
         default: values that hold where the command line says nothing; None: those of the class.
@@ -58,11 +59,11 @@ def page(kind: type[Options], default: Options | None, everything: bool) -> str:
         groups["set otherwise than usual"] = [
             o.name for o in usual if o.name not in shown and o.default != options[o.name].default
         ]
-    first, *_, example = _words(kind)
+    first, _, *examples = _words(kind)
     names = [option.shown for option in options.values() if option.positional]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
     usage = f"usage: {prog_words(kind)} {' '.join(names)} [options]".replace("  ", " ")
-    lines = [usage, "", *textwrap.wrap(first, width), f"  $ {example}"]
+    lines = [usage, "", *textwrap.wrap(first, width), *(f"  $ {example}" for example in examples)]
     for title, members in ((title, names) for title, names in groups.items() if names):
         lines += ["", title] if title else [""]
         for name in members:
@@ -87,24 +88,26 @@ class _Option:
 
     @property
     def shown(self) -> str:
-        """PAIRS, [FILE], or --beam."""
+        """PAIRS, [FILE], --beam, or both flags of what the data decide where nobody does."""
         if self.positional:
             name = self.name.upper()
             return name if self.default is dataclasses.MISSING else f"[{name}]"
+        if set(get_args(self.hint)) == {bool, NoneType}:
+            return f"--{flag(self.name)}, --no-{flag(self.name)}"
         negative = self.default is True
         return f"--{'no-' * negative}{flag(self.name)}"
 
     @property
     def takes(self) -> str:
         """What stands behind its name: N, TEXT, NAME; nothing behind a flag."""
-        if self.positional or self.hint is bool:
+        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not NoneType]
+        if self.positional or bool in kinds:
             return ""
         if self.place is not None:
             return OF_A_PLACE[self.place.kind]
         if get_origin(self.hint) is tuple:
             return "TEXT …"
-        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not type(None)]
-        return "NAME" if self.choices else "True|False" if bool in kinds else CAPITALS[kinds[0]]
+        return "NAME" if self.choices else CAPITALS[kinds[0]]
 
     @property
     def choices(self) -> list[str]:
@@ -173,7 +176,7 @@ def meanings(kind: type) -> dict[str, str]:
 
 
 def _words(kind: type) -> list[str]:
-    """The lines of a class's docstring."""
+    """The lines of a class's docstring: what it is for, an empty one, and an example each."""
     return [line.strip() for line in (ast.get_docstring(_definition(kind)) or "").splitlines()]
 
 

@@ -9,6 +9,7 @@ import keyword
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
@@ -55,13 +56,38 @@ Kind = TypeVar("Kind", bound=Options)
 def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, set[str]]:
     """The options that a command line gives, over those of its `--config`; and the names of all that are given."""
     default, given = defaults(kind, arguments)
-    words = toml.without_echoes(_as_fields(arguments), default)
+    words = toml.without_echoes(_as_fields(_with_values(arguments, kind)), default)
     chosen = _read_typed(kind, words, default)
     if chosen is None:
         chosen = _read_all(kind, words, default, prog)
     options = places.settle(chosen)
     options.check("command line")
     return options, given
+
+
+def _with_values(arguments: Sequence[str], kind: type[Options]) -> list[str]:
+    """The arguments with a value for each yes-or-no option that the data decide where nobody does: `--copy` is `--copy True`."""
+    hints = {name: hint for part in _parts(kind) for name, hint in config.type_hints(part).items()}
+    named = [config.flag(name) for name, hint in hints.items() if set(get_args(hint)) == {bool, NoneType}]
+    full: dict[str, list[str]] = {}
+    for name in (*named, *(name.replace("-", "_") for name in named)):
+        full |= {
+            f"--{name}": [f"--{name}", "True"],
+            f"--no-{name}": [f"--{name}", "False"],
+            f"--no_{name}": [f"--{name}", "False"],
+        }
+    words: list[str] = []
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        words += full.get(word, [word]) if after not in ("True", "False", "None") else [word]
+    return words
+
+
+def _parts(kind: type) -> Iterator[type]:
+    """A class of options, and those inside it."""
+    yield kind
+    for hint in config.type_hints(kind).values():
+        if dataclasses.is_dataclass(hint):
+            yield from _parts(hint)  # type: ignore[arg-type]
 
 
 def _as_fields(arguments: Sequence[str]) -> list[str]:

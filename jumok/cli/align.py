@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -14,7 +14,7 @@ from jumok.cli._options import Options
 from jumok.cli._printing import put, say, warn
 from jumok.config import LoadConfig
 from jumok.console import Bar
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.places import FilePath, LinesPath, ModelPath, Output, PairsPath
 
 
@@ -23,6 +23,7 @@ class Align(Options):
     """Link the words of given pairs by what the model attends to when it has to write the target: a line in, a line out.
 
     jumok align model pairs.tsv --gold gold.tsv
+    jumok align model pairs.tsv --reverse-model other --out links.txt
     """
 
     model: Positional[ModelPath]
@@ -46,8 +47,14 @@ class Align(Options):
     json: bool = False
     """A JSON object a line: source, target, links, log-probability; and the measures as JSON."""
 
+    READ_ON: ClassVar[str] = "docs/alignments.md, docs/commands.md"
+
 
 def align(o: Align, given: Collection[str]) -> int:
+    if "combine" in given and not o.reverse_model:
+        raise ConfigError(
+            f"combine is {o.combine!r}, but there is nothing to combine: give --reverse-model, too, or leave it out"
+        )
     with Output(o.out) as side:
         return _align(o, side)
 

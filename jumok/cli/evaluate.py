@@ -26,10 +26,11 @@ class Evaluate(Options):
     """Translate the sources of a test file and measure how well: each metric with its signature.
 
     jumok evaluate model test.tsv --beam 5
+    jumok evaluate model test.tsv --metrics accuracy calibration --outputs outputs.tsv
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)

@@ -22,12 +22,14 @@ class Explain(Options):
     """Show which source positions each output token used: a picture of the attention, and its entropy, margin and coverage.
 
     jumok explain model attention --out picture.svg
+    jumok explain model gehen --features V PST
+    jumok explain model cat --beam 5 --tree tree.json --reference "K AE T"
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     source: Positional[str]
-    """The text to translate."""
+    """The text to translate; of several sources, with a TAB between two: $'one\\tother' in the shell."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
@@ -43,7 +45,7 @@ class Explain(Options):
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "files": ("model", "source", "features", "compare", "out"),
-        "the search": ("tree", "reference"),
+        "what the search did": ("tree", "reference"),
         **SEARCH,
         "computing": ("engine", "config"),
     }
@@ -54,10 +56,12 @@ class Explain(Options):
         if self.search.batch_size != SearchConfig().batch_size:
             raise ConfigError(f"{where}: batch_size is {self.search.batch_size}, but explain reads one line: leave it out")
         listed = self.tree or (Path(self.out).suffix.lower() == ".json" and not self.compare)
-        if self.search.nbest > 1 and not listed:
+        if self.search.outputs > 1 and not listed:
+            name = "nbest" if self.search.nbest > 1 else "sample"
+            tree = ", or --tree FILE.json" if name == "nbest" else ""
             raise ConfigError(
-                f"{where}: nbest is {self.search.nbest}, but a picture shows one output: give --out FILE.json without --compare, "
-                "or --tree FILE.json, or leave it out"
+                f"{where}: {name} is {self.search.outputs}, but a picture shows one output: give --out FILE.json without --compare"
+                f"{tree}, or {'leave it out' if name == 'nbest' else 'give 1'}"
             )
         if self.compare and (self.tree or self.reference):
             given = "tree" if self.tree else "reference"
@@ -70,8 +74,9 @@ def explain(o: Explain, given: Collection[str]) -> int:
 
     asked = [Asked(folder, o.loading.engine) for folder in (o.model, *[o.compare] * bool(o.compare))]
     tree = None
-    if o.tree or o.reference:
-        tree = show_tree(asked[0], (o.source, o.features), o.search, o.tree, o.reference)
+    reference = o.reference if "reference" in given else None  # an empty one is an output, too
+    if o.tree or reference is not None:
+        tree = show_tree(asked[0], (o.source, o.features), o.search, o.tree, reference)
     print(show(asked, o.source, o.features, o.search, o.out, warn))
     if tree is not None:
         print(tree())

@@ -20,12 +20,13 @@ class Next(Options):
     """Show the likeliest next tokens after the beginning of an output: how likely each is, and where it would look.
 
     jumok next model attention --prefix "AH T"
+    jumok next model "a man" --prefix-tokens ▁ein ▁ma --k 5
     """
 
     model: Positional[ModelPath]
-    """Model folder."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     source: Positional[str]
-    """The text to translate."""
+    """The text to translate; of several sources, with a TAB between two: $'one\\tother' in the shell."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     prefix: str = ""

@@ -29,6 +29,7 @@ class Rescore(Options):
     """Rank the outputs of n-best lists again, with what another model says of them: a line in, a line out.
 
     jumok rescore other nbest.jsonl --weight 0.3
+    jumok rescore other words.txt,nbest.txt --nbest 3
     """
 
     model: Positional[ModelPath]

@@ -26,6 +26,7 @@ class Score(Options):
     """Say how likely a model finds given targets: log-probability, the same per token, and perplexity; a line out for a line in.
 
     jumok score model pairs.tsv
+    jumok score model pairs.tsv --json --out scored.jsonl
     """
 
     model: Positional[ModelPath]

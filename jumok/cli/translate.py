@@ -26,13 +26,15 @@ class Translate(Options):
     """Translate lines: a line in, a line out, always.
 
     echo attention | jumok translate model --beam 5
+    jumok translate model words.txt --beam 5 --nbest 3 --confidence
+    jumok translate model words.txt --sample 3 --json > samples.jsonl
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     file: Positional[LinesPath] = "-"
-    """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
-    has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
+    """What to translate (.gz too; - = standard input): a source a line (several with a TAB between two), with features SOURCE, a
+    TAB, FEATURES; a table (line 1 has more TABs), in the columns of the training pairs; or JSONL. Lines do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     prefix_column: int = 0
     """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""

@@ -68,15 +68,23 @@ def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
         if dataclasses.is_dataclass(hints[f.name]):
             made[f.name] = _fill(hints[f.name], flat, where)
         elif f.name in flat:
-            several = takes_list(cls, f.name) and isinstance(flat[f.name], list | tuple)
-            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], flat[f.name], f.name, where)
+            given = plain(flat[f.name])
+            several = takes_list(cls, f.name) and isinstance(given, list | tuple)
+            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], given, f.name, where)
             if several and not made[f.name]:
                 raise ConfigError(f"{where}: {f.name} is an empty list; wanted a file, or one text or more")
     return cls(**made)
 
 
+def plain(value: Any) -> Any:
+    """NumPy's numbers, texts and arrays as Python's own; all else as it is."""
+    return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
+
+
 def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     """`value` as the type `hint`, or a ConfigError."""
+    if hint == int | str:  # a number, or several
+        return _numbers(value, name, where)
     choices = [c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,))]
     if any(isinstance(c, str) for c in choices):  # a Literal, maybe optional
         names = [c for c in choices if isinstance(c, str)]
@@ -86,8 +94,8 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     if value is None and type(None) in choices:
         return None
     if get_origin(hint) is tuple:
-        if isinstance(value, list | tuple) and all(type(text) is str for text in value):
-            return tuple(value)
+        if isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
+            return tuple(map(str, value))
         raise ConfigError(f"{where}: {name} is {value!r}; it must be a list of texts")
     if float in choices and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -98,3 +106,15 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
             return value
     wanted = " or ".join(c.__name__ for c in choices if c is not type(None))
     raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
+
+
+def _numbers(value: Any, name: str, where: str) -> int | str:
+    """3, "1,4", (1, 4) -> 3, "1,4", "1,4"."""
+    parts = value if isinstance(value, list | tuple) else str(value).split(",")
+    if type(value) not in (int, str, list, tuple) or not parts or not all(_is_number(part) for part in parts):
+        raise ConfigError(f"{where}: {name} is {value!r}; it must be a number, or several with a comma between two: 1,4")
+    return ",".join(str(int(part)) for part in parts) if len(parts) > 1 else int(parts[0])
+
+
+def _is_number(part: Any) -> bool:
+    return type(part) is int or (isinstance(part, str) and part.strip().isascii() and part.strip().isdecimal())

@@ -21,7 +21,7 @@ class SearchConfig:
     beam: int = 1
     """Hypotheses kept at each step; 1 = greedy."""
     nbest: int = 1
-    """Hypotheses returned for a line (at most --beam; with --mbr, at most --sample)."""
+    """Outputs given for a line, best first (at most --beam; with --sample and --mbr, at most --sample)."""
     length_penalty: float = 1.0
     """Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation."""
     max_length: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
@@ -37,7 +37,7 @@ class SearchConfig:
     diversity: float = 0.5
     """How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the same step."""
     sample: int = 0
-    """Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none."""
+    """Draws this many outputs of each line from the model's distribution, instead of a search for the best; 0 = none."""
     temperature: float = 1.0
     """With --sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more equal."""
     top_k: int = 0
@@ -66,7 +66,7 @@ class SearchConfig:
     min_length: int = 0
     """Fewest tokens written for a line; as for --max-length, </s> is one."""
     no_repeat: int = 0
-    """No so many tokens in a row are written twice in an output; 0 = they may."""
+    """With 3, no three tokens in a row are written twice in an output, and likewise with other numbers; 0 = all may."""
     only: ListPath = ""
     """File of all outputs there may be, one a line; the likeliest of them is found for each line."""
     only_words: ListPath = ""

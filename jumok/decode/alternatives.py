@@ -12,6 +12,7 @@ import numpy as np
 
 from jumok.decode.backend import Backend
 from jumok.decode.choice import best, normaliser_of
+from jumok.decode.hindsight import at_most_one
 from jumok.decode.rules import NEVER
 from jumok.errors import ConfigError, DataError
 from jumok.text.codec import Codec
@@ -103,7 +104,7 @@ def next_tokens(backend: Backend, source: Array, written: Sequence[int], k: int)
         sources, lengths = np.tile(source, (len(ids), 1)), np.full(len(ids), len(source))
         _, posterior = backend.score(sources, lengths, outputs, np.full(len(ids), outputs.shape[1]))
         assert posterior is not None
-        looked: Array | None = posterior[:, -1]
+        looked = at_most_one(posterior[:, -1])
     else:
         looked = None if weights is None else np.tile(weights[0], (len(ids), 1))
     return Next(ids, logits[0, ids], looked, before)
@@ -114,9 +115,9 @@ def number_of(k: int | None, codec: Codec) -> int:
     most = len(codec.target) - len(NEVER)
     if k is None:
         return min(USUAL, most)
-    if type(k) is not int or not 1 <= k <= most:
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
         raise ConfigError(f"k is {k!r}; it must be 1 to {most:,}, the tokens that the model can write")
-    return k
+    return int(k)
 
 
 def beginning(prefix: str | Sequence[str], codec: Codec) -> list[int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jumok.config import SearchConfig
+from jumok.config.building import plain
 from jumok.decode.policy import Policy, policy_of
 from jumok.errors import ConfigError, DataError
 from jumok.text.codec import Codec
@@ -52,7 +53,7 @@ def own_of(options: dict[str, Any], text: Any) -> tuple[dict[str, Any], list[Own
     Raises:
         DataError: they are not as many as lines, or not texts or sequences of texts.
     """
-    per_line = {name: options[name] for name in OWN if _one_each(name, options.get(name))}
+    per_line = {name: given for name in OWN if _one_each(name, given := plain(options.get(name)))}
     if not per_line:
         return options, None
     for name, values in per_line.items():
@@ -81,7 +82,7 @@ def _check_own(name: str, values: Any, text: Any) -> None:
     if len(values) != len(text):
         raise DataError(f"{name} has {len(values)}, but there are {len(text)} line(s); wanted one for each, or one for all")
     for i, value in enumerate(values, 1):
-        good = isinstance(value, str) if name == "prefix" else _texts(value)
+        good = isinstance(value, str) if name == "prefix" else _texts(plain(value))
         if not good and value is not None:
             raise DataError(f"{name} of line {i} is {value!r:.80}; wanted {OWN[name]}, or None")
 

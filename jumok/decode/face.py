@@ -156,7 +156,7 @@ class Face:
 
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
+            nbest: Outputs given for a line, best first (at most beam; with sample and mbr, at most sample).
             length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
             max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
@@ -167,7 +167,8 @@ class Face:
                 the same step.
             diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
                 same step.
-            sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+            sample: Draws this many outputs of each line from the model's distribution, instead of a search for the best; 0 =
+                none.
             temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
                 equal.
             top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
@@ -184,7 +185,8 @@ class Face:
             require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
                 line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
-            no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+            no_repeat: With 3, no three tokens in a row are written twice in an output, and likewise with other numbers; 0 = all
+                may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
             only_words: File of all words that outputs may have, one a line; punctuation between them is free.
             unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its
@@ -239,7 +241,7 @@ class Face:
 
         The options of `SearchConfig`:
             beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
+            nbest: Outputs given for a line, best first (at most beam; with sample and mbr, at most sample).
             length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
             max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             batch_size: Lines decoded together.
@@ -250,7 +252,8 @@ class Face:
                 the same step.
             diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
                 same step.
-            sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+            sample: Draws this many outputs of each line from the model's distribution, instead of a search for the best; 0 =
+                none.
             temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
                 equal.
             top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
@@ -267,7 +270,8 @@ class Face:
             require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
                 line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
-            no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+            no_repeat: With 3, no three tokens in a row are written twice in an output, and likewise with other numbers; 0 = all
+                may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
             only_words: File of all words that outputs may have, one a line; punctuation between them is free.
             unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its

@@ -64,9 +64,15 @@ def scored(backend: Backend, batch: Batch) -> tuple[Array, Array | None, Array |
     given = batch.source, batch.source_lengths, batch.target, batch.target_lengths
     able = tracing(backend)
     if able is None or able.copies is None:
-        return *backend.score(*given), None
+        log_probabilities, weights = backend.score(*given)
+        return log_probabilities, at_most_one(weights), None
     found = able.trace(*given)
-    return found.log_probabilities, found.weights, found.copied
+    return found.log_probabilities, at_most_one(found.weights), at_most_one(found.copied)
+
+
+def at_most_one(probabilities: Array | None) -> Array | None:
+    """Probabilities that a recursion in float32 has rounded; those that came out above 1 are 1."""
+    return None if probabilities is None else np.minimum(probabilities, 1)
 
 
 def paths(backend: Tracing, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[Array]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jumok import config
 from jumok.config import SearchConfig
+from jumok.config.building import plain
 from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
 from jumok.runtime.translation import END_TOKEN
@@ -66,8 +67,8 @@ class Inspection:
         """
         from jumok.decode.alternatives import number_of
 
-        k = number_of(k, self.codec)
-        if isinstance(text, str):
+        k, prefix = number_of(k, self.codec), plain(prefix)
+        if self._is_one(text):
             lines = self._checked([text], None if features is None else [features])
             return _alternatives(self, lines[0][0], lines[1][0], prefix, k)
         texts, given = self._checked(text, features)
@@ -123,7 +124,7 @@ class Inspection:
 
         The options of `SearchConfig`, without `batch_size`:
             beam: Hypotheses kept at each step; 1 = greedy.
-            nbest: Hypotheses returned for a line (at most beam; with mbr, at most sample).
+            nbest: Outputs given for a line, best first (at most beam; with sample and mbr, at most sample).
             length_penalty: Ranks hypotheses by log-probability / length ** length-penalty; 0 = no normalisation.
             max_length: Most tokens written for a line. Default: grows with the source, as the targets do in the training pairs.
             length_norm: What length_penalty is the power of: power = length; wu = (5 + length) / 6, as in Wu et al. 2016.
@@ -133,7 +134,8 @@ class Inspection:
                 the same step.
             diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the
                 same step.
-            sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+            sample: Draws this many outputs of each line from the model's distribution, instead of a search for the best; 0 =
+                none.
             temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
                 equal.
             top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
@@ -150,7 +152,8 @@ class Inspection:
             require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
                 line's own (JSONL key "require") go before them.
             min_length: Fewest tokens written for a line; as for max_length, </s> is one.
-            no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+            no_repeat: With 3, no three tokens in a row are written twice in an output, and likewise with other numbers; 0 = all
+                may.
             only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
             only_words: File of all words that outputs may have, one a line; punctuation between them is free.
             unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its
@@ -191,7 +194,7 @@ def _alternatives(model: Translator, text: str, features: Sequence[str], prefix:
         Alternative(
             name,
             model.codec.decode_target([*written, token]),
-            float(np.exp(logarithm)),
+            float(np.exp(min(0.0, logarithm))),
             logarithm,
             None if found.weights is None else found.weights[i].copy(),
         )
@@ -208,8 +211,8 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     from jumok.decode.hindsight import in_hindsight
     from jumok.decode.tree import Tree, nodes_of, outputs_of, record
 
-    if not isinstance(text, str) or not isinstance(reference, str | None):
-        wrong = ("text", text) if not isinstance(text, str) else ("reference", reference)
+    if not model._is_one(text) or not isinstance(reference, str | None):
+        wrong = ("text", text) if not model._is_one(text) else ("reference", reference)
         raise DataError(f"tree: {wrong[0]} is of type {type(wrong[1]).__name__}; wanted a string")
     check_one_search(options)
     (text,), (given,) = model._checked([text], None if features is None else [features])
@@ -218,8 +221,9 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     recorded = record(model.backend, source, options, limit, policy)
     if not recorded.found:
         raise DataError("tree: the search found no output")
+    asked = model._requests.asked(options, None, 1)
     best, *others = (
-        model._translation(text, source_tokens, found)
+        model._translation(text, source_tokens, found, asked)
         for found in in_hindsight(model.backend, [source.tolist()], [recorded.found])[0]
     )
     vocabulary = model.codec.target.vocabulary

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from jumok.decode.translator import Translator
+from jumok.config.checking import MOST
+from jumok.decode.translator import Translator, load
 from jumok.errors import ConfigError, DataError
 from jumok.runtime.translation import Translation
 from jumok.text.codec import is_feature
@@ -13,7 +15,7 @@ from jumok.text.given import Features
 
 
 def rescore(
-    model: Translator,
+    model: Translator | str | Path | Sequence[str | Path],
     translations: Sequence[Translation],
     *,
     weight: float = 0.5,
@@ -27,6 +29,7 @@ def rescore(
     model's; but an output of which only the text is known gets this model's. Rescoring again, with a third model, goes on from the new scores.
 
     Args:
+        model: a `Translator`, the path of a model folder, or several paths: an ensemble, as for `jumok.load`.
         translations: as `Translator.translate` gives them, with their `alternatives`.
         weight: of this model's score, from 0 (nothing changes) to 1 (it alone decides).
         length_penalty: of this model's score, as for `Translator.translate`.
@@ -39,6 +42,11 @@ def rescore(
         ConfigError: weight or length_penalty is out of range.
     """
     check(weight, length_penalty)
+    model = model if isinstance(model, Translator) else load(model)
+    if not isinstance(translations, list | tuple) or not all(isinstance(t, Translation) for t in translations):
+        raise DataError(
+            f"rescore: {translations!r:.80} came; wanted a list of translations, as model.translate([…], nbest=5) gives it"
+        )
     if features is not None and len(features) != len(translations):
         raise DataError(f"rescore: {len(translations)} translations but features of {len(features)}; each needs its own")
     lists = [[t, *t.alternatives] if t.tokens or t.text or t.alternatives else [] for t in translations]
@@ -56,8 +64,8 @@ def check(weight: float, length_penalty: float) -> None:
     """ConfigError unless both are in their ranges."""
     if not 0 <= weight <= 1:
         raise ConfigError(f"rescore: weight is {weight!r}; it must be from 0 to 1")
-    if not 0 <= length_penalty < float("inf"):
-        raise ConfigError(f"rescore: length_penalty is {length_penalty!r}; it must be 0 or more")
+    if not 0 <= length_penalty <= MOST["length_penalty"]:
+        raise ConfigError(f"rescore: length_penalty is {length_penalty!r}; it must be from 0 to {MOST['length_penalty']}")
 
 
 def _rescored(output: Translation, scored: Translation, weight: float, length_penalty: float) -> Translation:

@@ -320,11 +320,11 @@ class Rulebook:
             self._texts[texts] = Texts(self.pieces, texts)
         required = self._texts[texts]
         self._fits(f"require {shown}", max(self._least(text) or 0 for text in texts))
-        if o.beam <= required.total and not o.only:
-            n = required.total
+        if o.beam // o.groups <= required.total and not o.only:
+            n, each = required.total, "" if o.groups == 1 else f" in {o.groups} groups, {o.beam // o.groups} in each"
             raise ConfigError(
                 f"require: {shown} has {n} token(s), and the search keeps hypotheses with 0 to {n} of them: "
-                f"beam is {o.beam}; give {n + 1} or more"
+                f"beam is {o.beam}{each}; give {(n + 1) * o.groups} or more"
             )
         return required
 

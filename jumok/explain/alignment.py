@@ -16,10 +16,13 @@ from jumok.runtime.translation import Translation
 def weights_of(translation: Translation) -> np.ndarray:
     """The weights [T, S] for a drawing. Raises JumokError if there are none."""
     if translation.weights is None:
-        raise JumokError(
-            f"drawing {translation.source[:40]!r}: the translation has no attention weights, because the model was trained with "
-            "attention none or the source is empty; train with --attention general, or write .json"
-        )
+        if not translation.source_tokens:
+            why = "an empty source is not read; give a text, or write .json"
+        elif not translation.tokens:
+            why = translation.problem or "the source is too long to be read; give a shorter one"
+        else:
+            why = "the model was trained with attention none; train with --attention general, or write .json"
+        raise JumokError(f"drawing {translation.source[:40]!r}: the translation has no attention weights, because {why}")
     expected = (len(translation.tokens), len(translation.source_tokens))
     assert translation.weights.shape == expected, (translation.weights.shape, expected)
     return translation.weights

@@ -108,6 +108,7 @@ def _score(cell: str) -> float:
         score = math.nan
     if not -1e300 < score <= 0:
         raise DataError(
-            f"{cell[:40]!r} stands where a score should, a number up to 0; wanted TEXT, a TAB, SCORE for each output"
+            f"{cell[:40]!r} stands where a score should, a number up to 0; wanted TEXT, a TAB, SCORE for each output (of --mbr or "
+            "--confidence, give what translate writes with --json)"
         )
     return score

@@ -16,7 +16,7 @@ LEAST = 0.05  # a position whose weight is below this at every step was never lo
 def entropy(weights: np.ndarray) -> np.ndarray:
     """-Σ_s a_t(s) ln a_t(s) for each step: [T] float64 in nats, from 0 (one position) to ln S (all equal)."""
     a = weights.astype(np.float64)
-    return -(a * np.log(np.where(a > 0, a, 1))).sum(axis=1) + 0.0  # + 0.0: no negative zero
+    return np.maximum(-(a * np.log(np.where(a > 0, a, 1))).sum(axis=1), 0.0) + 0.0  # weights may be rounded; no negative zero
 
 
 def entropy_bits(weights: np.ndarray) -> np.ndarray:

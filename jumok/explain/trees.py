@@ -154,7 +154,7 @@ def check_tree(path: str | Path, option: str = "tree") -> None:
 
 
 def show_tree(
-    asked: Asked, line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str = ""
+    asked: Asked, line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str | None = None
 ) -> Callable[[], str]:
     """The work of `jumok explain --tree` and `--reference`, for a model folder and a source with its features.
 
@@ -170,7 +170,7 @@ def show_tree(
         separator = asked.model.config.text.features_separator
         features = [feature for cell in given for feature in features_in(cell, separator)]
         search = {name: value for name, value in asdict(options).items() if name != "batch_size"}
-        tree = asked.model.tree(source, features=features or None, reference=reference or None, **search)
+        tree = asked.model.tree(source, features=features or None, reference=reference, **search)
         if out:
             write_tree(tree, out)
         return "\n".join(tree_in_words(tree) + [f"written to {out}"] * bool(out))

@@ -1,7 +1,9 @@
-"""What `--alignment auto` means for a run: one rule, from a few facts, with its reason in words."""
+"""What `--alignment auto` means for a run, and whether it copies where nobody said: one rule, from a few facts, with its reason in words."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +24,7 @@ MOST_PAIRS = (
     5_000  # up to 3,600 it was better on dev, see docs/monotonic.md; with many, soft attention learns the order by itself
 )
 COPY = "--copy needs it"
+LEAST_COPIED = 0.5  # of `Order.copied`; inflection of four languages had 0.6 to 0.9, see docs/monotonic.md
 MOST_TOKENS = 60  # a side, on average: the cost of a step grows with source times target tokens
 
 
@@ -34,21 +37,57 @@ class Facts:
         pairs: that are trained on.
         tokens: a source and a target on average, `</s>` counted.
         model: the other options of the network.
+        sources: of a pair.
     """
 
     letters: bool
     pairs: int
     tokens: tuple[float, float]
     model: ModelConfig
+    sources: int = 1
 
 
-def automatic(facts: Facts, order: Callable[[], Order]) -> tuple[AlignmentName, str]:
-    """The alignment, and the reason in words ("" if there is no choice to speak of). `order` is only asked if all else fits."""
-    m = facts.model
+@dataclass(frozen=True)
+class Choice:
+    """What the rule says.
+
+    Attributes:
+        reason: in words; "" if there was no choice to speak of.
+    """
+
+    alignment: AlignmentName
+    copy: bool
+    reason: str
+
+    def of(self, model: ModelConfig) -> ModelConfig:
+        """The options of a network, chosen."""
+        return dataclasses.replace(model, alignment=self.alignment, copy=self.copy)
+
+
+def automatic(facts: Facts, order: Callable[[], Order]) -> Choice:
+    """The choice for these facts. `order` is only asked if all else fits."""
+    m, order = facts.model, functools.cache(order)
     if m.copy:
-        return "monotonic", COPY
-    if m.attention == "none":
+        return Choice("monotonic", True, COPY if m.alignment == "auto" else "")
+    if m.alignment == "monotonic":
+        alignment: AlignmentName = "monotonic"
+        reasons = []
+    else:
+        alignment, reason = _alignment(facts, order)
+        reasons = [reason] if reason else []
+    copy = m.copy is None and alignment == "monotonic" and _copies(order())
+    if copy:
+        reasons.append(f"{100 * order().copied:.0f} % of what is written stands in the source")
+    return Choice(alignment, copy, ", ".join(reasons))
+
+
+def _alignment(facts: Facts, order: Callable[[], Order]) -> tuple[AlignmentName, str]:
+    """The alignment for `auto`, and why."""
+    m = facts.model
+    if m.alignment == "soft" or m.attention == "none":
         return "soft", ""
+    if facts.sources > 1:
+        return "soft", f"there are {facts.sources} sources, and a monotonic alignment goes forward through one"
     if other := clash(m.attention, m.window, m.input_feeding):
         return "soft", f"monotonic does not combine with {other}"
     if not facts.letters:
@@ -68,9 +107,18 @@ def _percent(order: Order) -> str:
     return f"{100 * max(0.0, order.kept):.0f} %"
 
 
-def in_a_line(chosen: AlignmentName, reason: str) -> str:
+def _copies(order: Order) -> bool:
+    return order.kept >= LEAST_ORDER and order.copied >= LEAST_COPIED
+
+
+def in_a_line(chosen: Choice, asked: ModelConfig) -> str:
     """For the person who trains: what was chosen and why, and how to undo it."""
-    return f"alignment: {chosen}: {reason}" + "; --alignment soft turns this off" * (chosen == "monotonic" and reason != COPY)
+    if asked.alignment != "auto":
+        return f"copying: {chosen.reason}; --no-copy turns this off"
+    undo = ""
+    if chosen.alignment == "monotonic" and not asked.copy:
+        undo = "; --alignment soft turns this off" + ", --no-copy the copying" * chosen.copy
+    return f"alignment: {chosen.alignment}{', copying' * chosen.copy}: {chosen.reason}{undo}"
 
 
 def mean_tokens(sources: Rows, targets: Rows) -> tuple[float, float]:
@@ -82,4 +130,4 @@ def measured(sources: Rows, targets: Rows, codec: Codec, seed: int) -> Order:
     """The order of the training pairs."""
     vocabulary = codec.source.vocabulary
     features = np.array([is_feature(token) for token in vocabulary.tokens(range(len(vocabulary)))])
-    return order_of(sources, targets, features, seed)
+    return order_of(sources, targets, features, seed, codec.copies())

@@ -1,4 +1,4 @@
-"""How far the targets of training pairs follow the order of their sources: a quick estimate from the pairs alone.
+"""How far the targets of training pairs follow the order of their sources, and repeat their tokens: quickly, from the pairs alone.
 
 Which source tokens a target token comes from is estimated by IBM model 1, which knows nothing of positions (Brown et al. 1993),
 on a sample of the pairs. What comes from features, or from no token at all, says nothing of order. Of the other links, each pair
@@ -40,14 +40,17 @@ class Order:
         told: how much more likely target tokens are by their best source token than by their frequency, as the mean of
             1 - p(y) / t(y | x): near 0 = the sources do not tell the targets, and `kept` says nothing.
         pairs: in the sample.
+        copied: share of the target tokens that stand in the source as well, in this order: Σ over s_1 ≤ s_2 ≤ … of [y_t is x_s] of
+            the best path, over T.
     """
 
     kept: float
     told: float
     pairs: int
+    copied: float = 0.0
 
 
-def order_of(sources: Rows, targets: Rows, features: Array | None = None, seed: int = 1) -> Order:
+def order_of(sources: Rows, targets: Rows, features: Array | None = None, seed: int = 1, copies: Array | None = None) -> Order:
     """The order of training pairs; it takes less than a second, and depends only on the arguments.
 
     Args:
@@ -55,12 +58,18 @@ def order_of(sources: Rows, targets: Rows, features: Array | None = None, seed: 
         features: bool, for each entry of the source vocabulary whether it is a feature, which has no place in the text. None: there
             are none.
         seed: of the sample.
+        copies: for each entry of the source vocabulary the id of the same token in the target's, or -1. None: nothing is the same.
     """
     chosen = _sample(sources, targets, seed)
     if not len(chosen):
         return Order(0.0, 0.0, 0)
     x, y = (_text(*rows.padded(chosen)) for rows in (sources, targets))
     x[x == UNK] = y[y == UNK] = PAD  # rare tokens, of which one is not like another
+    tokens = max(1, int((y != PAD).sum()))
+    copied = 0.0
+    if copies is not None:
+        same = (copies[x][:, None] == y[:, :, None]) & (x[:, None] != PAD) & (y[:, :, None] != PAD)
+        copied = sum(float(_best_paths(same[i : i + TOGETHER]).sum()) for i in range(0, len(x), TOGETHER)) / tokens
     x = np.concatenate([np.full((len(x), 1), NOTHING), x], 1)
     placed = (x > NOTHING) if features is None else (x > NOTHING) & ~features[x]
     links, worth = _links(x, y, placed)
@@ -74,7 +83,7 @@ def order_of(sources: Rows, targets: Rows, features: Array | None = None, seed: 
         kept += float(_best_paths(weighted).sum())
         by_chance += float(_best_paths(np.take_along_axis(weighted, shuffled[some, :, None], 1)).sum())
     above = (kept - by_chance) / (total - by_chance) if total - by_chance > 1e-6 * max(total, 1e-9) else 0.0
-    return Order(min(above, 1.0), total / max(1, int((y != PAD).sum())), len(x))
+    return Order(min(above, 1.0), total / tokens, len(x), copied)
 
 
 def _sample(sources: Rows, targets: Rows, seed: int) -> Array:

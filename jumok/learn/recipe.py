@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jumok.config import LearnConfig, MetricName, ModelConfig, SizeName, TextConfig, TrainConfig
 from jumok.errors import ConfigError
-from jumok.learn.automatic import Facts, automatic
+from jumok.learn.automatic import Choice, Facts, automatic
 from jumok.learn.order import Order
 from jumok.scores import SCORES
 from jumok.text import TOKENIZERS, Codec, is_joint
@@ -199,23 +199,23 @@ def default_tokenize(text: TextConfig, look: Shape) -> str:
 
 def alignment_of(
     asked: TrainConfig, sizes: tuple[int, int], pairs: int, tokens: tuple[float, float], order: Callable[[], Order]
-) -> tuple[TrainConfig, str]:
-    """The options with an alignment that is not `auto`, and the reason for it in words; "" if none was asked for.
+) -> tuple[TrainConfig, Choice]:
+    """The options with an alignment that is not `auto` and copying or none, and what was chosen, with its reason.
 
     Args:
         sizes: entries of the vocabularies. pairs: how many are trained on. tokens: mean of a source and of a target.
         order: measures the order of the pairs (`jumok.learn.order`), which takes a moment.
     """
-    if asked.model.alignment != "auto":
-        return asked, ""
-    chosen, reason = automatic(Facts(letters(*sizes), pairs, tokens, asked.model), order)
-    return dataclasses.replace(asked, model=dataclasses.replace(asked.model, alignment=chosen)), reason
+    facts = Facts(letters(*sizes), pairs, tokens, asked.model, len(asked.text.source_columns))
+    chosen = automatic(facts, order)
+    return dataclasses.replace(asked, model=chosen.of(asked.model)), chosen
 
 
 def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, targets: Sequence[str] = ()) -> TrainConfig:
     """The options with all that follows from the data; left open are what `settle` needs the machine's pace for.
 
-    If nobody has measured the order of the pairs (`alignment_of`), the alignment `auto` is soft here, or monotonic with copying.
+    If nobody has measured the order of the pairs (`alignment_of`), the alignment `auto` is soft here, or monotonic if --copy was given,
+    and nothing is copied if nobody said.
 
     Args:
         source_size, target_size: entries of the vocabularies.

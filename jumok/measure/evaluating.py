@@ -189,7 +189,7 @@ def evaluate(
             same step.
         diversity: How much a token loses in log-probability for each hypothesis of an earlier group that writes it at the same
             step.
-        sample: Draws so many outputs for a line from the model's distribution, instead of a search for the best; 0 = none.
+        sample: Draws this many outputs of each line from the model's distribution, instead of a search for the best; 0 = none.
         temperature: With sample: logits are divided by it; below 1 likely tokens become likelier, above 1 all become more
             equal.
         top_k: With sample: only the k likeliest tokens of a step can be drawn; 0 = all.
@@ -205,7 +205,8 @@ def evaluate(
         require: Texts that occur in every output, as words (char: anywhere). Needs a beam of one more than their tokens. A
             line's own (JSONL key "require") go before them.
         min_length: Fewest tokens written for a line; as for max_length, </s> is one.
-        no_repeat: No so many tokens in a row are written twice in an output; 0 = they may.
+        no_repeat: With 3, no three tokens in a row are written twice in an output, and likewise with other numbers; 0 = all
+            may.
         only: File of all outputs there may be, one a line; the likeliest of them is found for each line.
         only_words: File of all words that outputs may have, one a line; punctuation between them is free.
         unknown: keep: <unk> may be written; forbid: it is not; copy: the source token with the most attention takes its place
@@ -222,7 +223,7 @@ def _pairs(given: Pairs, model: Translator, warn: Callable[[str], None]) -> list
     """The pairs of a file, or those given; DataError where there are none."""
     if isinstance(given, str | Path):
         return read_pairs(expand(str(given), "pairs"), model.config.text, warn=warn)
-    read = [pair for pair in pairs_of(given, model.config.text.features_separator) if pair is not None]
+    read = [pair for pair in pairs_of(given, model.config.text) if pair is not None]
     if not read:
         raise DataError("evaluate: there are no pairs; wanted a path, or a sequence of pairs")
     return read
@@ -231,6 +232,8 @@ def _pairs(given: Pairs, model: Translator, warn: Callable[[str], None]) -> list
 def _usable(metrics: Sequence[str], options: MeasureOptions, warn: Callable[[str], None]) -> list[str]:
     """The metrics whose packages are installed, found before the work by measuring one correct line."""
     usable = []
+    if not metrics:
+        raise ConfigError(f"evaluate: no metric is asked for; there are {', '.join(METRICS)}, {CALIBRATION}")
     for name in metrics:
         try:
             if name not in (CALIBRATION, *METRICS):

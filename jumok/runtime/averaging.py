@@ -48,7 +48,7 @@ def average(
         ConfigError: fewer than two models; `out` is one of them. FolderError: a folder cannot be used, its model does not fit the
             first one, or a model is at `out` already. OutputError: `out` cannot be written.
     """
-    if isinstance(models, str | Path) or len(models) < 2:
+    if isinstance(models, str | Path) or not isinstance(models, Sequence) or len(models) < 2:
         raise ConfigError(f"average: {models!r:.80} came; two model folders or more were wanted")
     tell = warn or partial(warnings.warn, stacklevel=2)
     paths, place = [Path(model) for model in models], Path(out)

@@ -156,6 +156,14 @@ def update_folder(
         disk.put_all(drafts)
 
 
+def update_config(path: Path, config: FolderConfig, ours: Callable[[], None] = lambda: None) -> None:
+    """Replaces the configuration of a model folder, where it says something else. Errors as of `update_folder`."""
+    now = _json(_config_to_dict(config))
+    if (path / CONFIG).read_bytes() != now:
+        ours()
+        disk.write_file(path / CONFIG, now)
+
+
 def read_folder(path: str | Path) -> Folder:
     """Reads a model folder.
 
@@ -248,6 +256,7 @@ def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
     model = to_dict(config.model)
     if model["alignment"] == "auto":
         model["alignment"] = "soft"  # as `jumok.alignments.named` has it
+    model["copy"] = bool(model["copy"])
     return {
         "format": FORMAT,
         "jumok": jumok.__version__,
@@ -327,8 +336,8 @@ def _section(cls: type[Config], values: Any, where: str) -> Config:
 
 
 def _with_alignment(model: Any) -> Any:
-    """A model's options; those from before there were alignments are of a soft one, whatever is the default now."""
-    return {"alignment": "soft", **model} if isinstance(model, dict) else model
+    """A model's options; those from before there were alignments are soft and copy nothing, whatever is the default now."""
+    return {"alignment": "soft", "copy": False, **model} if isinstance(model, dict) else model
 
 
 def _read_json(path: Path) -> Any:

@@ -43,13 +43,14 @@ def variants(setting: Setting) -> list[Variant]:
         raise ConfigError("study: attention is 'none', so there are no weights to examine; give --attention general")
     if setting.options.get("copy"):
         raise ConfigError("study: copy is on, and permuted weights leave what is copied as it is; give --no-copy")
+    common = {"attention": score, "copy": False}
     models = [
-        Variant("one-direction", {"attention": score, "bidirectional": False}, f"{score}, encoder in one direction"),
-        Variant("both-directions", {"attention": score, "bidirectional": True}, f"{score}, encoder in both directions"),
+        Variant("one-direction", common | {"bidirectional": False}, f"{score}, encoder in one direction"),
+        Variant("both-directions", common | {"bidirectional": True}, f"{score}, encoder in both directions"),
     ]
     clashes = clash(score, setting.options.get("window", "none"), setting.options.get("input_feeding", False))
     if setting.options.get("alignment", "soft") == "soft" and not clashes and sizes.monotonic_fits(setting):
-        exact = {"attention": score, "bidirectional": True, "alignment": "monotonic"}
+        exact = common | {"bidirectional": True, "alignment": "monotonic"}
         models.append(Variant("monotonic", exact, f"{score}, monotonic alignment, encoder in both directions"))
     return models
 

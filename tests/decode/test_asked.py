@@ -279,6 +279,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"require": ["A"], "forbid": ["A"], "beam": 5}, "require 'A': the model has no target tokens that may be written for it"),
     ({"require": ["A B"], "forbid_text": ["B"], "beam": 5}, "require 'A B' has a text that forbid_text forbids"),
     ({"require": ["A B", "C"]}, r"require: 'A B' 'C' has 3 token\(s\), .* beam is 1; give 4 or more"),
+    ({"require": ["A B"], "beam": 4, "groups": 2}, "beam is 4 in 2 groups, 2 in each; give 6 or more"),
     ({"require": ["A B"], "max_length": 1, "beam": 5}, "require 'A B' needs 2 tokens, but max_length is 1"),
     ({"min_length": 4, "max_length": 3}, "min_length is 4 and max_length 3; no output can keep to both"),
     ({"min_length": -1}, "min_length is -1; it must be 0 or more"),
@@ -318,6 +319,26 @@ def test_beginnings_of_wrong_types_are_named(soft: Translator, options: dict[str
         list(soft.translate_lines(["cat", ("why", (), 3)]))
     with pytest.raises(DataError, match="text is a single one"):
         soft.translate("cat", prefix=["A"])
+
+
+def test_numpys_numbers_texts_and_arrays_are_as_good_as_pythons(soft: Translator) -> None:
+    lines = ["cat", "why"]
+    given: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"beam": np.int64(3), "length_penalty": np.float32(0.5)}, {"beam": 3, "length_penalty": 0.5}),
+        ({"prefix": np.str_("A")}, {"prefix": "A"}),
+        ({"prefix": np.array(["A", "B"])}, {"prefix": ["A", "B"]}),
+        ({"prefix_tokens": [np.array(["A"]), None]}, {"prefix_tokens": [["A"], None]}),
+        ({"forbid": np.array(["A", "T"])}, {"forbid": ["A", "T"]}),
+        ({"only": [np.str_("A T"), "C"]}, {"only": ["A T", "C"]}),
+    ]
+    for numpys, pythons in given:
+        found = soft.translate(np.array(lines), **numpys)  # type: ignore[call-overload]
+        assert [t.text for t in found] == [t.text for t in soft.translate(lines, **pythons)]
+    alternatives = soft.alternatives("cat", np.array(["A"]), k=np.int64(2))  # type: ignore[call-overload]
+    assert len(alternatives) == 2 and alternatives.prefix == ("A",)
+    for wrong in ({"beam": np.float64(2)}, {"forbid": np.array([1])}, {"prefix": np.array([1, 2])}):
+        with pytest.raises((ConfigError, DataError), match=r"it must be|wanted a string"):
+            soft.translate(lines, **wrong)
 
 
 def test_files_of_lists_that_cannot_be_used(soft: Translator, run, tmp_path: Path) -> None:
@@ -433,6 +454,8 @@ def test_unknowns_are_copied_by_position(tmp_path: Path, options: dict[str, Any]
     free = model.translate(source, **how, unknown="copy", forbid_text=["e", "☃"])  # a copy that would write one is not made
     assert not {"e", "☃"} & set(free.text.split())
     assert "<unk>" not in model.translate(source, features=features, unknown="forbid").tokens
+    grown = model.tree(source, **how, unknown="copy").translation
+    assert (grown.text, grown.replaced) == (t.text, t.replaced) and len(grown.alternatives) == len(t.alternatives)
 
 
 def test_words_are_copied_with_their_blank_or_without(tmp_path: Path) -> None:

@@ -20,12 +20,15 @@ from random_models import CASES, CHAINS, padded, parameters, sources
 import jumok
 from jumok.cli import main
 from jumok.config import ModelConfig, SearchConfig
+from jumok.decode.hindsight import at_most_one, scored
 from jumok.decode.search import search, search_one
 from jumok.errors import DataError
 from jumok.explain import compare, comparison_csv, comparison_terminal, from_json, to_csv, to_json, to_svg, to_terminal
 from jumok.explain.confidence import columns, in_words
+from jumok.explain.spread import entropy_bits
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.translation import Translation
+from jumok.text.batches import Batch
 
 
 @settings(max_examples=25)
@@ -53,6 +56,22 @@ def test_each_token_has_its_own_probability(seed, lines, beam, data) -> None:
             want = [float(log_softmax(logits(int(f), h.tokens[:t]))[token]) for t, token in enumerate(h.tokens)]
             np.testing.assert_allclose(h.token_log_probabilities, want, atol=1e-5)
             assert h.token_log_probabilities.sum(dtype=float) == pytest.approx(h.log_probability, abs=1e-5)
+
+
+def test_what_is_rounded_above_one_is_one() -> None:
+    """The recursions of a monotonic alignment give posteriors such as 1.0000004."""
+    above = np.float32(1.0000004)
+
+    class Rounding:
+        def score(self, source, lengths, target, target_lengths):
+            return np.zeros(target.shape, np.float32), np.array([[[above, 0.0]]], np.float32)
+
+    one = np.array([[3, 2]]), np.array([2]), np.array([[2]]), np.array([1]), np.array([0])
+    _, weights, copied = scored(Rounding(), Batch(*one))  # type: ignore[arg-type]
+    assert weights is not None and weights.max() == 1 and copied is None
+    assert at_most_one(np.array([above, 0.5])).tolist() == [1.0, 0.5]  # type: ignore[union-attr]
+    bits = entropy_bits(np.array([[above, 0.0]]))
+    assert bits.tolist() == [0.0] and not np.signbit(bits).any()
 
 
 @pytest.mark.parametrize("c", [*CASES[::9], *CHAINS], ids=str)

@@ -243,6 +243,14 @@ def test_every_command_that_reads_a_model_takes_several(
     assert [a.links for a in align(model, [("cat", "C A T")])]
 
 
+def test_several_models_have_no_likeliest_alignment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = (random_folder(tmp_path / str(seed), seed, alignment="monotonic") for seed in (1, 2))
+    (tmp_path / "pairs.tsv").write_text("cat\tC A T\n", encoding="utf-8")
+    assert main(["align", str(a), str(tmp_path / "pairs.tsv"), "--method", "viterbi"]) == 0
+    assert main(["align", f"{a},{b}", str(tmp_path / "pairs.tsv"), "--method", "viterbi"]) == 2
+    assert "several models have no likeliest alignment in common: give --method path" in capsys.readouterr().err
+
+
 def test_info_tells_of_each(folders: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     name = ",".join(map(str, folders))
     facts, each = jumok.load(folders).info(), [jumok.load(folder).info() for folder in folders]

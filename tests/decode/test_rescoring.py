@@ -80,7 +80,9 @@ def test_features_come_from_the_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"weight": -0.1}, {"weight": 1.5}, {"weight": float("nan")}, {"length_penalty": -1.0}], ids=str
+    "values",
+    [{"weight": -0.1}, {"weight": 1.5}, {"weight": float("nan")}, {"length_penalty": -1.0}, {"length_penalty": 1e3}],
+    ids=str,
 )
 def test_values_out_of_range_are_one_line(models: list[Translator], capsys: pytest.CaptureFixture[str], values: dict) -> None:
     (name,) = values
@@ -88,6 +90,15 @@ def test_values_out_of_range_are_one_line(models: list[Translator], capsys: pyte
         jumok.rescore(models[0], [], **values)
     assert main(["rescore", "model", "x", f"--{name.replace('_', '-')}", str(values[name])]) == 2
     assert f"{name} is" in capsys.readouterr().err
+
+
+def test_a_model_may_be_a_path_and_what_is_no_list_is_named(models: list[Translator]) -> None:
+    lists = models[0].translate(["cat", "zebra"], beam=3, nbest=3)
+    by_path, by_model = (jumok.rescore(judge, lists) for judge in (models[1].folder, models[1]))
+    assert [t.text for t in by_path] == [t.text for t in by_model] and [t.score for t in by_path] == [t.score for t in by_model]
+    for wrong in (lists[0], "cat", [lists], None):
+        with pytest.raises(DataError, match=r"rescore: .* came; wanted a list of translations"):
+            jumok.rescore(models[0], wrong)  # type: ignore[arg-type]
 
 
 # --- from files

@@ -157,6 +157,20 @@ def test_long_lines_go_in_smaller_batches_with_the_same_result(model: Translator
     assert len(sizes) > 5 and all(B == 1 or B * S * S <= 40 for B, S in sizes)
 
 
+def test_with_wide_beams_fewer_lines_go_together_with_the_same_result(
+    model: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want, sizes = model.translate(WORDS, beam=4, nbest=2), []
+    search = translator.search
+    monkeypatch.setattr(translator, "MOST_LOGITS", 2 * 4 * len(model.codec.target))
+    monkeypatch.setattr(translator, "search", lambda m, source, *rest: sizes.append(len(source)) or search(m, source, *rest))
+    for a, b in zip(model.translate(WORDS, beam=4, nbest=2), want, strict=True):
+        same(a, b)
+    assert max(sizes) == 2 and sum(sizes) == len(WORDS)
+    model.translate(WORDS, beam=len(WORDS) * 4)  # wider than there is room for: a line at a time
+    assert sizes[-1] == 1
+
+
 def test_nbest_comes_as_alternatives(model: Translator) -> None:
     t = model.translate("zebra", beam=4, nbest=3)
     every = [t, *t.alternatives]

@@ -260,6 +260,8 @@ def test_explain_writes_the_tree_and_says_where_the_reference_leaves(model_folde
     before = capsys.readouterr()
     assert main([*command[:5], "--reference", tree.translation.text, "--max-length", "9"]) == 0
     assert "the reference" in capsys.readouterr().out.splitlines()[-1] and before.err == ""
+    assert main([*command[:3], "--reference", ""]) == 0  # which is the output that ends at once
+    assert "the reference leaves the beam at token 1, </s>" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,8 @@ def test_reverse_model(jumok, subwords: Path, turned: Path, tmp_path: Path) -> N
     status, lines, _ = jumok("align", subwords, tmp_path / "pairs.tsv", "--reverse-model", turned, "--combine", "union")
     wanted = align_both(Translator.load(subwords), Translator.load(turned), SENTENCES, combine="union")
     assert status == 0 and lines[::2] == [pharaoh(a.links) for a in wanted] and lines[1::2] == ["", "", ""]
+    status, lines, said = jumok("align", subwords, tmp_path / "pairs.tsv", "--combine", "union")
+    assert (status, lines) == (2, []) and "combine is 'union', but there is nothing to combine: give --reverse-model" in said
 
 
 def test_gold_from_the_same_file(jumok, model_folder: Path, tmp_path: Path) -> None:

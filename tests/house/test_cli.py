@@ -41,6 +41,15 @@ def test_help_teaches(run, name):
     assert all(option.strip("-") in out for option in ("--config", "--help"))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_help_give_options_that_there_are(run, name):
+    _, out, _ = run(name, "--help-all") if COMMANDS[name][0].GROUPS else run(name, "--help")
+    examples = [line for line in out.splitlines() if line.startswith("  $ ")]
+    known = set(re.findall(r"^  (--[a-z-]+)", out, re.MULTILINE))
+    assert examples and set(re.findall(r"--[a-z-]+", " ".join(examples))) <= known
+    assert all(f"jumok {name} " in f"{line} " for line in examples)
+
+
 def test_help_of_train_shows_twenty_options_and_help_all_the_rest(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, short, _ = run("train", "--help")
@@ -247,7 +256,9 @@ def test_explain_draws_and_writes(run, model_folder, tmp_path):
     status, _, err = run("explain", model_folder, "cat", "--out", tmp_path / "p.docx")
     assert status == 2 and ".svg" in err
     status, _, err = run("explain", model_folder, "   ")
-    assert status == 2 and "no attention weights" in err
+    assert status == 2 and "no attention weights, because an empty source is not read" in err
+    status, _, err = run("explain", model_folder, "c" * 3000)
+    assert status == 2 and "no attention weights, because the source is too long to be read" in err
 
 
 def test_explain_searches_as_translate_does(run, model_folder, tmp_path):
@@ -268,6 +279,8 @@ def test_explain_searches_as_translate_does(run, model_folder, tmp_path):
         (("--beam", 3, "--nbest", 2), "nbest is 2, but a picture shows one output: give --out FILE.json"),
         (("--beam", 3, "--nbest", 2, "--out", "a.svg"), "nbest is 2, but a picture shows one output"),
         (("--beam", 3, "--nbest", 2, "--out", "a.json", "--compare", "b"), "nbest is 2, but a picture shows one output"),
+        (("--sample", 3), "sample is 3, but a picture shows one output: give --out FILE.json"),
+        (("--sample", 3, "--out", "a.svg"), "sample is 3, but a picture shows one output"),
         (("--nbest", 2), "nbest is 2; it must be at most beam (1)"),
     ],
 )

@@ -16,9 +16,24 @@ from toy_run import TINY, die_at, listen, remains
 import jumok
 from jumok.alignments import clash, misfit
 from jumok.cli import main
+from jumok.cli._options import read
+from jumok.cli.train import Train
 from jumok.config import ModelConfig, TextConfig, TrainConfig, build
 from jumok.errors import ConfigError, FolderError
-from jumok.learn.automatic import LEAST_ORDER, LEAST_PAIRS, LEAST_TOLD, MOST_PAIRS, MOST_TOKENS, Facts, automatic, measured
+from jumok.learn.automatic import (
+    COPY,
+    LEAST_COPIED,
+    LEAST_ORDER,
+    LEAST_PAIRS,
+    LEAST_TOLD,
+    MOST_PAIRS,
+    MOST_TOKENS,
+    Choice,
+    Facts,
+    automatic,
+    in_a_line,
+    measured,
+)
 from jumok.learn.order import Order, order_of
 from jumok.learn.recipe import alignment_of, resolve
 from jumok.net.model import Seq2Seq
@@ -131,7 +146,7 @@ IN_ORDER = Order(0.96, 0.9, 1_000)
 
 
 def test_letters_in_order_are_monotonic():
-    assert automatic(GOOD, lambda: IN_ORDER) == ("monotonic", "1,000 pairs of letters, 96 % in order")
+    assert automatic(GOOD, lambda: IN_ORDER) == Choice("monotonic", False, "1,000 pairs of letters, 96 % in order")
 
 
 @pytest.mark.parametrize(
@@ -150,17 +165,73 @@ def test_letters_in_order_are_monotonic():
     ],
 )
 def test_what_is_soft_and_why(facts, order, said):
-    chosen, reason = automatic(facts, lambda: order)
-    assert chosen == "soft" and said in reason and bool(said) == bool(reason)
+    for copied in (0.0, 1.0):
+        chosen = automatic(facts, lambda copied=copied: replace(order, copied=copied))
+        assert chosen.alignment == "soft" and not chosen.copy
+        assert said in chosen.reason and bool(said) == bool(chosen.reason)
 
 
 def test_copying_decides():
-    assert (
-        automatic(replace(GOOD, letters=False, model=ModelConfig(copy=True)), lambda: pytest.fail("not asked"))[0]
-        == "monotonic"
-    )
+    chosen = automatic(replace(GOOD, letters=False, model=ModelConfig(copy=True)), lambda: pytest.fail("not asked"))
+    assert chosen == Choice("monotonic", True, COPY)
     with pytest.raises(ConfigError, match="copy is on, which needs alignment 'monotonic', with window 'local-m'"):
         build(TrainConfig, {"alignment": "auto", "copy": True, "window": "local-m"}, "here")
+
+
+COPIED = "70 % of what is written stands in the source"
+
+
+@pytest.mark.parametrize(
+    ("options", "order", "copy", "line"),
+    [
+        ({}, replace(IN_ORDER, copied=0.7), True, f"alignment: monotonic, copying: 1,000 pairs of letters, 96 % in order, {COPIED}; "
+         "--alignment soft turns this off, --no-copy the copying"),
+        ({}, replace(IN_ORDER, copied=LEAST_COPIED - 0.01), False, "alignment: monotonic: 1,000 pairs of letters, 96 % in order; "
+         "--alignment soft turns this off"),
+        ({"copy": False}, replace(IN_ORDER, copied=0.7), False, "alignment: monotonic: 1,000 pairs of letters, 96 % in order; "
+         "--alignment soft turns this off"),
+        ({"copy": True}, IN_ORDER, True, "alignment: monotonic, copying: --copy needs it"),
+        ({"alignment": "monotonic"}, replace(IN_ORDER, copied=0.7), True, f"copying: {COPIED}; --no-copy turns this off"),
+        ({"alignment": "monotonic"}, replace(IN_ORDER, kept=0.1, copied=0.7), False, ""),  # letters that stand anywhere
+        ({"alignment": "monotonic"}, IN_ORDER, False, ""),
+        ({"alignment": "monotonic", "copy": False}, replace(IN_ORDER, copied=0.7), False, ""),
+        ({"alignment": "monotonic", "copy": True}, IN_ORDER, True, ""),
+        ({"alignment": "soft"}, replace(IN_ORDER, copied=0.7), False, ""),
+    ],
+)  # fmt: skip
+def test_copying_where_nobody_said(options, order, copy, line):
+    asked = ModelConfig(**({"alignment": "auto"} | options))
+    chosen = automatic(replace(GOOD, model=asked), lambda: order)
+    assert chosen.copy is copy and chosen.of(asked).copy is copy
+    assert chosen.alignment == chosen.of(asked).alignment == options.get("alignment", "monotonic")
+    assert (in_a_line(chosen, asked) if chosen.reason else "") == line
+
+
+@pytest.mark.parametrize(
+    ("pairs", "copied"),
+    [
+        ([("abc", "abc"), ("abc", "abcd")], 6 / 7),
+        ([("abc", "cba"), ("abc", "xyz")], 1 / 6),  # one letter of a path that only goes forward
+        ([("ab", "aabb")], 1.0),  # twice from one position
+        ([("abc", "xyz")], 0.0),
+    ],
+)
+def test_what_is_copied_keeps_the_order(pairs, copied):
+    assert order([Pair(*p) for p in pairs] * 3).copied == pytest.approx(copied)
+
+
+@pytest.mark.parametrize(
+    ("typed", "copy"),
+    [("--copy", True), ("--no-copy", False), ("--no_copy", False), ("--copy=False", False), ("--copy True", True)],
+)
+@pytest.mark.parametrize("place", [0, 1, 3, 4])
+def test_options_that_the_data_decide_are_flags_too(typed, copy, place):
+    words = ["p.tsv", "--out", "m", "--no-joint-vocabulary"]
+    asked, given = read(Train, [*words[:place], *typed.split(), *words[place:]], "jumok train")
+    assert (asked.model.copy, asked.text.joint_vocabulary, asked.pairs, asked.out) == (copy, False, "p.tsv", "m")
+    assert {"copy", "joint_vocabulary"} <= given
+    asked, given = read(Train, ["p.tsv", "--out", "m"], "jumok train")
+    assert asked.model.copy is None and "copy" not in given
 
 
 @pytest.mark.parametrize("attention", ["dot", "none"])
@@ -205,10 +276,11 @@ def test_a_run_says_what_it_chose_and_keeps_to_it(turn, chosen, tmp_path, monkey
     said = listen(monkeypatch)
     jumok.train(data, out=out, alignment="auto", **short)
     lines = [line for line in said if line.startswith("alignment: ")]
-    assert len(lines) == 1 and lines[0].startswith(f"alignment: {chosen}: ")
+    assert len(lines) == 1 and lines[0].startswith(f"alignment: {chosen}{', copying' * (turn == 1)}: ")
     assert ("; --alignment soft turns this off" in lines[0]) == (chosen == "monotonic")
     config = json.loads((out / "config.json").read_text())
     assert config["model"]["alignment"] == config["training"]["model"]["alignment"] == chosen
+    assert config["model"]["copy"] is config["training"]["model"]["copy"] is (turn == 1)
     assert jumok.load(out).info().alignment == chosen
     with monkeypatch.context() as m, pytest.raises(Death):
         die_at(m, 5)

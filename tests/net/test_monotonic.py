@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from faulty_disk import Death
+from finite_differences import slopes
 from small_models import SMALL, V, losses
 from toy_run import SHORT, die_at, remains, write_pairs
 from written_out import BATCH, COPIES, EVERY, TINY, chain_of, copied_at, numpy_of, rows_of, written_out
@@ -148,18 +149,8 @@ def test_gradient_with_dropout_and_own_inputs_by_finite_differences(options, dro
         torch.manual_seed(2)
         return model.loss(source, lengths, inputs, target, real, 0.1).loss
 
-    parameters = list(model.parameters())
-    gradient = torch.autograd.grad(loss(), parameters)
-    g = torch.Generator().manual_seed(1)
-    direction = [torch.randn(p.shape, generator=g, dtype=p.dtype) for p in parameters]
-    values = []
-    with torch.no_grad():
-        for size in (1e-5, -1e-5):
-            torch._foreach_add_(parameters, direction, alpha=size)
-            values.append(float(loss()))
-            torch._foreach_add_(parameters, direction, alpha=-size)
-    slope = sum(float((a * b).sum()) for a, b in zip(gradient, direction, strict=True))
-    assert slope == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-6, abs=2e-6)
+    by_gradient, by_differences = slopes(model, loss)
+    assert by_gradient == pytest.approx(by_differences, rel=1e-6, abs=2e-6)
 
 
 @pytest.mark.parametrize("options", EVERY)

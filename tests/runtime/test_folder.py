@@ -25,7 +25,7 @@ from jumok.text import Codec, Pair, build_codec
 
 TEXT = TextConfig(target_tokenizer="space", joint_vocabulary=False)
 MODEL = ModelConfig(
-    size="small", attention="dot", alignment="soft", embedding=4, hidden=6, score_size=6, readout_size=5, tie="none"
+    size="small", attention="dot", alignment="soft", copy=False, embedding=4, hidden=6, score_size=6, readout_size=5, tie="none"
 )
 CONFIG = FolderConfig(TEXT, MODEL, (1.5, 5.0), {"learn": {"seed": 1}})
 HISTORY = [{"step": 10, "loss": 1.25}]
@@ -72,7 +72,7 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
 
 def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
-    for name in ("cell", "reverse_source", "location_length", "window", "window_size", "input_feeding"):
+    for name in ("cell", "reverse_source", "location_length", "window", "window_size", "input_feeding", "copy"):
         del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
     assert read_folder(folder).config == CONFIG
