@@ -13,7 +13,6 @@ import errno
 import glob
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -53,7 +52,7 @@ def _flush(path: Path, mode: int) -> None:
 
 def beside(path: Path, what: str) -> Path:
     """A new hidden name beside `path`; on the same disk, so that it can be renamed to `path`."""
-    return path.absolute().parent / f".{path.absolute().name}.{secrets.token_hex(TOKEN)}.{what}"
+    return path.absolute().parent / f".{path.absolute().name}.{os.urandom(TOKEN).hex()}.{what}"
 
 
 class Draft:

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,7 +314,7 @@ def tried(path: str | Path, option: str = "--out") -> None:
 
 def _reserved(path: Path) -> Draft:
     """A draft for the file at `path`, with the same suffix. OSError if not even a block can be written there."""
-    draft = Draft(path, hidden=f".jumok.{secrets.token_hex(4)}.new{path.suffix}")
+    draft = Draft(path, hidden=f".jumok.{os.urandom(4).hex()}.new{path.suffix}")
     draft.reserve(BLOCK)
     return draft
 

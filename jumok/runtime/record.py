@@ -15,7 +15,7 @@ A folder without a record is older than records, or not from a training. Running
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Record:
 
 def new_name() -> str:
     """A new random name for a run or a sitting."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def read_record(folder: Path) -> Record | None:

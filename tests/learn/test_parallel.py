@@ -1,6 +1,7 @@
 """A batch in parts, in one process after the other or in many at once: the same step; and a run of two processes."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -55,11 +56,16 @@ def test_parts_are_a_batch_dealt_out():
     assert next(ALONE.parts(batch, 1)) is batch
 
 
+@functools.cache
+def whole_batches(options):
+    return losses(new_loop(model=options))
+
+
 @pytest.mark.parametrize("accumulate", [2, 3, 6])  # of batches of 7 and 5 pairs
 @pytest.mark.parametrize("model", [{}, {"input_feeding": True, "layers": 2}], ids=["fused", "input feeding"])
 def test_accumulation_is_the_step_of_the_whole_batch(accumulate, model):
     options = dataclasses.replace(MODEL, **model)
-    whole = losses(new_loop(model=options))
+    whole = whole_batches(options)
     parts = losses(new_loop(dataclasses.replace(LEARN, accumulate=accumulate), options))
     assert whole[-1] < 0.9 * whole[0]  # it learns, so that equal is not equal for want of movement
     np.testing.assert_allclose(parts, whole, rtol=1e-10)

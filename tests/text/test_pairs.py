@@ -245,7 +245,7 @@ def test_missing_column(write) -> None:
         (b"a\tb\nc\td\xffe\n", "a:2: bytes that are not UTF-8 (0xFF at byte 4 of the line); save the file as UTF-8"),
         (b"a\t\xed\xa0\x80\n", "a:1: bytes that are not UTF-8 (0xED at byte 3 of the line); save the file as UTF-8"),
         ("a\tb".encode("utf-16"), "a: looks like UTF-16: save it as UTF-8"),
-        (gzip.compress(b"a\tb"), "a: is gzip data: its name must end in .gz, or unpack it (gunzip)"),
+        (gzip.compress(b"a\tb", mtime=0), "a: is gzip data: its name must end in .gz, or unpack it (gunzip)"),
         (b"a\tb\nc\0\td\n", "a:2: a NUL character (at character 2); wanted text in UTF-8; take it out"),
     ],
 )
