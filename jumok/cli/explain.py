@@ -72,12 +72,16 @@ def explain(o: Explain, given: Collection[str]) -> int:
     from jumok.explain.showing import show
     from jumok.explain.trees import show_tree
 
-    tree = None
+    tree, search = None, o.search
     reference = o.reference if "reference" in given else None  # an empty one is an output, too
+    if (search.only or search.only_words) and (o.tree or reference is not None or o.compare):
+        from jumok.decode.rulebook import read_once
+
+        search = read_once(search)
     if o.tree or reference is not None:
-        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), o.search, o.tree, reference)
+        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), search, o.tree, reference)
     folders = [o.model, *([o.compare] if o.compare else [])]
-    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, o.search, o.out, warn))
+    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, search, o.out, warn))
     if tree is not None:
         print(tree())
     return 0
