@@ -9,16 +9,10 @@ def main() -> int:
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where it is ignored, as by nohup
     if ours:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from jumok import cli
+    from jumok import cli, interrupt
 
     cli.prepare(sys.argv[1:])
-    if ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return cli.main()
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return interrupt.heard(cli.main) if ours else cli.main()
 
 
 if __name__ == "__main__":

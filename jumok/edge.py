@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 import sysconfig
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +33,7 @@ OF_THE_MACHINE: dict[int, str] = {
     errno.ENOMEM: "the memory is full",
     errno.EAGAIN: "too many processes (ulimit -u)",
 }
+HASTE = 1.0  # seconds that a reader has to take the rest when Ctrl-C ends a command
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")  # in a RuntimeError of torch
 
 
@@ -46,6 +49,8 @@ def guarded(command: Callable[[], int]) -> int:
             sys.stdout.flush()
             return status
         except KeyboardInterrupt:
+            for stream in (sys.stdout, sys.stderr):
+                stream.hurry()  # type: ignore[union-attr]
             return 130
         except (_Gone, BrokenPipeError):  # nobody reads the output any more (… | head): no error
             return 0
@@ -121,6 +126,11 @@ class _Stream:
 
     def flush(self) -> None:
         self._try("flush")
+
+    def hurry(self) -> None:
+        """Writes what its reader takes within HASTE, and drops the rest."""
+        if self._stream is not None:
+            _hurry(self._stream)
 
     def _try(self, what: str, *arguments: str) -> Any:
         raise NotImplementedError
@@ -201,10 +211,47 @@ def _empty(stream: Any) -> None:
     try:
         stream.flush()
     except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
+        _drop(stream)
+
+
+def _drop(stream: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def _hurry(stream: Any) -> None:
+    """Empties a pipe's or a socket's stream without waiting for a reader that takes nothing, as a pager does."""
+    if os.name == "nt":
+        return
+    try:
+        handle = stream.fileno()
+        if not (stat.S_ISFIFO(mode := os.fstat(handle).st_mode) or stat.S_ISSOCK(mode)) or not os.get_blocking(handle):
+            return
+    except (OSError, ValueError):
+        return
+    end, full = time.monotonic() + HASTE, True
+    os.set_blocking(handle, False)
+    try:
+        while full and time.monotonic() < end:
+            full = not _taken(stream)
+    finally:
+        os.set_blocking(handle, True)
+    if full:
+        _drop(stream)
+
+
+def _taken(stream: Any) -> bool:
+    """Whether all of a stream that does not block is written; waits a moment if not."""
+    try:
+        stream.flush()
+    except BlockingIOError:
+        time.sleep(HASTE / 50)
+        return False
+    except (OSError, ValueError):
+        _drop(stream)
+    return True
 
 
 @contextlib.contextmanager

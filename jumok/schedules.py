@@ -31,14 +31,14 @@ DECAYS: dict[str, Callable[[float], float]] = {
 }
 
 
-def learning_rate(step: int, steps: int, highest: float, warmup: float, decay: str) -> float:
+def learning_rate(step: float, steps: int, highest: float, warmup: float, decay: str) -> float:
     """The learning rate of update number `step` (from 0) of `steps`.
 
     It rises linearly over the first `warmup` share of the steps, then falls from `highest` along DECAYS[decay].
     """
     rising = max(1, round(warmup * steps))
     if step < rising:
-        return highest * (step + 1) / rising
+        return min(highest, highest * (step + 1) / rising)  # a step between two whole ones may be near the top
     return highest * DECAYS[decay]((step - rising) / max(1, steps - rising))
 
 

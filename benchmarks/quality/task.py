@@ -84,11 +84,16 @@ def one(o: argparse.Namespace, task: Task, part: str, seed: int, variant: str, m
 
 def prepared(o: argparse.Namespace, task: Task, part: str, name: str) -> Path:
     """The file of the data, or what is made of it, in OUT."""
-    path = task.files(o.data, part, name)
-    if task.lines is None:
-        return path
     made = o.out / f"{o.task}-{part}-{name}.tsv"
-    made.write_text("".join(task.lines(content(path), name)), encoding="utf-8")
+    if task.made is not None:
+        lines = task.made(part, name)
+    else:
+        assert task.files is not None
+        path = task.files(o.data, part, name)
+        if task.lines is None:
+            return path
+        lines = task.lines(content(path), name)
+    made.write_text("".join(lines), encoding="utf-8")
     return made
 
 

@@ -113,6 +113,11 @@ static struct engine_matrix matrix(struct making *k, int rows, int columns, int 
     memset(&m, 0, sizeof m);
     m.rows = (rows + 15) & ~15;
     m.columns = (columns + 15) & ~15;
+    if (k->planes == 0) {
+        m.order = ENGINE_FLOATS;
+        m.high = floats(k, m.rows * m.columns, 0.3f);
+        return m;
+    }
     m.high = plane(k, (int64_t)m.rows * m.columns);
     if (k->planes == 2) m.low = plane(k, (int64_t)m.rows * m.columns);
     m.scale = floats(k, m.rows, 1e-4f);
@@ -141,7 +146,7 @@ static int wide(int n) { return (n + 15) & ~15; }
 
 static struct engine_model *make_model(struct draws *d, int64_t *bytes) {
     struct engine_model m;
-    struct making k = {d, 0, (sizeof m + 63) / 64, one_in(d, 4), between(d, 1, 2)};
+    struct making k = {d, 0, (sizeof m + 63) / 64, one_in(d, 4), between(d, 0, 2)}; /* 0 planes: float32 */
     memset(&m, 0, sizeof m);
     m.magic = ENGINE_MAGIC;
     m.abi = ENGINE_ABI;
@@ -278,8 +283,7 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
         for (int i = 0; i < n; i++) DEMAND(same(chosen + i * beam, before + parents[i] * beam, beam));
         scratch = block(engine_scratch_bytes(m, n, S, 0));
         calls++;
-        const int whole = one_in(d, 2);
-        code = engine_step(m, tables, n, S, tokens, new_owners, s->lengths, sources, chosen, after, logs, weights, scratch, whole);
+        code = engine_step(m, tables, n, S, tokens, new_owners, s->lengths, sources, chosen, after, logs, weights, scratch);
         free(scratch);
         DEMAND(code == (fit ? 0 : -1));
         if (code) {
@@ -292,7 +296,7 @@ static void search(struct draws *d, const struct engine_model *m, void *tables, 
             scratch = block(engine_scratch_bytes(m, 1, S, 0));
             calls++;
             DEMAND(!engine_step(m, 0, 1, S, tokens + i, new_owners + i, s->lengths, sources, chosen + i * beam, after1, logs1,
-                                weights1, scratch, whole));
+                                weights1, scratch));
             DEMAND(same(after1, after + i * beam, beam) && same(logs1, logs + (int64_t)i * V, V));
             DEMAND(!looks || same(weights1, weights + (int64_t)i * S, S));
             free(after1), free(logs1), free(weights1), free(scratch);
@@ -320,7 +324,7 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     int32_t *limits = block(4 * (int64_t)B), *never = block(4 * (int64_t)count), *steps = block(4 * (int64_t)B);
     int32_t *written = block(4 * (int64_t)B * L);
     float *logs = block(4 * (int64_t)B * L), *weights = looks ? block(4 * (int64_t)B * L * S) : 0;
-    float *work = block(4 * engine_greedy_floats(m, B, S));
+    float *margins = block(4 * (int64_t)B), *work = block(4 * engine_greedy_floats(m, B, S));
     void *scratch = block(engine_scratch_bytes(m, B, S, 0));
     int fit = s->fit;
     for (int b = 0; b < B; b++) limits[b] = between(d, 1, L);
@@ -331,8 +335,8 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
         else limits[below(d, B)] = out_of_range(d, 1, L + 1);
     }
     calls++;
-    int32_t code = engine_greedy(m, tables, B, S, s->tokens, s->lengths, limits, L, never, count, written, logs, weights, steps, work,
-                                 scratch);
+    int32_t code = engine_greedy(m, tables, B, S, s->tokens, s->lengths, limits, L, never, count, written, logs, weights, steps,
+                                 margins, work, scratch);
     DEMAND(code == (fit ? 0 : -1));
     if (code) {
         refused++;
@@ -341,7 +345,8 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     }
     free(work), free(scratch);
     for (int b = 0; b < B && !code; b++) {
-        note(steps + b, 1), note(written + (int64_t)b * L, steps[b]), note(logs + (int64_t)b * L, steps[b]);
+        note(steps + b, 1), note(written + (int64_t)b * L, steps[b]), note(logs + (int64_t)b * L, steps[b]), note(margins + b, 1);
+        DEMAND(!(margins[b] < 0));
         if (looks && m->attention) note(weights + (int64_t)b * L * S, (int64_t)steps[b] * S);
         DEMAND(steps[b] >= 1 && steps[b] <= limits[b]);
         for (int t = 0; t < steps[b]; t++) DEMAND(written[b * L + t] >= 0 && written[b * L + t] < V);
@@ -350,19 +355,19 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     if (!code && one_in(d, 2)) { /* one sentence by itself, without tables: the same bits */
         const int b = below(d, B), length = s->lengths[b];
         int32_t *written1 = block(4 * (int64_t)L), steps1 = 0;
-        float *logs1 = block(4 * (int64_t)L), *weights1 = looks ? block(4 * (int64_t)L * length) : 0;
+        float *logs1 = block(4 * (int64_t)L), *weights1 = looks ? block(4 * (int64_t)L * length) : 0, margin1;
         work = block(4 * engine_greedy_floats(m, 1, length));
         scratch = block(engine_scratch_bytes(m, 1, length, 0));
         calls++;
         DEMAND(!engine_greedy(m, 0, 1, length, s->tokens + (int64_t)b * S, s->lengths + b, limits + b, L, never, count, written1, logs1,
-                              weights1, &steps1, work, scratch));
+                              weights1, &steps1, &margin1, work, scratch));
         DEMAND(steps1 == steps[b] && !memcmp(written1, written + (int64_t)b * L, 4 * (size_t)steps1));
-        DEMAND(same(logs1, logs + (int64_t)b * L, steps1));
+        DEMAND(same(logs1, logs + (int64_t)b * L, steps1) && same(&margin1, margins + b, 1));
         for (int t = 0; t < steps1 && looks && m->attention; t++)
             DEMAND(same(weights1 + (int64_t)t * length, weights + ((int64_t)b * L + t) * S, length));
         free(written1), free(logs1), free(weights1), free(work), free(scratch);
     }
-    free(limits), free(never), free(steps), free(written), free(logs), free(weights);
+    free(limits), free(never), free(steps), free(written), free(logs), free(weights), free(margins);
 }
 
 static void beams(struct draws *d, const struct engine_model *m, void *tables, const struct sentences *s) {
@@ -371,6 +376,7 @@ static void beams(struct draws *d, const struct engine_model *m, void *tables, c
     const int64_t n = (int64_t)B * nbest;
     int32_t *limits = block(4 * (int64_t)B), *never = block(4 * (int64_t)count), *steps = block(4 * n), *written = block(4 * n * L);
     float *logs = block(4 * n * L), *weights = looks ? block(4 * n * L * S) : 0;
+    float *margins = block(4 * (int64_t)B);
     double *totals = block(8 * n), *scores = block(8 * n), *divisors = block(8 * (int64_t)(L + 1));
     void *work = block(engine_beam_bytes(m, B, S, L, K)), *scratch = block(engine_scratch_bytes(m, B * K, S, 0));
     int fit = s->fit;
@@ -386,7 +392,7 @@ static void beams(struct draws *d, const struct engine_model *m, void *tables, c
     }
     calls++;
     int32_t code = engine_beam(m, tables, B, S, s->tokens, s->lengths, limits, L, never, count, K, nbest, divisors, written, logs,
-                               weights, steps, totals, scores, work, scratch);
+                               weights, steps, totals, scores, margins, work, scratch);
     DEMAND(code == (fit ? 0 : -1));
     if (code) {
         refused++;
@@ -400,7 +406,11 @@ static void beams(struct draws *d, const struct engine_model *m, void *tables, c
         if (looks && m->attention) note(weights + i * L * S, (int64_t)steps[i] * S);
     }
     free(limits), free(never), free(steps), free(written), free(logs), free(weights);
-    free(totals), free(scores), free(divisors), free(work), free(scratch);
+    for (int b = 0; b < B && !code; b++) {
+        DEMAND(!(margins[b] < 0));
+        note(margins + b, 1);
+    }
+    free(totals), free(scores), free(divisors), free(margins), free(work), free(scratch);
 }
 
 static void score(struct draws *d, const struct engine_model *m, void *tables, const struct sentences *s) {
@@ -452,11 +462,11 @@ static void *search_alone(void *given) {
     const struct sentences *s = &all->s;
     int32_t *limits = block(4 * (int64_t)s->B);
     for (int b = 0; b < s->B; b++) limits[b] = LONGEST;
-    float *work = block(4 * engine_greedy_floats(all->model, s->B, s->S));
+    float *margins = block(4 * (int64_t)s->B), *work = block(4 * engine_greedy_floats(all->model, s->B, s->S));
     void *scratch = block(engine_scratch_bytes(all->model, s->B, s->S, 0));
     DEMAND(!engine_greedy(all->model, all->tables, s->B, s->S, s->tokens, s->lengths, limits, LONGEST, 0, 0, t->written, t->logs, 0,
-                          t->steps, work, scratch));
-    free(limits), free(work), free(scratch);
+                          t->steps, margins, work, scratch));
+    free(limits), free(margins), free(work), free(scratch);
     return 0;
 }
 static void run_case(const uint8_t *data, size_t size, uint64_t seed) {

@@ -79,7 +79,7 @@ def fuzz(folder: Path, seconds: int) -> dict[str, object]:
     program = build(["clang"], folder / "fuzz", *SANITIZED, f"-fsanitize=fuzzer,{CHECKS}", "-DFUZZER", "-march=native")
     corpus, finds = folder / "corpus", Path(tempfile.mkdtemp(prefix="engine-finds-"))
     corpus.mkdir()
-    limits = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
+    limits = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=120", "-rss_limit_mb=2048", "-print_final_stats=1"]
     done = subprocess.run([program, corpus, *limits, f"-artifact_prefix={finds}/"], capture_output=True, text=True)
     stats = dict(line.removeprefix("stat::").split(":") for line in done.stderr.splitlines() if line.startswith("stat::"))
     if done.returncode:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.support.dates import made
+
 PHONES = ("--target-tokenizer", "space")
 BPE = ("--source-tokenizer", "bpe", "--target-tokenizer", "bpe")
 FEATURES = ("--features-column", "3")
@@ -23,20 +25,22 @@ class Task:
     """One task.
 
     Attributes:
-        files: (data, part, "train" | "dev" | "test") -> the file.
+        files: (data, part, "train" | "dev" | "test") -> the file. None for data that are made.
         parts: what it is done for: languages, say.
         options: of `jumok train`, all that a user has to give.
         metrics: of `jumok evaluate`; the first decides on dev.
         lines: what becomes of the lines of a file, by its name ("train" …), before they are used. None: they stay.
         known: part -> figure of others; docs/figures.md says whose.
+        made: (part, name) -> the lines of data that are made here.
     """
 
-    files: Callable[[Path, str, str], Path]
+    files: Callable[[Path, str, str], Path] | None
     parts: tuple[str, ...]
     options: tuple[str, ...]
     metrics: tuple[str, ...]
     lines: Callable[[list[str], str], list[str]] | None = None
     known: dict[str, float] = field(default_factory=dict)
+    made: Callable[[str, str], list[str]] | None = None
 
 
 def few(lines: list[str], name: str) -> list[str]:
@@ -113,6 +117,7 @@ TASKS: dict[str, Task] = {
     "jaen": Task(plain("small_parallel_enja", ENJA), ("ja-en",), BPE, SENTENCES, turned),
     "koen": Task(plain("ko-en/split", KOEN), ("en-ko",), (), ("chrf", "bleu")),
     "koen-back": Task(plain("ko-en/split", KOEN), ("ko-en",), (), ("chrf", "bleu"), turned),
+    "dates": Task(None, ("dates", "numbers"), (), WORDS, made=made),
 }
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
-from jumok.cli._printing import say, warn
+from jumok.cli._printing import put, say, warn
 from jumok.config import LoadConfig
 from jumok.console import Bar
 from jumok.errors import ConfigError, DataError
@@ -92,7 +92,7 @@ def _align(o: Align, side: Output) -> int:
                 remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
             written.append(links_json(aligned) if o.json else pharaoh(aligned.links))
             if not o.out:
-                print(written.pop())
+                put(written.pop())
             links.append(frozenset(aligned.links))
             bar.advance(1)
     remarks.tell(warn)

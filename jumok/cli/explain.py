@@ -29,7 +29,7 @@ class Explain(Options):
     model: Positional[ModelPath]
     """Model folder, or several that write together, an ensemble: A,B,C."""
     source: Positional[str]
-    """The text to translate."""
+    """The text to translate; of several sources, with a TAB between two: $'one\\tother' in the shell."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def in_words(m: ModelInfo) -> dict[str, str]:
         "input feeding": "yes" if m.input_feeding else "no",
         "tied embeddings": m.tie or "none",
         "parameters": f"{m.parameters:,}",
-        "source": _side(m.source_tokenizer, m.source_form, m.source_entries),
+        "source": _side(m.source_tokenizer, m.source_form, m.source_entries) + _columns(m.source_columns),
         "target": _side(m.target_tokenizer, m.target_form, m.target_entries),
         "joint vocabulary": "yes" if m.joint_vocabulary else "no",
         "features": f"{m.features:,}" if m.features else "none",
@@ -85,6 +85,12 @@ def _together(whole: ModelInfo) -> dict[str, str]:
         words = [words[name] for words in each]
         lines[name] = words[0] if len(set(words)) == 1 and name != "folder" else "; ".join(words)
     return lines | {"length limit": in_words(whole)["length limit"]}
+
+
+def _columns(columns: Sequence[int]) -> str:
+    """How several sources are read; "" for one."""
+    n = len(columns)
+    return f"; {n} sources, of columns {', '.join(map(str, columns))}, with a token between two" if n > 1 else ""
 
 
 def _side(tokenizer: str, form: str | None, entries: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
-from jumok.cli._printing import say, warn
+from jumok.cli._printing import put, say, warn
 from jumok.cli.translate import columns
 from jumok.config import LoadConfig
 from jumok.errors import ConfigError, DataError
@@ -73,7 +73,7 @@ def rescore(o: Rescore, given: Collection[str]) -> int:
             n, usable = n + 1, usable + (listed.outputs is not None)
             t = t or empty
             t = replace(t, alternatives=t.alternatives[: o.nbest - 1])
-            print(to_json_line(t) if o.json else columns(t, scores=o.nbest > 1, confidence=False))
+            put(to_json_line(t) if o.json else columns(t, scores=o.nbest > 1, confidence=False))
     if n and not usable:
         raise DataError(f"{o.lists}: none of its {n:,} lines could be used; wanted what `jumok translate --nbest` writes")
     return 0

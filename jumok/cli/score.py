@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok.cli._options import Options
-from jumok.cli._printing import warn
+from jumok.cli._printing import put, warn
 from jumok.config import LoadConfig
 from jumok.errors import DataError
 from jumok.places import FilePath, ModelPath, Output, PairsPath
@@ -59,7 +59,7 @@ def _score(o: Score, side: Output) -> int:
         if o.out:
             written.append(line)
         else:
-            print(line)
+            put(line)
         lines, tokens, total = lines + one.lines, tokens + one.tokens, total + one.log_probability
     shown = _in_words(Likelihood(lines, tokens, total), o.json)
     try:

@@ -13,6 +13,12 @@ from jumok.cli._options import Options
 from jumok.config import LearnConfig, ModelConfig, TextConfig, TrainConfig
 from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
 
+# options of `TrainConfig` itself
+OF_THE_RUN = (
+    *("pairs", "dev", "out", "from_", "members", "member", "source_embeddings", "target_embeddings", "teacher", "teacher_beam"),
+    *("teacher_gold", "cache"),
+)
+
 
 @dataclass(frozen=True)
 class Train(Options):
@@ -39,6 +45,13 @@ class Train(Options):
     """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
     target_embeddings: VectorsPath = ""
     """As --source-embeddings, for the target."""
+    teacher: ModelPath = ""
+    """Model, or ensemble, to learn from (distillation): it first writes outputs for all training sources. Each pair is then trained
+    on one of them or on its own target, by their shares, drawn anew for every epoch. What it wrote is kept in --out until the end."""
+    teacher_beam: int = 5
+    """With --teacher: beam of its search; the outputs, at most so many, share by their probabilities."""
+    teacher_gold: float = 0.5
+    """With --teacher: share of the pairs' own targets; the rest is for what the teacher wrote."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""
@@ -68,10 +81,7 @@ class Train(Options):
 
     def run(self) -> TrainConfig:
         """The options of the run, without those of the command."""
-        own = {
-            name: getattr(self, name)
-            for name in ("pairs", "dev", "out", "from_", "members", "member", "source_embeddings", "target_embeddings", "cache")
-        }
+        own = {name: getattr(self, name) for name in OF_THE_RUN}
         return TrainConfig(**own, text=self.text, model=self.model, learn=self.learn)
 
     def check(self, where: str) -> None:

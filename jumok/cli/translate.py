@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from jumok import config
 from jumok.cli._options import SEARCH, Options
-from jumok.cli._printing import one_line, say, warn
+from jumok.cli._printing import one_line, put, say, warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
 from jumok.places import LinesPath, ModelPath
@@ -33,8 +33,8 @@ class Translate(Options):
     model: Positional[ModelPath]
     """Model folder, or several that write together, an ensemble: A,B,C."""
     file: Positional[LinesPath] = "-"
-    """What to translate (.gz too; - = standard input): a source a line, with features SOURCE, a TAB, FEATURES; a table (line 1
-    has a TAB, with features two), in the columns of the training pairs; or JSONL. Lines that have come do not wait for more."""
+    """What to translate (.gz too; - = standard input): a source a line (several with a TAB between two), with features SOURCE, a
+    TAB, FEATURES; a table (line 1 has more TABs), in the columns of the training pairs; or JSONL. Lines do not wait for more."""
     search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
     prefix_column: int = 0
     """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""
@@ -88,5 +88,5 @@ def translate(o: Translate, given: Collection[str]) -> int:
     note = lambda text: say(f"note: {text}")  # noqa: E731
     model, flush = load(o.model, o.loading.engine), lambda: sys.stdout.flush()
     for t in answers(model, SourceFile(o.file, o.prefix_column), o.search, flush=flush, warn=warn, note=note):
-        print(written(t))
+        put(written(t))
     return 0

@@ -19,6 +19,7 @@ from jumok.config.fields import field_name, flag, options, to_dict, type_hints
 from jumok.config.searching import EngineName, LengthNormName, LineText, LineTexts, LoadConfig, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
+    BETWEEN,
     AlignmentName,
     AttentionName,
     BadLossName,
@@ -43,6 +44,7 @@ from jumok.config.training import (
 )
 
 __all__ = [
+    "BETWEEN",
     "AlignmentName",
     "AttentionName",
     "BadLossName",

@@ -83,6 +83,8 @@ def plain(value: Any) -> Any:
 
 def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     """`value` as the type `hint`, or a ConfigError."""
+    if hint == int | str:  # a number, or several
+        return _numbers(value, name, where)
     choices = [c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,))]
     if any(isinstance(c, str) for c in choices):  # a Literal, maybe optional
         names = [c for c in choices if isinstance(c, str)]
@@ -104,3 +106,15 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
             return value
     wanted = " or ".join(c.__name__ for c in choices if c is not type(None))
     raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
+
+
+def _numbers(value: Any, name: str, where: str) -> int | str:
+    """3, "1,4", (1, 4) -> 3, "1,4", "1,4"."""
+    parts = value if isinstance(value, list | tuple) else str(value).split(",")
+    if type(value) not in (int, str, list, tuple) or not parts or not all(_is_number(part) for part in parts):
+        raise ConfigError(f"{where}: {name} is {value!r}; it must be a number, or several with a comma between two: 1,4")
+    return ",".join(str(int(part)) for part in parts) if len(parts) > 1 else int(parts[0])
+
+
+def _is_number(part: Any) -> bool:
+    return type(part) is int or (isinstance(part, str) and part.strip().isascii() and part.strip().isdecimal())

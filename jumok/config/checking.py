@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from jumok.alignments import misfit
 from jumok.config.fields import flag, options, value_of
 from jumok.config.searching import SearchConfig
-from jumok.config.training import MetricName, ModelConfig, TrainConfig
+from jumok.config.training import MetricName, ModelConfig, TextConfig, TrainConfig
 from jumok.errors import ConfigError
 from jumok.scores import SCORES
 
@@ -53,9 +53,9 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "1 or more",
         _from_one,
-        "source_column target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
+        "target_column bpe_size min_count max_tokens embedding hidden layers score_size readout_size "
         "location_length window_size steps batch_size batch_tokens accumulate pool evaluate_every beam nbest max_length "
-        "seeds jobs train_max_length members groups",
+        "seeds jobs train_max_length members groups teacher_beam",
     ),
     (
         "0 or more",
@@ -64,7 +64,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "coverage_penalty diversity sample top_k min_length no_repeat",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run temperature"),
-    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average"),
+    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average teacher_gold"),
     ("from 0 to 1", _up_to_one, "gold_at_end switch freeze"),
     ("above 0, at most 1", _part, "top_p"),
 )
@@ -82,6 +82,9 @@ def check(config: Config, where: str = "options") -> Config:
         _check_search(config, where)
     if isinstance(config, ModelConfig):
         _check_model(config, where)
+    text = config if isinstance(config, TextConfig) else getattr(config, "text", None)
+    if isinstance(text, TextConfig):
+        _check_columns(text, where)
     if isinstance(config, TrainConfig):
         _check_model(config.model, where)
         _check_run(config, where)
@@ -144,6 +147,17 @@ def _check_rules(search: SearchConfig, where: str) -> None:
         )
 
 
+def _check_columns(text: TextConfig, where: str) -> None:
+    try:
+        least = min(text.source_columns)
+    except ValueError:
+        least = 0
+    if least < 1:
+        raise ConfigError(
+            f"{where}: source_column is {text.source_column!r}; it must be 1 or more, or several with a comma between two: 1,4"
+        )
+
+
 def _check_model(model: ModelConfig, where: str) -> None:
     contents = [name for name, score in SCORES.items() if not score.by_position]
     if model.window != "none" and model.attention not in contents:
@@ -189,6 +203,24 @@ def _check_run(run: TrainConfig, where: str) -> None:
         raise ConfigError(
             f"{where}: freeze is {run.learn.freeze:g}, but no known vectors are given: give --source-embeddings, too"
         )
-    columns = [run.text.source_column, run.text.target_column] + [run.text.features_column] * bool(run.text.features_column)
+    _check_teacher(run, where)
+    text = run.text
+    columns = [*text.source_columns, text.target_column] + [text.features_column] * bool(text.features_column)
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{where}: source, target and features columns are {columns}; they must differ")
+    if text.several and (run.model.alignment == "monotonic" or run.model.copy):
+        what = "copy is on, which needs a monotonic alignment" if run.model.copy else "alignment is 'monotonic'"
+        raise ConfigError(
+            f"{where}: {what}, but source_column is {text.source_column}: a monotonic alignment goes forward through one source; "
+            f"{'leave --copy out' if run.model.copy else 'give --alignment soft'}, or one column"
+        )
+
+
+def _check_teacher(run: TrainConfig, where: str) -> None:
+    idle = [name for name in ("teacher_beam", "teacher_gold") if getattr(run, name) != getattr(TrainConfig, name)]
+    if idle and not run.teacher:
+        raise ConfigError(f"{where}: {idle[0]} is {getattr(run, idle[0])}, but there is no teacher: give --teacher, too")
+    if run.teacher and run.cache:
+        raise ConfigError(
+            f"{where}: teacher and cache are given; what a teacher writes is kept in memory, with the pairs: leave --cache out"
+        )

@@ -7,6 +7,9 @@ from typing import Literal
 
 from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
 
+# between two sources, as text and as a token; no text of one source has a TAB, so none looks like it
+BETWEEN = "\t"
+
 TokenizerName = Literal["char", "space", "word", "bpe"]
 UnicodeForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 AttentionName = Literal["none", "dot", "general", "concat", "location"]
@@ -30,8 +33,8 @@ BadLossName = Literal["skip", "stop"]
 class TextConfig:
     """How lines become tokens, and tokens become lines."""
 
-    source_column: int = 1
-    """Column of the source in a TSV (first column = 1)."""
+    source_column: int | str = 1
+    """Column of the source in a TSV (first column = 1); several, as 1,4, are read one after the other, with a token between them."""
     target_column: int = 2
     """Column of the target in a TSV."""
     features_column: int = 0
@@ -54,6 +57,16 @@ class TextConfig:
     """Tokens that occur less often in training become <unk>."""
     max_tokens: int = 250
     """Training pairs with a side longer than this many tokens are left out, with a warning."""
+
+    @property
+    def source_columns(self) -> tuple[int, ...]:
+        """The columns of the sources, mostly one. ValueError where `source_column` is no list of numbers."""
+        return tuple(int(part) for part in str(self.source_column).split(","))
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several sources: a source is then their texts with a TAB between two (`BETWEEN`)."""
+        return len(self.source_columns) > 1
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,8 @@ class LearnConfig:
     """How the model is trained. One of --minutes, --epochs, --steps gives the length, and the whole schedule fits into it."""
 
     minutes: float | None = None
-    """Wall-clock time of the whole training; a short calibration turns it into --steps, which is what is recorded."""
+    """Wall-clock time of the whole training: a short calibration turns it into steps, which are planned anew on the way where the
+    machine gets slower or faster."""
     epochs: float | None = None
     """Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10."""
     steps: int | None = None
@@ -204,6 +218,13 @@ class TrainConfig:
     """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
     target_embeddings: VectorsPath = ""
     """As --source-embeddings, for the target."""
+    teacher: ModelPath = ""
+    """Model, or ensemble, to learn from (distillation): it first writes outputs for all training sources. Each pair is then trained
+    on one of them or on its own target, by their shares, drawn anew for every epoch. What it wrote is kept in --out until the end."""
+    teacher_beam: int = 5
+    """With --teacher: beam of its search; the outputs, at most so many, share by their probabilities."""
+    teacher_gold: float = 0.5
+    """With --teacher: share of the pairs' own targets; the rest is for what the teacher wrote."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

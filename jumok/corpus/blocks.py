@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from jumok.config import TextConfig
+from jumok.config import BETWEEN, TextConfig
 from jumok.errors import DataError
 from jumok.text.lines import BOM, MOST_CHARACTERS, lines_of, opened, raw_lines, read, source_name
 from jumok.text.oddities import Oddities
@@ -184,24 +184,29 @@ def _ordinary(raw: Sequence[bytes], before: int, files: Sequence[str], text: Tex
         return None
     columns: list[list[str]] | None
     places: Sequence[int]
+    if len(files) == 2 and text.several:
+        return None
     if len(files) == 2:
         columns, places = [side[:-1].split("\n") for side in sides if side], (0, 1, -1)
     else:
         columns, places = _table(raw[0], sides[0] or ""), [c - 1 for c in _places(text)]
     if columns is None or len(columns) <= max(places):
         return None
-    sources, targets = (columns[place] for place in places[:2])
+    *of_sources, target, features_place = places
+    sources, targets = columns[of_sources[0]], columns[target]
+    if len(of_sources) > 1:
+        sources = list(map(BETWEEN.join, zip(*(columns[place] for place in of_sources), strict=True)))
     if not (all(map(str.strip, sources)) and all(map(str.strip, targets))):
         return None
     features = None
-    if places[2] >= 0 and any(columns[places[2]]):
-        lists = [features_in(cell, text.features_separator) for cell in columns[places[2]]]
+    if features_place >= 0 and any(columns[features_place]):
+        lists = [features_in(cell, text.features_separator) for cell in columns[features_place]]
         features = lists if any(lists) else None
     return Columns(sources, targets, features, range(before + 1, before + 1 + len(sources)))
 
 
-def _places(text: TextConfig) -> tuple[int, int, int]:
-    return text.source_column, text.target_column, text.features_column
+def _places(text: TextConfig) -> tuple[int, ...]:
+    return *text.source_columns, text.target_column, text.features_column
 
 
 def _ordinary_lines(raw: bytes, before: int) -> str | None:

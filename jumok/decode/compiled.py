@@ -1,11 +1,12 @@
-"""The compiled engine as a backend: a model of `jumok.engine`, and NumPy beside it for what the engine does not compute.
+"""The compiled engine as a backend: a model of `jumok.engine`, with float32 where int8 planes are not exact enough, and NumPy
+beside it for what the engine does not compute.
 
-Letters: B sentences, S source positions, T target tokens.
+Letters: B sentences, K beams a sentence, S source positions, T target tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,15 +15,21 @@ import numpy as np
 
 from jumok.config import ModelConfig
 from jumok.engine import library
-from jumok.engine.model import EngineModel
+from jumok.engine.model import EngineModel, State
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.monotonic import Trace
 
 Array = np.ndarray
 
+NEAR_TIE = 1e-3  # in log-probability: an `exact` search that is so near to another choice is done again in float32
+
 
 class Compiled(EngineModel):
-    """An `EngineModel` that says where its tokens come from, and that can be sent to a process without the engine."""
+    """An `EngineModel` that says where its tokens come from, and that can be sent to a process without the engine.
+
+    `exact` searches with two planes what is greedy search and plain beam search, and again in float32 where two choices were nearly
+    equally good. Steps and scores, which other searches are made of, are float32.
+    """
 
     def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, engine: str) -> None:
         super().__init__(model, parameters, copies, engine, library.load_library())
@@ -31,6 +38,70 @@ class Compiled(EngineModel):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """For pickle: where it arrives, there may be another library, or none."""
         return arrived, (self.model, self.parameters, self.copies, self.engine)
+
+    @cached_property
+    def careful(self) -> EngineModel:
+        """The same model with float32 weights for `exact`, summed in the same order everywhere; made when it is first used."""
+        return EngineModel(self.model, self.parameters, self.copies, "float32", self.library)
+
+    def _steps(self) -> EngineModel | None:
+        if self.engine != "exact":
+            return None
+        self.careful.threads = self.threads
+        return self.careful
+
+    def start(self, source: Array, lengths: Array) -> State:
+        """See `EngineModel`; `step` and `score` likewise."""
+        careful = self._steps()
+        return super().start(source, lengths) if careful is None else careful.start(source, lengths)
+
+    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
+        careful = self._steps()
+        return super().step(state, tokens) if careful is None else careful.step(state, tokens)
+
+    def score(self, source: Array, lengths: Array, target: Array, target_lengths: Array) -> tuple[Array, Array | None]:
+        given, careful = (source, lengths, target, target_lengths), self._steps()
+        return super().score(*given) if careful is None else careful.score(*given)
+
+    def greedy(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], margins: Array | None = None
+    ) -> list[tuple[list[int], list[float], Array | None]]:
+        """See `EngineModel.greedy`; near ties are decided in float32."""
+        ahead = np.empty(len(source), np.float32)
+        found = super().greedy(source, lengths, limits, never, ahead)
+        return self._surely(found, ahead, lambda m, *given: m.greedy(*given, never), source, lengths, limits)
+
+    def beam(
+        self,
+        source: Array,
+        lengths: Array,
+        limits: Array,
+        never: Sequence[int],
+        sizes: tuple[int, int],
+        divisors: Array,
+        margins: Array | None = None,
+    ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
+        """See `EngineModel.beam`; near ties are decided in float32."""
+        ahead = np.empty(len(source), np.float32)
+        found = super().beam(source, lengths, limits, never, sizes, divisors, ahead)
+        return self._surely(found, ahead, lambda m, *given: m.beam(*given, never, sizes, divisors), source, lengths, limits)
+
+    def _surely(
+        self,
+        found: list[Any],
+        ahead: Array,
+        search: Callable[..., list[Any]],
+        source: Array,
+        lengths: Array,
+        limits: Array,
+    ) -> list[Any]:
+        """What was found, and for sentences with a near tie what float32 finds."""
+        careful, ties = self._steps(), np.flatnonzero(ahead < NEAR_TIE)
+        if careful is not None and len(ties):
+            own = np.asarray(lengths)[ties]
+            for b, outputs in zip(ties.tolist(), search(careful, source[ties, : own.max()], own, limits[ties]), strict=True):
+                found[b] = outputs
+        return found
 
     @cached_property
     def beside(self) -> NumpyModel:

@@ -30,6 +30,7 @@ class ModelInfo:
         tie: what shares its embeddings, target or all.
         parameters: how many numbers were learned.
         source_entries, target_entries: tokens in the vocabularies, the four reserved ones counted; joint_vocabulary: it is one.
+        source_columns: of the training pairs; several are read one after the other.
         features: features that the model knows.
         limit_ratio, limit_constant: an output has at most ratio x source tokens + constant tokens.
         members: of an ensemble, the facts of each of its models. Its own are those of the first, with all folders, the sum of the
@@ -57,6 +58,7 @@ class ModelInfo:
     input_feeding: bool
     tie: str | None
     parameters: int
+    source_columns: list[int] = field(hash=False)
     source_tokenizer: str
     source_form: str | None
     source_entries: int
@@ -133,6 +135,7 @@ def _info(model: Translator, i: int) -> ModelInfo:
         input_feeding=m.input_feeding,
         tie=_or_none(m.tie or "none"),
         parameters=model._numbers[i],
+        source_columns=list(text.source_columns),
         source_tokenizer=text.source_tokenizer,
         source_form=_or_none(text.source_form),
         source_entries=len(codec.source),

@@ -68,7 +68,7 @@ class Inspection:
         from jumok.decode.alternatives import number_of
 
         k, prefix = number_of(k, self.codec), plain(prefix)
-        if isinstance(text, str):
+        if self._is_one(text):
             lines = self._checked([text], None if features is None else [features])
             return _alternatives(self, lines[0][0], lines[1][0], prefix, k)
         texts, given = self._checked(text, features)
@@ -211,8 +211,8 @@ def _tree(model: Translator, text: Any, features: Any, reference: str | None, op
     from jumok.decode.hindsight import in_hindsight
     from jumok.decode.tree import Tree, nodes_of, outputs_of, record
 
-    if not isinstance(text, str) or not isinstance(reference, str | None):
-        wrong = ("text", text) if not isinstance(text, str) else ("reference", reference)
+    if not model._is_one(text) or not isinstance(reference, str | None):
+        wrong = ("text", text) if not model._is_one(text) else ("reference", reference)
         raise DataError(f"tree: {wrong[0]} is of type {type(wrong[1]).__name__}; wanted a string")
     check_one_search(options)
     (text,), (given,) = model._checked([text], None if features is None else [features])

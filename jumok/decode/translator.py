@@ -36,7 +36,7 @@ from jumok.runtime.members import members_of
 from jumok.runtime.translation import END_TOKEN, Translation
 from jumok.text.batches import Batch, in_length_order
 from jumok.text.codec import Codec, is_feature
-from jumok.text.given import Features, Own, features_of
+from jumok.text.given import Features, Own, features_of, is_tuple_of_sources, one_source
 from jumok.text.vocabulary import END
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Translator(Face, Inspection):
         chosen = build_often(SearchConfig, options, "translate") if options else DEFAULT
         for note in self._requests.notes(chosen):
             warnings.warn(note, stacklevel=4)  # at the line that calls `translate`
-        if isinstance(text, str):
+        if self._is_one(text):
             return self._translate(*self._checked([text], None if features is None else [features]), chosen)[0]
         return self._translate(*self._checked(text, features), chosen, own)
 
@@ -154,12 +154,12 @@ class Translator(Face, Inspection):
 
         `score` is the log-probability a token. A token that is not in the vocabulary is shown as `<unk>`.
         """
-        if isinstance(source, str) or isinstance(target, str):
-            if not isinstance(source, str) or not isinstance(target, str):
+        if self._is_one(source) or isinstance(target, str):
+            if not self._is_one(source) or not isinstance(target, str):
                 raise DataError("score: source and target must both be strings, or both be sequences of strings")
-            return self._score(*self._checked([source], None if features is None else [features]), [target])[0]
+            return self._score(*self._checked([source], None if features is None else [features]), [str(target)])[0]
         texts, given = self._checked(source, features)
-        targets, _ = self._checked(target, None)
+        targets, _ = self._checked(target, None, sources=False)
         if len(targets) != len(texts):
             raise DataError(f"score: {len(texts)} sources but {len(targets)} targets; each source needs one")
         return self._score(texts, given, targets)
@@ -199,11 +199,17 @@ class Translator(Face, Inspection):
         """What the model is, as values by name: info().attention, info().parameters …; and how far its training is."""
         return model_info(self)
 
-    def _checked(self, texts: Any, features: Any) -> tuple[list[str], list[tuple[str, ...]]]:
-        """texts as a list of strings, and the features of each; DataError for anything else."""
+    def _is_one(self, text: Any) -> bool:
+        """Whether this is one line: a string, or a tuple of strings for a model with several sources."""
+        return isinstance(text, str) or (self.config.text.several and is_tuple_of_sources(text))
+
+    def _checked(self, texts: Any, features: Any, sources: bool = True) -> tuple[list[str], list[tuple[str, ...]]]:
+        """texts as a list of strings, and the features of each; DataError for anything else. `sources`: they are no targets."""
         texts, features = plain(texts), plain(features)
         if not isinstance(texts, Sequence) or isinstance(texts, bytes):
             raise DataError(f"text is of type {type(texts).__name__}; wanted a string or a sequence of strings")
+        if sources and self.config.text.several:
+            texts = [one_source(text, self.config.text, f"line {i}") for i, text in enumerate(texts, 1)]
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(f"line {i + 1} is of type {type(text).__name__}; wanted a string")
@@ -232,6 +238,7 @@ class Translator(Face, Inspection):
                     source_tokens=(*tokens[i], END_TOKEN),
                     finished=False,
                     unknown=self._unknown((*tokens[i], END_TOKEN)),
+                    columns=self._codec.columns((*tokens[i], END_TOKEN)),
                 )
             elif asked is not None and text.strip() and (problem := asked.problem(i)):
                 translations[i] = self._without_output(text, (*tokens[i], END_TOKEN), problem)
@@ -282,9 +289,8 @@ class Translator(Face, Inspection):
 
     def _without_output(self, text: str, source_tokens: tuple[str, ...], problem: str) -> Translation:
         unknown = self._unknown(source_tokens)
-        return Translation(
-            text, "", source_tokens, (), None, 0.0, 0.0, False, unknown, weights_kind=self._kind, problem=problem
-        )
+        more = {"weights_kind": self._kind, "problem": problem, "columns": self._codec.columns(source_tokens)}
+        return Translation(text, "", source_tokens, (), None, 0.0, 0.0, False, unknown, **more)  # type: ignore[arg-type]
 
     def _plan(self, S: int, options: SearchConfig) -> tuple[int, Policy]:
         """The most tokens of the output for one source of S tokens, and how its search chooses.
@@ -333,6 +339,7 @@ class Translator(Face, Inspection):
             copied=copied,
             alternatives=alternatives,
             replaced=replaced,
+            columns=self._codec.columns(source_tokens),
         )
 
     def _text(
@@ -374,6 +381,7 @@ class Translator(Face, Inspection):
                     weights_kind=self._kind,
                     token_log_probabilities=log_probabilities[k, :T].copy(),
                     copied=None if copied is None else copied[k, :T].copy(),
+                    columns=self._codec.columns(read),
                 )
         return [translations[i] for i in range(len(texts))]
 

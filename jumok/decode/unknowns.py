@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from jumok.config import BETWEEN
 from jumok.text.codec import Codec, is_feature
 from jumok.text.vocabulary import UNK
 
@@ -20,13 +21,16 @@ def copied(ids: Sequence[int], source_tokens: Sequence[str], weights: np.ndarray
 
     Args:
         ids: T tokens of the output.
-        source_tokens: S tokens, features first and the end token last, which are never copied.
+        source_tokens: S tokens, features first and the end token last, which are never copied; nor is what stands between two sources.
         weights: [T, S], in the order of `source_tokens`.
     """
     first = next((i for i, token in enumerate(source_tokens) if not is_feature(token)), len(source_tokens))
     if first >= len(source_tokens) - 1:
         return ()
-    return tuple((t, first + int(weights[t, first:-1].argmax())) for t, token in enumerate(ids) if token == UNK)
+    places = [s for s in range(first, len(source_tokens) - 1) if source_tokens[s] != BETWEEN]
+    if not places:
+        return ()
+    return tuple((t, places[int(weights[t, places].argmax())]) for t, token in enumerate(ids) if token == UNK)
 
 
 def text_with_copies(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,18 @@ CELLS = {"lstm": 0, "gru": 1}
 ATTENTIONS = {"none": 0, "dot": 1, "general": 2, "concat": 3}
 ALIGNMENTS = {"soft": 0, "auto": 0, "monotonic": 1}  # auto in a network for which nobody chose
 READOUTS = {"tanh": 0, "linear": 1}
-GROUPS, BY_ROWS = 0, 1
-PLANES = {"exact": 2, "int8": 1}  # engine -> int8 planes a weight, but for small matrices, which always have two
+GROUPS, BY_ROWS, FLOATS = 0, 1, 2
+
+
+class Planes(NamedTuple):
+    """Of how many int8 planes a weight is made; 0: it stays float32."""
+
+    steps: int  # of matrices that each step reads whole: recurrent layers, and what goes from layer to layer
+    others: int  # embeddings and the first layers' inputs, whose products are kept in a table, and the output layer, if it is screened
+
+
+PLANES = {"exact": Planes(2, 2), "int8": Planes(1, 2), "float32": Planes(0, 0)}
+ONE_PLANE = Planes(1, 1)  # a page's: as few bytes as there can be
 
 _int, _offset = ctypes.c_int32, ctypes.c_uint32
 
@@ -121,9 +131,9 @@ def padded(size: int) -> int:
 
 
 def block(
-    model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: int, pack: Callable[..., None]
+    model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: Planes, pack: Callable[..., None]
 ) -> Array:
-    """The model as one block, uint8, aligned: each weight as `planes` int8 planes.
+    """The model as one block, uint8, aligned: weights as int8 planes, or as they are.
 
     Args:
         parameters: as `jumok.runtime.parameters.shapes` names them, float32.
@@ -173,12 +183,15 @@ class _Maker:
     def _vector(self, values: Array, size: int | None = None) -> int:
         return self._array(_wider(np.atleast_2d(values), size or padded(values.shape[-1])))
 
-    def _matrix(self, w: Array, blocks: int = 1, order: int = GROUPS, planes: int | None = None) -> Matrix:
-        """w: [blocks x size, columns]; each block of rows is padded by itself."""
+    def _matrix(self, w: Array, blocks: int = 1, order: int = GROUPS, planes: int = 2) -> Matrix:
+        """w: [blocks x size, columns]; each block of rows is padded by itself. In a model of float32, planes do not count."""
         size = len(w) // blocks
         rows, columns = blocks * padded(size), padded(w.shape[1])
-        matrix = Matrix(rows=rows, columns=columns, high=self._take(rows * columns), scale=self._take(4 * rows))
-        if (planes or self.planes) > 1:
+        if self.planes.others == 0:
+            matrix = Matrix(rows=rows, columns=columns, high=self._take(4 * rows * columns), order=FLOATS)
+        else:
+            matrix = Matrix(rows=rows, columns=columns, high=self._take(rows * columns), scale=self._take(4 * rows))
+        if self.planes.others and planes > 1:
             matrix.low, matrix.order = self._take(rows * columns), order
             matrix.bound = self._take(4 * rows) if order == BY_ROWS else 0
         w = np.ascontiguousarray(w, np.float32)
@@ -186,11 +199,16 @@ class _Maker:
         self.weights.append((matrix, parts if padded(size) > size else [(0, w)]))
         return matrix
 
-    def _layer(self, name: str) -> Layer:
+    def _layer(self, name: str, first: bool) -> Layer:
         w_ih, w_hh, bias = (self.p[f"{name}.{part}"] for part in ("w_ih", "w_hh", "bias"))
         gates = len(w_hh) // w_hh.shape[1]
         padded_bias = _wider(bias.reshape(gates, -1), padded(len(bias) // gates))
-        return Layer(self._matrix(w_ih, blocks=gates), self._matrix(w_hh, blocks=gates), self._array(padded_bias))
+        steps, others = self.planes
+        return Layer(
+            self._matrix(w_ih, blocks=gates, planes=others if first else steps),
+            self._matrix(w_hh, blocks=gates, planes=steps),
+            self._array(padded_bias),
+        )
 
     def _numbers(self) -> None:
         m, s = self.model, self.struct
@@ -220,19 +238,19 @@ class _Maker:
         m, s = self.model, self.struct
         for l in range(m.layers):
             for d, direction in enumerate(("forward", "backward")[: s.directions]):
-                s.encoder[l][d] = self._layer(f"encoder.{l}.{direction}")
-            s.decoder[l] = self._layer(f"decoder.{l}")
+                s.encoder[l][d] = self._layer(f"encoder.{l}.{direction}", l == 0)
+            s.decoder[l] = self._layer(f"decoder.{l}", l == 0)
         if m.input_feeding:
             gates = len(self.p["decoder.0.w_hh"]) // self.p["decoder.0.w_hh"].shape[1]
-            s.feed = self._matrix(self.p["decoder.0.w_feed"], blocks=gates)
+            s.feed = self._matrix(self.p["decoder.0.w_feed"], blocks=gates, planes=self.planes.steps)
 
     def _attention(self) -> None:
         s = self.struct
         if self.model.attention == "general":
-            s.score_memory = self._matrix(self.p["attention.W_a"], planes=2)
+            s.score_memory = self._matrix(self.p["attention.W_a"])
         elif self.model.attention == "concat":
-            s.score_memory = self._matrix(self.p["attention.W_m"], planes=2)
-            s.score_query = self._matrix(self.p["attention.W_q"], planes=2)
+            s.score_memory = self._matrix(self.p["attention.W_m"])
+            s.score_query = self._matrix(self.p["attention.W_q"])
             s.score_vector = self._vector(self.p["attention.v"])
 
     def _readout(self) -> None:
@@ -242,18 +260,19 @@ class _Maker:
         w = p.get("readout.output", p["target.embedding"])
         H = s.hidden
         if tanh:
-            s.readout_query = self._matrix(p["readout.w_h"], planes=2)
+            s.readout_query = self._matrix(p["readout.w_h"])
             if attends:
-                s.readout_context = self._matrix(p["readout.w_c"], planes=2)
+                s.readout_context = self._matrix(p["readout.w_c"])
         elif attends and chained:
-            s.output_context, w = self._matrix(w[:, :H]), w[:, H:]
+            s.output_context, w = self._matrix(w[:, :H], planes=self.planes.steps), w[:, H:]
         elif attends:
             w = np.concatenate([_wider(w[:, :H], padded(H)), _wider(w[:, H:], padded(H))], axis=1)
-        s.output = self._matrix(w, order=order)
+        whole = s.target_size > SCREENED and order == GROUPS  # large, and read whole at each step
+        s.output = self._matrix(w, order=order, planes=self.planes.steps if whole else self.planes.others)
         s.output_bias = self._vector(p["readout.bias"])
         tied = "readout.output" not in p
-        s.target_embedding = s.output if tied else self._matrix(p["target.embedding"])
-        s.source_embedding = self._matrix(p["source.embedding"]) if "source.embedding" in p else s.target_embedding
+        s.target_embedding = s.output if tied else self._matrix(p["target.embedding"], planes=self.planes.others)
+        s.source_embedding = self._matrix(p["source.embedding"], planes=self.planes.others) if "source.embedding" in p else s.target_embedding
 
     def _chain(self, copies: Array | None) -> None:
         m, s, p = self.model, self.struct, self.p

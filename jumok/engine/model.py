@@ -54,7 +54,7 @@ class EngineModel:
 
     Args:
         model, parameters, copies: as for `jumok.runtime.model.NumpyModel`; the model is one that `unknown` has nothing against.
-        engine: exact or int8.
+        engine: a name in PLANES.
         library: the compiled functions.
 
     Attributes:
@@ -99,11 +99,10 @@ class EngineModel:
         self._spread(part, B)
         return State(sources, counts, S, np.arange(B, dtype=np.int32)[:, None], beams[:, None])
 
-    def step(self, state: State, tokens: Array, whole: bool = True) -> tuple[State, Array, Array | None]:
+    def step(self, state: State, tokens: Array) -> tuple[State, Array, Array | None]:
         """One token further. tokens int [B, K] -> state, log-probabilities [B, K, V], weights [B, K, S] or None.
 
-        `whole`: all log-probabilities are as exact as those of the best tokens; else only where the token can be among the `ranked`
-        best, which is what the searches of the engine's own need.
+        Where the output layer is screened, the best `layout.BEST` tokens are as exact as can be, and others have 8 bits.
 
         With a monotonic alignment the weights are the prior of the position, before the token is known; `score` gives posteriors.
         """
@@ -116,7 +115,7 @@ class EngineModel:
             looked = None if weights is None else weights[rows]
             made.call(
                 "step", rows, S, 0, written[rows], owners[rows], state.lengths, state.sources, before[rows], after[rows],
-                found[rows], looked, after=(int(whole),),
+                found[rows], looked,
             )  # fmt: skip
 
         self._spread(part, B * K)
@@ -149,27 +148,30 @@ class EngineModel:
         return self.greedy(source[None], np.array([len(source)]), np.array([limit]), never)[0]
 
     def greedy(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], margins: Array | None = None
     ) -> list[tuple[list[int], list[float], Array | None]]:
         """Greedy search for many sentences: of each what `one` gives, with the same bits.
 
-        source int [B, S] padded at the end, lengths and limits int [B].
+        source int [B, S] padded at the end, lengths and limits int [B]. Written to `margins`, float32 [B]: by how much
+        log-probability the chosen token was ahead of the next one, where that was least.
         """
         made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
         ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
         out = np.array(never, np.int32)
         written, steps = np.empty((B, L), np.int32), np.empty(B, np.int32)
-        found = np.empty((B, L), np.float32)
+        found, ahead = np.empty((B, L), np.float32), np.empty(B, np.float32)
         weights = np.empty((B, L, S), np.float32) if self.attends else None
 
         def part(rows: slice) -> None:
             looked = None if weights is None else weights[rows]
             made.call(
                 "greedy", rows, S, 0, ids[rows], counts[rows], most[rows], L, out, len(out), written[rows], found[rows], looked,
-                steps[rows], made.work(rows, S),
+                steps[rows], ahead[rows], made.work(rows, S),
             )  # fmt: skip
 
         self._spread(part, B)
+        if margins is not None:
+            margins[order] = ahead
         results = []
         for b, (T, length) in enumerate(zip(steps.tolist(), counts.tolist(), strict=True)):
             looked = None if weights is None else weights[b, :T, :length].copy()
@@ -177,7 +179,14 @@ class EngineModel:
         return [results[k] for k in np.argsort(order)]
 
     def beam(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
+        self,
+        source: Array,
+        lengths: Array,
+        limits: Array,
+        never: Sequence[int],
+        sizes: tuple[int, int],
+        divisors: Array,
+        margins: Array | None = None,
     ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
@@ -185,6 +194,8 @@ class EngineModel:
             source, lengths, limits, never: as for `greedy`.
             sizes: beam, up to MOST_BEAMS, and nbest, at most beam.
             divisors: float64 [largest limit + 1], rising.
+            margins: written to, float32 [B]: by how much log-probability what was kept was ahead of what was not, and each
+                output ahead of the next, where that was least.
 
         Returns:
             Of each sentence 1 to nbest outputs: tokens, their log-probabilities, score, weights [T, S] or None.
@@ -194,6 +205,7 @@ class EngineModel:
         out, (beam, nbest) = np.array(never, np.int32), sizes
         written, steps = np.empty((B, nbest, L), np.int32), np.empty((B, nbest), np.int32)
         found, totals, scores = np.empty((B, nbest, L), np.float32), np.empty((B, nbest)), np.empty((B, nbest))
+        ahead = np.empty(B, np.float32)
         weights = np.empty((B, nbest, L, S), np.float32) if self.attends else None
         by = np.ascontiguousarray(divisors, np.float64)
         assert 1 <= nbest <= beam <= MOST_BEAMS and len(by) > L
@@ -204,10 +216,12 @@ class EngineModel:
             work = made.memory("work", made.size("beam_bytes", n, S, L, beam))
             made.call(
                 "beam", rows, S, 0, ids[rows], counts[rows], most[rows], L, out, len(out), beam, nbest, by, written[rows],
-                found[rows], looked, steps[rows], totals[rows], scores[rows], work, each=beam,
+                found[rows], looked, steps[rows], totals[rows], scores[rows], ahead[rows], work, each=beam,
             )  # fmt: skip
 
         self._spread(part, B)
+        if margins is not None:
+            margins[order] = ahead
         results = []
         for b, length in enumerate(counts.tolist()):
             outputs = []
@@ -301,14 +315,14 @@ class _Made:
                 setattr(self.local, name, kept)
         return kept
 
-    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1, after: Sequence[int] = ()) -> None:
-        """Calls a function that takes (model, tables, number of rows, S, …, scratch, *after); `each` row needs scratch for so many."""
+    def call(self, name: str, rows: slice, S: int, T: int, *arguments: Any, each: int = 1) -> None:
+        """Calls a function that takes (model, tables, number of rows, S, …, scratch); `each` row needs scratch for so many."""
         n = rows.stop - rows.start
         scratch = self.memory("scratch", self.size("scratch_bytes", n * each, S, T))
         given = [
             a if a is None or isinstance(a, int) else _POINTER(a.__array_interface__["data"][0]) for a in (*arguments, scratch)
         ]
-        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given, *after):
+        if self.functions[name](_POINTER(self.at), _POINTER(self.tables_at), n, S, *given):
             raise IndexError(f"engine {name}: ids or lengths outside the model's, or the source's, size")
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from jumok.config import BETWEEN
 from jumok.decode.backend import tracing
 from jumok.decode.hindsight import paths
 from jumok.decode.translator import Translator
@@ -83,7 +84,7 @@ def align(model: Translator, pairs: Pairs, method: str = "argmax", unit: Unit | 
             f"{model.folder}: method is 'viterbi', but the model was trained with alignment 'soft', whose weights are not the "
             "probabilities of an alignment: give --method path"
         )
-    return _stream(model, pairs_of(pairs, model.config.text.features_separator), method, unit)
+    return _stream(model, pairs_of(pairs, model.config.text), method, unit)
 
 
 def align_both(
@@ -105,7 +106,10 @@ def align_both(
     """
     if combine not in COMBINE:
         raise ConfigError(f"combine is {combine!r}; it must be one of {', '.join(COMBINE)}")
-    forward, backward = tee(pairs_of(pairs, model.config.text.features_separator))
+    for one in (model, reverse):
+        if one.config.text.several:
+            raise ConfigError(f"align: {one.name} reads several sources; links of two directions need one: leave --reverse out")
+    forward, backward = tee(pairs_of(pairs, model.config.text))
     turned = (None if pair is None else Pair(pair.target, pair.source, (), pair.where) for pair in backward)
     both = zip(align(model, forward, method, unit), align(reverse, turned, method, unit), strict=True)
     return (_combined(one, other, combine, reverse) for one, other in both)
@@ -197,7 +201,8 @@ def _units(side: Side, text: str, unit: Unit | None) -> _Units:
     if unit == "token" or (unit is None and side.tokenizer.characters):
         tokens = side.tokenizer.tokens(text)
         return _Units(tuple(tokens), list(range(len(tokens))))
-    return _Units(tuple(word for word in text.split(" ") if word), side.tokenizer.words(text))
+    parts = text.split(BETWEEN) if side.tokenizer.several else [text]
+    return _Units(tuple(word for part in parts for word in part.split(" ") if word), side.tokenizer.words(text))
 
 
 def _problem(source: _Units, target: _Units, longest: int) -> str:

@@ -2,7 +2,7 @@
 
 Within a version of the schema keys may be added, but never change; readers ignore unknown keys. So were added: `attention` and
 `confidence`, computed from the rest (written, but not read); `weights_kind` ("attention" if missing); and `unknown`, `copied`,
-`token_log_probabilities`, `replaced` and `problem`, which may be missing.
+`token_log_probabilities`, `replaced`, `problem` and `columns`, which may be missing.
 
 Letters: T output steps, S source positions.
 """
@@ -34,7 +34,8 @@ def to_csv(translation: Translation) -> str:
     """RFC 4180 text: a header of an empty cell and S source tokens, then T rows, each with a token and its S weights.
 
     Two more columns hold the entropy (bits) and margin of each step; a third the probability that its token was copied, of a model
-    that copies; a last one its token's probability, where that is known. One more row has the coverage of each source token. Tokens
+    that copies; a last one its token's probability, where that is known. One more row has the coverage of each source token; of a
+    model with several sources, a last row the column that each is from, 0 for what is of none. Tokens
     are written as they are, weights with as many digits as float32 needs. Raises JumokError if the translation has no weights.
     """
     out = io.StringIO()
@@ -49,6 +50,8 @@ def to_csv(translation: Translation) -> str:
         spread = [numbers["entropy_bits"][t], numbers["margin"][t], *(each[t] for each in further.values())]
         writer.writerow([token, *map(_shortest, weights[t]), *spread])
     writer.writerow(["coverage", *numbers["coverage"], "", "", *[""] * len(further)])
+    if translation.columns:
+        writer.writerow(["column", *translation.columns, "", "", *[""] * len(further)])
     return out.getvalue()
 
 
@@ -87,6 +90,7 @@ def to_dict(translation: Translation) -> dict[str, Any]:
         "alternatives": [to_dict(alternative) for alternative in translation.alternatives],
         "replaced": [list(pair) for pair in translation.replaced],
         "problem": translation.problem,
+        **({"columns": list(translation.columns)} if translation.columns else {}),
     }
 
 
@@ -173,6 +177,14 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
                 )
         return tuple((t, s) for t, s in pairs)
 
+    def columns(S: int) -> tuple[int, ...]:
+        values = get("columns", (list,), "a list of columns") if "columns" in data else []
+        if not all(type(value) is int and value >= 0 for value in values) or len(values) not in (0, S):
+            raise DataError(
+                f"{where}, columns: got {values!r:.60}; expected {S} numbers, one for each of `source_tokens`, or none"
+            )
+        return tuple(values)
+
     source_tokens, tokens = strings("source_tokens"), strings("tokens")
     kind = get("weights_kind", (str,), "a string") if "weights_kind" in data else "attention"
     if kind not in KINDS:
@@ -198,6 +210,7 @@ def _from_dict(data: dict[str, Any], where: str) -> Translation:
         copied=None if data.get("copied") is None else _copied(get("copied", (list,), "a list of numbers"), len(tokens), where),
         replaced=copies(len(tokens), len(source_tokens)),
         problem=get("problem", (str,), "a string") if "problem" in data else "",
+        columns=columns(len(source_tokens)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from jumok.config import BETWEEN
 from jumok.runtime.translation import END_TOKEN
 
 JOINER = "\u200d"
@@ -69,8 +70,9 @@ def visible(text: str) -> str:
 
 
 def is_special(token: str) -> bool:
-    """Whether the model put the token there, rather than the text: `</s>`, `<unk>`, a feature such as ‹V›."""
-    return token in (END_TOKEN, "<s>", "<unk>", "<pad>") or (len(token) > 2 and token[0] == "‹" and token[-1] == "›")
+    """Whether the model put the token there, rather than the text: `</s>`, `<unk>`, a feature such as ‹V›, what stands between
+    two sources."""
+    return token in (END_TOKEN, "<s>", "<unk>", "<pad>", BETWEEN) or (len(token) > 2 and token[0] == "‹" and token[-1] == "›")
 
 
 def is_rtl(text: str) -> bool:

@@ -79,6 +79,8 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
     side = [shorten(label(token), LONGEST) for token in translation.tokens]
     lay = _layout(head, side, len(numbers))
     summed = [f"coverage {share:.2f}" for share in coverage(weights)]
+    of = [f" of column {n}" if n else "" for n in translation.columns] or [""] * len(head)
+    summed = [text + (f",{column}" if column else "") for text, column in zip(summed, of, strict=True)]
     spread = [
         f"entropy {bits:.2f} bits, margin {m:.2f}" for bits, m in zip(entropy_bits(weights), margin(weights), strict=True)
     ]
@@ -97,7 +99,7 @@ def panel(translation: Translation, numbers: Mapping[str, Sequence[str]] | None 
         *_numbers(numbers, lay),
         f'<g font-family="{TEXT_FONTS}" font-size="10" text-anchor="middle">',
     ]
-    sources = [safe(label(token)) for token in translation.source_tokens]
+    sources = [safe(label(token)) + column for token, column in zip(translation.source_tokens, of, strict=True)]
     for t, token in enumerate(translation.tokens):
         target = safe(label(token))
         for s, weight in enumerate(weights[t].tolist()):

@@ -37,12 +37,14 @@ class Facts:
         pairs: that are trained on.
         tokens: a source and a target on average, `</s>` counted.
         model: the other options of the network.
+        sources: of a pair.
     """
 
     letters: bool
     pairs: int
     tokens: tuple[float, float]
     model: ModelConfig
+    sources: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def _alignment(facts: Facts, order: Callable[[], Order]) -> tuple[AlignmentName,
     m = facts.model
     if m.alignment == "soft" or m.attention == "none":
         return "soft", ""
+    if facts.sources > 1:
+        return "soft", f"there are {facts.sources} sources, and a monotonic alignment goes forward through one"
     if other := clash(m.attention, m.window, m.input_feeding):
         return "soft", f"monotonic does not combine with {other}"
     if not facts.letters:

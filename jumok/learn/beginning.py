@@ -23,6 +23,7 @@ from jumok.errors import ConfigError, FolderError, JumokError, TrainingError
 from jumok.learn.checkpoint import has_checkpoint, read_checkpoint, remove_checkpoint, run_of
 from jumok.learn.given import LENGTHS, flat
 from jumok.learn.history import Evaluation, read_history
+from jumok.learn.teacher import check_apart, place_of
 from jumok.runtime.folder import CONFIG, OWN, WEIGHTS, read_folder, refuse_to_replace, strangers
 from jumok.runtime.record import FINISHED, RECORD, Record, read_record, readable_record
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
@@ -86,7 +87,8 @@ def begin(asked: TrainConfig, resume: bool, overwrite: bool, held: bool, note: C
         unfinished = record is not None and record.state != FINISHED
         if resume and not overwrite and record is None:
             _refuse_unknown(out)
-        expected = [name for name in (_first_part(place, out) for place in (asked.cache, inside)) if name]
+        taught = str(place_of(asked)) if asked.teacher else ""
+        expected = [name for name in (_first_part(place, out) for place in (asked.cache, inside, taught)) if name]
         _check_place(out, overwrite or unfinished, held, expected)
         if resume:
             note(_why_anew(out, record if unfinished else None))
@@ -142,6 +144,7 @@ def _check_apart(asked: TrainConfig, inside: str) -> None:
             f"{asked.from_}: --from and --out are one folder, and the model to start from would be replaced; give another --out "
             "(--resume goes on with an interrupted run)"
         )
+    check_apart(asked)
     for file in [f for names in (asked.pairs, asked.dev) if names for f in files_of(names)]:
         if os.path.dirname(os.path.realpath(file)) == out and os.path.basename(os.path.realpath(file)) in OWN:
             raise ConfigError(f"{file}: training reads this file, and would write over it; copy it, or give another --out")

@@ -57,7 +57,7 @@ class Allowance:
         """ConfigError where all of it is gone before anything was trained; `what` has taken it, {} stands for the time."""
         spent = self.spent()
         if self.left(spent) < 0:
-            gone = what.format(f"{spent:.0f} s" if spent < 100 else f"{spent / 60:.1f} minutes")
+            gone = what.replace("{}", f"{spent:.0f} s" if spent < 100 else f"{spent / 60:.1f} minutes")
             raise ConfigError(f"minutes is {self.minutes:g}, but {gone}; nothing is left for training; give more")
 
 

@@ -13,8 +13,13 @@ from jumok.runtime.cells import CELLS
 _NAMES = {"loss": "teacher-forced loss (nats a token)"}
 
 
-def model_card(config: TrainConfig, history: Sequence[Evaluation], pairs: int, signatures: Mapping[str, str]) -> str:
-    """Markdown for the folder's README.md; metrics are those of the best evaluation on dev, each with its signature."""
+def model_card(
+    config: TrainConfig, history: Sequence[Evaluation], pairs: int, signatures: Mapping[str, str], taught: str = ""
+) -> str:
+    """Markdown for the folder's README.md; metrics are those of the best evaluation on dev, each with its signature.
+
+    `taught`: the digest of the teacher, if there was one.
+    """
     text, model, learn = config.text, config.model, config.learn
     window = f" in a window `{model.window}` of {model.window_size} to each side" * (model.window != "none")
     window += f", alignment `{model.alignment}`" * (model.alignment != "soft") + ", copying" * bool(model.copy)
@@ -30,6 +35,11 @@ def model_card(config: TrainConfig, history: Sequence[Evaluation], pairs: int, s
         f"- target: `{text.target_tokenizer}` tokens" + f", Unicode form {text.target_form}" * (text.target_form != "none"),
         f"- trained on {pairs:,} pairs of `{config.pairs}`, seed {learn.seed}, {learn.steps or 0:,} steps planned",
     ]
+    if taught:
+        lines += [
+            f"- targets: {100 * config.teacher_gold:g} % those of the pairs, the rest written by `{config.teacher}` "
+            f"(digest {taught}) with beam {config.teacher_beam}"
+        ]
     if best:
         lines += [
             "",

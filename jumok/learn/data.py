@@ -10,9 +10,11 @@ from pathlib import Path
 from jumok.config import TrainConfig
 from jumok.corpus.corpus import open_corpus
 from jumok.corpus.prepare import Wanted, prepare_corpus
-from jumok.errors import DataError
+from jumok.errors import ConfigError, DataError
 from jumok.learn.display import Display
+from jumok.learn.teacher import Lesson
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, grown, read_pairs, split_dev
+from jumok.text.choices import Choices
 from jumok.text.lines import source_name
 from jumok.text.pairs import files_of
 
@@ -28,6 +30,7 @@ class Data:
     Attributes:
         sources, targets: the training pairs as ids; `describe` says where in the files one is, and its source's text.
         dev: the dev pairs, no more than are looked at.
+        choices: what a teacher wrote for the training pairs; None without one. taught: its digest.
     """
 
     sources: Rows
@@ -35,19 +38,29 @@ class Data:
     dev: list[Pair]
     codec: Codec
     describe: Callable[[int], tuple[str, str]]
+    choices: Choices | None = None
+    taught: str = ""
 
 
-def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = False) -> Data:
+Teach = Callable[[list[Pair]], Lesson]
+
+
+def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = False, teach: Teach | None = None) -> Data:
     """Reads training and dev pairs and makes the codec, if it is not given.
 
     Args:
         grow: add to the given codec what is new in the training pairs.
+        teach: gives what a teacher writes for training pairs; None = there is none.
 
     Raises:
         DataError: files that are missing or wrong, or have too little.
     """
     cache = cache_folder(run)
-    data = _in_memory(run, codec, display, grow) if cache is None else _from_disk(run, codec, display, cache)
+    if cache is not None and teach is not None:
+        raise ConfigError(
+            f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and --teacher needs them in memory; give it fewer"
+        )
+    data = _in_memory(run, codec, display, grow, teach) if cache is None else _from_disk(run, codec, display, cache)
     dev = data.dev
     if len(dev) > DEV_PAIRS:
         chosen = sorted(random.Random(split_seed(run)).sample(range(len(dev)), DEV_PAIRS))
@@ -71,7 +84,7 @@ def cache_folder(run: TrainConfig) -> Path | None:
     return out.with_name(f"{out.name}.corpus") if size > LARGE else None
 
 
-def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bool) -> Data:
+def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bool, teach: Teach | None) -> Data:
     with display.stage(f"reading {source_name(run.pairs)}"):
         pairs = read_pairs(run.pairs, run.text, warn=display.warn)
     if run.dev:
@@ -82,11 +95,13 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
         if not dev or not pairs:
             raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
         _tell_set_aside(dev, display)
+    lesson = teach(pairs) if teach is not None else None
     with display.stage("cutting the pairs into tokens"):
+        more = lesson.texts() if lesson is not None else ()
         if codec is None:
-            codec = build_codec(pairs, run.text)
+            codec = build_codec(pairs, run.text, more)
         elif grow:
-            codec = grown(codec, pairs, run.text.min_count)
+            codec = grown(codec, pairs, run.text.min_count, more)
         sources, targets = codec.encode_pairs(pairs)
     most = run.text.max_tokens + 1
     kept = [i for i in range(len(pairs)) if len(sources[i]) <= most and len(targets[i]) <= most]
@@ -99,7 +114,9 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
     def describe(row: int) -> tuple[str, str]:
         return pairs[kept[row]].where, pairs[kept[row]].source
 
-    return Data(Rows.of(sources), Rows.of(targets), dev, codec, describe)
+    own = Rows.of(targets)
+    choices = lesson.choices([pairs[i] for i in kept], own, codec, run) if lesson is not None else None
+    return Data(Rows.of(sources), own, dev, codec, describe, choices, lesson.digest if lesson is not None else "")
 
 
 def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: Path) -> Data:

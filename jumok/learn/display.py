@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jumok.learn.board import Board
@@ -44,6 +44,23 @@ class Display:
         finally:
             timer.cancel()
 
+    @contextlib.contextmanager
+    def counting(self, title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Shows a bar for `total` things, of which some are done; what it gives is called with how many more are."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+            task = bar.add_task(title, total=total, completed=done)
+            yield lambda more: bar.advance(task, more)
+
     def start(self, steps: int, done: int = 0) -> None:
         """Shows the bar (on a terminal), and opens the board."""
         if self.board is not None:
@@ -65,9 +82,10 @@ class Display:
         self.task = self.bar.add_task("training", total=steps, completed=done, rate="…", loss="…")
         self.bar.start()
 
-    def advance(self, step: int, rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
-        """Moves the bar; rate in target tokens a second, loss in nats a token, both since the last look."""
-        self.bar.update(self.task, completed=step, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
+    def advance(self, steps: tuple[int, int], rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
+        """Moves the bar; steps done and in all, rate in target tokens a second, loss in nats a token, both since the last look."""
+        step, total = steps
+        self.bar.update(self.task, completed=step, total=total, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
         if self.board is not None:
             numbers = {"loss": loss, "learning_rate": learning_rate, "gold_share": gold_share, "tokens_per_second": rate}
             self.board.look(step, numbers)

@@ -35,7 +35,7 @@ from jumok.learn.recipe import Recipe
 from jumok.measure import options_for
 from jumok.net.export import export_parameters
 from jumok.net.model import Seq2Seq
-from jumok.runtime.folder import CHECKPOINTS, FolderConfig, update_folder, write_folder
+from jumok.runtime.folder import CHECKPOINTS, FolderConfig, update_config, update_folder, write_folder
 from jumok.runtime.record import FINISHED, RECORD, RUNNING, STOPPED, Record, new_name, read_record, write_record
 from jumok.text import Codec
 
@@ -86,8 +86,13 @@ class Folder:
                 disk.flush(self.out.absolute().parent)
             with contextlib.suppress(FolderError, OSError):
                 if (older := read_record(self.out)) is not None:
-                    self.record = dataclasses.replace(self.record, more=older.more)
+                    more = {name: value for name, value in older.more.items() if name != "teacher"}
+                    self.record = dataclasses.replace(self.record, more=more)
                 self.before = (self.out / RECORD).read_bytes()
+            if data.taught:
+                name = recipe.config.teacher.encode("utf-8", "backslashreplace").decode()
+                more = self.record.more | {"teacher": {"name": name, "digest": data.taught}}
+                self.record = dataclasses.replace(self.record, more=more)
             if self.anew and self.replaces:
                 remove_checkpoint(self.out)
             try:
@@ -96,6 +101,17 @@ class Folder:
                 self._taken()
             if self.anew:
                 remove_checkpoint(self.out)
+
+    def planned(self, steps: int) -> None:
+        """The run has so many steps, as it is planned now."""
+        config = self.recipe.config
+        learn = dataclasses.replace(config.learn, steps=steps)
+        self.recipe = dataclasses.replace(self.recipe, config=dataclasses.replace(config, learn=learn))
+        self.record = dataclasses.replace(self.record, steps=steps)
+
+    def _config(self) -> FolderConfig:
+        config = self.recipe.config
+        return FolderConfig(config.text, config.model, self.data.limit, to_dict(config))
 
     def keep(self, model: Seq2Seq, step: int, history: Sequence[Evaluation]) -> None:
         """Writes the model with what is known of it at this step; its weights are those that are in it now."""
@@ -106,10 +122,9 @@ class Folder:
             if self.written:
                 update_folder(self.out, parameters, self._card(history), history, self.record, self._ours)
             else:
-                config = self.recipe.config
                 write_folder(
                     self.out,
-                    FolderConfig(config.text, config.model, self.data.limit, to_dict(config)),
+                    self._config(),
                     parameters,
                     self.data.codec,
                     self._card(history),
@@ -150,10 +165,12 @@ class Folder:
         if history and history[-1].step != position.best_step:
             with writing(self.out, "history"):
                 update_folder(self.out, None, self._card(history), history, None, self._ours)
+        with writing(self.out, "configuration"):
+            update_config(self.out, self._config(), self._ours)
         self._say(self.record.at(position.step, STOPPED if stopped else FINISHED))
 
     def _card(self, history: Sequence[Evaluation]) -> str:
-        return model_card(self.recipe.config, history, self.data.pairs, self.data.dev.signatures)
+        return model_card(self.recipe.config, history, self.data.pairs, self.data.dev.signatures, self.data.taught)
 
     @contextlib.contextmanager
     def undone_if_it_fails(self) -> Iterator[None]:

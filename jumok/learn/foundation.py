@@ -36,6 +36,13 @@ def inherited(asked: TrainConfig, foundation: Folder, given: Collection[str]) ->
             wanted = field.name in given or value != getattr(usual, field.name)
             if wanted and field.name in OF_THE_FILES:
                 kept[field.name] = value
+                if field.name == "source_column" and len(asked.text.source_columns) != len(
+                    foundation.config.text.source_columns
+                ):
+                    raise ConfigError(
+                        f"--source-column is {value}, but the model to start from reads column {own} ({foundation.path}): it needs "
+                        "as many sources"
+                    )
             elif wanted and value not in (own, None, "auto"):
                 raise ConfigError(
                     f"--{flag(field.name)} is {value!r}, but the model to start from has {own!r} ({foundation.path}), and its "

@@ -25,6 +25,7 @@ from jumok.learn.history import Evaluation, Position
 from jumok.learn.material import Material
 from jumok.learn.optimizer import Adam, Average
 from jumok.learn.parallel import ALONE, Team
+from jumok.learn.plan import Plan
 from jumok.learn.recipe import Recipe
 from jumok.net import kernels
 from jumok.net.model import Losses, Seq2Seq, shifted
@@ -80,6 +81,7 @@ class Loop:
         folder: where the model and checkpoints are written; None = nowhere.
 
     Attributes:
+        plan: how many steps there are; one of --minutes is put here before `run`.
         frozen: tables with ids and rows that stay as they are for a share `freeze` of the steps.
         interrupted: set it, and the loop stops after the step that is under way; stopped: it has, since a process of the team was
             interrupted.
@@ -102,7 +104,7 @@ class Loop:
         self.parameters: list[Tensor] = list(model.parameters())
         self.optimizer = Adam(self.parameters, self.learn.weight_decay)
         self.average = Average(model, self.learn.average)
-        self.position, self.sums = Position(), Sums()
+        self.position, self.sums, self.plan = Position(), Sums(), Plan(recipe.steps)
         self.interrupted = self.stopped = False
         self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -139,7 +141,7 @@ class Loop:
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
         """Keeps known rows as they are, through a step of the share `freeze` at the beginning."""
-        held = self.frozen if self.frozen and self.position.step < self.learn.freeze * self.recipe.steps else []
+        held = self.frozen if self.frozen and self.plan.place(self.position.step) < self.learn.freeze * self.plan.steps else []
         for table, ids, _ in held:
             if table.grad is not None:
                 table.grad[ids] = 0
@@ -164,15 +166,19 @@ class Loop:
         Args:
             observe: given the step and the model after each evaluation, when all is written.
         """
-        at, steps, every = self.position, self.recipe.steps, self.recipe.evaluate_every
+        at, plan, every = self.position, self.plan, self.recipe.evaluate_every
         stream = self._batches_from(at.step)
         start, before = time.perf_counter(), at.seconds
         look, saved = (start, self.sums.tokens, float(self.sums.loss)), start
         read_every = 1 if self.machine.device == "cpu" else LOOK  # reading from a GPU makes it wait
         self.model.train()
-        while at.step < steps and not self._out_of_patience() and not self._must_stop():
+        plan.fit(at.step, every)  # what came before has taken its time
+        plan.begins(at.step)
+        while at.step < plan.steps and not self._out_of_patience() and not self._must_stop():
             tick, sums = time.perf_counter(), self.sums
-            rate = schedules.learning_rate(at.step, steps, self.recipe.learning_rate, self.learn.warmup, self.learn.decay)
+            rate = schedules.learning_rate(
+                plan.place(at.step), plan.steps, self.recipe.learning_rate, self.learn.warmup, self.learn.decay
+            )
             with section(WAIT):
                 batch = next(stream)
             with section(STEP, batch):
@@ -184,7 +190,8 @@ class Loop:
             sums.loss, sums.tokens = sums.loss + loss, sums.tokens + tokens
             sums.seconds += time.perf_counter() - tick
             at.seconds = before + time.perf_counter() - start
-            evaluate = at.step % every == 0 or at.step == steps
+            plan.saw(at.step, every)
+            evaluate = at.step % every == 0 or at.step >= plan.steps
             save = evaluate or self._save_is_due(saved)
             if save or at.step % read_every == 0:
                 self._read_guard()
@@ -192,9 +199,10 @@ class Loop:
                 now, total = time.perf_counter(), float(sums.loss)
                 seconds, tokens, loss_since = now - look[0], sums.tokens - look[1], total - look[2]
                 share = self._gold_share(at.step - 1)
-                self.display.advance(at.step, tokens / seconds, loss_since / max(1, tokens), rate, share)
+                self.display.advance((at.step, plan.steps), tokens / seconds, loss_since / max(1, tokens), rate, share)
                 look = now, sums.tokens, total
             if evaluate:
+                plan.evaluates()
                 self._evaluate(sums, rate)
                 at.seconds = before + time.perf_counter() - start
                 self.sums, look = Sums(), (time.perf_counter(), 0, 0.0)
@@ -203,6 +211,12 @@ class Loop:
                 saved = time.perf_counter()
             if evaluate and observe is not None:
                 observe(at.step, self.model)
+            if evaluate:
+                plan.evaluated()
+            if evaluate and at.step < plan.steps:
+                plan.fit(at.step, every)
+            if save:
+                plan.begins(at.step)
         self._read_guard()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
@@ -216,12 +230,14 @@ class Loop:
         """Writes the model, as it is in place now, as the folder's."""
         if self.folder is not None:
             with section(KEEP):
+                self.folder.planned(self.plan.steps)
                 self.folder.keep(self.model, self.position.step, self.position.history)
 
     def save(self) -> None:
         """Writes a checkpoint."""
         if self.folder is not None:
             with section(SAVE):
+                self.folder.planned(self.plan.steps)
                 self.folder.save(*self.state(), self.position.step)
 
     def _must_stop(self) -> bool:
@@ -243,9 +259,9 @@ class Loop:
         self.sums.skipped, self.sums.tokens = self.sums.skipped + skipped, self.sums.tokens - tokens
 
     def _gold_share(self, step: int) -> float:
-        learn, steps = self.learn, self.recipe.steps
-        switched = min(round(learn.switch * steps), steps if self.position.switched is None else self.position.switched)
-        return schedules.gold_share(learn.teacher_forcing, step, steps, learn.gold_at_end, switched)
+        learn, plan, early = self.learn, self.plan, self.position.switched
+        switched = 0 if early is not None and step >= early else round(learn.switch * plan.steps)
+        return schedules.gold_share(learn.teacher_forcing, plan.place(step), plan.steps, learn.gold_at_end, switched)
 
     def _evaluate(self, sums: Sums, rate: float) -> None:
         at = self.position
@@ -296,7 +312,7 @@ class Loop:
         sums = {name: value for name, value in vars(self.sums).items() if name != "loss"}
         if isinstance(self.sums.loss, Tensor):  # else nothing was summed up yet
             tensors_["sums.loss"] = self.sums.loss
-        return tensors_ | random_states(), {"position": self.position.to_dict(), "sums": sums}
+        return tensors_ | random_states(), {"position": self.position.to_dict(), "sums": sums, "plan": self.plan.to_dict()}
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Raises TrainingError where the checkpoint is of another model."""
@@ -311,6 +327,7 @@ class Loop:
                         value.copy_(stored)
             put_random_states(tensors_)
             self.position, self.sums = Position.from_dict(facts["position"]), Sums(**facts["sums"])
+            self.plan = self.plan.restored(facts.get("plan", {}))  # older checkpoints have none: the steps are the recipe's
             if "sums.loss" in tensors_:
                 self.sums.loss = tensors_["sums.loss"].to(self.machine.device, copy=True)
         except (KeyError, RuntimeError, TypeError) as e:

@@ -25,6 +25,7 @@ class Material:
         limit: (ratio, constant) of the outputs' length, see `length_limit`.
         pairs: how many are trained on.
         describe: says in words which batch one is.
+        taught: the digest of the teacher that has written for the pairs; "" without one.
     """
 
     batches: Batches
@@ -33,6 +34,7 @@ class Material:
     limit: tuple[float, float]
     pairs: int
     describe: Callable[[Batch], str]
+    taught: str = ""
 
 
 def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[str], None]) -> Material:
@@ -49,7 +51,7 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
     learn = asked.learn
     batches = Batches(
         data.sources,
-        data.targets,
+        data.choices or data.targets,
         batch_size=None if learn.batch_tokens else learn.batch_size,
         batch_tokens=learn.batch_tokens,
         pool=learn.pool,
@@ -62,9 +64,8 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
         more = f", … ({len(batch.rows)} pairs)" if len(batch.rows) > NAMED else ""
         return f"{', '.join(where for where, _ in first)}{more}, first source {first[0][1][:80]!r}"
 
-    return Material(
-        batches, Development(data.dev, data.codec, limit, learn, team, warn), data.codec, limit, len(data.sources), describe
-    )
+    dev = Development(data.dev, data.codec, limit, learn, team, warn)
+    return Material(batches, dev, data.codec, limit, len(data.sources), describe, data.taught)
 
 
 def length_limit(sources: Sequence[Sequence[int]] | Rows, targets: Sequence[Sequence[int]] | Rows) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jumok.config import TrainConfig
 from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
+from jumok.learn.teacher import TAUGHT, check_apart, forget
 from jumok.runtime.members import ENSEMBLE, member_folder, read_ensemble, write_ensemble
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def run_members(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
         raise ConfigError("members are trained one after the other; with torchrun, name one of them at a time with --member")
     _check_place(out, asked, manner)
+    check_apart(asked)
     try:
         write_ensemble(out, members)
     except OSError as e:
@@ -59,6 +61,8 @@ def run_members(
         trained = train(*_one(asked, manner, number, len(left) - i))
         if trained.interrupted:
             break
+    if asked.teacher and all(beginning.finished(member_folder(out, n)) for n in range(1, members + 1)):
+        forget(out / TAUGHT)
     if trained is None:
         trained = train(*_one(asked, manner, asked.member or members, 1))  # says that there is nothing to do
     return dataclasses.replace(trained, folder=out)

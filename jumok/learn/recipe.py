@@ -206,7 +206,8 @@ def alignment_of(
         sizes: entries of the vocabularies. pairs: how many are trained on. tokens: mean of a source and of a target.
         order: measures the order of the pairs (`jumok.learn.order`), which takes a moment.
     """
-    chosen = automatic(Facts(letters(*sizes), pairs, tokens, asked.model), order)
+    facts = Facts(letters(*sizes), pairs, tokens, asked.model, len(asked.text.source_columns))
+    chosen = automatic(facts, order)
     return dataclasses.replace(asked, model=chosen.of(asked.model)), chosen
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
-from jumok.learn import automatic, beginning, threads
+from jumok.learn import automatic, beginning, teacher, threads
 from jumok.learn.beginning import Beginning, Finished
 from jumok.learn.board import Board
-from jumok.learn.calibrate import Allowance, Trial, choose, measure
+from jumok.learn.calibrate import Allowance, Pace, Trial, choose, measure
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read, split_seed
 from jumok.learn.display import Display
@@ -34,16 +34,21 @@ from jumok.learn.loop import Loop, new_model
 from jumok.learn.material import Material, make_material
 from jumok.learn.members import run_members
 from jumok.learn.parallel import Team, check_data, joined
+from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
 from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
 from jumok.learn.start import Trained
+from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
 from jumok.net.model import Seq2Seq
 from jumok.runtime.folder import Folder as Foundation
 from jumok.runtime.folder import read_folder
 from jumok.runtime.parameters import shapes
+from jumok.text import Pair
+
+UNFORESEEN = 0.05  # of the steps that were planned; a line says where there were more or fewer in the end
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ class _Run:
         self.asked = asked
         self.allowance = Allowance(manner.start, self.asked.learn.minutes)
         self.profiler: Profiler | None = None
+        self.pace: Pace | None = None
 
     def run(self) -> Trained:
         """From files to a model folder."""
@@ -136,7 +142,8 @@ class _Run:
             self._write(loop)
             at = loop.position
             interrupted = (caught or [int(signal.SIGTERM)])[0] if loop.stopped else 0  # a signal to this process or another
-            return Trained(self.out, recipe.config, at.history, at.best, at.best_step, interrupted)
+            config = dataclasses.replace(recipe.config, learn=dataclasses.replace(recipe.learn, steps=loop.plan.steps))
+            return Trained(self.out, config, at.history, at.best, at.best_step, interrupted)
 
     # -- read ---------------------------------------------------------------------------------------------------------
 
@@ -155,23 +162,41 @@ class _Run:
         self.allowance.check("Python and PyTorch took {} to start")
         if not asked.pairs:
             raise ConfigError("pairs are missing; name a file of training pairs")
+        if self.team.size > 1 and asked.teacher:
+            raise ConfigError("a teacher writes in one process; with --teacher, train without torchrun")
         if self.team.size > 1 and "-" in (asked.pairs, asked.dev):
             raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
         if asked.learn.tokenize and self.checkpoint is None:
             measured("bleu", ["a"], [["a"]], MeasureOptions(tokenize=asked.learn.tokenize))
 
     def _read(self) -> Data:
+        teach = self._taught if self.asked.teacher else None
         if self.checkpoint is not None:
-            data = read(self.asked, stored_codec(self.checkpoint[0], self.asked, self.out), self.display)
+            data = read(self.asked, stored_codec(self.checkpoint[0], self.asked, self.out), self.display, teach=teach)
         elif self.foundation is not None:
             known = self.foundation.codec
-            data = read(self.asked, known, self.display, grow=True)
+            data = read(self.asked, known, self.display, grow=True, teach=teach)
             self.display.note(f"starts from {self.asked.from_}; {new_tokens(known, data.codec)}")
         else:
-            data = read(self.asked, None, self.display)
+            data = read(self.asked, None, self.display, teach=teach)
         check_data(self.team, data)
         self.allowance.check("reading took {}")
         return data
+
+    def _taught(self, pairs: list[Pair]) -> Lesson:
+        """What the teacher writes for the training pairs, within the time of --minutes."""
+        kept = f"what it wrote is kept in {teacher.place_of(self.asked)}, and the same command goes on from there"
+        try:
+            return teacher.learn_from(
+                self.asked,
+                pairs,
+                self.display,
+                self.checkpoint is not None,
+                lambda done: self.allowance.check(f"{{}} are gone and {done} ({kept})"),
+            )
+        except KeyboardInterrupt:
+            self.display.note(f"stopped; {kept}")
+            raise
 
     # -- settle -------------------------------------------------------------------------------------------------------
 
@@ -189,7 +214,7 @@ class _Run:
         material = make_material(asked, data, self.team, self.display.warn)
         self._introduce(asked, material)
         if self.checkpoint is None:
-            pace = measure(asked, material, self.team, self.display, self.allowance)
+            pace = self.pace = measure(asked, material, self.team, self.display, self.allowance)
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(
@@ -241,13 +266,18 @@ class _Run:
         loop = Loop(model, data, recipe, self.team, self.display, self.folder)
         self.team.spread([*loop.parameters, *loop.average.weights])
         loop.frozen = self.known.frozen(model)
+        loop.plan = Plan(recipe.steps, start=self.manner.start, agree=self.team.agree)
+        if self.allowance.minutes is not None and self.checkpoint is None:
+            assert self.pace is not None
+            loop.plan.total = 60 * self.allowance.minutes
+            loop.plan.step, loop.plan.evaluation = self.pace.step, self.pace.evaluation
         if self.checkpoint is not None:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
-            if loop.position.step < recipe.learn.freeze * recipe.steps:
+            if loop.plan.place(loop.position.step) < recipe.learn.freeze * loop.plan.steps:
                 loop.frozen = read_known(recipe.config, data.codec, self.display.note).frozen(model)
             tensors.clear()  # they are the old file, held open
-            self.display.note(f"resumed at step {loop.position.step:,} of {recipe.steps:,}")
+            self.display.note(f"resumed at step {loop.position.step:,} of {loop.plan.steps:,}")
         if self.folder is not None:
             self.folder.claim(recipe, data, loop.position.step)
         return loop
@@ -260,7 +290,7 @@ class _Run:
         watch = Profiler(loop, self.manner.start) if self.manner.profile and self.team.lead else contextlib.nullcontext()
         with _signals(loop) as caught:
             try:
-                self.display.start(loop.recipe.steps, loop.position.step)
+                self.display.start(loop.plan.steps, loop.position.step)
                 with watch as self.profiler:  # type: ignore[assignment]
                     loop.run(observe)
             finally:
@@ -279,9 +309,14 @@ class _Run:
             loop.save()
             display.note(f"stopped at step {at.step:,}; the best model so far is in {self.out}; --resume goes on")
         if self.folder is not None:
+            self.folder.planned(loop.plan.steps)
             self.folder.finish(at, loop.stopped)
             if not loop.stopped:
                 self._forget_checkpoint()
+                if self.asked.teacher and not self.asked.member:
+                    teacher.forget(teacher.place_of(self.asked))
+        if loop.plan.total is not None and not loop.stopped and abs(loop.plan.steps / loop.plan.first - 1) > UNFORESEEN:
+            display.note(f"{loop.plan.steps:,} steps fitted into the time, {loop.plan.first:,} were planned at first")
         if at.best is not None:
             display.note(f"best dev {loop.dev.metric} {at.best:.2f} at step {at.best_step:,}, written to {self.out}")
             if remark := loop.choice.remark([evaluation.metrics for evaluation in at.history]):

@@ -108,8 +108,11 @@ def train(
     member: int = 0,
     source_embeddings: str | Path = "",
     target_embeddings: str | Path = "",
+    teacher: str | Path = "",
+    teacher_beam: int = 5,
+    teacher_gold: float = 0.5,
     cache: str | Path = "",
-    source_column: int = 1,
+    source_column: int | str = 1,
     target_column: int = 2,
     features_column: int = 0,
     features_separator: str = ";",
@@ -193,10 +196,13 @@ def train(
         from_: a model folder to start from (fine-tuning): its text and model options, vocabularies and weights.
         members: models to train one after the other, which write together as an ensemble; member: only this one of them.
         source_embeddings, target_embeddings: files of known vectors of tokens.
+        teacher: a model, or an ensemble, to learn from (distillation); teacher_beam: of its search, whose outputs share by their
+            probabilities; teacher_gold: share of the pairs' own targets.
         cache: as in `TrainConfig`.
 
     Text, options of `TextConfig`:
-        source_column: Column of the source in a TSV (first column = 1).
+        source_column: Column of the source in a TSV (first column = 1); several, as 1,4, are read one after the other, with a
+            token between them.
         target_column: Column of the target in a TSV.
         features_column: Column of features (as in inflection: V;PST), which the encoder reads as extra tokens. 0 = none.
         features_separator: Separator between two features in their column.
@@ -242,7 +248,8 @@ def train(
             all if the vocabulary is joint, else none.
 
     Learning, options of `LearnConfig`:
-        minutes: Wall-clock time of the whole training; a short calibration turns it into steps, which is what is recorded.
+        minutes: Wall-clock time of the whole training: a short calibration turns it into steps, which are planned anew on the
+            way where the machine gets slower or faster.
         epochs: Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10.
         steps: Updates of the weights.
         batch_size: Pairs in a batch (default 64).

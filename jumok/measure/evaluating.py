@@ -223,7 +223,7 @@ def _pairs(given: Pairs, model: Translator, warn: Callable[[str], None]) -> list
     """The pairs of a file, or those given; DataError where there are none."""
     if isinstance(given, str | Path):
         return read_pairs(expand(str(given), "pairs"), model.config.text, warn=warn)
-    read = [pair for pair in pairs_of(given, model.config.text.features_separator) if pair is not None]
+    read = [pair for pair in pairs_of(given, model.config.text) if pair is not None]
     if not read:
         raise DataError("evaluate: there are no pairs; wanted a path, or a sequence of pairs")
     return read

@@ -65,7 +65,7 @@ def score_pairs(model: Translator, pairs: Pairs) -> Iterator[tuple[Pair | None, 
     Yields:
         The pair (None for a line without one), what `model.score` makes of it, and why it was not read, or "".
     """
-    stream = pairs_of(pairs, model.config.text.features_separator)
+    stream = pairs_of(pairs, model.config.text)
     while chunk := list(islice(stream, TOGETHER)):
         problems = ["there is no pair" if pair is None else _problem(model, pair) for pair in chunk]
         read = [pair for pair, problem in zip(chunk, problems, strict=True) if pair is not None and not problem]

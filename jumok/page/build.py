@@ -56,7 +56,8 @@ def build_page(models: Sequence[PageModel], examples: Sequence[Example] = (), tr
         parts.append(_data("engine", "text/plain", _packed(engine())))
         parts += [_data(f"model-{i}", "text/plain", _packed(model.block)) for i, model in enumerate(models)]
         parts.append(_data("worker", "text/plain", _packed(_script("worker").encode())))
-    script = _script("main").replace("</", "<\\/")
+    parts.append(_data("main", "text/plain", _packed(_script("main").encode())))
+    script = _script("loader").replace("</", "<\\/")
     app = '<div id="app"><noscript>This page needs JavaScript; it works without network.</noscript></div>'
     return page(title, "\n".join([app, *parts, f"<script>\n{script}</script>"]), POLICY, _style())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jumok.decode.translator import LONGEST
-from jumok.engine.layout import PLANES, block, unknown
+from jumok.engine.layout import BLOCK, ONE_PLANE, Model, block, unknown
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError
 from jumok.runtime.folder import Folder, read_folder
@@ -53,6 +53,9 @@ def _readable(name: str) -> str:
 def page_model(folder: Folder, name: str) -> PageModel:
     """The model under this name. ConfigError if the engine does not know its kind."""
     m, codec = folder.config.model, folder.codec
+    if folder.config.text.several:
+        n = len(folder.config.text.source_columns)
+        raise ConfigError(f"{folder.path}: a page cannot hold it: it reads {n} sources a line; jumok explain can show it")
     if what := unknown(m):
         raise ConfigError(f"{folder.path}: a page cannot hold it: its engine does not know {what}; jumok explain can show it")
     facts = {
@@ -62,6 +65,9 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "posterior": m.alignment == "monotonic",
         "attention": m.attention,
         "alignment": m.alignment,
+        "copy": m.copy,
+        "feeding": m.input_feeding,
+        "tied": "readout.output" not in folder.parameters,
         "cell": m.cell,
         "layers": m.layers,
         "hidden": m.hidden,
@@ -75,8 +81,17 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "features": _features(codec.source),
         "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
     }
-    made = block(m, folder.parameters, codec.copies() if m.copy else None, PLANES["int8"], pack_planes)
+    made = block(m, folder.parameters, codec.copies() if m.copy else None, ONE_PLANE, pack_planes)
+    facts["chain"] = _chain(made.tobytes(), bool(m.copy)) if m.alignment == "monotonic" else None
     return PageModel(facts, made.tobytes())
+
+
+def _chain(made: bytes, copies: bool) -> dict[str, Any]:
+    """Where in the block the chain's own arrays begin, in bytes: what the page's tour works with."""
+    struct = Model.from_buffer_copy(made)
+    jumps = [BLOCK * place for place in (struct.jump_weights, struct.jump_bias)]
+    gate = [BLOCK * place for place in (struct.copy_memory, struct.copy_query, struct.copy_bias, struct.copies)]
+    return {"jumps": jumps, "copy": gate if copies else None}
 
 
 def _features(side: Side) -> list[str]:

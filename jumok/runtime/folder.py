@@ -156,6 +156,14 @@ def update_folder(
         disk.put_all(drafts)
 
 
+def update_config(path: Path, config: FolderConfig, ours: Callable[[], None] = lambda: None) -> None:
+    """Replaces the configuration of a model folder, where it says something else. Errors as of `update_folder`."""
+    now = _json(_config_to_dict(config))
+    if (path / CONFIG).read_bytes() != now:
+        ours()
+        disk.write_file(path / CONFIG, now)
+
+
 def read_folder(path: str | Path) -> Folder:
     """Reads a model folder.
 

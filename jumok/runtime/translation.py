@@ -63,6 +63,8 @@ class Translation:
         alternatives: further hypotheses of the n-best list, best first (empty unless asked for); or further samples, as drawn.
         replaced: with `unknown="copy"`: (position in tokens, position in source_tokens) of each `<unk>` in whose place the source token
             stands in `text`.
+        columns: of a model with several sources: for each of source_tokens the column of the training pairs that it is from; 0 for
+            features, `</s>` and what stands between two sources. Else ().
         problem: why there is no output, if the rules that were asked for leave none; the text is then empty, and not finished.
     """
 
@@ -81,6 +83,7 @@ class Translation:
     copied: np.ndarray | None = None
     replaced: tuple[tuple[int, int], ...] = ()
     problem: str = ""
+    columns: tuple[int, ...] = ()
 
     @property
     def probability(self) -> float | None:

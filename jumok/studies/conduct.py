@@ -80,7 +80,7 @@ def study(
     train_max_length: int | None = None,
     variants: Sequence[str] = (),
     model: str | Path = "",
-    source_column: int = 1,
+    source_column: int | str = 1,
     target_column: int = 2,
     features_column: int = 0,
     features_separator: str = ";",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jumok.text.choices import Choices, together
 from jumok.text.rows import Rows
 
 CHUNK = 1 << 20  # lengths in one step of a checksum
@@ -54,7 +55,7 @@ class Batches:
 
     Args:
         sources: N lists of ids, END last, or the same as `Rows`.
-        targets: as sources.
+        targets: as sources; or choices, of which each epoch takes one for each pair.
         batch_size: pairs in a batch; or
         batch_tokens: the most target positions in a batch, padding included (a longer target is a batch of its own).
         pool: how many batches are sorted by length together; the more, the less padding.
@@ -64,16 +65,19 @@ class Batches:
     def __init__(
         self,
         sources: Sequence[Sequence[int]] | Rows,
-        targets: Sequence[Sequence[int]] | Rows,
+        targets: Sequence[Sequence[int]] | Rows | Choices,
         *,
         batch_size: int | None = None,
         batch_tokens: int | None = None,
         pool: int = 512,
         seed: int = 1,
     ) -> None:
-        assert len(sources) == len(targets)
+        self._choices = targets if isinstance(targets, Choices) else None
+        own = targets.own if isinstance(targets, Choices) else Rows.of(targets)
+        assert len(sources) == len(own)
         assert (batch_size is None) != (batch_tokens is None)
-        self._sources, self._targets = Rows.of(sources), Rows.of(targets)
+        self._sources = Rows.of(sources)
+        self._targets = own if self._choices is None else together(own, self._choices.rows)
         self._batch_size, self._batch_tokens = batch_size, batch_tokens
         self._seed = seed
         if batch_tokens is not None:
@@ -112,10 +116,12 @@ class Batches:
         """The epoch's batches in order, each as row indices; a pure function of the data's lengths, seed and epoch."""
         random = np.random.default_rng([self._seed, epoch])
         order = random.permutation(np.arange(len(self._sources), dtype=np.int32))
+        chosen = self._chosen(epoch)
         batches: list[np.ndarray] = []
         for start in range(0, len(order), self._pool):
             pool = order[start : start + self._pool]
-            source, target = (rows.lengths[pool].astype(self._narrow) for rows in (self._sources, self._targets))
+            source = self._sources.lengths[pool].astype(self._narrow)
+            target = self._targets.lengths[pool if chosen is None else chosen[pool]].astype(self._narrow)
             # Up and down in turn, so that a batch across two target lengths has sources of about one length.
             snake = np.where(target % 2, source, -source)
             by_source = np.argsort(snake, kind="stable")
@@ -142,14 +148,23 @@ class Batches:
             start = end
         return batches
 
-    def batch(self, rows: np.ndarray) -> Batch:
-        """These pairs as arrays, in this order."""
-        return Batch(*self._sources.padded(rows), *self._targets.padded(rows), rows.astype(np.int64, copy=False))
+    def _chosen(self, epoch: int) -> np.ndarray | None:
+        """For each pair the row of the target that it has in this epoch; None = its own."""
+        if self._choices is None:
+            return None
+        drawn, own = self._choices.draw(self._seed, epoch), np.arange(len(self._sources))
+        return np.where(drawn < 0, own, drawn + len(own))
+
+    def batch(self, rows: np.ndarray, chosen: np.ndarray | None = None) -> Batch:
+        """These pairs as arrays, in this order; `chosen`: for each of all pairs the row of its target."""
+        target = self._targets.padded(rows if chosen is None else chosen[rows])
+        return Batch(*self._sources.padded(rows), *target, rows.astype(np.int64, copy=False))
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The epoch's batches, without the first `skip` (a resumed run skips those it has seen)."""
+        chosen = self._chosen(epoch)
         for rows in self.plan(epoch)[skip:]:
-            yield self.batch(rows)
+            yield self.batch(rows, chosen)
 
 
 def in_length_order(

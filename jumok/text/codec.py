@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jumok.config import TextConfig
+from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
 from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
@@ -55,13 +55,29 @@ class Codec:
         """Features, then the text's tokens; without `</s>`. With `char`, no token of a text looks like a feature."""
         return feature_tokens(features) + self.source.tokenizer.tokens(text)
 
+    def columns(self, tokens: Sequence[str]) -> tuple[int, ...]:
+        """For each source token the column that it is from, 0 for features, `</s>` and what stands between; () with one source."""
+        if not self.config.several:
+            return ()
+        columns, part = self.config.source_columns, 0
+        found = []
+        for i, token in enumerate(tokens):
+            part += token == BETWEEN
+            own = token == BETWEEN or i == len(tokens) - 1 or (part == 0 and is_feature(token))
+            found.append(0 if own else columns[min(part, len(columns) - 1)])
+        return tuple(found)
+
     def encode_source(self, text: str, features: Sequence[str] = ()) -> list[int]:
         """Ids of features and text, END last."""
         return [*self.source.vocabulary.ids(self.source_tokens(text, features)), END]
 
     def encode_target(self, text: str) -> list[int]:
         """Ids of the text, END last (no START)."""
-        return [*self.target.vocabulary.ids(self.target.tokenizer.tokens(text)), END]
+        return self.ids_of_target(self.target.tokenizer.tokens(text))
+
+    def ids_of_target(self, tokens: Iterable[str]) -> list[int]:
+        """Ids of a target's tokens, END last."""
+        return [*self.target.vocabulary.ids(tokens), END]
 
     def encode_pairs(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids of all sources and of all targets: the same as from `encode_source` and `encode_target`, but faster."""
@@ -142,35 +158,44 @@ def written(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
     return [tokenizer.text(tokens) for tokens in tokenizer.batch(texts)]
 
 
-def build_codec(pairs: Sequence[Pair], config: TextConfig) -> Codec:
+def build_codec(pairs: Sequence[Pair], config: TextConfig, targets: Sequence[str] = ()) -> Codec:
     """Builds tokenizers and vocabularies for these training pairs.
+
+    Args:
+        targets: further targets, without a source.
 
     Raises:
         ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
         DataError: no token is seen `min_count` times.
     """
-    cut = train_tokenizers([p.source for p in pairs], [p.target for p in pairs], config)
-    sources: Counter[str] = Counter()
-    targets: Counter[str] = Counter()
-    for source_tokens, target_tokens in _tokens(pairs, *cut):
-        sources.update(chain.from_iterable(source_tokens))
-        targets.update(chain.from_iterable(target_tokens))
-    return codec_from_counts(*cut, sources, targets, config)
+    cut = train_tokenizers([p.source for p in pairs], chain((p.target for p in pairs), targets), config)
+    return codec_from_counts(*cut, *_counts(pairs, targets, *cut), config)
 
 
-def grown(codec: Codec, pairs: Sequence[Pair], min_count: int) -> Codec:
+def grown(codec: Codec, pairs: Sequence[Pair], min_count: int, targets: Sequence[str] = ()) -> Codec:
     """The codec with the tokens of these pairs that it does not know, and that are seen `min_count` times, behind its own.
 
-    A tokenizer that learned its tokens (bpe) cuts everything into those that it has: its vocabulary stays.
+    A tokenizer that learned its tokens (bpe) cuts everything into those that it has: its vocabulary stays. `targets` as for
+    `build_codec`.
     """
+    sources, found = _counts(pairs, targets, codec.source.tokenizer, codec.target.tokenizer)
+    if codec.joint:
+        side = _with(codec.source, sources + found, min_count)
+        return Codec(side, side, codec.config)
+    return Codec(_with(codec.source, sources, min_count), _with(codec.target, found, min_count), codec.config)
+
+
+def _counts(
+    pairs: Sequence[Pair], more: Sequence[str], source: Tokenizer, target: Tokenizer
+) -> tuple[Counter[str], Counter[str]]:
+    """How often each token is seen on each side; `more` are further targets."""
     sources, targets = Counter[str](), Counter[str]()
-    for source_tokens, target_tokens in _tokens(pairs, codec.source.tokenizer, codec.target.tokenizer):
+    for source_tokens, target_tokens in _tokens(pairs, source, target):
         sources.update(chain.from_iterable(source_tokens))
         targets.update(chain.from_iterable(target_tokens))
-    if codec.joint:
-        side = _with(codec.source, sources + targets, min_count)
-        return Codec(side, side, codec.config)
-    return Codec(_with(codec.source, sources, min_count), _with(codec.target, targets, min_count), codec.config)
+    for start in range(0, len(more), CUT_TOGETHER):
+        targets.update(chain.from_iterable(target.batch(more[start : start + CUT_TOGETHER])))
+    return sources, targets
 
 
 def _with(side: Side, counts: Mapping[str, int], min_count: int) -> Side:
@@ -187,11 +212,12 @@ def train_tokenizers(sources: Iterable[str], targets: Iterable[str], config: Tex
     Raises:
         ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
     """
+    how = config.source_tokenizer, config.source_form
     if is_joint(config):
-        tokenizer = train_tokenizer(config.source_tokenizer, config.source_form, chain(sources, targets), config.bpe_size)
+        tokenizer = train_tokenizer(*how, chain(sources, targets), config.bpe_size, config.several)
         return tokenizer, tokenizer
     return (
-        train_tokenizer(config.source_tokenizer, config.source_form, sources, config.bpe_size),
+        train_tokenizer(*how, sources, config.bpe_size, config.several),
         train_tokenizer(config.target_tokenizer, config.target_form, targets, config.bpe_size),
     )
 

@@ -59,6 +59,7 @@ class Oddities:
         cut = {"source": (text.source_tokenizer, text.source_form), "target": (text.target_tokenizer, text.target_form)}
         self.spaced = {side: tokenizer == "space" for side, (tokenizer, _) in cut.items()}
         self.spaces = {side: t == "space" and form not in ("NFKC", "NFKD") for side, (t, form) in cut.items()}
+        self.blanks = {"source": _BLANKS.replace("\t", "") if text.several else _BLANKS, "target": _BLANKS}
         self.lines = 0
         self.counts: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
         self.first: list[str] | None = None  # the cells of line 1
@@ -127,7 +128,7 @@ class Oddities:
     def _odd(self, side: str, texts: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
         """The oddities in the texts of a side: (what, (number of texts, index of the first))."""
         if not self.spaced[side] and list(map(str.strip, texts)) != texts:
-            yield from _having("blank", [t != t.strip(_BLANKS) and bool(t.strip()) for t in texts])
+            yield from _having("blank", [t != t.strip(self.blanks[side]) and bool(t.strip()) for t in texts])
         joined = "\n".join(["", *texts, ""])
         if '"' in joined:
             for what, edge in (("opens", '\n"'), ("closes", '"\n')):

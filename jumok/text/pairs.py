@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from jumok.config import TextConfig
+from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError
 from jumok.places import parallel
 from jumok.text.lines import Line, read_lines, source_name
@@ -48,7 +48,7 @@ def read_pairs(path: str, text: TextConfig, *, warn: Warn) -> list[Pair]:
     Args:
         path: a file. `.jsonl` or `.json`: an object a line, with "source", "target" and, optionally, "features" (a list, or a
             string as in a TSV); other keys are ignored. Any other name: a TSV. "A,B", if no file has that name: two parallel
-            files. All may end in `.gz`; `-` is a TSV on standard input.
+            files. Of several sources, "source" is a list, and a line of A has them with a TAB between two. All may end in `.gz`; `-` is a TSV on standard input.
         text: the columns of a TSV, and the separator of features. Empty features ("V;;PST") are ignored.
         warn: takes one-line messages: byte order mark, CRLF, lines left out, and oddities (`jumok.text.oddities`).
 
@@ -126,7 +126,7 @@ def entries(lines: Sequence[Iterator[Line]], files: Sequence[str], text: TextCon
     """
     check_separator(text)
     if len(files) == 2:
-        return _parallel(lines[0], lines[1], (source_name(files[0]), source_name(files[1])))
+        return _parallel(lines[0], lines[1], (source_name(files[0]), source_name(files[1])), len(text.source_columns))
     return _by_line(lines[0], source_name(files[0]), _json_line if is_json(files[0]) else _tsv_line, text)
 
 
@@ -200,23 +200,24 @@ def _filled(pair: Pair, where_target: str | None = None) -> Pair:
 
 
 def _tsv_line(content: str, where: str, text: TextConfig) -> Pair:
-    columns = {"source": text.source_column, "target": text.target_column}
+    places = columns_of(text)
+    columns = {**places, "target": text.target_column}
     if text.features_column:
         columns["features"] = text.features_column
     wanted = max(columns.values())
     cells = content.split("\t")
     if len(cells) < wanted:
         have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        places = ", ".join(f"{side} in {n}" for side, n in columns.items())
-        raise DataError(f"{where}: the line has {have}, wanted at least {wanted} ({places}); put one TAB between columns")
+        shown = ", ".join(f"{side} in {n}" for side, n in columns.items())
+        raise DataError(f"{where}: the line has {have}, wanted at least {wanted} ({shown}); put one TAB between columns")
     cell = cells[text.features_column - 1] if text.features_column else ""
-    source, target = cells[text.source_column - 1], cells[text.target_column - 1]
+    source, target = source_in(cells, text), cells[text.target_column - 1]
     return _filled(Pair(source, target, features_in(cell, text.features_separator), where))
 
 
 def _json_line(content: str, where: str, text: TextConfig) -> Pair:
     entry = json_object(content, where)
-    source, target = (json_string(entry, key, where) for key in ("source", "target"))
+    source, target = json_source(entry, where, text), json_string(entry, "target", where)
     return _filled(Pair(source, target, json_features(entry, where, text), where))
 
 
@@ -229,6 +230,30 @@ def json_object(content: str, where: str, wanted: str = _WANTED_JSON) -> dict:
     if not isinstance(entry, dict):
         raise DataError(f"{where}: JSON that is not an object; wanted one object a line, {wanted}")
     return entry
+
+
+def columns_of(text: TextConfig) -> dict[str, int]:
+    """The columns of the sources by name: "source", or "source 1", "source 2" …"""
+    columns = text.source_columns
+    return {f"source {i}" if text.several else "source": n for i, n in enumerate(columns, 1)}
+
+
+def source_in(cells: Sequence[str], text: TextConfig) -> str:
+    """The source in the cells of a line; several with a TAB between two."""
+    return BETWEEN.join(cells[n - 1] for n in text.source_columns)
+
+
+def json_source(entry: dict, where: str, text: TextConfig) -> str:
+    """The source of an object; of several sources, which are a list of strings, the texts with a TAB between two."""
+    if not text.several:
+        return json_string(entry, "source", where)
+    parts, n = entry.get("source"), len(text.source_columns)
+    if not isinstance(parts, list) or len(parts) != n or not all(isinstance(p, str) and BETWEEN not in p for p in parts):
+        shown = _short(parts) if "source" in entry else "missing"
+        raise DataError(f'{where}: "source" is {shown}; wanted a list of {n} strings without TABs, one for each source')
+    for part in parts:
+        _check_json_string(part, "source", where)
+    return BETWEEN.join(parts)
 
 
 def json_features(entry: dict, where: str, text: TextConfig) -> tuple[str, ...]:
@@ -265,16 +290,29 @@ def _check_json_string(value: str, key: str, where: str) -> None:
         raise DataError(f'{where}: half a surrogate pair (\\ud800 to \\udfff) in "{key}"; wanted whole characters') from None
 
 
-def _parallel(sources: Iterator[Line], targets: Iterator[Line], names: tuple[str, str]) -> Iterator[Pair | DataError]:
+def _parallel(
+    sources: Iterator[Line], targets: Iterator[Line], names: tuple[str, str], columns: int
+) -> Iterator[Pair | DataError]:
     for number, (source, target) in enumerate(zip_longest(sources, targets), 1):
         if source is None or target is None:
             more = number + sum(1 for _ in (targets if source is None else sources))
             raise unequal(names, (number - 1, more) if source is None else (more, number - 1))
         where, where_target = f"{names[0]}:{source.number}", f"{names[1]}:{target.number}"
         try:
-            yield _filled(Pair(_usable(source, names[0]), _usable(target, names[1]), (), where), where_target)
+            text = _usable(source, names[0])
+            if problem := "" if columns == 1 else wrong_number(text, columns):
+                raise DataError(f"{where}: {problem}")
+            yield _filled(Pair(text, _usable(target, names[1]), (), where), where_target)
         except DataError as e:
             yield e
+
+
+def wrong_number(text: str, columns: int) -> str:
+    """What is wrong with a text that should have so many sources, with a TAB between two; "" if nothing is."""
+    have = text.count(BETWEEN) + 1
+    if have == columns:
+        return ""
+    return f"the line has {have} source{'s' * (have > 1)}, wanted {columns}; put one TAB between two sources"
 
 
 def unequal(names: Sequence[str], lines: Sequence[int]) -> DataError:

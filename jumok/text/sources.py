@@ -3,7 +3,8 @@
 The first line that is not blank decides what a file or a stream is:
 
 - JSON Lines: if the name says so (as for pairs), or if that line is an object with "source".
-- A table: if that line has a TAB. Its columns are those of the model's training pairs. A model with features also reads
+- A table: if that line has a TAB. (A model with several sources reads them with a TAB between two, and, if it has features, a TAB
+  and FEATURES behind them. A line with more columns than that is of a table.) Its columns are those of the model's training pairs. A model with features also reads
   SOURCE, TAB, FEATURES: a line with two columns is that, a line with more columns is of a table.
 - Lines of text: in all other cases, and always for a model that has learned TABs from its sources.
 """
@@ -18,7 +19,18 @@ from jumok.errors import ConfigError, DataError
 from jumok.text.given import Own
 from jumok.text.lines import Line, arriving_lines, source_name
 from jumok.text.oddities import Oddities
-from jumok.text.pairs import NAMED_SINGLY, check_separator, features_in, is_json, json_features, json_object, json_string
+from jumok.text.pairs import (
+    NAMED_SINGLY,
+    check_separator,
+    columns_of,
+    features_in,
+    is_json,
+    json_features,
+    json_object,
+    json_source,
+    json_string,
+    source_in,
+)
 
 Warn = Callable[[str], None]
 
@@ -97,7 +109,7 @@ def _check_column(file: SourceFile, text: TextConfig) -> None:
     n = file.prefix_column
     if is_json(file.path):
         raise ConfigError(f'prefix_column is {n}, but {file.path} is JSON Lines; there it is the key "prefix" of each object')
-    for what, column in (("source", text.source_column), ("features", text.features_column)):
+    for what, column in (*columns_of(text).items(), ("features", text.features_column)):
         if n == column:
             raise ConfigError(f"prefix_column is {n}, but that column has the {what}; give another, or 0 for none")
 
@@ -134,16 +146,18 @@ class _Reader:
             )
 
     def _settle(self, first: str, where: str) -> _Kind:
-        if self.tabs:
+        if self.tabs and not self.text.several:
             return _whole_line
         if first.lstrip().startswith("{"):
             try:
-                json_string(json_object(first, where), "source", where)
+                json_source(json_object(first, where), where, self.text)
             except DataError:
                 pass
             else:
                 self.note(f'{where}: a JSON object with "source"; read as JSON Lines')
                 return _json_line
+        if self.text.several:
+            return _line_with_sources
         if self.text.features_column:
             return _line_with_features
         return _table_line if "\t" in first else _text_line
@@ -168,12 +182,15 @@ def _table_line(reader: _Reader, content: str, where: str) -> _Read:
     if not content.strip():
         return "", (), "", None
     cells, text = content.split("\t"), reader.text
-    wanted = {"source": text.source_column} | ({"features": text.features_column} if text.features_column else {})
+    wanted = columns_of(text) | ({"features": text.features_column} if text.features_column else {})
     wanted |= {"prefix": reader.prefix_column} if reader.prefix_column else {}
     places = ", ".join(f"{what} in column {n}" for what, n in wanted.items())
     if len(cells) < max(wanted.values()):
         have = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
         also = ", or two: SOURCE, a TAB, FEATURES" if text.features_column and not reader.prefix_column else ""
+        if text.several and not reader.prefix_column:
+            with_features = " (FEATURES behind them)" if text.features_column else ""
+            also = f", or the {len(text.source_columns)} sources alone, with a TAB between two{with_features}"
         like = "" if reader.prefix_column else " as in the training pairs"
         raise DataError(f"{where}: the line has {have}, wanted {max(wanted.values())}{like} ({places}){also}")
     if not reader.noted:
@@ -183,7 +200,19 @@ def _table_line(reader: _Reader, content: str, where: str) -> _Read:
     has_target = len(cells) >= text.target_column != reader.prefix_column
     target = cells[text.target_column - 1] if has_target else ""
     own = Own(cells[reader.prefix_column - 1]) if reader.prefix_column else None
-    return cells[text.source_column - 1], features_in(cell, text.features_separator), target, own
+    return source_in(cells, text), features_in(cell, text.features_separator), target, own
+
+
+def _line_with_sources(reader: _Reader, content: str, where: str) -> _Read:
+    """The sources with a TAB between two, and FEATURES behind them; a line with other columns is of a table."""
+    if not content.strip():
+        return "", (), "", None
+    cells, n = content.split("\t"), len(reader.text.source_columns)
+    if len(cells) == n:
+        return content, (), "", None
+    if len(cells) == n + 1 and reader.text.features_column:
+        return "\t".join(cells[:n]), features_in(cells[n], reader.text.features_separator), "", None
+    return _table_line(reader, content, where)
 
 
 def _line_with_features(reader: _Reader, content: str, where: str) -> _Read:
@@ -198,7 +227,7 @@ def _json_line(reader: _Reader, content: str, where: str) -> _Read:
     if not content.strip():
         return "", (), "", None
     entry = json_object(content, where, wanted='{"source": "…"}')
-    return json_string(entry, "source", where), json_features(entry, where, reader.text), "", _json_own(entry, where)
+    return json_source(entry, where, reader.text), json_features(entry, where, reader.text), "", _json_own(entry, where)
 
 
 def _json_own(entry: dict, where: str) -> Own | None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
-from jumok.config import UnicodeForm
+from jumok.config import BETWEEN, UnicodeForm
 from jumok.errors import FolderError
 from jumok.text import bpe
 
@@ -26,7 +26,11 @@ _SWAP: Final = str.maketrans({" ": "▁", "▁": " "})
 
 
 class Tokenizer(ABC):
-    """Cuts text into tokens, and joins them again. `form` is the Unicode form of the text before it is cut."""
+    """Cuts text into tokens, and joins them again. `form` is the Unicode form of the text before it is cut.
+
+    `several`: the texts are of several sources, with a TAB between two, which is a token of its own. So no text of one source can
+    have that token.
+    """
 
     name: ClassVar[str]
     unknown: ClassVar[str] = "�"
@@ -39,7 +43,7 @@ class Tokenizer(ABC):
     """Whether `train` learns from texts. If both sides have such a tokenizer, they share it, and a vocabulary, by default."""
 
     def __init__(self, form: UnicodeForm) -> None:
-        self.form = form
+        self.form, self.several = form, False
 
     @final
     def tokens(self, text: str) -> list[str]:
@@ -50,7 +54,13 @@ class Tokenizer(ABC):
     def batch(self, texts: Iterable[str]) -> list[list[str]]:
         """The tokens of many texts, which may be faster than one by one."""
         form = self.form
-        return self.cut(texts if form == "none" else [unicodedata.normalize(form, t) for t in texts])
+        texts = texts if form == "none" else [unicodedata.normalize(form, t) for t in texts]
+        return self._cut_several(texts) if self.several else self.cut(texts)
+
+    def _cut_several(self, texts: Iterable[str]) -> list[list[str]]:
+        parts = [t.split(BETWEEN) for t in texts]
+        cut = iter(self.cut(part for of_text in parts for part in of_text))
+        return [[token for part in of_text for token in (BETWEEN, *next(cut))][1:] for of_text in parts]
 
     @final
     def in_form(self, text: str) -> str:
@@ -60,7 +70,7 @@ class Tokenizer(ABC):
     @final
     def text(self, tokens: Iterable[str]) -> str:
         """The text of these tokens, in NFC if `form` decomposes."""
-        joined = self.join(tokens)
+        joined = BETWEEN.join(map(self.join, _parts(tokens))) if self.several else self.join(tokens)
         return unicodedata.normalize("NFC", joined) if self.form in ("NFD", "NFKD") else joined
 
     @final
@@ -70,6 +80,8 @@ class Tokenizer(ABC):
         Words are the parts between ASCII blanks of `text` as it is given. No other space separates words, and empty ones do
         not count.
         """
+        if self.several and BETWEEN in text:
+            return self._words_of_several(text.split(BETWEEN))
         indices = self.word_indices(self.tokens(text))
         if self.form not in ("NFKC", "NFKD"):
             return indices
@@ -77,6 +89,14 @@ class Tokenizer(ABC):
         parts = (unicodedata.normalize(self.form, word).split(" ") for word in text.split(" ") if word)
         old = [i for i, part in enumerate(parts) for word in part if word]
         return [old[i] if i >= 0 else -1 for i in indices]
+
+    def _words_of_several(self, parts: Sequence[str]) -> list[int]:
+        indices: list[int] = []
+        before = 0
+        for part in parts:
+            indices += [-1] + [i + before if i >= 0 else -1 for i in self.words(part)]
+            before += sum(bool(word) for word in part.split(" "))
+        return indices[1:]
 
     @abstractmethod
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
@@ -97,7 +117,7 @@ class Tokenizer(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, for `load_tokenizer`."""
-        return {"name": self.name, "form": self.form}
+        return {"name": self.name, "form": self.form, **({"several": True} if self.several else {})}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str) -> Tokenizer:
@@ -181,8 +201,8 @@ class BpeTokenizer(Tokenizer):
         self.alphabet, self.merges = list(alphabet), list(merges)
         self._cut = bpe.cutter(self.merges)
 
-    def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[UnicodeForm, list[str], list[tuple[str, str]]]]:
-        return BpeTokenizer, (self.form, self.alphabet, self.merges)  # without its cache
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BpeTokenizer, (self.form, self.alphabet, self.merges), {"several": self.several}  # without its cache
 
     @classmethod
     def train(cls, form: UnicodeForm, texts: Iterable[str], size: int) -> BpeTokenizer:
@@ -229,16 +249,33 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 }
 
 
-def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int) -> Tokenizer:
-    """Trains a tokenizer of TOKENIZERS. Only one that is `learned` reads the texts and `bpe_size`."""
-    return TOKENIZERS[name].train(form, texts, bpe_size)
+def train_tokenizer(name: str, form: UnicodeForm, texts: Iterable[str], bpe_size: int, several: bool = False) -> Tokenizer:
+    """Trains a tokenizer of TOKENIZERS. Only one that is `learned` reads the texts and `bpe_size`; `several` as in `Tokenizer`."""
+    if several:
+        texts = (part for text in texts for part in text.split(BETWEEN))
+    tokenizer = TOKENIZERS[name].train(form, texts, bpe_size)
+    tokenizer.several = several
+    return tokenizer
 
 
 def load_tokenizer(values: Any, where: str) -> Tokenizer:
     """The tokenizer from values of `to_dict`. FolderError, with the file `where`, if they are damaged."""
     if not isinstance(values, dict) or not isinstance(values.get("name"), str) or values["name"] not in TOKENIZERS:
         raise FolderError(f"{where}: its tokenizer is none of {', '.join(TOKENIZERS)}; the file is damaged or of a newer Jumok")
-    return TOKENIZERS[values["name"]].from_dict(values, where)
+    tokenizer = TOKENIZERS[values["name"]].from_dict(values, where)
+    tokenizer.several = values.get("several") is True
+    return tokenizer
+
+
+def _parts(tokens: Iterable[str]) -> list[list[str]]:
+    """The tokens of each of several texts."""
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token == BETWEEN:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
 
 
 def _form(values: dict[str, Any], where: str) -> UnicodeForm:

@@ -225,7 +225,7 @@ def test_zig_has_one_version_everywhere() -> None:
 @pytest.mark.real_source
 def test_the_wasm_file_is_small_and_asks_for_memory_alone() -> None:
     found = read_binary(WASM_FILE)
-    assert WASM_FILE.stat().st_size < 22_500
+    assert WASM_FILE.stat().st_size < 20_000
     assert found.imports == ["env.memory"]
     assert set(found.exports) == {"__heap_base", *(f"engine_{name}" for name in WASM_EXPORTS)}
 

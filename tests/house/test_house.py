@@ -28,7 +28,7 @@ ORDER = (
     ("engine", "runtime"),
     ("corpus",),
     ("text",),
-    ("config", "console", "edge", "keywords"),
+    ("config", "console", "edge", "interrupt", "keywords"),
     ("alignments", "locks", "places", "schedules", "scores", "windows"),
     ("disk", "processes"),
     ("errors",),

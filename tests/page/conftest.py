@@ -28,6 +28,12 @@ VARIED: dict[str, dict[str, float]] = {
     "dot": {"seed": 7, "scale": 5},
     "general": {"seed": 10, "scale": 5},
     "monotonic": {"seed": 12, "scale": 2.5},
+    "concat": {"seed": 9, "scale": 4},
+    "none": {"seed": 15, "scale": 2.5},
+    "gru": {"seed": 21, "scale": 4},
+    "fed": {"seed": 1, "scale": 6},
+    "tied": {"seed": 9, "scale": 4},
+    "copying": {"seed": 6, "scale": 4},
 }
 # where `make .venv/ready-page` puts playwright-core and axe-core
 MODULES = Path(os.environ.get("JUMOK_PAGE_MODULES", ROOT / ".venv" / "page" / "node_modules"))
@@ -45,9 +51,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "dot": [("dot", ())],
         "features": [("dot", ("V", "PST", "<b>"))],
         "chain": [("monotonic", ())],
-        "concat": [("concat", ())],
-        "general": [("general", ())],
         "four": [(kind, ()) for kind in ("dot", "none", "general", "concat")],
+        "more": [(kind, ()) for kind in ("gru", "fed", "tied", "copying")],
     }
     made = {}
     for name, models in kinds.items():

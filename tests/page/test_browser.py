@@ -42,7 +42,10 @@ def test_where_it_may_stand(browser):
 
 def test_the_tour_has_the_numbers_of_numpy(browser, pages, tmp_path):
     folder = Path(pages["dot"]).parent
-    kinds = {"dot": "dot", "general": "general", "concat": "concat", "chain": "monotonic"}
-    wanted = {page: tour_numbers(read_folder(folder / page / kind), "attention", "AH T N", 2) for page, kind in kinds.items()}
+    kinds = {"four": ["dot", "none", "general", "concat"], "more": ["gru", "fed", "tied", "copying"], "chain": ["monotonic"]}
+    wanted = {
+        page: [tour_numbers(read_folder(folder / page / kind), "attention", "AH T N", 2) for kind in models]
+        for page, models in kinds.items()
+    }
     (tmp_path / "tour.json").write_text(json.dumps(wanted), encoding="utf-8")
     browser("tour.test.mjs", TOUR=str(tmp_path / "tour.json"))

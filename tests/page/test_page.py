@@ -11,7 +11,7 @@ import pytest
 from page_models import HOSTILE, KINDS, write_model
 
 from jumok.decode.translator import Translator
-from jumok.engine.layout import block
+from jumok.engine.layout import ONE_PLANE, block
 from jumok.engine.library import EngineError, load_library
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
@@ -55,7 +55,7 @@ def test_text_cannot_break_out_of_the_page(folder):
     html = build_page(page_models([folder]), [Example(EVIL, (EVIL,), EVIL)])
     parts = Parts(html)
     assert [tag for tag, _ in parts.tags if tag in ("img", "link", "iframe", "object", "embed", "form")] == []
-    assert sum(tag == "script" for tag, _ in parts.tags) == 5  # data, engine, model, worker, main
+    assert sum(tag == "script" for tag, _ in parts.tags) == 6  # data, engine, model, worker, main, and what unpacks it
     data = json.loads(parts.scripts["jumok-data"])
     assert data["examples"] == [{"source": EVIL, "features": [EVIL], "gold": EVIL}]
     assert data["models"][0]["text"]["target"]["tokens"][: len(HOSTILE)] == HOSTILE and EVIL in data["models"][0]["features"]
@@ -69,7 +69,7 @@ def test_the_page_forbids_itself_to_load_or_send(folder):
 
 def test_a_page_is_small_beside_its_models(folder):
     one, none = build_page(page_models([folder])), build_page([], trace={})
-    assert len(none) < 130_000 and len(one) < 240_000
+    assert len(none) < 70_000 and len(one) < 190_000
 
 
 def test_a_page_is_the_same_each_time(folder):
@@ -88,7 +88,7 @@ def test_a_plane_packed_by_numpy_has_the_bytes_of_the_compiled_engine(kind, tmp_
     content.parameters["target.embedding"][5] = 0  # a row of nothing
     content.parameters["target.embedding"][6] = np.float32(1e-39)  # and one too small for a scale
     copies = content.codec.copies() if content.config.model.copy else None
-    made = [block(content.config.model, content.parameters, copies, 1, by) for by in (pack, pack_planes)]
+    made = [block(content.config.model, content.parameters, copies, ONE_PLANE, by) for by in (pack, pack_planes)]
     assert np.array_equal(*made)
 
 

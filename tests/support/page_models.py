@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from jumok.config import ModelConfig, TextConfig
 from jumok.runtime.folder import FolderConfig, write_folder
 from jumok.runtime.parameters import random_parameters
 from jumok.text.codec import Codec, Side
-from jumok.text.tokenizers import TOKENIZERS
+from jumok.text.tokenizers import TOKENIZERS, train_tokenizer
 from jumok.text.vocabulary import Vocabulary
 
 # Tokens of the target that HTML, CSV and JSON must not take for their own.
@@ -54,14 +55,57 @@ def codec(text: TextConfig, source: list[str] = LETTERS, target: list[str] = HOS
     return Codec(*sides, text)
 
 
+TEXTS = {  # name -> settings of the text, for models of other languages
+    "words": TextConfig(source_tokenizer="word", target_tokenizer="word"),
+    "subwords": TextConfig(source_tokenizer="bpe", target_tokenizer="bpe", joint_vocabulary=True),
+    "jamo": TextConfig(source_form="NFD", target_form="NFD"),
+    "features": TextConfig(features_column=3, target_form="NFKD"),
+}
+LINES = ["a man walks", "the cat sat on the mat", "한국어를 배우다", "é è Ångström", "don't stop - go!", "ﬁne ½ x²", "ab ba aab"]
+
+
+def text_codec(name: str) -> Codec:
+    """Tokenizers trained on LINES, vocabularies of what they cut."""
+    text = TEXTS[name]
+    extra = [f"‹{f}›" for f in ("V", "PST")] if text.features_column else []
+
+    def side(tokenizer: str, form: Any, more: list[str]) -> Side:
+        made = train_tokenizer(tokenizer, form, LINES, 60)
+        tokens = dict.fromkeys([*more, *(token for cut in made.batch(LINES) for token in cut)])
+        return Side(made, Vocabulary(list(tokens), [1] * len(tokens)))
+
+    source = side(text.source_tokenizer, text.source_form, extra)
+    return Codec(source, source if text.joint_vocabulary else side(text.target_tokenizer, text.target_form, []), text)
+
+
+def write_text_model(path: Path, name: str, seed: int = 3, scale: float = 3, **changes: object) -> Path:
+    """A model folder whose text is cut as TEXTS says."""
+    own = text_codec(name)
+    tie = "all" if own.joint else "none"
+    model = ModelConfig(**({**SIZES, "tie": tie, "readout_size": 20, "attention": "dot"} | changes))  # type: ignore[arg-type]
+    made = random_parameters(model, len(own.source), len(own.target), seed).items()
+    folder = FolderConfig(own.config, model, (1.2, 4.0), {})
+    write_folder(path, folder, {n: a * np.float32(scale) for n, a in made}, own, "a random model\n", [])
+    return path
+
+
 def write_model(
-    path: Path, kind: str = "dot", seed: int = 1, features: tuple[str, ...] = (), scale: float = 2.5, **changes: object
+    path: Path,
+    kind: str = "dot",
+    seed: int = 1,
+    features: tuple[str, ...] = (),
+    scale: float = 2.5,
+    further: int = 0,
+    **changes: object,
 ) -> Path:
-    """Writes a model folder with weights large enough for peaked distributions, so that few steps are ties."""
+    """Writes a model folder with weights large enough for peaked distributions, so that few steps are ties.
+
+    further: so many tokens more in the target vocabulary.
+    """
     model = ModelConfig(**(SIZES | KINDS[kind] | changes))  # type: ignore[arg-type]
     text = TextConfig(source_tokenizer="char", target_tokenizer="space", features_column=3 if features else 0)
     letters = [*(f"‹{f}›" for f in features), *LETTERS]
-    own = codec(text, letters, [*HOSTILE, *"abcde"])
+    own = codec(text, letters, [*HOSTILE, *"abcde", *(f"t{i}" for i in range(further))])
     arrays = {
         name: (a * np.float32(scale)) for name, a in random_parameters(model, len(own.source), len(own.target), seed).items()
     }

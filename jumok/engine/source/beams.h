@@ -52,8 +52,15 @@ static int64_t plan_beams(struct beams *k, const struct engine_model *m, int64_t
     return used;
 }
 
+/* margin becomes this, if it is less. */
+INLINE void lower(float *margin, double to) {
+    if (to < (double)*margin) *margin = (float)to;
+}
+INLINE double apart(double a, double b) { return a > b ? a - b : b - a; }
+
 /* Puts a tip behind all that are as good, if it is among the best `nbest`. */
-static void keep_tip(struct tip *tips, int32_t *kept, int nbest, struct tip tip) {
+static void keep_tip(struct tip *tips, int32_t *kept, int nbest, struct tip tip, double divisor, float *margin) {
+    for (int k = 0; k < *kept; k++) lower(margin, apart(tips[k].score, tip.score) * divisor);
     int i = *kept < nbest ? (*kept)++ : nbest;
     for (; i > 0 && tips[i - 1].score < tip.score; i--)
         if (i < nbest) tips[i] = tips[i - 1];

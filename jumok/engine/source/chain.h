@@ -76,8 +76,7 @@ static void emissions(const struct engine_model *m, int S, const float *beam, co
     const float *gates = beam + beam_gates(m, S), *ids = source + source_copies(m, S) + padded(S), *bias = at(m, m->output_bias);
     float own = 0;
     if (linear) {
-        rounded_rows(&m->output, beam + beam_layer(m, m->layers - 1), 0, 1, w->q);
-        own = single(m, &m->output, y, w->q.x, w->q.scale[0], bias);
+        own = single(m, &m->output, y, beam + beam_layer(m, m->layers - 1), bias, w->q);
     }
     for (int s = 0; s < length; s++) {
         emission[s] = LOWEST;
@@ -86,8 +85,7 @@ static void emissions(const struct engine_model *m, int S, const float *beam, co
             emission[s] = own + values[(int64_t)s * size + y];
         } else {
             read_out(beam + beam_query(m, S), values + (int64_t)s * size, F, w->readouts);
-            rounded_rows(&m->output, w->readouts, 0, 1, w->q);
-            emission[s] = single(m, &m->output, y, w->q.x, w->q.scale[0], bias);
+            emission[s] = single(m, &m->output, y, w->readouts, bias, w->q);
         }
         emission[s] -= totals[s];
         if (m->copying) emission[s] = with_copy(gates[s], emission[s], copied_id(ids, s) == y);

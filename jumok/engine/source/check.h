@@ -11,12 +11,13 @@ INLINE int inside(const struct engine_model *m, engine_offset o, int64_t bytes) 
 static int matrix_fits(const struct engine_model *m, const struct engine_matrix *M, int64_t rows, int64_t columns) {
     const int64_t size = rows * columns;
     if (M->rows != rows || M->columns != columns || columns > ENGINE_COLUMNS || rows % 16 || columns % 16 || size < 1) return 0;
+    if (IN_FLOATS(M)) return inside(m, M->high, 4 * size);
     if (!inside(m, M->high, size) || !inside(m, M->scale, 4 * rows)) return 0;
     if (M->low && !inside(m, M->low, size)) return 0;
     if (M->order == ENGINE_GROUPS) return 1;
     return M->order == ENGINE_ROWS && M->low && inside(m, M->bound, 4 * rows);
 }
-INLINE int in_groups(const struct engine_matrix *M) { return M->order == ENGINE_GROUPS; }
+INLINE int in_groups(const struct engine_matrix *M) { return M->order != ENGINE_ROWS; }
 INLINE int between(int32_t low, int32_t x, int32_t high) { return low <= x && x <= high; }
 
 /* 0, or which of the checks below fails. */

@@ -49,12 +49,11 @@ static void step(const struct engine_model *m, const struct batch *b, int N, con
 }
 
 static int32_t normal_step(const struct engine_model *m, const struct batch *b, int N, const int32_t *tokens, const float *before,
-                           float *after, float *log_probabilities, float *weights, void *scratch, int whole) {
+                           float *after, float *log_probabilities, float *weights, void *scratch) {
     const int V = m->target_size;
     struct work w;
     if (!ids_fit(tokens, N, V)) return -1;
     plan(&w, m, N, b->S, 0, scratch);
-    w.q.whole = whole;
     step(m, b, N, tokens, before, after, log_probabilities, weights, 0, 0, &w);
     for (int i = 0; i < N && !monotonic(m); i++) {
         float *row = log_probabilities + (int64_t)i * V, less = normaliser(row, V);
@@ -65,16 +64,16 @@ static int32_t normal_step(const struct engine_model *m, const struct batch *b, 
 
 int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                      const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
-                     float *log_probabilities, float *weights, void *scratch, int32_t whole) {
+                     float *log_probabilities, float *weights, void *scratch) {
     return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, 0}, N, tokens, before, after, log_probabilities,
-                       weights, scratch, whole);
+                       weights, scratch);
 }
 
 int32_t ENGINE(step_given)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                            const int32_t *owners, const int32_t *lengths, const float *sources, const float *before, float *after,
                            float *log_probabilities, const float *weights, void *scratch) {
     return normal_step(model, &(struct batch){S, owners, lengths, sources, tables, weights}, N, tokens, before, after,
-                       log_probabilities, 0, scratch, 0);
+                       log_probabilities, 0, scratch);
 }
 
 int32_t ENGINE(look)(const struct engine_model *model, void *tables, int32_t S, const int32_t *tokens, const float *beam,
@@ -123,7 +122,8 @@ static int remaining(int N, int64_t beam, float *beams, struct work *w) {
 
 int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
                        const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never, int32_t count,
-                       int32_t *written, float *log_probabilities, float *weights, int32_t *steps, float *work, void *scratch) {
+                       int32_t *written, float *log_probabilities, float *weights, int32_t *steps, float *margins, float *work,
+                       void *scratch) {
     const int V = model->target_size, looks = weights && model->attention != ENGINE_NO_ATTENTION;
     const int64_t beam = beam_floats(model, S);
     float *sources = work, *before = sources + B * source_floats(model, S), *after = before + B * beam;
@@ -137,6 +137,7 @@ int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B
     for (int b = 0; b < B; b++) {
         w.owners[b] = b;
         w.next[b] = ENGINE_START;
+        margins[b] = -LOWEST;
     }
     for (int t = 0, N = B; N; t++) {
         step(model, &batch, N, w.next, before, after, w.logits, w.looked, 0, 0, &w);
@@ -147,6 +148,8 @@ int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B
             int32_t token = likeliest(logits, less, V, never, count);
             written[here] = w.next[i] = token;
             log_probabilities[here] = logits[token] - less;
+            logits[token] = LOWEST;
+            lower(margins + b, log_probabilities[here] - (highest_of(logits, V) - less));
             if (looks) copy(weights + here * S, w.looked + (int64_t)i * S, S);
             w.keep[i] = token != ENGINE_END && t + 1 < limits[b];
             if (!w.keep[i]) steps[b] = t + 1;
@@ -166,23 +169,32 @@ int64_t ENGINE(beam_bytes)(const struct engine_model *model, int32_t B, int32_t 
 
 /* One sentence after a step: its best continuations -> tips, and the rows that go on, in the trail; returns how many do. */
 static int grow(struct beams *k, int b, int length, int beam, int nbest, int limit,
-                const double *divisors, struct grown *trail, int have) {
+                const double *divisors, struct grown *trail, int have, float *margin) {
     struct tip *tips = k->tips + (int64_t)b * beam;
     int on = 0;
-    for (int r = 0; r < have && on < beam; r++) {
+    for (int r = 0; r < have; r++) {
         const struct grown *g = k->found + r;
         if (g->token != ENGINE_END) {
+            if (on == beam) {
+                lower(margin, trail[on - 1].total - g->total);
+                break;
+            }
             trail[on++] = *g;
         } else if (r < beam) {
             k->ended[b]++;
+            if (beam < have) lower(margin, g->total - k->found[beam].total);
             keep_tip(tips, k->kept + b, nbest,
-                     (struct tip){g->total / divisors[length], g->total, g->log_probability, length, g->parent, g->token});
+                     (struct tip){g->total / divisors[length], g->total, g->log_probability, length, g->parent, g->token},
+                     divisors[length], margin);
+        } else {
+            lower(margin, k->found[beam - 1].total - g->total);
         }
     }
     if (on == 0) return 0;
     const double top = trail[0].total;
     if (k->kept[b] == nbest) {
         const double floor = tips[nbest - 1].score;
+        if (k->ended[b] >= beam) lower(margin, apart(floor * divisors[length], top));
         if (k->ended[b] >= beam && floor >= top / divisors[length]) return 0;
         if (floor >= top / divisors[limit]) return 0;
     }
@@ -192,7 +204,8 @@ static int grow(struct beams *k, int b, int length, int beam, int nbest, int lim
     for (int i = 0; i < on; i++)
         keep_tip(cut, &count, nbest,
                  (struct tip){trail[i].total / divisors[length], trail[i].total, trail[i].log_probability, length,
-                              trail[i].parent, trail[i].token});
+                              trail[i].parent, trail[i].token},
+                 divisors[length], margin);
     for (int i = 0; i < count && k->kept[b] < nbest; i++) tips[k->kept[b]++] = cut[i];
     return 0;
 }
@@ -200,7 +213,7 @@ static int grow(struct beams *k, int b, int length, int beam, int nbest, int lim
 int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
                      const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never, int32_t count, int32_t beam,
                      int32_t nbest, const double *divisors, int32_t *written, float *log_probabilities, float *weights,
-                     int32_t *steps, double *totals, double *scores, void *work, void *scratch) {
+                     int32_t *steps, double *totals, double *scores, float *margins, void *work, void *scratch) {
     const int V = model->target_size, looks = model->attention != ENGINE_NO_ATTENTION;
     const int64_t size = beam_floats(model, S);
     struct beams k;
@@ -211,12 +224,13 @@ int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, 
     plan_beams(&k, model, B, S, L, beam, work);
     plan(&w, model, (int64_t)B * beam, S, 0, scratch);
     start(model, tables, B, S, tokens, lengths, k.sources, k.before, &w);
-    struct batch batch = {S, w.owners, lengths, k.sources, tables};
+    struct batch batch = {S, w.owners, lengths, k.sources, tables, 0};
     for (int b = 0; b < B; b++) {
         k.sentences[b] = w.owners[b] = k.first[b] = b;
         k.rows[b] = 1;
         k.kept[b] = k.ended[b] = 0;
         k.totals[b] = 0;
+        margins[b] = -LOWEST;
         w.next[b] = ENGINE_START;
     }
     for (int t = 0, alive = B, N = B; alive; t++) {
@@ -232,7 +246,7 @@ int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, 
                 have = continue_row(logits, less, k.totals[first + r], r, V, never, count, k.found, have, 2 * beam);
             }
             if (looks) copy(k.looked + ((int64_t)b * L + t) * beam * S, w.looked + (int64_t)first * S, (int64_t)K * S);
-            const int on = grow(&k, b, t + 1, beam, nbest, limits[b], divisors, trail, have);
+            const int on = grow(&k, b, t + 1, beam, nbest, limits[b], divisors, trail, have, margins + b);
             if (!on) continue;
             k.sentences[still] = b;
             k.origin[still] = first;

@@ -50,19 +50,20 @@ enum { ENGINE_LSTM = 0, ENGINE_GRU = 1 };
 enum { ENGINE_NO_ATTENTION = 0, ENGINE_DOT = 1, ENGINE_GENERAL = 2, ENGINE_CONCAT = 3 };
 enum { ENGINE_SOFT = 0, ENGINE_MONOTONIC = 1 };
 enum { ENGINE_TANH = 0, ENGINE_LINEAR = 1 };
-enum { ENGINE_GROUPS = 0, ENGINE_ROWS = 1 };
+enum { ENGINE_GROUPS = 0, ENGINE_ROWS = 1, ENGINE_FLOATS = 2 };
 
 typedef uint32_t engine_offset; /* from the start of the model, in units of 64 bytes; 0: there is no such array */
 
 /* An int8 plane stands in groups of 16 rows: [rows / 16][columns / 2][16][2]. The low plane of an output layer that is screened
-   stands row by row instead (`order`). rows and columns are padded; pads are 0. */
+   stands row by row instead (`order`). With order ENGINE_FLOATS, `high` is float32 in groups of 16 rows, [rows / 16][columns][16],
+   and all else is 0. wasm knows only ENGINE_GROUPS. rows and columns are padded; pads are 0. */
 struct engine_matrix {
     int32_t rows, columns;
-    engine_offset high;  /* int8 */
+    engine_offset high;  /* int8; float32 with order ENGINE_FLOATS */
     engine_offset low;   /* int8; 0: one plane */
     engine_offset scale; /* float32 [rows] */
     engine_offset bound; /* float32 [rows]: scale * |low|, rounded up; only with order ENGINE_ROWS */
-    int32_t order;       /* of the low plane */
+    int32_t order;       /* of the low plane, or ENGINE_FLOATS */
     int32_t unused;
 };
 
@@ -127,12 +128,11 @@ ENGINE_EXPORT int32_t ENGINE(start)(const struct engine_model *model, void *tabl
 
 /* One token further for N rows: tokens [N]; owners [N], the sentence of each row; sources and lengths [B] as in start; beams
    before [N] -> after [N] (not the same memory), log_probabilities [N, V] (natural, normalised), weights [N, S] (0 on pads; may
-   be NULL). With a monotonic alignment the weights are the prior of the position. Owners must be less than B. whole: 1 = both planes
-   for every token; 0 = where the output layer is screened, for those that can be among the best, as always
-   in wasm. */
+   be NULL). With a monotonic alignment the weights are the prior of the position. Owners must be less than B. Where the output layer is screened, the best tokens have
+   both planes, and others the high one. */
 ENGINE_EXPORT int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                                    const int32_t *owners, const int32_t *lengths, const float *sources, const float *before,
-                                   float *after, float *log_probabilities, float *weights, void *scratch, int32_t whole);
+                                   float *after, float *log_probabilities, float *weights, void *scratch);
 
 /* As step, with weights [N, S] (rows sum to 1, 0 on pads) in place of attention's, or of the chain's prior: what a reader asks for. */
 ENGINE_EXPORT int32_t ENGINE(step_given)(const struct engine_model *model, void *tables, int32_t N, int32_t S,
@@ -152,24 +152,26 @@ ENGINE_EXPORT void ENGINE(select)(const struct engine_model *model, int32_t S, i
                                   const float *before, float *after);
 
 /* Greedy search for B sentences: limits [B], the most tokens of each, the end counted; never [count], tokens that are not written
-   -> written [B, L] and their log-probabilities [B, L], weights [B, L, S] (or NULL), steps [B]. work: greedy_floats floats, for sources and beams. The
-   same bits as start and step. */
+   -> written [B, L] and their log-probabilities [B, L], weights [B, L, S] (or NULL), steps [B], margins [B]: by how much less likely
+   the second best token was than the best, in log-probability, where that was least. work: greedy_floats floats, for sources and
+   beams. The same bits as start and step. */
 ENGINE_EXPORT int64_t ENGINE(greedy_floats)(const struct engine_model *model, int32_t B, int32_t S);
 ENGINE_EXPORT int32_t ENGINE(greedy)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
                                      const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never,
                                      int32_t count, int32_t *written, float *log_probabilities, float *weights, int32_t *steps,
-                                     float *work, void *scratch);
+                                     float *margins, float *work, void *scratch);
 
 /* Beam search for B sentences with `beam` rows each, ranked by log-probability / divisors[length], divisors [L + 1], rising; limits
    and never as for greedy -> of each sentence up to `nbest` (at most `beam`) hypotheses, those that end first, then by falling
    score: written [B, nbest, L], log_probabilities of their tokens [B, nbest, L], weights [B, nbest, L, S] (or NULL), steps
-   [B, nbest] (0: there is none), totals and scores [B, nbest]. scratch: for B * beam rows; work: beam_bytes, 64-byte aligned. */
+   [B, nbest] (0: there is none), totals and scores [B, nbest], margins [B]: by how much log-probability what was kept was ahead of
+   what was not, and an output ahead of the next, where that was least. scratch: for B * beam rows; work: beam_bytes, 64-byte aligned. */
 ENGINE_EXPORT int64_t ENGINE(beam_bytes)(const struct engine_model *model, int32_t B, int32_t S, int32_t L, int32_t beam);
 ENGINE_EXPORT int32_t ENGINE(beam)(const struct engine_model *model, void *tables, int32_t B, int32_t S, const int32_t *tokens,
                                    const int32_t *lengths, const int32_t *limits, int32_t L, const int32_t *never, int32_t count,
                                    int32_t beam, int32_t nbest, const double *divisors, int32_t *written,
                                    float *log_probabilities, float *weights, int32_t *steps, double *totals, double *scores,
-                                   void *work, void *scratch);
+                                   float *margins, void *work, void *scratch);
 
 /* Given targets [B, T], target_lengths [B] (1 to T) -> log-probabilities [B, T] and weights [B, T, S] (or NULL), 0 on pads. With a
    monotonic alignment the weights are posteriors given the whole target. work: greedy_floats. */

@@ -119,7 +119,7 @@ static float highest_of(const float *x, int count) {
     return highest(&top);
 }
 /* x -> exp(x - top), unless out is NULL; returns their sum. x and out may be the same. */
-INLINE float exponentials(const float *x, float *out, int count, float top) {
+SHARED float exponentials(const float *x, float *out, int count, float top) {
     struct lanes s = lanes_of(0);
     float rest[LANES];
     for (int i = 0; i < count; i += LANES) {

@@ -1,4 +1,4 @@
-/* Matrices in int8 planes: products with many rows of activations, the screened output layer, single rows.
+/* Matrices in int8 planes: products with many rows of activations, the screened output layer, single rows. And in float32.
 
 y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = (256 * (high q) + low q) * (scale * x's scale). */
 #ifndef JUMOK_MATRIX_H
@@ -10,11 +10,18 @@ y = scale * (256 * high + low) x, with x rounded to int16 by its own scale: y = 
 #define NEAR 5.0f  /* the screened layer computes both planes for every token that may be so near the best one in log-probability */
 #define LEAST 1e-30f /* smaller activations are 0 */
 
+#ifdef __wasm__ /* a page, where bytes count, has neither */
+#define IN_FLOATS(M) 0
+#define IN_ROWS(M) 0
+#else
+#define IN_FLOATS(M) ((M)->order == ENGINE_FLOATS)
+#define IN_ROWS(M) ((M)->order == ENGINE_ROWS)
+#endif
+
 /* What `multiply` writes to. */
 struct rounded {
     int16_t *x;   /* [ROWS, columns] */
     float *scale; /* [ROWS] */
-    int whole;    /* whether a screened layer computes both planes for every token */
 };
 
 INLINE const void *at(const struct engine_model *m, engine_offset o) { return (const char *)m + (uint64_t)o * 64; }
@@ -65,7 +72,7 @@ static void groups_of(const struct engine_model *m, const struct engine_matrix *
                       float *y, int64_t stride, int width, const float *bias, int add) {
     const int64_t begin = (int64_t)first * 16 * M->columns;
     const int8_t *high = (const int8_t *)at(m, M->high) + begin;
-    const int8_t *low = M->low && M->order == ENGINE_GROUPS ? (const int8_t *)at(m, M->low) + begin : 0;
+    const int8_t *low = M->low && !IN_ROWS(M) ? (const int8_t *)at(m, M->low) + begin : 0;
     for (int r = 0; r < rows; r += TILE) {
         int n = rows - r < TILE ? rows - r : TILE;
         int32_t h[GROUPS * TILE * 16], l[GROUPS * TILE * 16];
@@ -98,9 +105,64 @@ static void all_groups(const struct engine_model *m, const struct engine_matrix 
         groups_of(m, M, g, count - g < GROUPS ? count - g : GROUPS, q, rows, y, stride, width, bias, add);
 }
 
+#if defined(__AVX512BW__) && !defined(ENGINE_PLAIN)
+#define FLOAT_TILE 4 /* rows of activations that share a pass over float32 weights */
+#else
+#define FLOAT_TILE 1
+#endif
+
+/* 16 rows of float32 weights, [columns][16], with T rows of activations: sums of every fourth column, then theirs. */
+INLINE void float_tile(const float *weights, const float *x, int64_t stride, int columns, struct lanes *out, const int T) {
+    struct lanes s[FLOAT_TILE][4];
+    UNROLL for (int t = 0; t < T; t++)
+        UNROLL for (int k = 0; k < 4; k++) s[t][k] = lanes_of(0);
+    for (int c = 0; c < columns; c += 4)
+        UNROLL for (int k = 0; k < 4; k++) {
+            const float *w = weights + (int64_t)(c + k) * LANES;
+            if (T == 1) __builtin_prefetch(w + AHEAD / 4);
+            UNROLL for (int t = 0; t < T; t++)
+                EACH(q) s[t][k].of[q / WIDTH] += load(w + q) * x[t * stride + c + k];
+        }
+    UNROLL for (int t = 0; t < T; t++)
+        EACH(q) out[t].of[q / WIDTH] = (s[t][0].of[q / WIDTH] + s[t][1].of[q / WIDTH]) + (s[t][2].of[q / WIDTH] + s[t][3].of[q / WIDTH]);
+}
+
+/* As `multiply`, for a matrix in float32. */
+static void multiply_floats(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t x_stride,
+                            int64_t rows, float *y, int64_t y_stride, int width, const float *bias, int add) {
+    for (int column = 0; column < M->rows; column += LANES) {
+        const float *weights = (const float *)at(m, M->high) + (int64_t)column * M->columns;
+        const int left = width - column;
+        for (int64_t r = 0; r < rows; r += FLOAT_TILE) {
+            struct lanes sums[FLOAT_TILE];
+            const int n = rows - r < FLOAT_TILE ? (int)(rows - r) : FLOAT_TILE;
+            if (n == FLOAT_TILE) {
+                float_tile(weights, x + r * x_stride, x_stride, M->columns, sums, FLOAT_TILE);
+            } else {
+                for (int t = 0; t < n; t++) float_tile(weights, x + (r + t) * x_stride, 0, M->columns, sums + t, 1);
+            }
+            for (int t = 0; t < n; t++) {
+                float *to = y + (r + t) * y_stride + column, rest[LANES];
+                const float *from = add ? sixteen(to, left, 0, rest) : 0;
+                float *into = left >= LANES ? to : rest;
+                EACH(k) {
+                    vector v = sums[t].of[k / WIDTH];
+                    if (bias) v += load(bias + column + k);
+                    store(into + k, add ? load(from + k) + v : v);
+                }
+                if (into == rest) copy(to, rest, left);
+            }
+        }
+    }
+}
+
 /* y [rows, width] = M x + bias (or y + M x with `add`); x [rows, columns], both with strides. */
 static void multiply(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t x_stride, int64_t rows,
                      float *y, int64_t y_stride, int width, const float *bias, int add, struct rounded q) {
+    if (IN_FLOATS(M)) {
+        multiply_floats(m, M, x, x_stride, rows, y, y_stride, width, bias, add);
+        return;
+    }
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * x_stride, x_stride, n, q);
@@ -108,14 +170,10 @@ static void multiply(const struct engine_model *m, const struct engine_matrix *M
     }
 }
 
+#ifndef __wasm__
 #define CLASSES 64 /* of tokens, by their number's remainder */
 #define BEST 16
 #define FOUND 256
-#ifdef __wasm__ /* a page's searches look at the best tokens alone, and bytes count there */
-#define WHOLE(q) 0
-#else
-#define WHOLE(q) (q).whole
-#endif
 
 /* A lower bound of the 16th highest value, and of the highest, from what each class has at its best. */
 static float sixteenth_of(float classes[CLASSES], float *best) {
@@ -176,55 +234,67 @@ static void refine(const struct engine_model *m, const struct engine_matrix *M, 
         found = 0;
     }
 }
+#endif
 
 /* `multiply` for the output layer, [rows, V] without gaps; also: a token of each row that is computed with both planes, or NULL. */
 static void output(const struct engine_model *m, const struct engine_matrix *M, const float *x, int64_t stride, int64_t rows,
                    float *y, int V, const float *bias, const int32_t *also, struct rounded q) {
+#ifndef __wasm__
+    if (!IN_ROWS(M)) {
+        multiply(m, M, x, stride, rows, y, V, V, bias, 0, q);
+        return;
+    }
     for (int64_t r = 0; r < rows; r += ROWS) {
         int n = rows - r < ROWS ? (int)(rows - r) : ROWS;
         rounded_rows(M, x + r * stride, stride, n, q);
         all_groups(m, M, q, n, y + r * V, V, V, bias, 0);
-        if (!M->low || M->order != ENGINE_ROWS) continue;
-        if (WHOLE(q)) {
-            const float *scales = at(m, M->scale);
-            for (int v = 0; v < V; v++) {
-                const int8_t *low = (const int8_t *)at(m, M->low) + (int64_t)v * M->columns;
-                for (int t = 0; t < n; t++)
-                    y[(r + t) * V + v] +=
-                        (float)product(low, q.x + (int64_t)t * M->columns, M->columns) * (scales[v] * q.scale[t]);
-            }
-        } else {
-            for (int t = 0; t < n; t++)
-                refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
-        }
+        for (int t = 0; t < n; t++)
+            refine(m, M, q.x + (int64_t)t * M->columns, q.scale[t], y + (r + t) * V, V, also ? also[r + t] : -1);
     }
+#else
+    (void)also;
+    multiply(m, M, x, stride, rows, y, V, V, bias, 0, q);
+#endif
 }
 
-/* Output r alone, for one rounded row: the same bits as both planes of `output` have. */
-static float single(const struct engine_model *m, const struct engine_matrix *M, int r, const int16_t *q, float x_scale,
-                    const float *bias) {
+/* Output r alone, for one row of activations: the same bits as both planes of `output` have. */
+static float single(const struct engine_model *m, const struct engine_matrix *M, int r, const float *x, const float *bias,
+                    struct rounded q) {
     const int64_t group = (int64_t)(r / 16) * 16 * M->columns;
-    const float scale = ((const float *)at(m, M->scale))[r] * x_scale;
+    if (IN_FLOATS(M)) {
+        struct lanes of;
+        float values[LANES];
+        float_tile((const float *)at(m, M->high) + group, x, 0, M->columns, &of, 1);
+        __builtin_memcpy(values, &of, sizeof values);
+        return values[r % 16] + bias[r];
+    }
+    rounded_rows(M, x, 0, 1, q);
+    const float scale = ((const float *)at(m, M->scale))[r] * q.scale[0];
     const int8_t *low = at(m, M->low);
     int32_t sums[16];
-    products((const int8_t *)at(m, M->high) + group, q, M->columns, M->columns, sums, 1, 1);
+    products((const int8_t *)at(m, M->high) + group, q.x, M->columns, M->columns, sums, 1, 1);
     float v = (float)sums[r % 16] * 256.0f;
     if (!M->low) return v * scale + bias[r];
-    if (M->order == ENGINE_ROWS)
-        return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q, M->columns) * scale;
-    products(low + group, q, M->columns, M->columns, sums, 1, 1);
+    if (IN_ROWS(M))
+        return v * scale + bias[r] + (float)product(low + (int64_t)r * M->columns, q.x, M->columns) * scale;
+    products(low + group, q.x, M->columns, M->columns, sums, 1, 1);
     return (v + (float)sums[r % 16]) * scale + bias[r];
 }
 
 /* Row r as float32 [columns]. */
 static void row(const struct engine_model *m, const struct engine_matrix *M, int r, float *out) {
+    if (IN_FLOATS(M)) {
+        const float *of = (const float *)at(m, M->high) + (int64_t)(r / 16) * 16 * M->columns + r % 16;
+        for (int c = 0; c < M->columns; c++) out[c] = of[(int64_t)c * 16];
+        return;
+    }
     const int8_t *high = (const int8_t *)at(m, M->high) + (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
     const int8_t *low = at(m, M->low);
     const float scale = ((const float *)at(m, M->scale))[r];
-    low += M->order == ENGINE_ROWS ? (int64_t)r * M->columns : (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
+    low += IN_ROWS(M) ? (int64_t)r * M->columns : (int64_t)(r / 16) * 16 * M->columns + r % 16 * 2;
     for (int c = 0; c < M->columns; c++) {
         int place = c / 2 * 32 + c % 2, w = 256 * high[place];
-        if (M->low) w += low[M->order == ENGINE_ROWS ? c : place];
+        if (M->low) w += low[IN_ROWS(M) ? c : place];
         out[c] = (float)w * scale;
     }
 }

@@ -109,7 +109,6 @@ static int64_t plan(struct work *w, const struct engine_model *m, int64_t rows, 
     const int64_t H = wide_hidden(m), G = gates(m), most_rows = rows > ROWS ? rows : ROWS, width = padded(S) + 32;
     const int columns = widest(m);
 #define PLACE(field, count) w->field = (void *)place(base, &used, (count) * (int64_t)sizeof *w->field)
-    w->q.whole = 0;
     PLACE(q.x, (int64_t)ROWS * columns);
     PLACE(q.scale, ROWS);
     PLACE(inputs, rows);

@@ -1,4 +1,4 @@
-/* Float32 weights rounded to int8 planes. */
+/* Float32 weights rounded to int8 planes, or put in groups as they are. */
 #ifndef JUMOK_PACK_H
 #define JUMOK_PACK_H
 #include "matrix.h"
@@ -21,6 +21,14 @@ static float largest(const float *x, int count) {
 static void pack(struct engine_model *m, const struct engine_matrix *M, int first, int rows, int columns, const float *w,
                  int64_t stride) {
     char *base = (char *)m;
+    if (IN_FLOATS(M)) {
+        for (int i = first; i < first + rows; i++) {
+            float *to = (float *)(base + (uint64_t)M->high * 64) + (int64_t)(i / 16) * 16 * M->columns + i % 16;
+            const float *x = w + (i - first) * stride;
+            for (int c = 0; c < columns; c++) to[(int64_t)c * 16] = x[c];
+        }
+        return;
+    }
     int8_t *high = (int8_t *)(base + (uint64_t)M->high * 64), *low = (int8_t *)(base + (uint64_t)M->low * 64);
     float *scale = (float *)(base + (uint64_t)M->scale * 64), *bound = (float *)(base + (uint64_t)M->bound * 64);
     for (int i = 0; i < rows; i++) {

@@ -216,7 +216,7 @@ static void products(const int8_t *weights, const int16_t *x, int64_t stride, in
 }
 
 /* One row of weights that stands by itself, [columns]. */
-static int32_t product(const int8_t *row, const int16_t *x, int columns) {
+SHARED int32_t product(const int8_t *row, const int16_t *x, int columns) {
 #if defined(__AVX2__) && !defined(ENGINE_PLAIN)
     __m256i s = _mm256_setzero_si256();
     for (int c = 0; c < columns; c += 16) {

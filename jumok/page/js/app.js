@@ -1,6 +1,7 @@
 // The page as a whole: its state, what the engine answers, and the views that show both.
 
 import { h, oncePerFrame, put } from "./dom.js";
+import { SPECIALS } from "./codec.js";
 import { compareView } from "./compare.js";
 import { frontView, headView } from "./front.js";
 import { heatMap } from "./map.js";
@@ -12,7 +13,7 @@ import { rowsOf } from "./spread.js";
 import { tourView } from "./tour.js";
 import { trustView } from "./reasons.js";
 import { LANGS, speaker } from "./words.js";
-import { fromHash } from "./state.js";
+import { fromHash, PLAIN } from "./state.js";
 
 export const PANELS = { map: heatMap, search: searchView, trust: trustView, compare: compareView, tour: tourView, save: saveView };
 const MANY = 40, PAUSE = 200; // from so many tokens on, so many milliseconds between two looks at what streams in, or more where looks are slow
@@ -36,6 +37,12 @@ export class App {
 
   get model() {
     return this.models[this.state.model] ?? { name: "", attends: this.trace.weights !== null, features: [], longest: Infinity };
+  }
+
+  // A token of the model's target vocabulary.
+  token(id) {
+    const { source, target } = this.model.text;
+    return SPECIALS[id] ?? (target ?? source).tokens[id - SPECIALS.length];
   }
 
   get theme() {
@@ -183,6 +190,11 @@ export class App {
     this.run();
   }
 
+  forbid(id) {
+    this.state.forbid(id);
+    this.run();
+  }
+
   undo() {
     this.state.undo();
     this.run();
@@ -215,8 +227,8 @@ export class App {
   // -- what the engine does
 
   question(op, values = {}) {
-    const { text, features, prefix, edits, beam, model } = this.state;
-    return { op, text, features, prefix, edits, beam, model, ...values };
+    const { text, features, prefix, edits, never, beam, model } = this.state;
+    return { op, text, features, prefix, edits, never, beam, model, ...values };
   }
 
   run() {
@@ -240,7 +252,7 @@ export class App {
 
   // A recorded output in place of an engine's.
   replay(trace) {
-    const steps = trace.tokens.map((token, t) => ({ t, id: t, token, logp: NaN, top: [] }));
+    const steps = trace.tokens.map((token, t) => ({ t, id: t, token, logp: trace.token_log_probabilities?.[t] ?? NaN, top: [] }));
     const rows = (trace.weights ?? []).map((row) => Float32Array.from(row));
     this.result = fresh({ run: 1, tokens: trace.source_tokens, unknown: trace.unknown, steps, rows, text: trace.text, logp: trace.log_probability, finished: trace.finished, done: true, weightsKind: trace.weights_kind });
     this.refresh();
@@ -261,7 +273,7 @@ export class App {
 
   follow() {
     if (location.hash === this.hash || this.trace) return;
-    this.state.renew({ beam: 1, features: [], ...fromHash(location.hash, { models: this.models, panels: this.panels, langs: LANGS }) });
+    this.state.renew({ ...PLAIN, ...fromHash(location.hash, { models: this.models, panels: this.panels, langs: LANGS }) });
     this.mount();
     this.run();
   }

@@ -4,7 +4,7 @@ export const PAD = 0;
 export const START = 1;
 export const END = 2;
 export const UNK = 3;
-const SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"];
+export const SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"];
 const FORMS = { none: (text) => text, NFC: form("NFC"), NFD: form("NFD"), NFKC: form("NFKC"), NFKD: form("NFKD") };
 const WORD = /▁?(?:[\p{L}\p{N}_\p{M}\u200c\u200d\u{e0100}-\u{e01ef}]+|[^▁])|▁/gu;
 // what Python's str.strip takes off

@@ -19,6 +19,14 @@ export function rgbOf(weight, theme = "light") {
   return ramps[theme][Math.round(255 * Math.min(Math.max(weight, 0), 1))];
 }
 
+// The colour of a difference from −1 to 1: the hue of weights where it is positive, orange where it is negative.
+const LESS = { light: table(["#f2f5f5", "#f6dcc0", "#eebb85", "#dd9650", "#c27326", "#9c550f", "#713a05"]), dark: table(["#1a2226", "#38270f", "#5b3a12", "#8a551a", "#b8752a", "#dd9f5c", "#f3cfa6"]) };
+const MORE = { light: table(["#f2f5f5", "#cbdfe2", "#a0c8d1", "#4d99af", "#2d7f9a", "#186682", "#0d4d67"]), dark: table(["#1a2226", "#16303c", "#174152", "#25708b", "#3f8fa9", "#6fb0c4", "#a5d0dc"]) };
+
+export function divergingOf(difference, theme = "light") {
+  return (difference < 0 ? LESS : MORE)[theme][Math.round(255 * Math.min(Math.abs(difference), 1) ** 0.7)];
+}
+
 export const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
 
 export const hexOf = (weight) => "#" + rgbOf(weight).map((x) => x.toString(16).padStart(2, "0")).join("");

@@ -31,13 +31,13 @@ export function put(element, ...children) {
 // Text in a direction of its own.
 export const bdi = (text, props = {}) => h("bdi", { dir: "auto", ...props }, text);
 
-// A button of a row in which the arrow keys move; only one of the row is reached by Tab.
-export function roving(row) {
+// The arrow keys move among the [data-item] of a row, or of a table with so many columns; only one of them is reached by Tab.
+export function roving(row, columns = 1) {
   row.addEventListener("keydown", (event) => {
     const items = [...row.querySelectorAll("[data-item]")], at = items.indexOf(document.activeElement);
     const back = getComputedStyle(row).direction === "rtl" ? "ArrowRight" : "ArrowLeft";
     const on = back === "ArrowLeft" ? "ArrowRight" : "ArrowLeft";
-    const move = { [back]: -1, ArrowUp: -1, [on]: 1, ArrowDown: 1 }[event.key];
+    const move = { [back]: -1, ArrowUp: -columns, [on]: 1, ArrowDown: columns }[event.key];
     const to = event.key === "Home" ? 0 : event.key === "End" ? items.length - 1 : move === undefined ? -1 : at + move;
     if (at < 0 || to < 0 || to >= items.length) return;
     event.preventDefault();

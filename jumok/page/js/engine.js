@@ -75,6 +75,15 @@ class Engine {
     return new Float32Array(this.memory.buffer, at, count);
   }
 
+  // Numbers of the model itself: `count` of them, from `first` on, of the array that begins at byte `at` of its block.
+  own(at, count, first = 0) {
+    return this.floats(this.model + at + 4 * first, count);
+  }
+
+  ownInts(at, count, first = 0) {
+    return new Int32Array(this.memory.buffer, this.model + at + 4 * first, count);
+  }
+
   // Reads a source: ids, END last.
   read(ids) {
     const S = ids.length, size = this.sizes(S, 1);

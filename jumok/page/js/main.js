@@ -12,8 +12,8 @@ const read = (name) => document.getElementById(`jumok-${name}`).textContent;
 async function start() {
   const root = document.getElementById("app"), data = JSON.parse(read("data"));
   const lang = preferred(navigator.languages ?? [navigator.language ?? "en"]), [first] = data.examples;
-  const state = new State({ lang, text: first?.source ?? "", features: first?.features ?? [], reference: first?.gold ?? "", gold: first?.gold ?? "" });
-  if (!data.trace) Object.assign(state, fromHash(location.hash, { models: data.models, panels: Object.keys(PANELS), langs: LANGS }));
+  const asked = location.hash, state = new State({ lang, text: first?.source ?? "", features: first?.features ?? [], reference: first?.gold ?? "", gold: first?.gold ?? "" });
+  if (!data.trace) Object.assign(state, fromHash(asked, { models: data.models, panels: Object.keys(PANELS), langs: LANGS }));
   const t = speaker(state.lang);
   document.documentElement.lang = state.lang;
   put(root, h("p", { class: "loading", role: "status" }, t("loading")));
@@ -23,6 +23,7 @@ async function start() {
     const app = (globalThis.jumokApp = new App(root, data, state, engine)); // for tests, and for the curious
     app.mount();
     app.run();
+    if (location.hash !== asked) app.follow(); // a link that was followed while the page opened
   } catch (error) {
     const forbidden = /wasm|WebAssembly/i.test(String(error?.message));
     put(root, h("p", { class: "loading", role: "alert" }, forbidden ? t("noWasm") : t("failed", { message: String(error?.message ?? error) })));

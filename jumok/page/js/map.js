@@ -1,6 +1,7 @@
 // The heat map: a canvas to look at, point at and drag on, and the same as a table.
 
 import { h, hideTip, put, showTip } from "./dom.js";
+import { columnHeads, fitted, widest } from "./canvas.js";
 import { css, rgbOf, textOn } from "./color.js";
 import { isSpecial, label } from "./labels.js";
 import { coverage, entropy, margin } from "./spread.js";
@@ -8,7 +9,7 @@ import { minus, percent } from "./stage.js";
 
 const MOST = 100; // tokens of a side that are drawn
 const PLAIN = 1200; // from so many cells on they are plain squares without numbers
-const FONT = 13;
+const FONT = 13, WIDE = 110; // pixels: of the letters, and of the longest name
 
 export function heatMap(app) {
   const { t } = app;
@@ -45,15 +46,13 @@ export function heatMap(app) {
   function measure(context) {
     const { tokens, steps } = app.result, T = Math.min(steps.length, MOST), S = Math.min(tokens.length, MOST);
     context.font = `${FONT}px system-ui, sans-serif`;
-    const width = (text) => Math.min(context.measureText(text).width, 110);
     const heads = tokens.slice(0, S).map(label), sides = steps.slice(0, T).map((x) => label(x.token));
-    const left = Math.max(24, ...sides.map(width)) + 12, room = pad.clientWidth;
+    const left = Math.max(48, widest(context, sides, WIDE)) + 12, longest = widest(context, heads, WIDE), room = pad.clientWidth;
     const numbers = room >= 640 ? 186 : 0;
     const cell = Math.max(14, Math.min(40, Math.floor((room - left - numbers - 4) / S)));
-    const turned = Math.max(...heads.map(width)) > cell - 4;
-    const topSpace = turned ? Math.max(...heads.map(width)) * 0.82 + 18 : 26;
+    const turned = longest > cell - 4, topSpace = turned ? longest * 0.83 + 20 : 26;
     const tall = Math.min(cell, 34);
-    return { T, S, heads, sides, left, top: topSpace, cell, tall, turned, numbers, width: left + cell * S + numbers + (turned ? 40 : 4), height: topSpace + tall * T + 52 };
+    return { T, S, heads, sides, left, top: topSpace, cell, tall, turned, numbers, width: left + cell * S + Math.max(numbers, turned ? 0.6 * longest : 0) + 4, height: topSpace + tall * T + 52 };
   }
 
   function draw() {
@@ -72,22 +71,14 @@ export function heatMap(app) {
     context.textBaseline = "middle";
     const plain = lay.T * lay.S > PLAIN;
     const y = (t) => lay.top + lay.tall * t, x = (s) => lay.left + lay.cell * s;
-    lay.heads.forEach((text, s) => {
-      context.fillStyle = isSpecial(app.result.tokens[s]) ? muted : ink;
-      context.save();
-      context.translate(x(s) + lay.cell / 2, lay.top - 12);
-      if (lay.turned) context.rotate(-Math.PI / 3.2);
-      context.textAlign = lay.turned ? "left" : "center";
-      context.fillText(text, 0, 0, 110);
-      context.restore();
-    });
+    columnHeads(context, lay.heads, { left: lay.left, cell: lay.cell, y: lay.top - 12, turned: lay.turned, most: WIDE, color: (s) => isSpecial(app.result.tokens[s]) ? muted : ink });
     if (plain) pixels(context, rows);
     for (let t = 0; t < lay.T; t++) {
       const row = rows[t];
       if (!row) break;
       context.textAlign = "right";
       context.fillStyle = isSpecial(steps[t].token) ? muted : ink;
-      context.fillText(lay.sides[t], lay.left - 8, y(t) + lay.tall / 2, 110);
+      context.fillText(fitted(context, lay.sides[t], WIDE), lay.left - 8, y(t) + lay.tall / 2);
       for (let s = 0; s < lay.S && !plain; s++) {
         const color = rgbOf(row[s], app.theme);
         context.fillStyle = css(color);
@@ -148,7 +139,7 @@ export function heatMap(app) {
     context.fillStyle = muted;
     context.textAlign = "right";
     context.font = "11px system-ui, sans-serif";
-    context.fillText(t("coverageShort"), lay.left - 8, y + 22, lay.left - 10);
+    context.fillText(fitted(context, t("coverageShort"), lay.left - 8), lay.left - 8, y + 22);
     for (let s = 0; s < lay.S; s++) {
       const tall = (22 * sums[s]) / most;
       context.globalAlpha = 0.45;

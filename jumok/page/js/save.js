@@ -7,16 +7,22 @@ import { toCsv, toJson, translationOf } from "./take.js";
 export function saveView(app) {
   const { t } = app;
   const said = h("p", { class: "note", role: "status" });
-  const link = h("input", { type: "text", readonly: true, class: "link", hidden: true, "aria-label": t("saveLink") });
-  const button = (key, work) => h("button", { class: "button", type: "button", onclick: () => guarded(work) }, t(key));
-  const buttons = [
-    button("saveSvg", () => keep("svg", "image/svg+xml", picture())),
-    button("savePng", async () => keep("png", "image/png", await toPng(picture()))),
-    button("saveCsv", () => keep("csv", "text/csv", toCsv(now()))),
-    button("saveJson", () => keep("json", "application/json", toJson(now()))),
-    app.trace ? null : button("saveLink", copy),
+  const text = h("textarea", { readonly: true, rows: 4, class: "copied", hidden: true, "aria-label": t("copyThis") }); // where a frame forbids to copy
+  const button = (name, kind, work) => h("button", { class: kind, type: "button", onclick: () => guarded(work) }, name);
+  // of each form: what makes it; whether it needs weights; whether it is text that can be copied, too
+  const FORMS = [
+    ["saveSvg", "svg", "image/svg+xml", true, true, picture],
+    ["savePng", "png", "image/png", true, false, () => toPng(picture())],
+    ["saveCsv", "csv", "text/csv", true, true, () => toCsv(now())],
+    ["saveJson", "json", "application/json", false, true, () => toJson(app.trace ?? now())],
   ];
-  const root = h("div", { class: "save" }, h("p", { class: "hint" }, t("saveIntro")), h("div", { class: "chips" }, buttons), h("p", { class: "hint" }, t("saveHint")), link, said);
+  const buttons = FORMS.map(([key, suffix, type, weights, text, make]) => ({
+    weights,
+    root: h("div", { class: "form" }, button(t(key), "button", async () => keep(suffix, type, await make())), text && button(t("copyForm", { form: suffix.toUpperCase() }), "quiet", () => copy(make()))),
+  }));
+  const root = h("div", { class: "save" }, h("p", { class: "hint" }, t("saveIntro")), h("div", { class: "chips" }, buttons.map((each) => each.root),
+    app.trace ? null : h("div", { class: "form" }, button(t("saveLink"), "button", () => copy(location.href.replace(/#.*/s, "") + app.state.toHash())))),
+  h("p", { class: "hint" }, t("saveHint")), text, said);
 
   function now() {
     return translationOf(app.result, app.trace?.source ?? app.state.text);
@@ -30,6 +36,7 @@ export function saveView(app) {
 
   async function guarded(work) {
     said.textContent = "";
+    text.hidden = true;
     try {
       await work();
     } catch (error) {
@@ -46,17 +53,16 @@ export function saveView(app) {
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
 
-  async function copy() {
-    const address = location.href.replace(/#.*/s, "") + app.state.toHash();
+  async function copy(content) {
     try {
-      await navigator.clipboard.writeText(address);
+      await navigator.clipboard.writeText(content);
       said.textContent = t("copied");
     } catch {
       said.textContent = t("copyThis");
-      link.hidden = false;
-      link.value = address;
-      link.focus();
-      link.select();
+      text.hidden = false;
+      text.value = content;
+      text.focus();
+      text.select();
     }
   }
 
@@ -64,7 +70,7 @@ export function saveView(app) {
     root,
     update() {
       const { rows, steps } = app.result;
-      buttons.forEach((each, i) => each && (each.disabled = i === 4 ? false : i === 3 ? !steps.length : !rows.length));
+      for (const { root: form, weights } of buttons) form.querySelectorAll("button").forEach((each) => (each.disabled = !(weights ? rows : steps).length));
       if (!steps.length) said.textContent = t("nothing");
       else if (said.textContent === t("nothing")) said.textContent = "";
     },

@@ -28,9 +28,10 @@ export function asked(edits, t, S, K) {
 }
 
 // Yields a step for each token of greedy search: {t, id, logp, top, weights, locked, edited}.
-// ask: {ids, limit, prefix: ids that are written whatever the model thinks, edits: {step: source positions to look at alone}}
+// ask: {ids, limit, prefix: ids that are written whatever the model thinks, edits: {step: source positions to look at alone},
+// never: ids that are not written}. `top` has the likeliest tokens, forbidden ones among them. Log-probabilities stay the model's.
 export function* greedy(engine, ask) {
-  const prefix = ask.prefix ?? [];
+  const prefix = ask.prefix ?? [], never = new Set(ask.never);
   const limit = Math.max(ask.limit, prefix.length);
   let state = engine.read(ask.ids), token = START;
   for (let t = 0; t < limit && token !== END; t++) {
@@ -38,7 +39,8 @@ export function* greedy(engine, ask) {
     const { state: after, logps, weights } = engine.step(state, [token], given);
     const best = highest(logps, 0, engine.V, TOP);
     const locked = t < prefix.length;
-    token = locked ? prefix[t] : best[0];
+    token = locked ? prefix[t] : never.has(best[0]) ? highest(logps, 0, engine.V, 1, never)[0] : best[0];
+    if (token === undefined) return; // everything is forbidden
     state = after;
     yield {
       t,
@@ -65,32 +67,32 @@ export function* forced(engine, ids, target, edits) {
 // Beam search. Yields after each step, so that a caller can stop it; returns {hypotheses, levels}.
 //
 // Hypotheses {ids, logp, score, finished, nodes}: finished ones first, then by falling score; at most nbest.
-// levels[t]: the candidates that were kept after step t, each a node {id, token, parent, logp, rank, ended, lost}.
+// levels[t]: the candidates that were kept after step t, each a node {t, token, parent, row, logp, own, score, rank, ended}.
 export function* beam(engine, ask) {
   const { beam: K = 1, nbest = 1, penalty = 1 } = ask;
-  const prefix = ask.prefix ?? [], S = ask.ids.length, limit = Math.max(ask.limit, prefix.length);
+  const prefix = ask.prefix ?? [], never = new Set(ask.never), S = ask.ids.length, limit = Math.max(ask.limit, prefix.length);
   const score = (logp, length) => logp / length ** penalty;
   const levels = [], finished = [], cut = [];
   let state = engine.read(ask.ids), rows = [{ token: START, logp: 0, at: -1 }], floor = -Infinity;
   for (let t = 0; ; t++) {
     const length = t + 1;
     const step = engine.step(state, rows.map((row) => row.token), asked(ask.edits, t, S, rows.length));
-    const candidates = t < prefix.length ? forcedCandidate(engine, step, rows, prefix[t]) : continuations(engine, step, rows, 2 * K);
+    const candidates = t < prefix.length ? forcedCandidate(engine, step, rows, prefix[t]) : continuations(engine, step, rows, 2 * K, never);
     const level = [];
     levels.push(level);
     candidates.forEach((c, rank) => {
       const ends = c.token === END;
       if (ends && rank >= K) return;
       if (!ends && level.filter((n) => !n.ended).length >= K) return;
-      const node = { t, token: c.token, parent: rows[c.parent].at, row: c.parent, logp: c.logp, own: c.own, rank, ended: ends };
+      const node = { t, token: c.token, parent: rows[c.parent].at, row: c.parent, logp: c.logp, own: c.own, score: score(c.logp, length), rank, ended: ends };
       level.push(node);
-      if (ends) finished.push({ node, t, logp: c.logp, score: score(c.logp, length) });
+      if (ends) finished.push({ node, t, logp: c.logp, score: node.score });
     });
     if (finished.length >= nbest) floor = sorted(finished)[nbest - 1].score;
     const on = level.map((node, at) => ({ ...node, at })).filter((node) => !node.ended);
     const most = on.length ? Math.max(...on.map((node) => node.logp)) : -Infinity;
     const atLimit = limit <= length;
-    if (atLimit) cut.push(...on.map((n) => ({ node: level[n.at], t, logp: n.logp, score: score(n.logp, length) })));
+    if (atLimit) cut.push(...on.map((n) => ({ node: level[n.at], t, logp: n.logp, score: n.score })));
     const full = finished.length >= K && floor >= score(most, length);
     yield { t };
     if (atLimit || !on.length || full || floor >= score(most, limit)) break;
@@ -125,11 +127,11 @@ function forcedCandidate(engine, step, rows, token) {
   return [{ token, parent: 0, own, logp: rows[0].logp + own }];
 }
 
-function continuations(engine, step, rows, number) {
+function continuations(engine, step, rows, number, never) {
   const found = [];
   rows.forEach((row, k) => {
     const from = k * engine.V;
-    for (const token of highest(step.logps, from, engine.V, number)) {
+    for (const token of highest(step.logps, from, engine.V, number, never)) {
       const own = step.logps[from + token];
       found.push({ token, parent: k, own, logp: row.logp + own });
     }
@@ -139,10 +141,11 @@ function continuations(engine, step, rows, number) {
 }
 
 // Where a reference went in a beam search: the step at which it fell out of the beam (-1: never), and whether the search or the
-// model is to blame. gold: ids, END last; goldLogp: its log-probability under the model.
-export function verdict(result, gold, goldLogp, penalty = 1) {
+// model is to blame. gold: ids, END last; goldLogp: its log-probability under the model. same: whether the output is the reference,
+// cut into tokens in another way; barred: why the reference cannot be an output ("" if it can).
+export function verdict(result, gold, goldLogp, { same = false, barred = "", penalty = 1 } = {}) {
   const best = result.hypotheses[0];
-  const same = best && best.ids.length === gold.length && best.ids.every((id, t) => id === gold[t]);
+  const found = same || (best && best.ids.length === gold.length && best.ids.every((id, t) => id === gold[t]));
   let parent = -1, fell = -1;
   const path = [];
   for (let t = 0; t < gold.length && fell < 0; t++) {
@@ -152,6 +155,6 @@ export function verdict(result, gold, goldLogp, penalty = 1) {
     else path.push((parent = at));
   }
   const score = goldLogp / gold.length ** penalty;
-  const kind = same ? "found" : best && score > best.score ? "search" : "model";
-  return { kind, fell, path, logp: goldLogp, score };
+  const kind = barred ? "barred" : found ? "found" : !best?.finished || score > best.score ? "search" : "model";
+  return { kind, barred, fell, path, logp: goldLogp, score };
 }

@@ -2,12 +2,13 @@
 //
 // A request is {lane, question, op, …}; its answers are {lane, question, kind, …}, where question is its number. Of each lane only the newest request is worked on.
 
-import { openCodec, END } from "./codec.js";
+import { END, openCodec, UNK } from "./codec.js";
 import { openEngine } from "./engine.js";
 import { agreement, occlusion } from "./trust.js";
 import { graphemes } from "./labels.js";
 import { asked, beam, forced, greedy, TOP, verdict } from "./search.js";
 import { highest } from "./choice.js";
+import { chainOf } from "./chain.js";
 
 const TURN = 8; // milliseconds of work between two looks at what has come in
 
@@ -93,11 +94,11 @@ function* write(model, request, tell) {
   const source = reading(model, request);
   tell("source", { tokens: source.tokens, unknown: source.unknown, problem: source.problem });
   if (source.problem) return tell("done", { text: "", logp: 0, finished: source.problem === "empty", weights: null });
-  const ask = { ids: source.ids, limit: source.limit, prefix: request.prefix, edits: request.edits, beam: request.beam };
+  const ask = { ids: source.ids, limit: source.limit, prefix: request.prefix, edits: request.edits, never: request.never, beam: request.beam };
   let finished = true, work = greedy(model.engine, ask);
   if (request.beam > 1) {
     const { hypotheses } = yield* beam(model.engine, ask);
-    const [best] = hypotheses;
+    const best = hypotheses[0] ?? { ids: [], finished: false };
     finished = best.finished;
     work = forced(model.engine, source.ids, best.ids, request.edits);
   }
@@ -125,7 +126,8 @@ function* write(model, request, tell) {
 function* tree(model, request, tell) {
   const source = reading(model, request);
   if (source.problem) return tell("tree", { problem: source.problem });
-  const ask = { ids: source.ids, limit: source.limit, prefix: request.prefix, edits: request.edits, beam: request.beam, nbest: request.beam };
+  const { prefix, edits, never, beam: size } = request;
+  const ask = { ids: source.ids, limit: source.limit, prefix, edits, never, beam: size, nbest: size };
   const result = yield* beam(model.engine, ask);
   const token = (id) => model.codec.target.tokens[id];
   const answer = {
@@ -139,9 +141,18 @@ function* tree(model, request, tell) {
       logp += step.logp;
       yield;
     }
-    answer.reference = { ...verdict(result, gold, logp), tokens: gold.map(token), unknown: gold.some((id) => id === 3) };
+    const [best] = answer.hypotheses, same = Boolean(best?.finished) && best.text === request.reference;
+    answer.reference = { ...verdict(result, gold, logp, { same, barred: barredBy(ask, gold) }), tokens: gold.map(token) };
   }
   tell("tree", answer);
+}
+
+// Why a reference cannot be an output of this search; "" if it can.
+function barredBy({ limit, prefix = [], never = [] }, gold) {
+  if (gold.includes(UNK)) return "unknown";
+  if (gold.length > Math.max(limit, prefix.length)) return "long";
+  if (prefix.some((id, t) => id !== gold[t])) return "prefix";
+  return gold.some((id) => never.includes(id)) ? "never" : "";
 }
 
 // How much each source token matters to the output that stands there.
@@ -161,7 +172,10 @@ function* look(model, request, tell) {
   const t = Math.min(request.step, request.target.length - 1);
   yield;
   const given = Array.from({ length: t + 1 }, (_, step) => asked(request.edits, step, source.ids.length, 1));
-  const { logps, ...inside } = model.engine.look(source.ids, request.target.slice(0, t + 1), given);
+  const target = request.target.slice(0, t + 1), { engine } = model;
+  const { logps, ...inside } = engine.look(source.ids, target, given);
+  if (engine.posterior) Object.assign(inside, chainOf(engine, source.ids, target, t, inside, given.slice(0, t).some(Boolean)));
+  if (model.facts.feeding && t > 0) inside.fed = engine.look(source.ids, target.slice(0, t), given.slice(0, t)).features;
   const best = highest(logps, 0, model.engine.V, TOP).map((id) => [id, logps[id]]);
   tell("looked", { ...inside, tokens: source.tokens, t, top: steps(model, best) });
 }

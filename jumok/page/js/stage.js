@@ -18,7 +18,8 @@ export function stage(app) {
   const undo = h("button", { class: "quiet", onclick: () => app.undo() }, t("undo"));
   const redo = h("button", { class: "quiet", onclick: () => app.redo() }, t("redo"));
   const release = h("button", { class: "quiet", onclick: () => app.release() }, t("release"));
-  const tools = h("div", { class: "tools", role: "group", "aria-label": t("steering") }, undo, redo, release);
+  const nevers = h("span", { class: "nevers" });
+  const tools = h("div", { class: "tools", role: "group", "aria-label": t("steering") }, undo, redo, release, nevers);
   const root = h("section", { class: "stage", "aria-label": t("stage") }, board, said, facts, note, app.trace ? null : tools);
   [source, output].forEach(roving);
 
@@ -114,6 +115,15 @@ export function stage(app) {
     redo.disabled = !state.future.length;
     release.disabled = !state.steered;
     tools.hidden = !(state.past.length || state.future.length || state.steered);
+    forbidden();
+  }
+
+  // The tokens that are never written; a click writes them again.
+  function forbidden() {
+    const { never } = app.state, had = nevers.contains(document.activeElement);
+    put(nevers, never.length ? [t("never"), never.map((id) => h("button", { class: "chip", type: "button", "aria-label": t("allow", { token: label(app.token(id)) }), onclick: () => app.forbid(id) },
+      bdi(label(app.token(id))), " ×"))] : []);
+    if (had) (nevers.querySelector("button") ?? release).focus();
   }
 
   function summary() {
@@ -135,7 +145,7 @@ export function stage(app) {
       const names = result.unknown.slice(0, 8).map((i) => label(result.tokens[i])).join(" ");
       parts.push(t("unknown", { list: names + (result.unknown.length > 8 ? " …" : "") }));
     }
-    if (result.done && !result.finished && !result.problem && !result.error) parts.push(t("cut"));
+    if (result.done && !result.finished && !result.problem && !result.error) parts.push(t(result.steps.length ? "cut" : "barred"));
     if (result.done && result.steps.length && !app.model.attends) parts.push(t("noAttention"));
     if (result.weightsKind === "posterior") parts.push(t("posterior"));
     return parts.join(" ");

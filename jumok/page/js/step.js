@@ -18,7 +18,8 @@ export function stepPanel(app) {
   const close = h("button", { class: "quiet close", type: "button", onclick: () => app.select(null), "aria-label": t("close") }, "×");
   const root = h("section", { class: "step", "aria-label": t("stepPanel"), onkeydown: (e) => e.key === "Escape" && (e.stopPropagation(), app.select(null)) },
     h("div", { class: "row" }, head, close), h("div", { class: "halves" }, h("div", {}, h("h3", {}, t("alternatives")), list, form), look));
-  [list, places].forEach(roving);
+  roving(list, 2);
+  roving(places);
 
   function update() {
     const at = app.selected, { steps, rows, tokens } = app.result, step = at === null ? null : steps[at];
@@ -34,7 +35,12 @@ export function stepPanel(app) {
         "aria-label": t("choose", { token: label(one.token), p: percent(p) }),
         style: { "--p": p.toFixed(4) }, onclick: () => app.lock(at, [one.id]),
       }, bdi(label(one.token), { class: isSpecial(one.token) ? "special" : null }), " ", h("span", { class: "number" }, percent(p)));
-      return h("li", {}, choose);
+      const barred = app.state.never.includes(one.id), name = label(one.token);
+      const bar = h("button", {
+        type: "button", class: "never", "data-item": true, "data-key": `n${i}`, tabindex: -1, "aria-pressed": String(barred),
+        "aria-label": t("forbid", { token: name }), title: t("forbid", { token: name }), onclick: () => app.forbid(one.id),
+      }, "⊘");
+      return h("li", { class: barred ? "barred" : null }, choose, bar);
     }));
     look.hidden = !rows[at];
     if (rows[at]) {

@@ -12,7 +12,8 @@ const short = (w) => {
 // What the page shows, with the keys of the schema.
 export function translationOf(result, source) {
   const rows = result.rows.map((row) => Array.from(row, short));
-  const S = result.tokens.length;
+  const S = result.tokens.length, each = result.steps.map((step) => step.logp);
+  const known = each.length > 0 && each.every(Number.isFinite), weakest = each.indexOf(Math.min(...each));
   return {
     schema: "jumok.translation/1",
     source,
@@ -27,11 +28,16 @@ export function translationOf(result, source) {
       coverage: coverage(result.rows, S).map(six),
       unseen_share: six(result.tokens.filter((_, s) => result.rows.every((row) => row[s] < LEAST)).length / S),
     } : null,
+    copied: null,
+    token_log_probabilities: known ? each.map(short) : null,
+    confidence: known ? { probability: Number(Math.exp(result.logp).toPrecision(6)), weakest, weakest_probability: Number(Math.exp(each[weakest]).toPrecision(6)) } : null,
     log_probability: result.logp,
     score: result.steps.length ? result.logp / result.steps.length : 0,
     finished: result.finished,
     unknown: result.unknown,
     alternatives: [],
+    replaced: [],
+    problem: "",
   };
 }
 
@@ -42,10 +48,11 @@ export function toJson(translation) {
 }
 
 // RFC 4180, as `jumok explain --out x.csv` writes it.
-export function toCsv({ source_tokens: tokens, tokens: out, weights, attention }) {
+export function toCsv({ source_tokens: tokens, tokens: out, weights, attention, token_log_probabilities: each }) {
   const cell = (value) => (/[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
   const line = (cells) => cells.map(cell).join(",") + "\r\n";
-  return line(["", ...tokens, "entropy (bits)", "margin"])
-    + out.map((token, t) => line([token, ...weights[t], attention.entropy_bits[t], attention.margin[t]])).join("")
-    + line(["coverage", ...attention.coverage, "", ""]);
+  const more = each ? ["probability"] : [], chances = each?.map((x) => [short(Math.fround(Math.exp(x)))]) ?? [];
+  return line(["", ...tokens, "entropy (bits)", "margin", ...more])
+    + out.map((token, t) => line([token, ...weights[t], attention.entropy_bits[t], attention.margin[t], ...(chances[t] ?? [])])).join("")
+    + line(["coverage", ...attention.coverage, "", "", ...more.map(() => "")]);
 }

@@ -64,8 +64,7 @@ export function tourView(app) {
       if (stop !== "forcing") put(body);
       return;
     }
-    const given = stop === "softmax" && inside.given;
-    const [name, lesson] = texts[given ? "given" : stop];
+    const [name, lesson] = lessonOf(stop);
     title.textContent = name;
     text.textContent = say(lesson, values(stop));
     if (stop === "forcing" && body.querySelector("#gold")) return;
@@ -91,17 +90,31 @@ export function tourView(app) {
     return all;
   }
 
+  // The lesson of a stop: some models have one of their own.
+  function lessonOf(stop) {
+    const { model } = app;
+    if (stop === "softmax" && inside.given) return texts.given;
+    const [name, lesson] = texts[stop], more = {
+      encoder: [model.bidirectional && words.bothWays, model.reversed && words.reversed],
+      query: [model.feeding && words.feeding],
+      readout: [model.tied && words.tied],
+      mixture: [model.tied && words.tied, model.copy && words.copying],
+    }[stop] ?? [];
+    return [name, [lesson, ...more.filter(Boolean)].join(" ")];
+  }
+
   const rowOf = (i) => inside.memory.subarray(i * app.model.hidden, (i + 1) * app.model.hidden);
   const STOPS = {
     encoder: () => h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "h̄" }, inside.tokens.map((token, i) => vector(`h̄_${i + 1}`, rowOf(i), label(token)))),
     bottleneck: () => [vector("h_0", inside.first), app.model.attends ? null : h("p", { class: "hint" }, words.noAttention)],
-    query: () => vector("h_t", inside.query),
+    query: () => [inside.fed ? vector("r_t−1", inside.fed) : null, vector("h_t", inside.query)],
     scores: () => bars(inside.scores, "e", (x) => number(x), true),
     softmax: () => [bars(inside.weights, "a", (x) => number(x)), h("p", { class: "hint" }, say(words.sum, { n: number(inside.weights.reduce((a, b) => a + b, 0)) }))],
     context: () => [h("h3", {}, words.parts), top(inside.weights, 3).map((i) => vector(`${number(inside.weights[i])} × h̄_${i + 1}`, rowOf(i), label(inside.tokens[i]))), vector("c_t", inside.context)],
-    chain: () => [h("h3", {}, words.prior), bars(inside.weights, "prior", number), h("h3", {}, words.posterior), bars(app.result.rows[inside.t] ?? [], "posterior", number)],
+    chain: () => [inside.arrived && h("p", {}, arrival(inside.arrived)), h("div", { class: "columns" }, inside.reached && column(words.reached, bars(inside.reached, "reached", number)), column(words.jumps, jumps()),
+      column(words.prior, bars(inside.weights, "prior", number)), column(words.posterior, bars(app.result.rows[inside.t] ?? [], "posterior", number)))],
     readout: () => [inside.features.length ? vector("r_t", inside.features) : null, likely()],
-    mixture: () => likely(),
+    mixture: () => h("div", { class: "columns" }, column(words.likely, likely()), inside.kappa && column(words.kappa, bars(inside.kappa, "kappa", number))),
     forcing: () => forcing(),
     limits: () => h("div", { class: "chips" }, h("button", { class: "button", type: "button", onclick: () => app.open("trust", true) }, words.openTrust), h("button", { class: "button", type: "button", onclick: () => app.open("compare", true) }, words.openCompare)),
   };
@@ -120,6 +133,21 @@ export function tourView(app) {
     const list = Array.from(numbers), low = signed ? Math.min(0, ...list) : 0, most = Math.max(1e-9, ...list) - low;
     return h("ol", { class: "bars", "data-name": name }, list.map((x, i) => h("li", {}, h("div", { class: "bar", style: { "--p": ((x - low) / most).toFixed(4) } },
       bdi(label(inside.tokens[i])), h("span", { class: "number", "data-value": x.toFixed(6) }, write(x))))));
+  }
+
+  function jumps() {
+    const list = Array.from(inside.jumps), low = Math.min(0, ...list), most = Math.max(1e-9, ...list) - low;
+    return h("ol", { class: "bars", "data-name": "jumps" }, list.map((x, i) => h("li", {}, h("div", { class: "bar", style: { "--p": ((x - low) / most).toFixed(4) } },
+      h("span", {}, i === list.length - 1 ? `+${i} …` : `+${i}`), h("span", { class: "number", "data-value": x.toFixed(6) }, number(x))))));
+  }
+
+  const column = (name, list) => h("div", {}, h("h3", {}, name), list);
+
+  // How the likeliest position came about: the largest terms of its sum.
+  function arrival({ at, terms }) {
+    const shown = terms.slice(0, 3).filter(([, p, a], i) => i === 0 || p * a >= 0.0005), rest = terms.slice(shown.length).reduce((sum, [, p, a]) => sum + p * a, 0);
+    const sum = shown.map(([, p, a]) => `${number(p)} · ${number(a)}`).join(" + ") + (rest >= 0.0005 ? ` + ${number(rest)}` : "");
+    return say(words.arrival, { at: at + 1, token: label(inside.tokens[at]), from: shown.map(([from]) => from + 1).join(", "), sum, p: number(inside.weights[at]) });
   }
 
   function likely() {
@@ -143,7 +171,7 @@ export function tourView(app) {
         h("thead", {}, h("tr", {}, [t("goldTarget"), words.loss, words.wouldWrite].map((x) => h("th", { scope: "col" }, x)))),
         h("tbody", {}, list.map((x) => h("tr", {}, h("th", { scope: "row" }, bdi(label(x.token))), h("td", { "data-value": x.loss.toFixed(6) }, number(x.loss)), h("td", {}, bdi(label(x.best.token)))))))),
       h("p", {}, h("b", {}, words.free), ": ", bdi(free.map((x) => label(x.token)).join(" "))),
-      h("p", { class: "hint" }, say(words.reached, { n: same, all: list.length })),
+      h("p", { class: "hint" }, say(words.sameTokens, { n: same, all: list.length })),
     ];
   }
 

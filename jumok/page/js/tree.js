@@ -6,6 +6,7 @@ import { minus } from "./stage.js";
 
 const ACROSS = 92, DOWN = 34, WIDE = 72, TALL = 24;
 const DRAWN = 60; // steps of the tree
+const BARRED = { unknown: "refUnknown", long: "refLong", prefix: "refPrefix", never: "refBarred" };
 
 export function searchView(app) {
   const { t } = app;
@@ -48,24 +49,23 @@ export function searchView(app) {
   }
 
   function judged({ reference: r, hypotheses: [first] }) {
-    const numbers = { gold: minus(r.score, 3), found: minus(first.score, 3) };
-    const parts = [t({ found: "refFound", search: "refSearch", model: "refModel" }[r.kind], numbers)];
+    const numbers = { gold: minus(r.score, 3), found: first ? minus(first.score, 3) : "–" };
+    const parts = [r.barred ? t(BARRED[r.barred]) : t({ found: "refFound", search: "refSearch", model: "refModel" }[r.kind], numbers)];
     if (r.kind !== "found") parts.push(r.fell < 0 ? t("refStayed") : t("refFell", { n: r.fell + 1, token: label(r.tokens[r.fell]) }));
-    if (r.unknown) parts.push(t("refUnknown"));
     return parts.join(" ");
   }
 
   // Steps from left to right, at each the candidates from the likeliest down.
   function drawn({ levels, hypotheses, reference: gold }) {
     const shown = levels.slice(0, DRAWN), tall = Math.max(...shown.map((level) => level.length));
-    const path = hypotheses[0].nodes, x = (step) => 40 + ACROSS * step, y = (at) => 24 + DOWN * at;
+    const path = hypotheses[0]?.nodes ?? [], x = (step) => 40 + ACROSS * step, y = (at) => 24 + DOWN * at;
     const lines = [], nodes = [];
     shown.forEach((level, step) => level.forEach((node, at) => {
       const onPath = path[step] === at && (step === 0 || path[step - 1] === node.parent);
       const onGold = gold?.path[step] === at, kind = [onPath && "best", onGold && "gold", node.ended && "ended"].filter(Boolean).join(" ");
       const [x1, y1] = step ? [x(step - 1) + WIDE / 2, y(node.parent)] : [8, y(0)], [x2, y2] = [x(step) - WIDE / 2, y(at)];
       lines.push(s("path", { class: kind, d: `M${x1} ${y1}C${x1 + 12} ${y1} ${x2 - 12} ${y2} ${x2} ${y2}`, "stroke-width": (0.6 + 3 * Math.exp(node.own)).toFixed(1) }));
-      const text = label(node.text), words = [t("node", { n: step + 1, token: text, p: minus(node.logp, 3) }), ...(node.ended ? [t("ended")] : [])];
+      const text = label(node.text), words = [t("node", { n: step + 1, token: text, p: minus(node.logp, 3), score: minus(node.score, 3) }), ...(node.ended ? [t("ended")] : [])];
       const group = s("g", { class: `node ${kind}`, transform: `translate(${x(step)} ${y(at)})`, tabindex: -1, role: "img", "aria-label": words.join("; ") },
         s("rect", { x: -WIDE / 2, y: -TALL / 2, width: WIDE, height: TALL, rx: 12 }),
         s("text", { "text-anchor": "middle", dy: "0.35em", class: isSpecial(node.text) ? "special" : "" }, text.length > 9 ? text.slice(0, 8) + "…" : text));

@@ -15,7 +15,7 @@ after(() => browser.close());
 export async function visit(name, work, { hash = "", address, width = 1280, height = 800, routes, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, reducedMotion: "reduce", locale: "en", acceptDownloads: true, ...options });
   const page = await context.newPage(), errors = [], requests = [];
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(Number(process.env.PATIENCE ?? 60000)); // milliseconds
   page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("request", (request) => requests.push(request.url()));

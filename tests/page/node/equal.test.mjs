@@ -1,12 +1,12 @@
 // The page's engine and search against Python's, for the cases in $CASES: the same tokens, and the same bits.
 //
-// A case: {page, model, text, features, greedy, beams: {size: [hypotheses]}, forced, alternatives}.
+// A case: {page, model, text, features, greedy, beams: {size: [hypotheses]}, prefix, never, tree, forced, alternatives}.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
 import { ask, bits, open, run } from "./load.mjs";
-import { all, beam, forced, greedy } from "../../../jumok/page/js/search.js";
+import { all, beam, forced, greedy, verdict } from "../../../jumok/page/js/search.js";
 
 const cases = JSON.parse(fs.readFileSync(process.env.CASES, "utf8"));
 const pages = new Map();
@@ -34,9 +34,38 @@ each("greedy search writes the same, bit for bit", (model, one, asked, what) => 
 each("beam search finds the same", (model, one, asked, what) => {
   for (const [size, wanted] of Object.entries(one.beams)) {
     const { hypotheses } = run(beam(model.engine, { ...asked, beam: Number(size), nbest: wanted.length }));
-    const found = hypotheses.map((h) => ({ tokens: h.ids.map((id) => model.codec.target.tokens[id]), finished: h.finished, logp: h.logp }));
-    assert.deepEqual(found, wanted, `${what}, beam ${size}`);
+    assert.deepEqual(named(model, hypotheses), wanted, `${what}, beam ${size}`);
   }
+});
+
+const named = (model, hypotheses) => hypotheses.map((h) => ({ tokens: h.ids.map((id) => model.codec.target.tokens[id]), finished: h.finished, logp: h.logp }));
+const idsOf = (model, tokens) => tokens.map((token) => model.codec.target.tokens.indexOf(token));
+
+// A greedy and a beam search that are asked for more, against Python's.
+function same(model, asked, wanted, what) {
+  const steps = all(greedy(model.engine, asked)), ids = steps.map((s) => s.id);
+  assert.deepEqual(named(model, [{ ids, finished: ids.at(-1) === 2, logp: steps.reduce((sum, s) => sum + s.logp, 0) }]), wanted.greedy, what);
+  const { hypotheses } = run(beam(model.engine, { ...asked, beam: 3, nbest: 3 }));
+  assert.deepEqual(named(model, hypotheses), wanted.beam, `${what}, beam`);
+}
+
+each("a prefix with a token of one's own is gone on from as in Python", (model, one, asked, what) => same(model, { ...asked, prefix: idsOf(model, one.prefix.tokens) }, one.prefix, what));
+
+each("forbidden tokens are left out as in Python", (model, one, asked, what) => same(model, { ...asked, never: idsOf(model, one.never.tokens) }, one.never, what));
+
+each("the tree is Python's, and so is what became of the reference", (model, one, asked, what) => {
+  if (!one.tree) return;
+  const { beam: size, reference } = one.tree, result = run(beam(model.engine, { ...asked, beam: size, nbest: size })), kept = {}, paths = [];
+  result.levels.forEach((level, t) => paths.push(level.map((node) => {
+    const path = [...(t ? paths[t - 1][node.parent] : []), model.codec.target.tokens[node.token]];
+    kept[path.join(" ")] = [node.logp, node.score];
+    return path;
+  })));
+  assert.deepEqual(kept, one.tree.kept, what);
+  const gold = model.codec.readTarget(reference), logp = all(forced(model.engine, asked.ids, gold)).reduce((sum, s) => sum + s.logp, 0);
+  const [best] = result.hypotheses, same = best.finished && model.codec.text(best.ids) === reference;
+  const { kind, fell } = verdict(result, gold, logp, { same, barred: gold.includes(3) || gold.length > asked.limit ? "so" : "" });
+  assert.deepEqual({ kind, fell }, { kind: one.tree.kind, fell: one.tree.fell }, what);
 });
 
 each("a prefix takes the path of the steps: locking what was written changes nothing", (model, one, asked, what) => {
@@ -60,8 +89,10 @@ each("a given target gets the same log-probabilities", (model, one, asked, what)
 });
 
 each("the likeliest tokens of a step are those of Python's backend", (model, one, asked, what) => {
-  const [first] = all(greedy(model.engine, asked));
-  assert.deepEqual(first.top, one.alternatives, what);
+  const { prefix, tokens, logps } = one.alternatives, steps = all(greedy(model.engine, { ...asked, prefix: idsOf(model, prefix) }));
+  const top = steps[prefix.length].top;
+  assert.deepEqual(top.map(([id]) => model.codec.target.tokens[id]), tokens, what);
+  assert.deepEqual(top.map(([, logp]) => logp), logps, what);
 });
 
 each("attention that is set as it was changes nothing, and set elsewhere it stays where it was set", (model, one, asked, what) => {

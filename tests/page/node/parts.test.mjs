@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openReference } from "./reference.mjs";
 import { highest } from "../../../jumok/page/js/choice.js";
-import { common, distance } from "../../../jumok/page/js/compare.js";
-import { rgbOf, textOn } from "../../../jumok/page/js/color.js";
+import { common, differences, distance } from "../../../jumok/page/js/apart.js";
+import { divergingOf, rgbOf, textOn } from "../../../jumok/page/js/color.js";
 import { continuing, label } from "../../../jumok/page/js/labels.js";
 import { all, beam, greedy, verdict } from "../../../jumok/page/js/search.js";
 import { coverage, entropy, margin, use } from "../../../jumok/page/js/spread.js";
@@ -82,10 +82,21 @@ test("labels show what cannot be seen", () => {
   assert.deepEqual(continuing([..."e\u0301a"]), [false, true, false]);
 });
 
+test("a forbidden token is not written, and the others keep what the model says; where all are forbidden, nothing is written", () => {
+  const engine = planted(TABLE), steps = all(greedy(engine, { ...ask, never: [3] }));
+  assert.deepEqual(steps.map((s) => s.id), [4, 2]);
+  assert.ok(Math.abs(steps[0].logp - Math.log(0.4)) < 1e-6 && steps[0].top[0][0] === 3);
+  const { hypotheses } = run(beam(engine, { ...ask, never: [4], beam: 3, nbest: 3 }));
+  assert.ok(hypotheses.length && hypotheses.every((h) => !h.ids.includes(4)));
+  const every = { ...ask, never: [2, 3, 4] };
+  assert.deepEqual(all(greedy(engine, every)), []);
+  assert.deepEqual(run(beam(engine, { ...every, beam: 2 })).hypotheses, []);
+});
+
 test("text on any colour of the ramps has a contrast of 4.5", () => {
   const light = ([r, g, b]) => [r, g, b].map((x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
-  for (const theme of ["light", "dark"]) for (let w = 0; w <= 1; w += 1 / 255) {
-    const own = light(rgbOf(w, theme)), ink = textOn(rgbOf(w, theme)) === "#000000" ? 0 : 1;
+  for (const theme of ["light", "dark"]) for (const colors of [rgbOf, divergingOf, (w) => divergingOf(-w, theme)]) for (let w = 0; w <= 1; w += 1 / 255) {
+    const own = light(colors(w, theme)), ink = textOn(colors(w, theme)) === "#000000" ? 0 : 1;
     assert.ok((Math.max(own, ink) + 0.05) / (Math.min(own, ink) + 0.05) >= 4.5, `${theme} ${w}`);
   }
 });
@@ -105,6 +116,10 @@ test("undo and redo; a new text forgets what was asked for", () => {
   state.lock([3], 0, [7]);
   state.redo();
   assert.deepEqual(state.prefix, [7]);
+  state.forbid(7);
+  assert.deepEqual([state.prefix, state.never], [[], [7]]);
+  state.lock([], 0, [7, 8]);
+  assert.deepEqual([state.prefix, state.never], [[7, 8], []]);
   state.renew({ text: "b" });
   assert.deepEqual([state.prefix, state.past], [[], []]);
 });
@@ -114,9 +129,13 @@ test("a hash gives back the state, whatever the text", () => {
   const state = new State({ text: "a&b=#%25 한글 \u202e", features: ["V", "<b>"], model: 1, beam: 4, panel: "tour", tour: 3, step: 2, lang: "ko", reference: "x y", gold: "é" });
   state.lock([], 0, [5, 6]);
   state.look(2, [1]);
+  state.forbid(9);
   const again = new State(fromHash(state.toHash(), known));
-  for (const key of ["text", "features", "model", "beam", "panel", "tour", "step", "lang", "reference", "gold", "prefix", "edits"]) assert.deepEqual(again[key], state[key], key);
-  assert.deepEqual(fromHash("#p=1.0&e=[]&b=99&m=7&v=no&l=xx&f={}", known), { steer: { prefix: [], edits: {} } });
+  for (const key of ["text", "features", "model", "beam", "panel", "tour", "step", "lang", "reference", "gold", "prefix", "edits", "never"]) assert.deepEqual(again[key], state[key], key);
+  assert.deepEqual(fromHash("#p=1.0&e=[]&b=99&m=7&v=no&l=xx&f={}", known), { steer: { prefix: [], edits: {}, never: [] } });
+  assert.deepEqual(fromHash("#p=5.6&n=6.7.1x", known).steer, { prefix: [5, 6], edits: {}, never: [] });
+  assert.deepEqual(fromHash("#p=5.6&n=6.7", known).steer, { prefix: [5, 6], edits: {}, never: [7] });
+  assert.deepEqual([fromHash("#t=0.3", known).tour, fromHash("#t=x", known).tour], [0, undefined]);
 });
 
 test("outputs are compared where they agree", () => {
@@ -124,6 +143,8 @@ test("outputs are compared where they agree", () => {
   const one = (tokens, rows) => ({ tokens: ["s", "</s>"], steps: tokens.map((token) => ({ token })), rows: rows.map((r) => Float32Array.from(r)) });
   assert.equal(distance(one(["a"], [[1, 0]]), one(["a"], [[0, 1]])), 1);
   assert.equal(distance(one(["a"], [[1, 0]]), one(["b"], [[0, 1]])), null);
+  assert.deepEqual(differences(one(["a", "b"], [[1, 0], [0.5, 0.5]]), one(["b"], [[0.25, 0.75]])).map((row) => [...row]), [[0.25, -0.25]]);
+  assert.equal(differences(one(["a"], [[1, 0]]), { ...one(["a"], [[1, 0]]), tokens: ["x", "</s>"] }), null);
 });
 
 test("CSV and XML keep hostile tokens as text", () => {
