@@ -272,7 +272,9 @@ class _Maker:
         s.output_bias = self._vector(p["readout.bias"])
         tied = "readout.output" not in p
         s.target_embedding = s.output if tied else self._matrix(p["target.embedding"], planes=self.planes.others)
-        s.source_embedding = self._matrix(p["source.embedding"], planes=self.planes.others) if "source.embedding" in p else s.target_embedding
+        s.source_embedding = (
+            self._matrix(p["source.embedding"], planes=self.planes.others) if "source.embedding" in p else s.target_embedding
+        )
 
     def _chain(self, copies: Array | None) -> None:
         m, s, p = self.model, self.struct, self.p
