@@ -57,8 +57,8 @@ test("a pasted line break is a blank; a link with nonsense is a page all the sam
     await page.locator("#input").fill("a\nb");
     await page.waitForFunction(() => globalThis.jumokApp.answered === "a b");
   });
-  await visit("dot", written, { hash: "#s=ab&p=9999.-1.x&e={\"0\":[99,-3]}&b=77&v=nothing&m=9&l=xx&t=99.99&f=[1]&r=<img>" });
-  await visit("dot", written, { hash: "#%%%" });
+  await visit("dot", written, { fresh: true, hash: "#s=ab&p=9999.-1.x&e={\"0\":[99,-3]}&b=77&v=nothing&m=9&l=xx&t=99.99&f=[1]&r=<img>" });
+  await visit("dot", written, { hash: "#%%%", fresh: true });
   await visit("dot", written, { hash: "#s=ab&e={\"0\":[99]}&v=tour&t=99.99" });
 });
 
