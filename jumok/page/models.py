@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jumok.decode.translator import LONGEST
-from jumok.engine.layout import BLOCK, ONE_PLANE, Model, block, unknown
+from jumok.engine.known import unknown
+from jumok.engine.layout import BLOCK, ONE_PLANE, Model, block
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError
 from jumok.runtime.folder import Folder, read_folder
