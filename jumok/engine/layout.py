@@ -31,8 +31,8 @@ class Planes(NamedTuple):
     others: int  # embeddings and the first layers' inputs, whose products are kept in a table, and the output layer, if it is screened
 
 
-PLANES = {"exact": Planes(2, 2), "int8": Planes(1, 2), "float32": Planes(0, 0)}
-ONE_PLANE = Planes(1, 1)  # a page's: as few bytes as there can be
+# page: as few bytes as there can be
+PLANES = {"exact": Planes(2, 2), "int8": Planes(1, 2), "float32": Planes(0, 0), "page": Planes(1, 1)}
 
 _int, _offset = ctypes.c_int32, ctypes.c_uint32
 
