@@ -33,10 +33,11 @@ class Average(Options):
 
 def average(o: Average, given: Collection[str]) -> int:
     from jumok.runtime.averaging import average
+    from jumok.runtime.members import members_of
 
     if not o.out:
         raise ConfigError("average: out is not given; it names the model folder to write: --out MODEL")
-    folders = [part for path in o.models for part in models(path)]
+    folders = [member for path in o.models for part in models(path) for member in members_of(part)]
     average(folders, out=o.out, overwrite=o.overwrite, warn=warn)
     print(f"written to {o.out}: the mean of {len(folders)} models")
     return 0

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jumok.config import SearchConfig
 from jumok.decode.automata import Automaton, Begin, Fresh, Long, Within, Without
@@ -32,15 +33,30 @@ KEPT = 4096  # beginnings of lines that are kept
 
 
 def stamp(options: SearchConfig) -> tuple[tuple[int, int] | None, ...]:
-    """Time and size of the files that the options name, which tell whether a file is the same as before."""
+    """Time and size of the files that the options name, which tell whether a file is the same as before.
+
+    A pipe has none: its time changes while it is written, and it cannot be read again.
+    """
     found: list[tuple[int, int] | None] = []
     for file in (options.only, options.only_words):
         try:
             facts = os.stat(file) if isinstance(file, str) and file else None
         except OSError:
             facts = None
-        found.append(None if facts is None else (facts.st_mtime_ns, facts.st_size))
+        found.append(None if facts is None or not stat.S_ISREG(facts.st_mode) else (facts.st_mtime_ns, facts.st_size))
     return tuple(found)
+
+
+def read_once(options: SearchConfig) -> SearchConfig:
+    """The options with the entries of their lists in place of the files, for several searches: a pipe cannot be read twice.
+
+    Raises:
+        ConfigError, DataError: as from `Rulebook`.
+    """
+    lists: dict[str, Any] = {
+        name: tuple(_listed(name, getattr(options, name))[0]) for name in ("only", "only_words") if getattr(options, name)
+    }
+    return replace(options, **lists)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from jumok.config import ModelConfig
 from jumok.errors import ConfigError, FolderError, OutputError
 from jumok.runtime.fitting import fitted
 from jumok.runtime.folder import Folder, read_folder, refuse_to_replace, write_folder
+from jumok.runtime.members import members_of
 from jumok.runtime.record import readable_record
 
 ALIKE = 0.5  # cosine of two models' weights, below which they have little in common; that of two trainings is about 0
@@ -39,7 +40,7 @@ def average(
     """Writes a model whose weights are the mean of those of several models; returns its folder.
 
     Args:
-        models: two model folders or more, of the same shape and with the same vocabularies.
+        models: two model folders or more, of the same shape and with the same vocabularies; a folder of `--members` is all of its models.
         out: the model folder to write.
         overwrite: replace the model at `out`; files that are not Jumok's stay.
         warn: called with a line about models whose weights have little in common, or that are given twice. Default: Python's warnings.
@@ -48,10 +49,11 @@ def average(
         ConfigError: fewer than two models; `out` is one of them. FolderError: a folder cannot be used, its model does not fit the
             first one, or a model is at `out` already. OutputError: `out` cannot be written.
     """
-    if isinstance(models, str | Path) or not isinstance(models, Sequence) or len(models) < 2:
+    listed = isinstance(models, Sequence) and not isinstance(models, str)
+    paths, place = [member for model in models for member in members_of(model)] if listed else [], Path(out)
+    if len(paths) < 2:
         raise ConfigError(f"average: {models!r:.80} came; two model folders or more were wanted")
     tell = warn or partial(warnings.warn, stacklevel=2)
-    paths, place = [Path(model) for model in models], Path(out)
     for path, n in Counter(map(os.path.realpath, paths)).items():
         if path == os.path.realpath(place):
             raise ConfigError(f"{place}: --out is one of the models; give another name")

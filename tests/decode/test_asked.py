@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -356,6 +358,28 @@ def test_files_of_lists_that_cannot_be_used(soft: Translator, run, tmp_path: Pat
     assert status == 2 and f"{tmp_path / 'no'}: there is no such file" in line
     status, _, (line,) = run("translate", soft.folder, "--only", "-", stdin="cat\n")
     assert status == 2 and "come from standard input already" in line
+
+
+def test_lists_that_can_be_read_only_once(soft: Translator, run, tmp_path: Path) -> None:
+    """From standard input and from pipes, where one search follows another."""
+    lines = "A T\nC A T\n"
+    options = ("--only", "-", "--reference", "A T", "--tree", tmp_path / "t.json")
+    status, out, err = run("explain", soft.folder, "cat", *options, stdin=lines)
+    assert (status, err) == (0, []) and "reference" in out[-2]
+    status, out, err = run("explain", soft.folder, "cat", "--only", "-", "--compare", soft.folder, stdin=lines)
+    assert (status, err) == (0, [])
+    if not hasattr(os, "mkfifo"):
+        return
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text(lines, encoding="utf-8"), daemon=True)
+    writer.start()
+    model = load(soft.folder)
+    for _ in range(2):
+        assert [t.text for t in model.translate(["cat", "why"], only=str(tmp_path / "pipe"))] == [
+            t.text for t in soft.translate(["cat", "why"], only=["A T", "C A T"])
+        ]
+        os.utime(tmp_path / "pipe", (1, 1))  # as a pipe's time changes while it is written
+    writer.join()
 
 
 def test_a_search_that_finds_nothing_says_so(soft: Translator, run) -> None:

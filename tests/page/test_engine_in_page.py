@@ -17,7 +17,7 @@ from page_models import TEXTS as LANGUAGES
 from jumok.decode.translator import Translator
 from jumok.engine.library import EngineError, load_library
 from jumok.page import build_page
-from jumok.page.models import page_models
+from jumok.page.models import natively, page_models
 from jumok.runtime.folder import read_folder
 from jumok.runtime.translation import Translation
 from jumok.text.tokenizers import train_tokenizer
@@ -52,7 +52,10 @@ def listed(t: Translation) -> list[dict]:
 
 def asked(model: Translator, text: str, **options: Any) -> dict:
     """What a search with a prefix or with forbidden tokens finds: greedy, and a beam of 3."""
-    return {"greedy": listed(model.translate(text, **options)), "beam": listed(model.translate(text, beam=3, nbest=3, **options))}
+    return {
+        "greedy": listed(model.translate(text, **options)),
+        "beam": listed(model.translate(text, beam=3, nbest=3, **options)),
+    }
 
 
 def tree_of(model: Translator, text: str, beam: int, reference: str) -> dict:
@@ -63,13 +66,15 @@ def tree_of(model: Translator, text: str, beam: int, reference: str) -> dict:
         if node.fate != "pruned":
             kept[" ".join(n.token for n in tree.path(node.id))] = [node.total, node.score]
     assert tree.reference is not None
-    verdict = {"output": "found", "search error": "search", "model error": "model", "not allowed": "barred"}[tree.reference.verdict]
+    verdict = {"output": "found", "search error": "search", "model error": "model", "not allowed": "barred"}[
+        tree.reference.verdict
+    ]
     fell = -1 if tree.reference.step is None or verdict == "found" else tree.reference.step - 1
     return {"beam": beam, "kept": kept, "reference": reference, "kind": verdict, "fell": fell}
 
 
 def case(page: Path, index: int, folder: Path, text: str, beams: tuple[int, ...], features: tuple[str, ...] = ()) -> dict:
-    model = Translator(read_folder(folder), "int8")
+    model = natively(read_folder(folder))
     more = {"features": features} if features else {}
     greedy = model.translate(text, **more)
     found = {str(beam): listed(model.translate(text, beam=beam, nbest=beam, **more)) for beam in beams}
@@ -108,7 +113,9 @@ def test_the_engine_in_the_page_is_the_compiled_engine(tmp_path):
     cases = []
     made = {kind: write_model(tmp_path / kind, kind) for kind in KINDS}
     made |= {name: write_text_model(tmp_path / name, name) for name in LANGUAGES}
-    made["large"] = write_model(tmp_path / "large", "dot", further=600, scale=4)  # the exact engine would screen its output layer
+    made["large"] = write_model(
+        tmp_path / "large", "dot", further=600, scale=4
+    )  # the exact engine would screen its output layer
     sizes = iter(range(1, 1000))
     for k, names in enumerate(batched(made, 4)):
         page = tmp_path / f"page{k}.html"

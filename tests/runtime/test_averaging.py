@@ -14,6 +14,7 @@ import jumok
 from jumok.cli import main
 from jumok.errors import ConfigError, FolderError, JumokError, OutputError
 from jumok.runtime.folder import read_folder, write_folder
+from jumok.runtime.members import write_ensemble
 from jumok.runtime.record import Record, write_record
 
 
@@ -41,6 +42,19 @@ def test_of_copies_is_the_model(tmp_path: Path, model: dict) -> None:
     for name, array in read_folder(a).parameters.items():
         assert np.array_equal(read_folder(tmp_path / "m").parameters[name], array), name
     assert jumok.load(tmp_path / "m").translate("cat").tokens == jumok.load(a).translate("cat").tokens
+
+
+def test_a_folder_of_members_is_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = random_folder(tmp_path / "all" / "1")
+    second = nudged(first, tmp_path / "all" / "2")
+    write_ensemble(tmp_path / "all", 2)
+    assert main(["average", str(tmp_path / "all"), "--out", str(tmp_path / "m")]) == 0
+    assert capsys.readouterr() == (f"written to {tmp_path / 'm'}: the mean of 2 models\n", "")
+    average(first, second, out=tmp_path / "same")
+    assert average(tmp_path / "all", out=tmp_path / "python") == []
+    for name, array in read_folder(tmp_path / "m").parameters.items():
+        assert np.array_equal(array, read_folder(tmp_path / "same").parameters[name])
+        assert np.array_equal(array, read_folder(tmp_path / "python").parameters[name])
 
 
 def test_of_several_is_the_mean_and_says_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

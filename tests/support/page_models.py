@@ -61,7 +61,15 @@ TEXTS = {  # name -> settings of the text, for models of other languages
     "jamo": TextConfig(source_form="NFD", target_form="NFD"),
     "features": TextConfig(features_column=3, target_form="NFKD"),
 }
-LINES = ["a man walks", "the cat sat on the mat", "한국어를 배우다", "é è Ångström", "don't stop - go!", "ﬁne ½ x²", "ab ba aab"]
+LINES = [
+    "a man walks",
+    "the cat sat on the mat",
+    "한국어를 배우다",
+    "é è Ångström",
+    "don't stop - go!",
+    "ﬁne ½ x²",
+    "ab ba aab",
+]
 
 
 def text_codec(name: str) -> Codec:
