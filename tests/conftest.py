@@ -1,10 +1,6 @@
-"""What all tests share: where the real data lies, a small thread pool, no waiting for the disk, bytecode for the processes that
-they start, and a hypothesis profile for a busy machine.
-"""
+"""What all tests share: where the real data lies, a small thread pool, no waiting for the disk, and a hypothesis profile for a busy machine."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,13 +15,6 @@ settings.register_profile("jumok", deadline=None)  # a deadline in milliseconds 
 settings.load_profile("jumok")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Where Python is told to write no bytecode, each of some hundred processes would compile Jumok anew: they share a folder."""
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # workers find it done
-        os.environ["PYTHONPYCACHEPREFIX"] = folder = tempfile.mkdtemp(prefix="jumok-bytecode-")
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session", autouse=True)
