@@ -1,9 +1,11 @@
 # Every target sets up what it needs in .venv, with plain pip and constraints.txt; a second call is instant.
 #   make test PYTHON=python3.12         another Python (3.11 or newer), for a .venv that is not there yet
 #   make test ARGS="-k beam -x"         options for pytest
+#   make test WORKERS=8                 processes that share the tests; 0 = all in one, as --pdb needs it
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 SPEED := $(sort $(patsubst benchmarks/speed/%.py,%,$(wildcard benchmarks/speed/*.py)))
 
@@ -17,7 +19,7 @@ quickstart: .venv/ready-quickstart ## set up, train a pronunciation model in min
 	$(BIN)/jumok quickstart
 
 test: .venv/ready-library ## set up and run the tests (slow ones: ARGS="-m slow")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 lint: .venv/ready-dev ## format and lint (ruff), types (mypy)
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.support.pages import environment
 from jumok.decode.translator import Translator
 from jumok.page import build_page
-from jumok.page.models import page_models
+from jumok.page.models import natively, page_models
 from jumok.runtime.folder import read_folder
 from jumok.text.vocabulary import END
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--browser", type=int, default=500)
     o = parser.parse_args()
     lines = [line.split("\t")[0] for line in Path(o.file).read_text(encoding="utf-8").split("\n") if line][: o.lines]
-    wanted = checksums(Translator(read_folder(o.model), "int8"), lines)
+    wanted = checksums(natively(read_folder(o.model)), lines)
     with tempfile.TemporaryDirectory() as folder:
         page, cases = Path(folder) / "page.html", Path(folder) / "cases.json"
         page.write_text(build_page(page_models([o.model])), encoding="utf-8")

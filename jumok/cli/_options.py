@@ -77,7 +77,7 @@ def _with_values(arguments: Sequence[str], kind: type[Options]) -> list[str]:
             f"--no_{name}": [f"--{name}", "False"],
         }
     words: list[str] = []
-    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, after in zip(arguments, [*arguments, ""][1:], strict=True):
         words += full.get(word, [word]) if after not in ("True", "False", "None") else [word]
     return words
 

@@ -69,9 +69,10 @@ class Explain(Options):
 
 
 def explain(o: Explain, given: Collection[str]) -> int:
-    from jumok.explain.showing import show
+    from jumok.explain.showing import Asked, show
     from jumok.explain.trees import show_tree
 
+    asked = [Asked(folder, o.loading.engine) for folder in (o.model, *[o.compare] * bool(o.compare))]
     tree, search = None, o.search
     reference = o.reference if "reference" in given else None  # an empty one is an output, too
     if (search.only or search.only_words) and (o.tree or reference is not None or o.compare):
@@ -79,9 +80,8 @@ def explain(o: Explain, given: Collection[str]) -> int:
 
         search = read_once(search)
     if o.tree or reference is not None:
-        tree = show_tree((o.model, o.loading.engine), (o.source, o.features), search, o.tree, reference)
-    folders = [o.model, *([o.compare] if o.compare else [])]
-    print(show([(folder, o.loading.engine) for folder in folders], o.source, o.features, search, o.out, warn))
+        tree = show_tree(asked[0], (o.source, o.features), search, o.tree, reference)
+    print(show(asked, o.source, o.features, search, o.out, warn))
     if tree is not None:
         print(tree())
     return 0

@@ -11,12 +11,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 from jumok import config
 from jumok.cli._options import Options
 from jumok.config import LearnConfig, ModelConfig, TextConfig, TrainConfig
-from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
+from jumok.places import FolderPath, LinesPath, ModelPath, PairsPath, VectorsPath
 
 # options of `TrainConfig` itself
 OF_THE_RUN = (
     *("pairs", "dev", "out", "from_", "members", "member", "source_embeddings", "target_embeddings", "teacher", "teacher_beam"),
-    *("teacher_gold", "cache"),
+    *("teacher_gold", "teacher_sources", "cache"),
 )
 
 
@@ -52,6 +52,8 @@ class Train(Options):
     """With --teacher: beam of its search; the outputs, at most so many, share by their probabilities."""
     teacher_gold: float = 0.5
     """With --teacher: share of the pairs' own targets; the rest is for what the teacher wrote."""
+    teacher_sources: LinesPath = ""
+    """With --teacher: further sources, without targets, as for translate; they are trained on what the teacher writes for them."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, used again.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

@@ -217,7 +217,9 @@ def _check_run(run: TrainConfig, where: str) -> None:
 
 
 def _check_teacher(run: TrainConfig, where: str) -> None:
-    idle = [name for name in ("teacher_beam", "teacher_gold") if getattr(run, name) != getattr(TrainConfig, name)]
+    idle = [
+        name for name in ("teacher_beam", "teacher_gold", "teacher_sources") if getattr(run, name) != getattr(TrainConfig, name)
+    ]
     if idle and not run.teacher:
         raise ConfigError(f"{where}: {idle[0]} is {getattr(run, idle[0])}, but there is no teacher: give --teacher, too")
     if run.teacher and run.cache:

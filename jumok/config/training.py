@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jumok.places import FolderPath, ModelPath, PairsPath, VectorsPath
+from jumok.places import FolderPath, LinesPath, ModelPath, PairsPath, VectorsPath
 
 # between two sources, as text and as a token; no text of one source has a TAB, so none looks like it
 BETWEEN = "\t"
@@ -225,6 +225,8 @@ class TrainConfig:
     """With --teacher: beam of its search; the outputs, at most so many, share by their probabilities."""
     teacher_gold: float = 0.5
     """With --teacher: share of the pairs' own targets; the rest is for what the teacher wrote."""
+    teacher_sources: LinesPath = ""
+    """With --teacher: further sources, without targets, as for translate; they are trained on what the teacher writes for them."""
     cache: FolderPath = ""
     """Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then reused.
     Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside --out."""

@@ -197,7 +197,7 @@ def make_ensemble(name: str, folders: Sequence[Folder]) -> Backend:
 
 def without_engine(model: ModelConfig) -> str:
     """Why NumPy has to compute a model, in a few words; "" if the compiled engine can."""
-    from jumok.engine.layout import unknown
+    from jumok.engine.known import unknown
     from jumok.engine.library import EngineError, load_library
 
     if what := unknown(model):
@@ -221,7 +221,7 @@ def engines_of(backend: Backend) -> list[str]:
 
 def _compiled(name: str, folder: Folder) -> Backend:
     from jumok.decode.compiled import Compiled
-    from jumok.engine.layout import unknown
+    from jumok.engine.known import unknown
 
     model = folder.config.model
     if unknown(model):

@@ -1,6 +1,7 @@
 """The engine: decoding in compiled C, with the same bits on every machine (docs/engine.md).
 
-layout.py      a model as one block of memory, as source/engine.h has it; which models the engine knows
+known.py       which models the engine knows
+layout.py      a model as one block of memory, as source/engine.h has it
 model.py       the compiled functions as a backend of `jumok.decode`
 library.py     the library of this machine: found, checked, loaded
 platforms.py   what it is built for, and how

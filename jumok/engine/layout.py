@@ -13,18 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jumok.config import ModelConfig
+from jumok.engine.known import ALIGNMENTS, ATTENTIONS, CELLS, LAYERS, READOUTS
 
 Array = np.ndarray
 
-MAGIC, ABI, LAYERS, JUMPS = 0x4B4D554A, 1, 8, 5
-MOST_COLUMNS = 8192  # of a matrix: beyond, too few bits are left for activations
+MAGIC, ABI, JUMPS = 0x4B4D554A, 1, 5
 BLOCK = 64  # bytes: every array begins at a multiple
 BEST = 16  # tokens of a step that a screened output layer computes with both planes; more where they are near the best
 SCREENED = 512  # an output layer of more tokens is screened: its low plane is read where it can matter
-CELLS = {"lstm": 0, "gru": 1}
-ATTENTIONS = {"none": 0, "dot": 1, "general": 2, "concat": 3}
-ALIGNMENTS = {"soft": 0, "auto": 0, "monotonic": 1}  # auto in a network for which nobody chose
-READOUTS = {"tanh": 0, "linear": 1}
 GROUPS, BY_ROWS, FLOATS = 0, 1, 2
 
 
@@ -35,8 +31,8 @@ class Planes(NamedTuple):
     others: int  # embeddings and the first layers' inputs, whose products are kept in a table, and the output layer, if it is screened
 
 
-PLANES = {"exact": Planes(2, 2), "int8": Planes(1, 2), "float32": Planes(0, 0)}
-ONE_PLANE = Planes(1, 1)  # a page's: as few bytes as there can be
+# page: as few bytes as there can be
+PLANES = {"exact": Planes(2, 2), "int8": Planes(1, 2), "float32": Planes(0, 0), "page": Planes(1, 1)}
 
 _int, _offset = ctypes.c_int32, ctypes.c_uint32
 
@@ -102,29 +98,6 @@ class Model(ctypes.Structure):
     ]
 
 
-def unknown(model: ModelConfig) -> str:
-    """What of a model the engine does not know, so that NumPy has to compute it; "" if it knows all."""
-    if model.cell not in CELLS:
-        return f"cell {model.cell}"
-    if model.attention not in ATTENTIONS:
-        return f"attention {model.attention}"
-    if model.alignment not in ALIGNMENTS:
-        return f"alignment {model.alignment}"
-    if model.readout not in READOUTS:
-        return f"readout {model.readout}"
-    if model.window != "none":
-        return f"window {model.window}"
-    if model.layers > LAYERS:
-        return f"{model.layers} layers, more than {LAYERS}"
-    sizes = {"hidden": model.hidden, "embedding": model.embedding, "score_size": model.score_size}
-    sizes["readout_size"] = model.readout_size
-    for name, size in sizes.items():
-        most = MOST_COLUMNS // 2 if name == "hidden" else MOST_COLUMNS
-        if size is not None and size > most:
-            return f"{name} {size}, more than {most}"
-    return ""
-
-
 def padded(size: int) -> int:
     """The next multiple of 16."""
     return size + -size % 16
@@ -146,7 +119,7 @@ def block(
 class _Maker:
     """Lays the arrays out, one behind the other; then the block is made, and filled."""
 
-    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: int) -> None:
+    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: Planes) -> None:
         self.model, self.p, self.planes = model, parameters, planes
         self.size = -(-ctypes.sizeof(Model) // BLOCK)
         self.weights: list[tuple[Matrix, list[tuple[int, Array]]]] = []  # matrix, its parts: first row, array

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from jumok.config import SearchConfig
@@ -26,8 +27,20 @@ from jumok.text.oddities import Oddities
 from jumok.text.pairs import features_in
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A model folder, with the engine that computes it. It is read once, when its model is first needed."""
+
+    folder: str
+    engine: str
+
+    @cached_property
+    def model(self) -> Translator:
+        return load(self.folder, self.engine)
+
+
 def show(
-    asked: Sequence[tuple[str, str]],
+    asked: Sequence[Asked],
     source: str,
     features: Sequence[str] = (),
     options: SearchConfig | None = None,
@@ -37,7 +50,7 @@ def show(
     """The picture with its numbers, for standard output; or, with `out`, the outputs and a line that the file is written.
 
     Args:
-        asked: a model folder with the engine that computes it, or two to compare.
+        asked: a model folder, or two to compare.
         source: as for `Translator.translate`.
         options: those of the search; None: their defaults.
         features: each is one feature, or several joined by the model's separator, as in a table.
@@ -46,8 +59,8 @@ def show(
     check_output(out, "--out")
     if out:
         check(out, len(asked) > 1)
-    folders = [folder for folder, _ in asked]
-    models = [load(folder, engine) for folder, engine in asked]
+    folders = [one.folder for one in asked]
+    models = [one.model for one in asked]
     odd = Oddities(models[0].config.text, ("the text",), ("source",))
     odd.see(1, source)
     odd.tell(warn)

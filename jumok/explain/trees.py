@@ -19,9 +19,9 @@ from jumok.errors import ConfigError, DataError
 from jumok.explain.data import _from_dict as translation_from_dict
 from jumok.explain.data import laid_out, to_dict
 from jumok.explain.labels import label
+from jumok.explain.showing import Asked
 from jumok.outputs import check_output
 from jumok.places import Output, tried
-from jumok.runtime import load
 from jumok.text.pairs import features_in
 
 SCHEMA = "jumok.tree/1"
@@ -154,9 +154,9 @@ def check_tree(path: str | Path, option: str = "tree") -> None:
 
 
 def show_tree(
-    asked: tuple[str, str], line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str | None = None
+    asked: Asked, line: tuple[str, Sequence[str]], options: SearchConfig, out: str = "", reference: str | None = None
 ) -> Callable[[], str]:
-    """The work of `jumok explain --tree` and `--reference`, for a model folder with its engine and a source with its features.
+    """The work of `jumok explain --tree` and `--reference`, for a model folder and a source with its features.
 
     Checks what can be checked; the function that it returns searches, writes the file `out`, and gives what is to be printed.
     """
@@ -166,12 +166,11 @@ def show_tree(
         check_tree(out, "--tree")
 
     def work() -> str:
-        model = load(*asked)
         source, given = line
-        separator = model.config.text.features_separator
+        separator = asked.model.config.text.features_separator
         features = [feature for cell in given for feature in features_in(cell, separator)]
         search = {name: value for name, value in asdict(options).items() if name != "batch_size"}
-        tree = model.tree(source, features=features or None, reference=reference, **search)
+        tree = asked.model.tree(source, features=features or None, reference=reference, **search)
         if out:
             write_tree(tree, out)
         return "\n".join(tree_in_words(tree) + [f"written to {out}"] * bool(out))

@@ -42,7 +42,7 @@ class Data:
     taught: str = ""
 
 
-Teach = Callable[[list[Pair]], Lesson]
+Teach = Callable[[list[Pair], list[Pair]], Lesson]  # of training pairs and dev
 
 
 def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = False, teach: Teach | None = None) -> Data:
@@ -95,7 +95,9 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
         if not dev or not pairs:
             raise DataError(f"{run.pairs}: too few pairs to set some aside for dev; give --dev, or more pairs")
         _tell_set_aside(dev, display)
-    lesson = teach(pairs) if teach is not None else None
+    lesson = teach(pairs, dev) if teach is not None else None
+    if lesson is not None:
+        pairs = pairs + lesson.pairs()
     with display.stage("cutting the pairs into tokens"):
         more = lesson.texts() if lesson is not None else ()
         if codec is None:

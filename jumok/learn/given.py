@@ -12,7 +12,7 @@ from jumok.errors import TrainingError
 from jumok.text.pairs import files_of
 
 LENGTHS = ("minutes", "epochs", "steps")
-FILES = ("pairs", "dev", "cache", "out", "from_", "source_embeddings", "target_embeddings", "teacher")
+FILES = ("pairs", "dev", "cache", "out", "from_", "source_embeddings", "target_embeddings", "teacher", "teacher_sources")
 STARTS = ("from_", "source_embeddings", "target_embeddings", "teacher")  # files that a run begins with, and does not need later
 # these may be changed when a run is resumed: they suit a machine or a sitting, and change no more than a model's last digits
 USED = ("save_minutes", "save_every", "threads", "device")

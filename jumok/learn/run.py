@@ -183,13 +183,14 @@ class _Run:
         self.allowance.check("reading took {}")
         return data
 
-    def _taught(self, pairs: list[Pair]) -> Lesson:
+    def _taught(self, pairs: list[Pair], dev: list[Pair]) -> Lesson:
         """What the teacher writes for the training pairs, within the time of --minutes."""
         kept = f"what it wrote is kept in {teacher.place_of(self.asked)}, and the same command goes on from there"
         try:
             return teacher.learn_from(
                 self.asked,
                 pairs,
+                teacher.unlabelled(self.asked, pairs, dev, self.display),
                 self.display,
                 self.checkpoint is not None,
                 lambda done: self.allowance.check(f"{{}} are gone and {done} ({kept})"),

@@ -111,6 +111,7 @@ def train(
     teacher: str | Path = "",
     teacher_beam: int = 5,
     teacher_gold: float = 0.5,
+    teacher_sources: str | Path = "",
     cache: str | Path = "",
     source_column: int | str = 1,
     target_column: int = 2,
@@ -197,7 +198,7 @@ def train(
         members: models to train one after the other, which write together as an ensemble; member: only this one of them.
         source_embeddings, target_embeddings: files of known vectors of tokens.
         teacher: a model, or an ensemble, to learn from (distillation); teacher_beam: of its search, whose outputs share by their
-            probabilities; teacher_gold: share of the pairs' own targets.
+            probabilities; teacher_gold: share of the pairs' own targets; teacher_sources: a file of further sources.
         cache: as in `TrainConfig`.
 
     Text, options of `TextConfig`:

@@ -32,6 +32,7 @@ from jumok.runtime.members import members_of
 from jumok.text import Codec, Pair, Rows
 from jumok.text.choices import Choices
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
+from jumok.text.sources import read_sources
 from jumok.text.vocabulary import UNK
 
 TAUGHT, HEAD = "teacher", "teacher.json"  # the folder in --out, and the file in it that says what the others are
@@ -47,12 +48,18 @@ Outputs = list[tuple[str, float]]  # text, and share of the probability
 class Lesson:
     """What a teacher wrote: for each different source its outputs, the likeliest first; none where it found none.
 
-    `digest` is the teacher's.
+    `digest` is the teacher's; `unlabelled`: sources that have no target, and where they stand.
     """
 
     sources: dict[Source, int]
     outputs: list[Outputs]
     digest: str
+    unlabelled: dict[Source, str]
+
+    def pairs(self) -> list[Pair]:
+        """The sources without a target, with the likeliest output of each; those that have none are left out."""
+        best = ((source, self.outputs[self.sources[source]], where) for source, where in self.unlabelled.items())
+        return [Pair(text, outputs[0][0], features, where) for (text, features), outputs, where in best if outputs]
 
     def texts(self) -> list[str]:
         """All outputs."""
@@ -73,7 +80,8 @@ class Lesson:
             shares += [share / total for _, share in kept]
             starts.append(len(rows))
         numbers = [self.sources[p.source, p.features] for p in pairs]
-        return Choices(own, Rows.of(rows), np.array(starts), np.array(shares), np.array(numbers), run.teacher_gold)
+        gold = [0.0 if (p.source, p.features) in self.unlabelled else run.teacher_gold for p in pairs]
+        return Choices(own, Rows.of(rows), np.array(starts), np.array(shares), np.array(numbers), np.array(gold))
 
     def in_words(self, pairs: Sequence[Pair]) -> str:
         """How much it wrote, and how often its best is what the pairs have."""
@@ -107,12 +115,33 @@ def check_apart(run: TrainConfig) -> None:
             )
 
 
+def unlabelled(run: TrainConfig, pairs: Sequence[Pair], dev: Sequence[Pair], display: Display) -> dict[Source, str]:
+    """The sources of --teacher-sources and where they stand, but those of the pairs, and of dev, which is to stay new."""
+    found: dict[Source, str] = {}
+    if run.teacher_sources:
+        of_pairs, of_dev = ({(p.source, p.features) for p in some} for some in (pairs, dev))
+        for source in read_sources(run.teacher_sources, run.text, warn=display.warn, note=display.note):
+            if source is not None and source.text.strip():
+                found.setdefault((source.text, source.features), source.where)
+        left_out = len(found.keys() & of_dev)
+        found = {source: where for source, where in found.items() if source not in of_pairs and source not in of_dev}
+        of_dev_too = f"; {left_out:,} of dev are left out" if left_out else ""
+        display.note(f"{len(found):,} further sources of {run.teacher_sources}{of_dev_too}")
+    return found
+
+
 def learn_from(
-    run: TrainConfig, pairs: Sequence[Pair], display: Display, goes_on: bool, pause: Callable[[str], None]
+    run: TrainConfig,
+    pairs: Sequence[Pair],
+    more: dict[Source, str],
+    display: Display,
+    goes_on: bool,
+    pause: Callable[[str], None],
 ) -> Lesson:
     """What the teacher writes for the sources of these pairs: read where it is written already, else written now.
 
     Args:
+        more: further sources, without targets, and where they stand.
         goes_on: the run goes on from a checkpoint, so that what is written whole is taken as it is.
         pause: called with what is done, in words, between two files; may raise an error.
 
@@ -122,12 +151,14 @@ def learn_from(
     sources: dict[Source, int] = {}
     for p in pairs:
         sources.setdefault((p.source, p.features), len(sources))
+    for source in more:
+        sources[source] = len(sources)
     given = list(sources)
     place, pieces = place_of(run), list(range(0, len(given), PIECE))
     kept = Kept(place, {"sources": _digest([json.dumps(given, ensure_ascii=False)]), "beam": run.teacher_beam})
     done = kept.read(given) if goes_on else {}
     if len(done) == len(pieces):
-        return Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher())
+        return Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher(), more)
     teacher = load(run.teacher)
     check_readable(teacher, run, given, display.warn)
     kept.facts["teacher"] = digest(run.teacher)
@@ -143,7 +174,7 @@ def learn_from(
                 kept.write(start, done[start])
                 advance(len(done[start]))
                 pause(f"the teacher has written for {sum(map(len, done.values())):,} of {len(given):,} sources")
-    lesson = Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher())
+    lesson = Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher(), more)
     display.note(f"teacher: {lesson.in_words(pairs)}")
     return lesson
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jumok.decode.translator import LONGEST
-from jumok.engine.layout import BLOCK, ONE_PLANE, Model, block, unknown
+from jumok.decode.compiled import Compiled
+from jumok.decode.translator import LONGEST, Translator
+from jumok.engine.known import unknown
+from jumok.engine.layout import BLOCK, PLANES, Model, block
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError
 from jumok.runtime.folder import Folder, read_folder
@@ -32,6 +34,13 @@ def page_models(paths: Sequence[str | Path]) -> list[PageModel]:
     if not 1 <= len(paths) <= MOST:
         raise ConfigError(f"page: {len(paths)} models came; a page holds 1 to {MOST}")
     return [page_model(read_folder(path), name) for path, name in zip(paths, names(paths), strict=True)]
+
+
+def natively(folder: Folder) -> Translator:
+    """The model with the numbers that a page holds, computed here: what the page must write, to the last bit. EngineError without engine."""
+    model, made = folder.config.model, Translator(folder, "int8")
+    made.backend = Compiled(model, folder.parameters, folder.codec.copies() if model.copy else None, "page")
+    return made
 
 
 def names(paths: Sequence[str | Path]) -> list[str]:
@@ -81,7 +90,7 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "features": _features(codec.source),
         "text": {"source": _side(codec.source), "target": None if codec.joint else _side(codec.target)},
     }
-    made = block(m, folder.parameters, codec.copies() if m.copy else None, ONE_PLANE, pack_planes)
+    made = block(m, folder.parameters, codec.copies() if m.copy else None, PLANES["page"], pack_planes)
     facts["chain"] = _chain(made.tobytes(), bool(m.copy)) if m.alignment == "monotonic" else None
     return PageModel(facts, made.tobytes())
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import jumok
 from jumok import config, locks
-from jumok.config import StudyConfig, TrainConfig, build
+from jumok.config import StudyConfig, TextConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
 from jumok.keywords import done_by
 from jumok.learn import threads
@@ -196,8 +196,15 @@ def training_options(study: Study, own_data: bool, asked: StudyConfig, given: di
     for name in ("pairs", "dev", "out"):
         if name in given:
             raise ConfigError(f"study: {name} is not an option of a run")
-    build(TrainConfig, options, "study")
+    _check_sources(build(TrainConfig, options, "study").text)
     return options
+
+
+def _check_sources(text: TextConfig) -> None:
+    if text.several:
+        raise ConfigError(
+            f"study: source_column is {text.source_column}, but studies compare models of one source: give one column"
+        )
 
 
 def _conduct(study: Study, pairs: str, asked: StudyConfig, given: dict[str, Any], say: Callable[[str], None]) -> Studied:
@@ -279,6 +286,7 @@ def _data(
         if not (asked.test or pairs):
             raise ConfigError("study: test is missing; with a model, name the pairs to examine with --test")
         text = load(asked.model).config.text
+        _check_sources(text)
         name = asked.test or pairs
         return write_splits(
             folder / "data", f"test pairs of {Path(name).name}", {"test": read_pairs(name, text, warn=say)}, text, None

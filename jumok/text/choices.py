@@ -24,7 +24,7 @@ class Choices:
         starts: [D + 1] where the targets of each source begin; those of source d are starts[d] to starts[d + 1] - 1, or none.
         shares: [M] float64; those of one source add up to 1.
         sources: [N] the number of each pair's source.
-        gold: how often a pair's own target is taken, 0 to 1; always where its source has no other.
+        gold: [N] how often each pair's own target is taken, from 0 to below 1; always where its source has no other.
     """
 
     own: Rows
@@ -32,7 +32,7 @@ class Choices:
     starts: np.ndarray
     shares: np.ndarray
     sources: np.ndarray
-    gold: float
+    gold: np.ndarray
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
         """int64 [N]: which of the M targets each pair has in this epoch; -1 = its own.
@@ -42,7 +42,7 @@ class Choices:
         """
         places = (np.random.default_rng([seed, 0, 1]).random(len(self.sources)) + epoch * GOLDEN) % 1.0
         first, last = self.starts[self.sources], self.starts[self.sources + 1] - 1
-        within = (places - self.gold) / max(1e-12, 1.0 - self.gold)
+        within = (places - self.gold) / (1.0 - self.gold)
         # source d has the stretch from d to d + 1 of one line, on which each target ends where its share does
         owners = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         before = np.concatenate([[0.0], np.cumsum(self.shares)])

@@ -238,6 +238,14 @@ def test_json_is_read_again_and_what_is_wrong_in_it_is_named(model_folder: Path)
             tree_from_json(wrong if isinstance(wrong, str) else json.dumps(wrong))
 
 
+def test_explain_reads_its_model_once(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = jumok.load
+    monkeypatch.setattr("jumok.explain.showing.load", lambda *asked: read.append(asked[0]) or real(*asked))
+    assert main(["explain", str(model_folder), "cat", "--tree", str(tmp_path / "tree.json")]) == 0
+    assert read == [str(model_folder)] and (tmp_path / "tree.json").exists()
+
+
 def test_explain_writes_the_tree_and_says_where_the_reference_leaves(model_folder: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "tree.json"
     command = ["explain", str(model_folder), "cat", "--beam", "3", "--tree", str(out), "--reference", "C A T"]

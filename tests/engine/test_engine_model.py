@@ -20,8 +20,8 @@ from jumok.decode.compiled import Compiled
 from jumok.decode.policy import PLAIN
 from jumok.decode.rules import Never
 from jumok.decode.search import search, search_one
-from jumok.engine import layout
-from jumok.engine.layout import unknown
+from jumok.engine import known, layout
+from jumok.engine.known import unknown
 from jumok.engine.library import EngineError, Library, load_library
 from jumok.engine.model import EngineModel
 from jumok.errors import ConfigError
@@ -415,7 +415,7 @@ def test_a_limit_that_no_memory_would_hold_is_none(beam: int, library: Library) 
 
 def test_what_it_knows() -> None:
     """A new cell or score goes to NumPy until the engine knows it."""
-    assert set(CELLS) - set(layout.CELLS) == {"rnn"} and set(ATTENTIONS) - set(layout.ATTENTIONS) == {"location"}
+    assert set(CELLS) - set(known.CELLS) == {"rnn"} and set(ATTENTIONS) - set(known.ATTENTIONS) == {"location"}
     assert unknown(config(cell="rnn")) == "cell rnn" and unknown(config(window="local-m", attention="dot")) == "window local-m"
     assert (
         unknown(config(attention="location")) == "attention location" and unknown(config(layers=9)) == "9 layers, more than 8"

@@ -13,7 +13,7 @@ from random_models import CASES, CHAINS, VS, V, config, parameters
 from random_models import SOURCES as OTHERS
 
 from jumok.engine import layout
-from jumok.engine.layout import unknown
+from jumok.engine.known import unknown
 from jumok.engine.library import load_library
 from jumok.engine.model import EngineModel
 from jumok.engine.platforms import WASM_FILE

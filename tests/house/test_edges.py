@@ -431,4 +431,5 @@ def test_standard_input_that_is_closed(
 def test_config_has_no_text_that_is_forgotten() -> None:
     assert {name for name, _, place in fields(config.TrainConfig) if place} == {
         *("pairs", "dev", "out", "cache", "from_", "source_embeddings", "target_embeddings", "teacher"),
+        "teacher_sources",
     }

@@ -130,6 +130,13 @@ def test_teacher_and_foundation_need_as_many(two, data, tmp_path):
         jumok.load([two, swapped])
 
 
+def test_studies_are_of_one_source(two, data, tmp_path):
+    with pytest.raises(ConfigError, match="source_column is 1,4, but studies compare models of one source"):
+        jumok.study("bottleneck", data, out=tmp_path / "s", source_column="1,4", quiet=True)
+    with pytest.raises(ConfigError, match="studies compare models of one source"):
+        jumok.study("faithful", test=data, model=two, out=tmp_path / "f", quiet=True)
+
+
 @pytest.mark.parametrize("more", [{"alignment": "monotonic"}, {"copy": True}, {"copy": True, "alignment": "monotonic"}])
 def test_no_monotonic_alignment_over_several(data, tmp_path, more):
     with pytest.raises(ConfigError, match="a monotonic alignment goes forward through one source"):

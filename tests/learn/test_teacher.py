@@ -14,10 +14,11 @@ from toy_run import die_at
 import jumok
 from jumok.cli import main
 from jumok.config import TrainConfig, build
-from jumok.errors import ConfigError, FolderError
+from jumok.errors import ConfigError, DataError, FolderError
 from jumok.learn import teacher as teachers
 from jumok.learn.calibrate import Allowance
-from jumok.text import Batches, Rows
+from jumok.learn.display import Display
+from jumok.text import Batches, Pair, Rows, build_codec
 from jumok.text.choices import Choices
 
 QUICK = TINY | {"steps": 6, "evaluate_every": 3, "learning_rate": 1e-2}
@@ -41,7 +42,7 @@ def choices(sizes: list[int], gold: float, pairs: list[int]) -> Choices:
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     shares = np.concatenate([np.arange(1, n + 1) / (n * (n + 1) / 2) for n in sizes] + [np.zeros(0)])
     rows = Rows.of([[10 + m, 2] for m in range(starts[-1])])
-    return Choices(Rows.of([[7, 7, 2]] * len(pairs)), rows, starts, shares, np.array(pairs), gold)
+    return Choices(Rows.of([[7, 7, 2]] * len(pairs)), rows, starts, shares, np.array(pairs), np.full(len(pairs), gold))
 
 
 @given(
@@ -175,6 +176,32 @@ def test_the_new_model_may_be_of_another_kind(data, teacher, tmp_path, more):
     """What the teacher writes is text, cut into tokens anew; what is new in it is in the vocabulary."""
     done = jumok.train(data, out=tmp_path / "m", teacher=teacher, **QUICK, **more).load()
     assert "A" in "".join(done.codec.target.vocabulary.tokens(range(4, len(done.codec.target))))
+
+
+def test_sources_without_targets(data, teacher, tmp_path, capfd):
+    """They are trained on with the teacher's outputs alone; those of the pairs and of dev are not taken twice."""
+    words = [line.split("\t")[0] for line in data.read_text(encoding="utf-8").splitlines()]
+    dev = tmp_path / "dev.tsv"
+    dev.write_text("hag\tx\n")
+    more = tmp_path / "more.txt"
+    more.write_text("".join(f"{word}\n" for word in [*words[:20], "hag", "hahaha", "gagag", "hahaha", ""]), encoding="utf-8")
+    options = QUICK | {"quiet": False, "teacher": teacher, "teacher_sources": more, "steps": 2}
+    done = jumok.train(data, dev, tmp_path / "m", **options)
+    err = capfd.readouterr().err
+    assert f"2 further sources of {more}; 1 of dev are left out" in err and f"{len(words) + 2:,} training pairs" in err
+    assert done.config.teacher_sources == str(more)
+    run = build(TrainConfig, {"pairs": str(data), "out": str(tmp_path), "teacher": str(teacher)}, "test")
+    pairs = [Pair("abc", "x"), Pair("abd", "y")]
+    lesson = teachers.learn_from(run, pairs, {("hahaha", ()): "more:3"}, Display(quiet=True), False, lambda _: None)
+    (extra,) = lesson.pairs()
+    assert (extra.source, extra.target, extra.where) == ("hahaha", lesson.outputs[2][0][0], "more:3")
+    codec = build_codec([*pairs, extra], run.text, lesson.texts())
+    found = lesson.choices([*pairs, extra], Rows.of([[4, 2]] * 3), codec, run)
+    assert found.gold.tolist() == [0.5, 0.5, 0.0] and all((found.draw(1, epoch)[2] >= 0) for epoch in range(20))
+    with pytest.raises(DataError, match="there is no such file"):
+        jumok.train(data, dev, tmp_path / "n", **(options | {"teacher_sources": tmp_path / "none"}))
+    with pytest.raises(ConfigError, match="but there is no teacher"):
+        jumok.train(data, dev, tmp_path / "n", **QUICK, teacher_sources=more)
 
 
 def test_features(data, teacher, tmp_path):

@@ -17,7 +17,7 @@ from page_models import TEXTS as LANGUAGES
 from jumok.decode.translator import Translator
 from jumok.engine.library import EngineError, load_library
 from jumok.page import build_page
-from jumok.page.models import page_models
+from jumok.page.models import natively, page_models
 from jumok.runtime.folder import read_folder
 from jumok.runtime.translation import Translation
 from jumok.text.tokenizers import train_tokenizer
@@ -74,7 +74,7 @@ def tree_of(model: Translator, text: str, beam: int, reference: str) -> dict:
 
 
 def case(page: Path, index: int, folder: Path, text: str, beams: tuple[int, ...], features: tuple[str, ...] = ()) -> dict:
-    model = Translator(read_folder(folder), "int8")
+    model = natively(read_folder(folder))
     more = {"features": features} if features else {}
     greedy = model.translate(text, **more)
     found = {str(beam): listed(model.translate(text, beam=beam, nbest=beam, **more)) for beam in beams}

@@ -11,7 +11,7 @@ import pytest
 from page_models import HOSTILE, KINDS, write_model
 
 from jumok.decode.translator import Translator
-from jumok.engine.layout import ONE_PLANE, block
+from jumok.engine.layout import PLANES, block
 from jumok.engine.library import EngineError, load_library
 from jumok.engine.packing import pack_planes
 from jumok.errors import ConfigError, DataError, FolderError, JumokError
@@ -88,7 +88,7 @@ def test_a_plane_packed_by_numpy_has_the_bytes_of_the_compiled_engine(kind, tmp_
     content.parameters["target.embedding"][5] = 0  # a row of nothing
     content.parameters["target.embedding"][6] = np.float32(1e-39)  # and one too small for a scale
     copies = content.codec.copies() if content.config.model.copy else None
-    made = [block(content.config.model, content.parameters, copies, ONE_PLANE, by) for by in (pack, pack_planes)]
+    made = [block(content.config.model, content.parameters, copies, PLANES["page"], by) for by in (pack, pack_planes)]
     assert np.array_equal(*made)
 
 

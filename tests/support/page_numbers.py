@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jumok import alignments
-from jumok.decode.translator import Translator
+from jumok.page.models import natively
 from jumok.runtime.folder import Folder
 from jumok.runtime.model import NumpyModel
 from jumok.text.vocabulary import START
@@ -36,7 +36,7 @@ def tour_numbers(folder: Folder, text: str, gold: str, step: int) -> dict:
     model = NumpyModel(c, dequantised(folder.parameters, apart), codec.copies() if c.copy else None)
     ids = np.array([codec.encode_source(text)])
     lengths = np.array([ids.shape[1]])
-    greedy = Translator(folder, "int8").translate(text)
+    greedy = natively(folder).translate(text)
     (target,) = (
         [codec.target.vocabulary.ids(greedy.tokens[:-1])] if greedy.finished else [codec.target.vocabulary.ids(greedy.tokens)]
     )

@@ -273,6 +273,7 @@ export class App {
 
   follow() {
     if (location.hash === this.hash || this.trace) return;
+    this.selected = this.held = this.pointer = null;
     this.state.renew({ ...PLAIN, ...fromHash(location.hash, { models: this.models, panels: this.panels, langs: LANGS }) });
     this.mount();
     this.run();

@@ -47,7 +47,7 @@ export function compareView(app) {
   }
 
   const paint = () => [...cards, between].forEach((each) => each.draw());
-  return { root, update, paint };
+  return { root, update, paint, place: (i, step, s) => cards[i].place(step, s) };
 }
 
 const nothing = () => ({ tokens: [], steps: [], rows: [], text: "", done: false });
@@ -56,7 +56,7 @@ function card(app, model, index) {
   const { t } = app;
   const out = h("p", { class: "said" }), note = h("p", { class: "hint" }), map = grid(app, `${t("map")}: ${model.name}`);
   const root = h("article", { class: "card", "aria-label": model.name }, h("h3", {}, model.name), out, map.root, note);
-  const own = { root, ask, apart: show, draw: map.draw, result: nothing() };
+  const own = { root, ask, apart: show, draw: map.draw, place: map.place, result: nothing() };
 
   function ask(question, i, told) {
     app.engine.ask(`compare-${index}`, { ...question, op: "write", model: i }, (answer) => {

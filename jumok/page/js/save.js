@@ -20,8 +20,9 @@ export function saveView(app) {
     weights,
     root: h("div", { class: "form" }, button(t(key), "button", async () => keep(suffix, type, await make())), text && button(t("copyForm", { form: suffix.toUpperCase() }), "quiet", () => copy(make()))),
   }));
+  // (a frame of a notebook has no address that a link could lead to)
   const root = h("div", { class: "save" }, h("p", { class: "hint" }, t("saveIntro")), h("div", { class: "chips" }, buttons.map((each) => each.root),
-    app.trace ? null : h("div", { class: "form" }, button(t("saveLink"), "button", () => copy(location.href.replace(/#.*/s, "") + app.state.toHash())))),
+    app.trace || location.protocol === "about:" ? null : h("div", { class: "form" }, button(t("saveLink"), "button", () => copy(location.href.replace(/#.*/s, "") + app.state.toHash())))),
   h("p", { class: "hint" }, t("saveHint")), text, said);
 
   function now() {

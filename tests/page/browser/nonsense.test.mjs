@@ -40,6 +40,39 @@ test("whatever is typed, the page goes on", () => visit("dot", async (page) => {
   assert.equal(await page.title(), "dot · jumok");
 }));
 
+test("nonsense as a reference, as a gold target and as a token of one's own", () => visit("dot", async (page) => {
+  await written(page);
+  await output(page).first().click();
+  for (const name of ["empty", "markup", "controls", "emoji"]) {
+    const text = NONSENSE[name];
+    await tab(page, "Search");
+    await page.locator("#reference").fill(text);
+    await page.waitForFunction(() => document.querySelector(".tree"));
+    await tab(page, "Tour");
+    await page.evaluate(() => (Object.assign(globalThis.jumokApp.state, { tour: 7 }), globalThis.jumokApp.open("tour")));
+    await page.locator("#gold").fill(text);
+    await output(page).first().click();
+    await page.locator("#own-token").fill(text);
+    await page.locator("#own-token").press("Enter");
+    await page.evaluate(() => new Promise((done) => globalThis.jumokApp.engine.ask("turn", { op: "cut", text: "x", model: 0 }, done)));
+    await written(page);
+    assert.ok((await output(page).count()) > 0, name);
+    assert.equal(await page.locator("img").count(), 0, name);
+  }
+}));
+
+test("four models of other kinds read nonsense side by side", () => visit("more", async (page) => {
+  await written(page);
+  await tab(page, "Compare");
+  for (const name of ["empty", "right to left", "jamo", "half a character"]) {
+    const text = NONSENSE[name];
+    await page.evaluate((value) => globalThis.jumokApp.write(value), text);
+    await page.waitForFunction((value) => globalThis.jumokApp.answered === value && globalThis.jumokApp.result.done, text);
+    await written(page);
+    assert.equal(await page.locator(".card").count(), 4, name);
+  }
+}));
+
 test("10,000 characters are too long for the model, and typing goes on", () => visit("dot", async (page) => {
   await written(page);
   await type(page, "x".repeat(10000));
@@ -57,8 +90,8 @@ test("a pasted line break is a blank; a link with nonsense is a page all the sam
     await page.locator("#input").fill("a\nb");
     await page.waitForFunction(() => globalThis.jumokApp.answered === "a b");
   });
-  await visit("dot", written, { hash: "#s=ab&p=9999.-1.x&e={\"0\":[99,-3]}&b=77&v=nothing&m=9&l=xx&t=99.99&f=[1]&r=<img>" });
-  await visit("dot", written, { hash: "#%%%" });
+  await visit("dot", written, { fresh: true, hash: "#s=ab&p=9999.-1.x&e={\"0\":[99,-3]}&b=77&v=nothing&m=9&l=xx&t=99.99&f=[1]&r=<img>" });
+  await visit("dot", written, { hash: "#%%%", fresh: true });
   await visit("dot", written, { hash: "#s=ab&e={\"0\":[99]}&v=tour&t=99.99" });
 });
 

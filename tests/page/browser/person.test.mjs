@@ -70,7 +70,7 @@ test("a likelier or unlikelier token is chosen, the prefix is locked, the decode
   await written(page);
   const before = await texts(output(page));
   await output(page).nth(1).click();
-  const bars = page.locator(".step .bars button");
+  const bars = page.locator(".step .bar");
   assert.equal(await bars.count(), 10);
   assert.equal(await bars.first().getAttribute("aria-pressed"), "true");
   const chosen = await bars.nth(2).locator("bdi").textContent();
@@ -184,18 +184,150 @@ test("compare: four models on one source, and what each makes of a growing one",
   assert.match(await page.locator(".card").nth(1).textContent(), /no attention/);
   await page.getByText(/general: .*output/).waitFor();
   await page.locator(".card canvas").first().scrollIntoViewIfNeeded();
-  const box = await page.locator(".card canvas").first().boundingBox();
-  await page.mouse.move(box.x + 80, box.y + 34);
-  assert.match(await page.getByRole("tooltip").textContent(), /looked at/);
+  const box = await page.locator(".card canvas").first().boundingBox(), at = await page.evaluate(() => globalThis.jumokApp.view.place(0, 0, 1));
+  await page.mouse.move(box.x + at.x, box.y + at.y);
+  assert.match(await page.getByRole("tooltip").textContent(), /\(step 1\) looked at t \(position 2\)/);
+  assert.deepEqual(await page.evaluate(() => globalThis.jumokApp.pointed), { side: "source", at: 1 });
+  await page.locator(".card .grid").nth(2).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  assert.match(await page.locator(".card").nth(2).locator("[aria-live]").textContent(), /looked at t \(position 2\)/);
+  assert.equal(await page.locator(".card").nth(2).locator("table td").count(), 10 * (await page.locator(".card").nth(2).locator("tbody tr").count()) + 1);
   await page.locator("#model").selectOption("1");
   await page.waitForFunction(() => globalThis.jumokApp.state.model === 1 && globalThis.jumokApp.result.done);
   await page.getByText("This model has no attention: all that its decoder knows").first().waitFor();
 }));
 
+test("the difference of two models' attention is a map of its own, by mouse and by keys", () => visit("four", async (page) => {
+  await written(page);
+  await tab(page, "Compare");
+  const block = page.locator(".difference"), choose = block.getByRole("combobox");
+  await choose.first().focus();
+  await choose.nth(1).selectOption("3");
+  const wanted = await page.evaluate(async () => {
+    const app = globalThis.jumokApp, both = await Promise.all([0, 3].map((model) => new Promise((done) => {
+      const rows = [];
+      app.engine.ask(`watch-${model}`, app.question("write", { model }), (a) => (a.kind === "step" && rows.push([a.token, Array.from(a.weights)]), a.kind === "done" && done(rows)));
+    })));
+    return both.map((rows) => rows[0]);
+  });
+  await block.getByText(/A row for each token that both wrote|nothing to subtract/).waitFor();
+  if (wanted[0][0] === wanted[1][0]) {
+    const first = wanted[0][1].map((w, s) => 100 * (w - wanted[1][1][s])), shown = await block.locator("tbody tr").first().locator("td").allTextContents();
+    shown.forEach((text, s) => assert.ok(Math.abs(Number(text.replace("−", "-").replace(" %", "")) - first[s]) < 0.06, `${text}, ${first[s]}`));
+  }
+  await choose.nth(1).selectOption("0");
+  await block.getByText("Choose two models.").waitFor();
+  await choose.first().selectOption("2");
+  await block.locator(".grid").focus();
+  await page.keyboard.press("ArrowDown");
+  assert.match(await block.locator("[aria-live]").textContent(), /at a: general \d+\.\d\d %, dot \d+\.\d\d %, difference [+−]\d/);
+  assert.equal(await block.locator(".legend span").count(), 2);
+}));
+
+test("a token is forbidden and allowed again, by mouse and by keys; the link and undo know it", () => visit("dot", async (page) => {
+  await written(page);
+  const before = await texts(output(page));
+  await output(page).first().click();
+  await page.locator(".step .never").first().click();
+  await written(page);
+  const after = await texts(output(page));
+  assert.ok(!after.includes(before[0]) && (await page.locator(".step .barred").count()) >= 1);
+  assert.match(await page.evaluate(() => globalThis.jumokApp.state.toHash()), /&n=\d+/);
+  await page.locator(".nevers button").focus();
+  await page.keyboard.press("Enter");
+  await written(page);
+  assert.deepEqual(await texts(output(page)), before);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await written(page);
+  assert.deepEqual(await texts(output(page)), after);
+  await page.locator(".step .bar").first().focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowRight");
+  assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^Never write /);
+  await page.keyboard.press("Enter");
+  await written(page);
+  assert.equal(await page.locator(".nevers button").count(), 2);
+  await tab(page, "Search");
+  await page.locator("#reference").fill(before[0]);
+  await page.getByText("The reference has a token that you forbade.").waitFor();
+}));
+
+test("a token is chosen by keys; search, trust and saving need no mouse", () => visit("dot", async (page) => {
+  await written(page);
+  await output(page).first().focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".step .bar").first().focus();
+  await page.keyboard.press("ArrowDown");
+  const chosen = await page.evaluate(() => document.activeElement.querySelector("bdi").textContent);
+  await page.keyboard.press("Enter");
+  await written(page);
+  assert.equal((await texts(output(page)))[0], chosen);
+  await page.keyboard.press("Escape");
+  await page.getByRole("tab", { name: "Attention" }).focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Search");
+  await page.keyboard.press("ArrowRight");
+  await page.locator(".cells td[tabindex='0']").focus();
+  await page.keyboard.press("ArrowDown");
+  assert.match(await page.getByRole("tooltip").textContent(), /without a: log-probability [+−]\d/);
+  await page.getByRole("tab", { name: "Trust" }).focus();
+  await page.keyboard.press("End");
+  assert.equal(await page.getByRole("tab", { selected: true }).textContent(), "Save");
+  await page.getByRole("button", { name: "Table (CSV)" }).focus();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+  assert.equal(download.suggestedFilename(), "attention.csv");
+}));
+
+test("what is saved can be copied; where a frame forbids it, it is shown to be copied", () => visit("dot", async (page) => {
+  await written(page);
+  await tab(page, "Save");
+  await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { configurable: true, value: { writeText: async (text) => (globalThis.copied = text) } }));
+  await page.getByRole("button", { name: "Copy JSON" }).click();
+  await page.getByText("Copied.").waitFor();
+  assert.equal(JSON.parse(await page.evaluate(() => globalThis.copied)).source, "attention");
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.waitForFunction(() => globalThis.copied.includes("#s=attention"));
+  await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { configurable: true, value: undefined }));
+  await page.getByRole("button", { name: "Copy CSV" }).click();
+  assert.match(await page.locator("textarea.copied").inputValue(), /^,a,t,t,e,n,t,i,o,n,<\/s>,entropy \(bits\),margin,probability\r?\n/);
+}, { fresh: true }));
+
+test("touch: a tap shows a token's weights, and again lets it go", () => visit("dot", async (page) => {
+  await written(page);
+  await source(page).nth(1).tap();
+  assert.equal(await source(page).nth(1).getAttribute("aria-pressed"), "true");
+  assert.match(await page.getByRole("tooltip").textContent(), /source 2: t/);
+  await source(page).nth(1).tap();
+  assert.equal(await source(page).nth(1).getAttribute("aria-pressed"), "false");
+}, { width: 390, height: 844, hasTouch: true }));
+
+test("memory: after many outputs the page holds what it held", () => visit("dot", async (page) => {
+  await written(page);
+  const session = await page.context().newCDPSession(page);
+  const held = async (count) => {
+    await page.evaluate(async (n) => {
+      const app = globalThis.jumokApp;
+      for (let i = n; i > 0; i--) {
+        const text = i === 1 ? "attention" : `word ${i % 10}${"x".repeat(i % 7)}`;
+        app.write(text);
+        while (app.answered !== text || !app.result.done) await new Promise((done) => requestAnimationFrame(done));
+      }
+    }, count);
+    await session.send("HeapProfiler.collectGarbage");
+    const { metrics } = await session.send("Performance.getMetrics");
+    return Object.fromEntries(metrics.map((m) => [m.name, m.value]));
+  };
+  await session.send("Performance.enable");
+  const before = await held(15), after = await held(45);
+  assert.ok(after.JSHeapUsedSize < before.JSHeapUsedSize + 400_000, `${before.JSHeapUsedSize} to ${after.JSHeapUsedSize} bytes`);
+  assert.ok(after.Nodes <= before.Nodes + 100 && after.JSEventListeners <= before.JSEventListeners + 100, `${after.Nodes} nodes, ${after.JSEventListeners} listeners`);
+}));
+
 test("take along: picture, table, data, and a link that opens to the same", () => visit("dot", async (page) => {
   await written(page);
   await output(page).nth(1).click();
-  await page.locator(".step .bars button").nth(1).click();
+  await page.locator(".step .bar").nth(1).click();
   await written(page);
   const shown = await texts(output(page));
   await tab(page, "Save");
