@@ -1,9 +1,11 @@
 """Does the page write what the compiled int8 engine writes, bit for bit, over thousands of lines?
 
-    python -m benchmarks.quality.page MODEL LINES [--lines 5000] [--browser 500]
+    python -m benchmarks.quality.page MODEL LINES [--lines 5000] [--browser 500] [--searches 50]
 
 Makes the page of a model, and compares tokens, log-probabilities and weights of greedy search: in node, and, for the first
 lines, in Chromium through the page itself (needs `make .venv/ready-page` and chromium). Prints a JSON line.
+
+With --searches, then also, for so many lines, beams, prefixes, forbidden tokens, alternatives and trees, by the node tests of the page.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.support.pages import environment
+from benchmarks.support.pages import ROOT, environment
 from jumok.decode.translator import Translator
 from jumok.page import build_page
 from jumok.page.models import natively, page_models
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("file", help="lines of sources; of a table, the part before the first TAB")
     parser.add_argument("--lines", type=int, default=5000)
     parser.add_argument("--browser", type=int, default=500)
+    parser.add_argument("--searches", type=int, default=0)
     o = parser.parse_args()
     lines = [line.split("\t")[0] for line in Path(o.file).read_text(encoding="utf-8").split("\n") if line][: o.lines]
     wanted = checksums(natively(read_folder(o.model)), lines)
@@ -69,6 +73,16 @@ def main() -> None:
         subprocess.run(
             ["node", str(HERE / "page.mjs"), str(page), str(cases)], env=os.environ | environment(), check=True, timeout=3600
         )
+        if o.searches:
+            sys.path.insert(0, str(ROOT / "tests" / "support"))
+            from page_cases import case
+
+            asked = [line for line in lines if line.strip()][: o.searches]
+            found = [case(page, 0, Path(o.model), line, (i % 9 + 2, (i + 4) % 9 + 2)) for i, line in enumerate(asked)]
+            cases.write_text(json.dumps(found), encoding="utf-8")
+            script = str(ROOT / "tests" / "page" / "node" / "equal.test.mjs")
+            subprocess.run(["node", "--test", script], env=os.environ | {"CASES": str(cases)}, check=True, timeout=3600)
+            print(json.dumps({"benchmark": "quality.page", "same_searches": len(found)}))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ export class State {
 
   // Another text (or model, or features) makes locked tokens and edits meaningless.
   renew(values) {
-    Object.assign(this, values, { steer: FRESH, past: [], future: [] });
+    Object.assign(this, { steer: FRESH, past: [], future: [] }, values);
   }
 
   change(steer) {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axe, output, tab, visit, written } from "./harness.mjs";
+import { axe, output, source, tab, visit, written } from "./harness.mjs";
 
 const PANELS = { en: ["Attention", "Search", "Trust", "Compare", "Tour", "Save"], ko: ["어텐션", "탐색", "신뢰", "비교", "둘러보기", "저장"] };
 
@@ -59,9 +59,22 @@ test("the heat map is a table, too", () => visit("dot", async (page) => {
   const [rows, T] = await page.evaluate(() => [document.querySelectorAll("table tbody tr").length, globalThis.jumokApp.result.steps.length]);
   assert.equal(rows, T);
   await page.getByRole("button", { name: "As a table" }).click();
-  await table.getByRole("columnheader", { name: "entropy" }).waitFor();
+  for (const name of ["entropy", "margin", "log p"]) await table.getByRole("columnheader", { name }).waitFor();
+  const [shown, sums] = await page.evaluate(() => {
+    const { rows } = globalThis.jumokApp.result;
+    return [[...document.querySelectorAll("tfoot td")].slice(0, -1).map((each) => each.textContent), Array.from(rows[0], (_, s) => rows.reduce((sum, row) => sum + row[s], 0).toFixed(2))];
+  });
+  assert.deepEqual(shown, sums);
   assert.equal(await page.locator(".map").isVisible(), false);
 }));
+
+test("source tokens that got too little or too much attention are marked, and say so", () => visit("dot", async (page) => {
+  await written(page);
+  const kinds = await source(page).evaluateAll((list) => list.map((each) => ["under", "over"].filter((kind) => each.classList.contains(kind)).join()));
+  assert.deepEqual(kinds, ["over", ...new Array(9).fill("under")]);
+  assert.match(await source(page).first().getAttribute("aria-label"), /looked at more than two steps' worth/);
+  assert.match(await source(page).nth(1).getAttribute("aria-label"), /hardly looked at/);
+}, { hash: `#s=attention&e=${JSON.stringify(Object.fromEntries(Array.from({ length: 40 }, (_, t) => [t, [0]])))}` }));
 
 for (const [width, name] of [[320, "dot"], [390, "four"], [2560, "dot"]]) {
   test(`nothing sticks out at ${width} pixels`, () => visit(name, async (page) => {

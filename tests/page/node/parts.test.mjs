@@ -101,6 +101,14 @@ test("text on any colour of the ramps has a contrast of 4.5", () => {
   }
 });
 
+test("more weight is always darker on light pages and lighter on dark ones, so that colours can be told by lightness alone", () => {
+  const bright = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  for (const [theme, way] of [["light", -1], ["dark", 1]]) for (const colors of [rgbOf, divergingOf, (w) => divergingOf(-w, theme)]) {
+    const steps = Array.from({ length: 21 }, (_, i) => bright(colors(i / 20, theme)));
+    steps.slice(1).forEach((x, i) => assert.ok(way * (x - steps[i]) > 0, `${theme}, ${i / 20}: ${steps[i]} ${x}`));
+  }
+});
+
 test("undo and redo; a new text forgets what was asked for", () => {
   const state = new State({ text: "a" });
   state.lock([3, 4, 5], 1, [9]);
