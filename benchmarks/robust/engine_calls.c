@@ -346,7 +346,6 @@ static void greedy(struct draws *d, const struct engine_model *m, void *tables, 
     free(work), free(scratch);
     for (int b = 0; b < B && !code; b++) {
         note(steps + b, 1), note(written + (int64_t)b * L, steps[b]), note(logs + (int64_t)b * L, steps[b]), note(margins + b, 1);
-        DEMAND(!(margins[b] < 0));
         if (looks && m->attention) note(weights + (int64_t)b * L * S, (int64_t)steps[b] * S);
         DEMAND(steps[b] >= 1 && steps[b] <= limits[b]);
         for (int t = 0; t < steps[b]; t++) DEMAND(written[b * L + t] >= 0 && written[b * L + t] < V);
@@ -406,10 +405,7 @@ static void beams(struct draws *d, const struct engine_model *m, void *tables, c
         if (looks && m->attention) note(weights + i * L * S, (int64_t)steps[i] * S);
     }
     free(limits), free(never), free(steps), free(written), free(logs), free(weights);
-    for (int b = 0; b < B && !code; b++) {
-        DEMAND(!(margins[b] < 0));
-        note(margins + b, 1);
-    }
+    for (int b = 0; b < B && !code; b++) note(margins + b, 1);
     free(totals), free(scores), free(divisors), free(margins), free(work), free(scratch);
 }
 

@@ -19,16 +19,17 @@ import numpy as np
 
 from benchmarks.support.measure import alternate, emit, ratio
 from jumok.config import ModelConfig, SearchConfig
+from jumok.decode.compiled import Compiled
 from jumok.decode.search import search, search_one
-from jumok.engine.layout import BY_ROWS, PLANES, Model
+from jumok.engine.layout import BY_ROWS, Model
 from jumok.engine.library import load_library
-from jumok.engine.model import EngineModel
 from jumok.processes import cores
 from jumok.runtime.folder import read_folder
 from jumok.runtime.model import NumpyModel
 from jumok.runtime.parameters import random_parameters
 from jumok.text.vocabulary import END, PAD, START
 
+ENGINES = ("exact", "int8")
 RATIO, CONSTANT = 1.5, 5.0  # the longest output of a random model, which never ends by itself
 
 
@@ -64,7 +65,7 @@ def batches(ids: list[list[int]], size: int) -> list[tuple[np.ndarray, np.ndarra
     return made
 
 
-def step_bytes(model: EngineModel) -> int:
+def step_bytes(model: Compiled) -> int:
     """Bytes of weights that a greedy step reads; the low plane of a screened output layer hardly counts."""
     s = Model.from_buffer_copy(model._ready().block.tobytes()[: ctypes.sizeof(Model)])
     needed = [s.feed, s.score_query, s.readout_query, s.output]
@@ -72,14 +73,14 @@ def step_bytes(model: EngineModel) -> int:
     return sum(m.rows * m.columns * (1 if m.order == BY_ROWS or m.low == 0 else 2) for m in needed)
 
 
-def bandwidth(model: EngineModel) -> float:
+def bandwidth(model: Compiled) -> float:
     """Bytes a second, at its best of many tries."""
     words = model._ready().block.view(np.uint64)
     best = min(_timed(lambda: words.max()) for _ in range(200))
     return words.nbytes / best
 
 
-def step_seconds(model: EngineModel, source: list[int]) -> float:
+def step_seconds(model: Compiled, source: list[int]) -> float:
     """A greedy step: the difference of a long and a short output."""
     never, ids = (PAD, START, END), np.array(source)
     both = [(_timed(lambda: model.one(ids, 60, never)), _timed(lambda: model.one(ids, 20, never))) for _ in range(60)]
@@ -106,8 +107,8 @@ def main() -> None:
     )
     library = load_library()
     models: dict[str, Any] = {"numpy": NumpyModel(config, parameters, copies)}
-    models |= {engine: EngineModel(config, parameters, copies, engine, library) for engine in PLANES}
-    for engine in PLANES:
+    models |= {engine: Compiled(config, parameters, copies, engine) for engine in ENGINES}
+    for engine in ENGINES:
         models[engine].threads = 1
 
     def limit(length: int) -> int:
@@ -133,15 +134,15 @@ def main() -> None:
             seconds = alternate({engine: way(model, beam) for engine, model in models.items()}, o.rounds)
             lines = len(ids) if way is together else len(ids[: max(16, o.count // 4)])
             row: dict[str, Any] = {k: round(1000 * statistics.median(s) / lines, 4) for k, s in seconds.items()}
-            row |= {f"{engine} over numpy": ratio(seconds, "numpy", engine) for engine in PLANES}
+            row |= {f"{engine} over numpy": ratio(seconds, "numpy", engine) for engine in ENGINES}
             figures[f"{'greedy' if beam == 1 else 'beam 5'}, {name}, milliseconds a line"] = row
             print(f"{'greedy' if beam == 1 else 'beam 5'}, {name}: {row}", flush=True)
     if cores() > 1:
-        two = EngineModel(config, parameters, copies, "exact", library)
+        two = Compiled(config, parameters, copies, "exact")
         two.threads = 2
         seconds = alternate({"one": together(models["exact"], 1), "two": together(two, 1)}, o.rounds)
         figures["two threads over one, exact, greedy, batch 64"] = ratio(seconds, "one", "two")
-    for engine in PLANES:
+    for engine in ENGINES:
         reached = step_bytes(models[engine]) / step_seconds(models[engine], ids[0])
         whole = bandwidth(models[engine])
         figures[f"{engine}: share of memory bandwidth"] = {

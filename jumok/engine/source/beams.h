@@ -52,9 +52,9 @@ static int64_t plan_beams(struct beams *k, const struct engine_model *m, int64_t
     return used;
 }
 
-/* margin becomes this, if it is less. */
+/* margin becomes this, if it is less. Where numbers are none, order is none, and less than nothing is nothing. */
 INLINE void lower(float *margin, double to) {
-    if (to < (double)*margin) *margin = (float)to;
+    if (to < (double)*margin) *margin = to > 0 ? (float)to : 0;
 }
 INLINE double apart(double a, double b) { return a > b ? a - b : b - a; }
 
