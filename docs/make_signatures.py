@@ -81,6 +81,8 @@ def paragraph(indent: str, head: str, name: str) -> str:
     lines = [f"{indent}{head}"]
     left_out = set(re.findall(r"without `(\w+)`", head))
     hints = config.type_hints(getattr(config, name))
+    if "itself" in head:  # without those of its sections
+        left_out |= {option for option, *_ in fields(getattr(config, name))} - hints.keys()
     for option, _, meaning, _ in fields(getattr(config, name)):
         if option not in left_out:
             names = [c for part in (hints[option], *get_args(hints[option])) for c in get_args(part) if isinstance(c, str)]

@@ -194,12 +194,25 @@ def train(
             it must leave the model as it is. Of many processes, only the lead's.
         given: names of options in `config` that were given, also where they equal their defaults: with `resume`, a line names
             those that are not used because the checkpoint says otherwise.
-        from_: a model folder to start from (fine-tuning): its text and model options, vocabularies and weights.
-        members: models to train one after the other, which write together as an ensemble; member: only this one of them.
-        source_embeddings, target_embeddings: files of known vectors of tokens.
-        teacher: a model, or an ensemble, to learn from (distillation); teacher_beam: of its search, whose outputs share by their
-            probabilities; teacher_gold: share of the pairs' own targets; teacher_sources: a file of further sources.
-        cache: as in `TrainConfig`.
+
+    Run, options of `TrainConfig` itself, without `pairs`, without `dev`, without `out`:
+        from_: Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are
+            new in PAIRS are added to the vocabularies; those of bpe stay.
+        members: Models to train one after the other, with seeds from seed on; they write together, as an ensemble, and lie in
+            out. The length given by minutes is for all together.
+        member: With members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all.
+        source_embeddings: Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): embedding is then their
+            size.
+        target_embeddings: As source_embeddings, for the target.
+        teacher: Model, or ensemble, to learn from (distillation): it first writes outputs for all training sources. Each pair
+            is then trained on one of them or on its own target, by their shares, drawn anew for every epoch. What it wrote is
+            kept in out until the end.
+        teacher_beam: With teacher: beam of its search; the outputs, at most so many, share by their probabilities.
+        teacher_gold: With teacher: share of the pairs' own targets; the rest is for what the teacher wrote.
+        teacher_sources: With teacher: further sources, without targets, as for translate; they are trained on what the teacher
+            writes for them.
+        cache: Folder for the tokenised pairs, which are then read from the disk and may be larger than memory; made once, then
+            reused. Default: pairs stay in memory; those in files of more than 100 MB (.gz: 25 MB) go to a folder beside out.
 
     Text, options of `TextConfig`:
         source_column: Column of the source in a TSV (first column = 1); several, as 1,4, are read one after the other, with a
