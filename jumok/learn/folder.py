@@ -154,8 +154,12 @@ class Folder:
         if self.record.step != step:
             self._say(self.record.at(step))
 
-    def finish(self, position: Position, stopped: bool) -> None:
-        """Completes the history with the evaluations after the best model; then the record says how the run ended."""
+    def finish(self, position: Position, stopped: bool, timed: bool) -> None:
+        """Completes the history with the evaluations after the best model; then the record says how the run ended.
+
+        Args:
+            timed: the run had --minutes, so that its steps may be others than they were when the model was written.
+        """
         if not self.written:
             raise TrainingError(
                 f"{self.out}: no model was written, for the loss on dev was never finite; try a lower --learning-rate "
@@ -165,8 +169,9 @@ class Folder:
         if history and history[-1].step != position.best_step:
             with writing(self.out, "history"):
                 update_folder(self.out, None, self._card(history), history, None, self._ours)
-        with writing(self.out, "configuration"):
-            update_config(self.out, self._config(), self._ours)
+        if timed:
+            with writing(self.out, "configuration"):
+                update_config(self.out, self._config(), self._ours)
         self._say(self.record.at(position.step, STOPPED if stopped else FINISHED))
 
     def _card(self, history: Sequence[Evaluation]) -> str:

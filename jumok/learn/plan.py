@@ -104,14 +104,14 @@ class Plan:
 
     def fit(self, step: int, every: int) -> None:
         """Plans the steps that are left after `step` into the time that is left, if those that are planned do not fit."""
-        if self.total is None:
+        if self.total is None or step >= self.steps:
             return
         if self._looks:
             looks = np.array(self._looks)
             self.step = float(np.minimum(looks, STALL * np.median(looks)).mean())
         self.step, self.evaluation, left = self.agree([max(self.step, 1e-9), self.evaluation, END * self.total - self.used()])
         more = most_steps(step, every, self.step, self.evaluation, left)
-        if abs(more - (self.steps - step)) * self.step > TOLERANCE * self.total or (more == 0) != (self.steps <= step):
+        if abs(more - (self.steps - step)) * self.step > TOLERANCE * self.total or not more:
             self.progress, self.since, self.steps = self.place(step) / max(1, self.steps), step, step + more
 
     def _is_time(self, step: int) -> bool:

@@ -311,7 +311,7 @@ class _Run:
             display.note(f"stopped at step {at.step:,}; the best model so far is in {self.out}; --resume goes on")
         if self.folder is not None:
             self.folder.planned(loop.plan.steps)
-            self.folder.finish(at, loop.stopped)
+            self.folder.finish(at, loop.stopped, loop.plan.total is not None)
             if not loop.stopped:
                 self._forget_checkpoint()
                 if self.asked.teacher and not self.asked.member:

@@ -69,7 +69,7 @@ def test_the_page_forbids_itself_to_load_or_send(folder):
 
 def test_a_page_is_small_beside_its_models(folder):
     one, none = build_page(page_models([folder])), build_page([], trace={})
-    assert len(none) < 70_000 and len(one) < 190_000
+    assert len(none) < 75_000 and len(one) < 125_000
 
 
 def test_a_page_is_the_same_each_time(folder):
