@@ -151,6 +151,12 @@ def test_a_translator_has_its_page(folder, tmp_path):
         page.save(tmp_path)
 
 
+def test_an_ensemble_has_no_page_of_its_own_and_says_what_has(folder, tmp_path):
+    other = write_model(tmp_path / "other", "dot", seed=2, features=("V", EVIL))
+    with pytest.raises(ConfigError, match=r"is an ensemble; a page shows models side by side: jumok page .*model .*other$"):
+        Translator.load([folder, other]).page()
+
+
 def test_a_recording_holds_the_output_and_no_model(folder, tmp_path):
     translation = Translator.load(folder).translate("ab")
     parts = Parts(recorded_page(translation))
