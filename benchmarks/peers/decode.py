@@ -28,7 +28,9 @@ PAIRS = {"exact": "float32", "int8": "int8"}  # ours -> theirs
 
 def ours(engine: str) -> Compiled:
     """A model whose probabilities are as peaked as a trained one's."""
-    config = ModelConfig(attention="dot", embedding=256, hidden=512, readout_size=256, score_size=256, tie="none", size="medium")
+    config = ModelConfig(
+        attention="dot", embedding=256, hidden=512, readout_size=256, score_size=256, tie="none", size="medium"
+    )
     parameters = random_parameters(config, V, V, seed=1)
     for name, factor in (("readout.output", 24), ("readout.w_h", 12), ("readout.w_c", 12)):
         parameters[name] = parameters[name] * np.float32(factor)

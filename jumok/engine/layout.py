@@ -119,7 +119,7 @@ def block(
 class _Maker:
     """Lays the arrays out, one behind the other; then the block is made, and filled."""
 
-    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: int) -> None:
+    def __init__(self, model: ModelConfig, parameters: Mapping[str, Array], copies: Array | None, planes: Planes) -> None:
         self.model, self.p, self.planes = model, parameters, planes
         self.size = -(-ctypes.sizeof(Model) // BLOCK)
         self.weights: list[tuple[Matrix, list[tuple[int, Array]]]] = []  # matrix, its parts: first row, array
@@ -245,7 +245,9 @@ class _Maker:
         s.output_bias = self._vector(p["readout.bias"])
         tied = "readout.output" not in p
         s.target_embedding = s.output if tied else self._matrix(p["target.embedding"], planes=self.planes.others)
-        s.source_embedding = self._matrix(p["source.embedding"], planes=self.planes.others) if "source.embedding" in p else s.target_embedding
+        s.source_embedding = (
+            self._matrix(p["source.embedding"], planes=self.planes.others) if "source.embedding" in p else s.target_embedding
+        )
 
     def _chain(self, copies: Array | None) -> None:
         m, s, p = self.model, self.struct, self.p
