@@ -16,6 +16,8 @@ import tyro
 
 from jumok import config, places, toml
 from jumok.cli._printing import warn
+from jumok.config.fields import value_of
+from jumok.errors import ConfigError
 from jumok.places import OptionsPath
 
 
@@ -60,6 +62,9 @@ def read(kind: type[Kind], arguments: Sequence[str], prog: str) -> tuple[Kind, s
     chosen = _read_typed(kind, words, default)
     if chosen is None:
         chosen = _read_all(kind, words, default, prog)
+    for name in toml.given(arguments, kind):
+        if config.options(kind)[name].default == value_of(chosen, name) == ():
+            raise ConfigError(f"command line: --{config.flag(name)} has no value; leave it out, or say what it is to be")
     options = places.settle(chosen)
     options.check("command line")
     return options, given

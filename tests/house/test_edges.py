@@ -178,6 +178,8 @@ def arguments(command: str, tried: str | None = None, value: str = "") -> list[s
             given |= {"test": "p.tsv"} if tried == "model" else {"pairs": "p.tsv"}
     if tried is not None:
         given[tried] = f"{value},{value}" if (command, tried) == ("average", "models") else value
+    if tried == "teacher_sources":
+        given["teacher"] = "model"
     flags = {name: flag for (of, name), (flag, _) in PATHS.items() if of == command}
     more = MORE.get(command, [])
     if tried == "from_":  # sizes are those of the model to start from

@@ -12,6 +12,7 @@ import tyro
 from jumok import config
 from jumok.cli import COMMANDS, _options
 from jumok.config import flag
+from jumok.errors import ConfigError
 
 # what must be given of each command
 GIVEN = {
@@ -115,6 +116,22 @@ def test_what_is_wrong_is_said_by_the_parser_that_knows_all_options(
         _options.read(kind, words, "jumok translate")
     said = capsys.readouterr().err
     assert ended.value.code == 2 and "jumok translate" in said and ("--beam" in said or "beem" not in str(words))
+
+
+EMPTY = [
+    (command, name)
+    for command, (kind, _) in COMMANDS.items()
+    for _, name, hint in [(kind, n, h) for part in _options._parts(kind) for n, h in config.type_hints(part).items()]
+    if hint == tuple[str, ...] and config.options(kind)[name].default == ()
+]
+
+
+@pytest.mark.parametrize(("command", "name"), EMPTY, ids=str)
+def test_a_list_that_is_named_and_left_empty_is_a_mistake(command: str, name: str) -> None:
+    kind, _ = COMMANDS[command]
+    for words in ([*GIVEN[command], f"--{flag(name)}"], [*GIVEN[command], f"--{flag(name)}", "--config="]):
+        with pytest.raises(ConfigError, match=f"--{flag(name)} has no value"):
+            _options.read(kind, words, f"jumok {command}")
 
 
 def test_tyro_sees_no_more_than_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
