@@ -121,7 +121,8 @@ def test_what_is_wrong_is_said_by_the_parser_that_knows_all_options(
 EMPTY = [
     (command, name)
     for command, (kind, _) in COMMANDS.items()
-    for _, name, hint in [(kind, n, h) for part in _options._parts(kind) for n, h in config.type_hints(part).items()]
+    for part in _options._parts(kind)
+    for name, hint in config.type_hints(part).items()
     if hint == tuple[str, ...] and config.options(kind)[name].default == ()
 ]
 
