@@ -64,44 +64,31 @@ class Compiled(EngineModel):
         return super().score(*given) if careful is None else careful.score(*given)
 
     def greedy(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], margins: Array | None = None
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
     ) -> list[tuple[list[int], list[float], Array | None]]:
         """See `EngineModel.greedy`; near ties are decided in float32."""
-        ahead = np.empty(len(source), np.float32)
-        found = super().greedy(source, lengths, limits, never, ahead)
-        return self._surely(found, ahead, lambda m, *given: m.greedy(*given, never), source, lengths, limits)
+        found = self.greedily(source, lengths, limits, never)
+        return self._surely(found, lambda m, *given: m.greedy(*given, never), source, lengths, limits)
 
     def beam(
-        self,
-        source: Array,
-        lengths: Array,
-        limits: Array,
-        never: Sequence[int],
-        sizes: tuple[int, int],
-        divisors: Array,
-        margins: Array | None = None,
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
     ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """See `EngineModel.beam`; near ties are decided in float32."""
-        ahead = np.empty(len(source), np.float32)
-        found = super().beam(source, lengths, limits, never, sizes, divisors, ahead)
-        return self._surely(found, ahead, lambda m, *given: m.beam(*given, never, sizes, divisors), source, lengths, limits)
+        found = self.by_beam(source, lengths, limits, never, sizes, divisors)
+        return self._surely(found, lambda m, *given: m.beam(*given, never, sizes, divisors), source, lengths, limits)
 
     def _surely(
-        self,
-        found: list[Any],
-        ahead: Array,
-        search: Callable[..., list[Any]],
-        source: Array,
-        lengths: Array,
-        limits: Array,
+        self, found: tuple[list[Any], Array], again: Callable[..., list[Any]], source: Array, lengths: Array, limits: Array
     ) -> list[Any]:
-        """What was found, and for sentences with a near tie what float32 finds."""
-        careful, ties = self._steps(), np.flatnonzero(ahead < NEAR_TIE)
+        """The outputs that were found, and for sentences with a near tie those that `again` finds in float32."""
+        (outputs, margins), careful = found, self._steps()
+        ties = np.flatnonzero(margins < NEAR_TIE)
         if careful is not None and len(ties):
             own = np.asarray(lengths)[ties]
-            for b, outputs in zip(ties.tolist(), search(careful, source[ties, : own.max()], own, limits[ties]), strict=True):
-                found[b] = outputs
-        return found
+            surely = again(careful, source[ties, : own.max()], own, np.asarray(limits)[ties])
+            for b, other in zip(ties.tolist(), surely, strict=True):
+                outputs[b] = other
+        return outputs
 
     @cached_property
     def beside(self) -> NumpyModel:

@@ -148,13 +148,18 @@ class EngineModel:
         return self.greedy(source[None], np.array([len(source)]), np.array([limit]), never)[0]
 
     def greedy(
-        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], margins: Array | None = None
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
     ) -> list[tuple[list[int], list[float], Array | None]]:
         """Greedy search for many sentences: of each what `one` gives, with the same bits.
 
-        source int [B, S] padded at the end, lengths and limits int [B]. Written to `margins`, float32 [B]: by how much
-        log-probability the chosen token was ahead of the next one, where that was least.
+        source int [B, S] padded at the end, lengths and limits int [B].
         """
+        return self.greedily(source, lengths, limits, never)[0]
+
+    def greedily(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int]
+    ) -> tuple[list[tuple[list[int], list[float], Array | None]], Array]:
+        """What `greedy` gives, and float32 [B]: by how much log-probability the chosen token was ahead of the next, where that was least."""
         made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
         ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
         out = np.array(never, np.int32)
@@ -170,23 +175,15 @@ class EngineModel:
             )  # fmt: skip
 
         self._spread(part, B)
-        if margins is not None:
-            margins[order] = ahead
         results = []
         for b, (T, length) in enumerate(zip(steps.tolist(), counts.tolist(), strict=True)):
             looked = None if weights is None else weights[b, :T, :length].copy()
             results.append((written[b, :T].tolist(), found[b, :T].tolist(), looked))
-        return [results[k] for k in np.argsort(order)]
+        back = np.argsort(order)
+        return [results[k] for k in back], ahead[back]
 
     def beam(
-        self,
-        source: Array,
-        lengths: Array,
-        limits: Array,
-        never: Sequence[int],
-        sizes: tuple[int, int],
-        divisors: Array,
-        margins: Array | None = None,
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
     ) -> list[list[tuple[list[int], list[float], float, Array | None]]]:
         """Beam search, ranked by log-probability / divisors[length]: the outputs of `jumok.decode.search.beam`, the best first.
 
@@ -194,12 +191,17 @@ class EngineModel:
             source, lengths, limits, never: as for `greedy`.
             sizes: beam, up to MOST_BEAMS, and nbest, at most beam.
             divisors: float64 [largest limit + 1], rising.
-            margins: written to, float32 [B]: by how much log-probability what was kept was ahead of what was not, and each
-                output ahead of the next, where that was least.
 
         Returns:
             Of each sentence 1 to nbest outputs: tokens, their log-probabilities, score, weights [T, S] or None.
         """
+        return self.by_beam(source, lengths, limits, never, sizes, divisors)[0]
+
+    def by_beam(
+        self, source: Array, lengths: Array, limits: Array, never: Sequence[int], sizes: tuple[int, int], divisors: Array
+    ) -> tuple[list[list[tuple[list[int], list[float], float, Array | None]]], Array]:
+        """What `beam` gives, and float32 [B]: by how much log-probability what was kept was ahead of what was not, and each output
+        ahead of the next, where that was least."""
         made, (B, S), L, order = self._ready(), source.shape, int(max(limits)), self._dealt(len(source))
         ids, counts, most = (_ints(a)[order] for a in (source, lengths, limits))
         out, (beam, nbest) = np.array(never, np.int32), sizes
@@ -220,8 +222,6 @@ class EngineModel:
             )  # fmt: skip
 
         self._spread(part, B)
-        if margins is not None:
-            margins[order] = ahead
         results = []
         for b, length in enumerate(counts.tolist()):
             outputs = []
@@ -230,7 +230,8 @@ class EngineModel:
                     looked = None if weights is None else weights[b, i, :T, :length].copy()
                     outputs.append((written[b, i, :T].tolist(), found[b, i, :T].tolist(), float(scores[b, i]), looked))
             results.append(outputs)
-        return [results[k] for k in np.argsort(order)]
+        back = np.argsort(order)
+        return [results[k] for k in back], ahead[back]
 
     def _ready(self) -> _Made:
         if self._made is None:

@@ -128,8 +128,8 @@ ENGINE_EXPORT int32_t ENGINE(start)(const struct engine_model *model, void *tabl
 
 /* One token further for N rows: tokens [N]; owners [N], the sentence of each row; sources and lengths [B] as in start; beams
    before [N] -> after [N] (not the same memory), log_probabilities [N, V] (natural, normalised), weights [N, S] (0 on pads; may
-   be NULL). With a monotonic alignment the weights are the prior of the position. Owners must be less than B. Where the output layer is screened, the best tokens have
-   both planes, and others the high one. */
+   be NULL). With a monotonic alignment the weights are the prior of the position. Owners must be less than B. Where the output layer
+   is screened, the best tokens have both planes, and others the high one. */
 ENGINE_EXPORT int32_t ENGINE(step)(const struct engine_model *model, void *tables, int32_t N, int32_t S, const int32_t *tokens,
                                    const int32_t *owners, const int32_t *lengths, const float *sources, const float *before,
                                    float *after, float *log_probabilities, float *weights, void *scratch);
