@@ -1,6 +1,7 @@
 """What all tests share: where the real data lies, a small thread pool, no waiting for the disk, and a hypothesis profile for a busy machine."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from hypothesis import settings
 THREADS = "1"  # the models are tiny: a second thread only waits, for minutes where the machine is busy
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, THREADS)  # read once, when NumPy or torch is first imported: so here, before any of them
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that run in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what they start hears Ctrl-C
 
 settings.register_profile("jumok", deadline=None)  # a deadline in milliseconds fails on a busy machine, not on a bug
 settings.load_profile("jumok")

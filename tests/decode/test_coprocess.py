@@ -128,8 +128,7 @@ def test_lines_of_a_stream_in_python_are_answered_as_they_come(model_folder: Pat
 def test_ctrl_c_leaves_the_answers_that_are_there(model_folder: Path) -> None:
     command = [sys.executable, "-m", "jumok", "translate", str(model_folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    heard = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 (who runs the tests may ignore it)
-    with subprocess.Popen(command, text=True, preexec_fn=heard, **pipes) as process:
+    with subprocess.Popen(command, text=True, **pipes) as process:
         answers = [ask(process, f"{word}\n") for word in WORDS[:2]]
         process.stdin.write("unfinished")
         process.stdin.flush()

@@ -56,11 +56,6 @@ def waits():
 RUN = "from jumok.__main__ import main\nsys.exit(main())\n"
 
 
-def heard() -> None:
-    """For a child: whoever runs the tests may have Ctrl-C ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def run(code: str, *arguments: str | Path) -> tuple[int, bytes, bytes]:
     """Exit status, output and messages of a Python program that gets no input, and no end of input either."""
     reading, writing = os.pipe()
@@ -70,7 +65,6 @@ def run(code: str, *arguments: str | Path) -> tuple[int, bytes, bytes]:
             stdin=reading,
             capture_output=True,
             timeout=PATIENCE,
-            preexec_fn=heard,
         )
     finally:
         os.close(reading)
@@ -174,7 +168,7 @@ def test_a_reader_that_takes_nothing_does_not_hold_a_command_up(model_folder: Pa
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     streams = {"stdin": subprocess.PIPE, "stdout": writing, "stderr": subprocess.PIPE}
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    with subprocess.Popen(command, preexec_fn=heard, env=buffered, **streams) as process:
+    with subprocess.Popen(command, env=buffered, **streams) as process:
         os.close(writing)
         before = -1
         while before < (before := grown(reading, before)):  # each answer is written at once; the last one does not fit
@@ -187,6 +181,17 @@ def test_a_reader_that_takes_nothing_does_not_hold_a_command_up(model_folder: Pa
         watch.cancel()
     assert found == (130, b"")
     os.close(reading)
+
+
+def test_what_runs_in_the_background_of_a_script_goes_on(model_folder: Path) -> None:
+    """A shell has its Ctrl-C ignored."""
+    code = (
+        f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{WATCHED}waits = lambda: signal.raise_signal(2)\n{RUN}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "translate", str(model_folder)], input=b"cat\n", capture_output=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 1
 
 
 class Pressing(io.StringIO):
