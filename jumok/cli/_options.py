@@ -51,7 +51,6 @@ SEARCH = {
     "what outputs must be like": ("prefix", "forbid", "require", "only", "no_repeat", "unknown"),
     "samples": ("sample", "temperature", "mbr"),
 }
-MARKS = (tyro.conf.FlagCreatePairsOff,)
 Kind = TypeVar("Kind", bound=Options)
 
 
@@ -107,7 +106,7 @@ def _read_all(kind: type[Kind], words: Sequence[str], default: Kind | None, prog
     usual: Any = tyro.MISSING_NONPROP if default is None else default
     with warnings.catch_warnings():  # warned of: a list from a TOML file in place of a file's name
         warnings.filterwarnings("ignore", message="The field .* is annotated with type")
-        return tyro.cli(kind, args=words, prog=prog, config=MARKS, default=usual)
+        return tyro.cli(kind, args=words, prog=prog, config=(tyro.conf.FlagCreatePairsOff,), default=usual)
 
 
 def _read_typed(kind: type[Kind], words: Sequence[str], default: Kind | None) -> Kind | None:
@@ -122,7 +121,9 @@ def _read_typed(kind: type[Kind], words: Sequence[str], default: Kind | None) ->
     shown = dataclasses.make_dataclass("Shown", _shown(kind, default, typed), kw_only=True)
     with contextlib.redirect_stderr(io.StringIO()):  # where it writes in spite of `console_outputs`
         try:
-            found: Any = tyro.cli(shown, args=words, description="", config=MARKS, console_outputs=False)
+            found: Any = tyro.cli(
+                shown, args=words, description="", config=(tyro.conf.FlagCreatePairsOff,), console_outputs=False
+            )
         except SystemExit:
             return None
     return _made(kind, default, vars(found))

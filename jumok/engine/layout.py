@@ -193,7 +193,7 @@ class _Maker:
             "reversed": m.reverse_source,
             "attention": ATTENTIONS[m.attention],
             "alignment": ALIGNMENTS[m.alignment],
-            "copying": m.copy,
+            "copying": bool(m.copy),
             "feeding": m.input_feeding,
             "readout": READOUTS[m.readout],
             "hidden": m.hidden,

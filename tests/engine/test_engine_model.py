@@ -40,7 +40,7 @@ MODELS = [*KNOWN, *CHAINED, *(dataclasses.replace(c, copy=True) for c in CHAINED
 MODELS += [dataclasses.replace(MODELS[0], cell="gru", attention=a, layers=2, bidirectional=True) for a in ("none", "dot")]
 NAMES = [
     f"{c.cell}-{c.attention}-{c.readout}-{c.layers}{'-both' * c.bidirectional}-{c.tie}-{c.alignment}"
-    f"{'-copy' * c.copy}{'-fed' * c.input_feeding}{'-reversed' * c.reverse_source}"
+    f"{'-copy' * bool(c.copy)}{'-fed' * c.input_feeding}{'-reversed' * c.reverse_source}"
     for c in MODELS
 ]
 # how far from NumPy: log-probabilities of a token, weights (random weights are harder than learned ones)

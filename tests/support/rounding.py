@@ -1,0 +1,10 @@
+"""How far numbers of a model may be apart that two ways computed: one pass and steps, alone and in an ensemble."""
+
+from jumok.decode.backend import engines_of
+from jumok.decode.compiled import NEAR_TIE
+from jumok.decode.translator import Translator
+
+
+def rounding(model: Translator) -> tuple[float, float]:
+    """Of log-probabilities of whole outputs, and of weights. The compiled engine searches with int8 planes and scores in float32."""
+    return (1e-4, 1e-5) if set(engines_of(model.backend)) == {"numpy"} else (NEAR_TIE, 1e-4)
