@@ -27,7 +27,7 @@ class Align(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to align, as for training. A line that cannot be used gets an empty line and a warning."""
     method: Literal["argmax", "path", "viterbi"] = "argmax"

@@ -29,7 +29,7 @@ class Info(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
     json: bool = False
     """The values by name, as a JSON object."""

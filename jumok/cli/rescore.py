@@ -33,7 +33,7 @@ class Rescore(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that judge together, an ensemble: A,B,C."""
+    """Model folder, or several that judge together, an ensemble: A,B,C."""
     lists: Positional[PairsPath]
     """What `jumok translate --nbest` wrote: with --json, that file (- = standard input); else SOURCES,NBEST, the file that was
     translated and the lines of text."""

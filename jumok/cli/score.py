@@ -30,7 +30,7 @@ class Score(Options):
     """
 
     model: Positional[ModelPath]
-    """Model folder; or several that write together, an ensemble: A,B,C."""
+    """Model folder, or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to score, as for training. A line that cannot be used gets an empty line and a warning."""
     loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)

@@ -1,4 +1,4 @@
-"""How far numbers of a model may be apart that two ways computed: one pass and steps, alone and in an ensemble."""
+"""How far apart the numbers of a model may be that are computed in two ways: in one pass and in steps, alone and in an ensemble."""
 
 from jumok.decode.backend import engines_of
 from jumok.decode.compiled import NEAR_TIE
