@@ -11,10 +11,9 @@ import runpy
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tyro.conf import Positional
-
 from jumok import cli, config
 from jumok.cli._help import meanings
+from jumok.cli._words import POSITIONAL
 
 PAGE = Path(__file__).resolve().parent / "commands.md"
 TABLE = re.compile(r"<!-- options: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -45,7 +44,7 @@ def table(cls: type) -> str:
     lines = ["| option | values | default | meaning |", "|---|---|---|---|"]
     for f in sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True):
         if not dataclasses.is_dataclass(hints[f.name]):
-            positional = Positional in getattr(extras[f.name], "__metadata__", ())
+            positional = POSITIONAL in getattr(extras[f.name], "__metadata__", ())
             name = f.name.upper() if positional else config.flag(f.name)
             cells = (f"`{name}`", values(hints[f.name]), default(f.default), text[f.name])
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |")

@@ -41,11 +41,7 @@ def guarded(command: Callable[[], int]) -> int:
     """Runs a command. Returns its exit status; 2 for what the user can mend, 130 for Ctrl-C."""
     with _streams(), _warnings():
         try:
-            try:
-                status = command()
-            except SystemExit:  # raised by tyro, for --help too
-                sys.stdout.flush()
-                raise
+            status = command()
             sys.stdout.flush()
             return status
         except KeyboardInterrupt:

@@ -9,7 +9,6 @@ work has the code. So `help` and an editor know every option, and the work can t
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
@@ -39,6 +38,8 @@ def done_by(work: Callable[..., Any]) -> Callable[[Face], Face]:
 
 
 def _unknown(function: str, names: set[str], known: frozenset[str]) -> ConfigError:
+    import difflib
+
     name = min(names)
     near = difflib.get_close_matches(name, known, n=1)
     return ConfigError(f"{function}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import dataclasses
-import itertools
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jumok.config import field_name, flag, options
+from jumok.config import field_name
 from jumok.errors import ConfigError
 from jumok.places import expand
 
@@ -20,6 +17,8 @@ OTHER_CODES = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
     """Reads options from a TOML file, for `jumok.config.build`. ConfigError if it cannot be read."""
+    import tomllib  # here, since most commands have no file
+
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -46,62 +45,23 @@ def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {e or 'nested too deep'}") from None
 
 
-def defaults(arguments: Sequence[str], cls: type, warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
-    """The file that --config names (or None), its options that the command line does not override, and all given options."""
-    path, options_given = _named(arguments), given(arguments, cls)
+def defaults(typed: Mapping[str, Any], cls: type, warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
+    """The file that `config` names among the options typed (or None), its options over which none is typed, and all that are given."""
+    path = expand(typed["config"], "config") if typed.get("config") else None
     if path is None:
-        return None, {}, options_given
-    values = _under(read(path, warn), arguments, cls)
+        return None, {}, set(typed)
+    values = _under(read(path, warn), typed)
     if "config" in values:
         raise ConfigError(f"{path}: config is for the command line only")
     parts = (values, *(part for part in values.values() if isinstance(part, dict)))
-    return path, values, options_given | {field_name(name) for part in parts for name in part}
+    return path, values, typed.keys() | {field_name(name) for part in parts for name in part}
 
 
-def _named(arguments: Sequence[str]) -> str | None:
-    """The file that --config names; ConfigError if it names several."""
-    files = [after for before, after in itertools.pairwise(arguments) if before == "--config"]
-    files += [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
-    if len(files) > 1:
-        raise ConfigError(f"command line: --config is given {len(files)} times; it takes one file")
-    return expand(files[0], "config") if files and files[0] else None
-
-
-def given(arguments: Sequence[str], cls: type) -> set[str]:
-    """The names of the options of `cls` that are on the command line."""
-    known = options(cls)
-    words = {field_name(a.partition("=")[0][2:]) for a in arguments if a.startswith("--")}
-    return {name for name in known if name in words or f"no_{name}" in words}
-
-
-def _under(values: dict[str, Any], arguments: Sequence[str], cls: type) -> dict[str, Any]:
-    """The values of the file, without the length of the training if the command line gives one."""
-    if given(arguments, cls).isdisjoint(LENGTHS):
+def _under(values: dict[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the file, without the length of the training if one is typed."""
+    if typed.keys().isdisjoint(LENGTHS):
         return values
     kept = {name: value for name, value in values.items() if name not in LENGTHS}
     return {
         n: {k: v for k, v in part.items() if k not in LENGTHS} if isinstance(part, dict) else part for n, part in kept.items()
     }
-
-
-def without_echoes(arguments: Sequence[str], default: Any) -> list[str]:
-    """The arguments without flags that repeat the file's value: the parser would not know them."""
-    if default is None:
-        return list(arguments)
-    echoes = set()
-    for name, value in _flags(default).items():
-        typed = flag(name)
-        echoes |= {f"--{typed}", f"--{name}"} if value else {f"--no-{typed}", f"--no-{name}"}
-    return [a for a in arguments if a not in echoes]
-
-
-def _flags(default: Any) -> dict[str, bool]:
-    """The boolean options and their values, by name."""
-    flags: dict[str, bool] = {}
-    for f in dataclasses.fields(default):
-        value = getattr(default, f.name)
-        if dataclasses.is_dataclass(value):
-            flags |= _flags(value)
-        elif isinstance(f.default, bool):
-            flags[f.name] = value
-    return flags

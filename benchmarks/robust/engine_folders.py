@@ -14,6 +14,7 @@ Ends with status 1 if anything is wrong. In 10 million inputs it is a run of a n
 import argparse
 import collections
 import contextlib
+import functools
 import multiprocessing
 import random
 import re
@@ -78,8 +79,10 @@ def folders(place: Path) -> list[dict[str, bytes]]:
         values = {"size": "small", "embedding": 6, "hidden": 8, "score_size": 5, "readout_size": 7, "tie": "none"} | kind
         model = ModelConfig(**values)
         parameters = random_parameters(model, len(codec.source.vocabulary), len(codec.target.vocabulary), seed=i)
-        write_folder(place / str(i), FolderConfig(text, model, (1.0, 5.0), {}), parameters, codec, "# Random\n", [])
-        found.append({f.name: f.read_bytes() for f in sorted((place / str(i)).iterdir()) if f.is_file()})
+        folder = place / str(i)
+        write_folder(folder, FolderConfig(text, model, (1.0, 5.0), {}), parameters, codec, "# Random\n", [])
+        found.append({f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.suffix in (".json", ".safetensors")})
+        del found[-1]["history.json"]
     return found
 
 
@@ -103,11 +106,17 @@ def damaged_bytes(data: bytearray, rng: random.Random) -> None:
 
 def damaged_text(data: bytearray, rng: random.Random) -> None:
     """A number, a word or a name of JSON, replaced by another one."""
-    places = list(re.finditer(rb"-?\d+(?:\.\d+)?|true|false|null|\"[^\"]*\"", data))
+    places = values(bytes(data))
     if places:
-        place = rng.choice(places)
-        other = rng.choice(places).group() if rng.random() < 0.4 else rng.choice(NUMBERS).encode()
-        data[place.start() : place.end()] = other
+        start, end = rng.choice(places)
+        other = data[slice(*rng.choice(places))] if rng.random() < 0.4 else rng.choice(NUMBERS).encode()
+        data[start:end] = other
+
+
+@functools.lru_cache(100)
+def values(data: bytes) -> list[tuple[int, int]]:
+    """Where the values and names of a JSON text are."""
+    return [place.span() for place in re.finditer(rb"-?\d+(?:\.\d+)?|true|false|null|\"[^\"]*\"", data)]
 
 
 def damaged_weights(data: bytearray, rng: random.Random) -> None:
@@ -124,16 +133,16 @@ def damaged_weights(data: bytearray, rng: random.Random) -> None:
 
 
 def damaged(files: dict[str, bytes], rng: random.Random) -> dict[str, bytes]:
-    """The folder with one to three faults."""
-    files = dict(files)
+    """The files that get one to three faults together."""
+    found, names = dict[str, bytes](), list(files)
     for _ in range(rng.choice((1, 1, 2, 3))):
-        name = rng.choice([n for n in files if n.endswith((".json", ".safetensors")) and n != "history.json"])
-        data = bytearray(files[name])
+        name = rng.choice(names)
+        data = bytearray(found.get(name, files[name]))
         kinds: list[Callable[[bytearray, random.Random], None]] = [damaged_bytes]
         kinds += [damaged_weights] * 3 if name.endswith(".safetensors") else [damaged_text] * 2
         rng.choice(kinds)(data, rng)
-        files[name] = bytes(data)
-    return files
+        found[name] = bytes(data)
+    return found
 
 
 def use(folder: Path, engine: str) -> str:
@@ -155,21 +164,20 @@ def work(numbers: range, engine: str, progress: Any, pipe: Any) -> None:
     np.seterr(all="ignore")
     counts = collections.Counter[str]()
     with tempfile.TemporaryDirectory(prefix="engine-folders-", dir=memory_disk()) as place:
-        whole, folder = folders(Path(place)), Path(place) / "m"
-        folder.mkdir()
-        for kind in range(len(KINDS)):
-            assert len(whole[kind]) > 3
+        whole = folders(Path(place))
         for number in numbers:
             progress.value = number
-            rng = random.Random(number)
-            files = whole[number % len(whole)]
-            for name, data in (files | damaged(files, rng)).items():
+            folder, files = Path(place) / str(number % len(whole)), whole[number % len(whole)]
+            changed = damaged(files, random.Random(number))
+            for name, data in changed.items():
                 (folder / name).write_bytes(data)
             try:
                 counts[use(folder, engine)] += 1
             except Exception as e:
                 pipe.send(f"input {number}: {type(e).__name__}: {e}")
                 raise
+            for name in changed:
+                (folder / name).write_bytes(files[name])
     pipe.send(counts)
 
 

@@ -89,15 +89,14 @@ def _run(arguments: list[str]) -> int:
             f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(COMMANDS)}")
         )
     kind, command = COMMANDS[name]
-    from jumok.cli import _options
+    from jumok.cli import _options, _words
 
-    for word in ("--help", "-h", "--help-all"):
-        if word in rest:
-            from jumok.cli import _help
+    if word := _words.help_asked(rest):
+        from jumok.cli import _help
 
-            default, _ = _options.defaults(kind, rest)
-            print(_help.page(kind, default, everything=word == "--help-all"))
-            return 0
+        default, _ = _options.defaults(kind, _words.so_far(kind, rest))
+        print(_help.page(kind, default, everything=word == "--help-all"))
+        return 0
     options: Any
-    options, given = _options.read(kind, rest, f"jumok {name}")
+    options, given = _options.read(kind, rest)
     return command(options, given)

@@ -12,11 +12,9 @@ from itertools import pairwise
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import tyro
-from tyro.conf import Positional
-
 import jumok
-from jumok.cli._options import Options, prog_words
+from jumok.cli._options import Options, command_of
+from jumok.cli._words import POSITIONAL
 from jumok.config import flag
 from jumok.places import Place
 
@@ -62,7 +60,7 @@ def page(kind: type[Options], default: Options | None, everything: bool) -> str:
     first, _, *examples = _words(kind)
     names = [option.shown for option in options.values() if option.positional]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
-    usage = f"usage: {prog_words(kind)} {' '.join(names)} [options]".replace("  ", " ")
+    usage = f"usage: {command_of(kind)} {' '.join(names)} [options]".replace("  ", " ")
     lines = [usage, "", *textwrap.wrap(first, width), *(f"  $ {example}" for example in examples)]
     for title, members in ((title, names) for title, names in groups.items() if names):
         lines += ["", title] if title else [""]
@@ -150,8 +148,7 @@ def _options(kind: type, default: Any, section: str = "") -> Iterator[_Option]:
         else:
             marks = getattr(marked[f.name], "__metadata__", ())
             place = next((mark for mark in marks if isinstance(mark, Place)), None)
-            value = dataclasses.MISSING if value is tyro.MISSING else value
-            yield _Option(f.name, section, hint, place, Positional in marks, value, text[f.name])
+            yield _Option(f.name, section, hint, place, POSITIONAL in marks, value, text[f.name])
 
 
 def _sections(options: Mapping[str, _Option]) -> dict[str, list[str]]:

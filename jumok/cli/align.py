@@ -8,9 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import put, say, warn
 from jumok.config import LoadConfig
 from jumok.console import Bar
@@ -39,7 +37,7 @@ class Align(Options):
     """Model folder of the other direction, target to source, whose links are combined with the first model's."""
     combine: Literal["grow-diagonal", "intersection", "union"] = "grow-diagonal"
     """How, with --reverse-model. grow-diagonal: what both say, and links beside it of words without a link."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     gold: LinesPath = ""
     """Gold links to measure against: i-j sure, ipj possible, counted from 1; alone on a line, or in column 3 (as in PAIRS)."""
     out: FilePath = ""

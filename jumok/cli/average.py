@@ -6,9 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tyro.conf import Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import warn
 from jumok.errors import ConfigError
 from jumok.places import FolderPath, ModelPaths, models

@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, get_args
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok import config
-from jumok.cli._options import SEARCH, Options
+from jumok.cli._options import SEARCH, Options, Positional
 from jumok.cli._printing import one_line, warn
 from jumok.config import LoadConfig, SearchConfig, TextConfig
 from jumok.console import Bar
@@ -33,8 +31,8 @@ class Evaluate(Options):
     """Model folder, or several that write together, an ensemble: A,B,C."""
     test: Positional[PairsPath]
     """Test pairs, as for training; several targets of one source are alternatives, any of which is right."""
-    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     metrics: tuple[str, ...] = tuple(name for name in get_args(config.MetricName) if name != "loss")
     """Which metrics; calibration, too: are outputs as often right as their probabilities say?"""
     tokenize: str = ""

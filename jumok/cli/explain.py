@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok import config
-from jumok.cli._options import SEARCH, Options
+from jumok.cli._options import SEARCH, Options, Positional
 from jumok.cli._printing import warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
@@ -32,10 +30,10 @@ class Explain(Options):
     """The text to translate; of several sources, with a TAB between two: $'one\\tother' in the shell."""
     features: tuple[str, ...] = ()
     """Features of the source, for a model that has them: V PST, or 'V;PST' as in a table."""
-    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     compare: ModelPath = ""
     """Another model folder, whose attention on the same text is shown beside this one's."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     out: FilePath = ""
     """File to write: .svg, .html, .csv or .json, and but for --compare .png or .pdf. Default: a heatmap in the terminal."""
     tree: FilePath = ""

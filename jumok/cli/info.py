@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok.alignments import named
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.config import LoadConfig
 from jumok.places import ModelPath
 from jumok.runtime.cells import CELLS
@@ -30,7 +28,7 @@ class Info(Options):
 
     model: Positional[ModelPath]
     """Model folder, or several that write together, an ensemble: A,B,C."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     json: bool = False
     """The values by name, as a JSON object."""
 

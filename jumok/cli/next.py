@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import ClassVar, Optional
+from typing import ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import warn
 from jumok.config import LoadConfig
 from jumok.errors import ConfigError
@@ -33,9 +31,9 @@ class Next(Options):
     """How the output begins: a text, which is cut into tokens as if it were whole. Default: nothing, so that the first token is next."""
     prefix_tokens: tuple[str, ...] = ()
     """As --prefix, but as target tokens: for subwords, where the last word is to go on."""
-    k: Optional[int] = None  # noqa: UP045 - tyro imports typeguard, 70 ms, to check an `int | None`
+    k: int | None = None
     """How many tokens. Default: 10, or all if the model has fewer."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     json: bool = False
     """JSON instead of a table."""
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tyro.conf import Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import warn
 from jumok.places import FilePath, LinesPath, ModelPaths
 

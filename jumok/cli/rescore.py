@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import put, say, warn
 from jumok.cli.translate import columns
 from jumok.config import LoadConfig
@@ -37,7 +35,7 @@ class Rescore(Options):
     lists: Positional[PairsPath]
     """What `jumok translate --nbest` wrote: with --json, that file (- = standard input); else SOURCES,NBEST, the file that was
     translated and the lines of text."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     weight: float = 0.5
     """Share of this model's score in the new one; the rest is the score in the list. 0 = as it was; 1 = this model's alone."""
     length_penalty: float = 1.0

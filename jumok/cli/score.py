@@ -8,9 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.cli._printing import put, warn
 from jumok.config import LoadConfig
 from jumok.errors import DataError
@@ -33,7 +31,7 @@ class Score(Options):
     """Model folder, or several that write together, an ensemble: A,B,C."""
     pairs: Positional[PairsPath]
     """Pairs to score, as for training. A line that cannot be used gets an empty line and a warning."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     out: FilePath = ""
     """File to write the lines to. Default: standard output (the figures of all lines together then go to standard error)."""
     json: bool = False

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok import config
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.config import LearnConfig, ModelConfig, StudyConfig, TextConfig, TrainConfig
 from jumok.places import PairsPath
 
@@ -27,10 +25,10 @@ class Study(Options):
     alignment, soft and monotonic?"""
     pairs: Positional[PairsPath] = ""
     """Training pairs, as for train. Without: strings with known structure, made for the study; a result in minutes."""
-    plan: OmitArgPrefixes[StudyConfig] = field(default_factory=StudyConfig)
-    text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
-    model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
-    learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
+    plan: StudyConfig = field(default_factory=StudyConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "the study": ("name", "pairs", *(f.name for f in fields(StudyConfig)), "config"),
@@ -39,10 +37,10 @@ class Study(Options):
     READ_ON: ClassVar[str] = "docs/studies/, docs/commands.md"
 
     @classmethod
-    def usual(cls, arguments: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    def usual(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         from jumok.studies.command import defaults
 
-        return defaults(str(values.get("name", "")) or (arguments[0] if arguments else ""))
+        return defaults(str(values.get("name", "")))
 
     def check(self, where: str) -> None:
         config.check(self.plan, where)

@@ -6,10 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok import config
-from jumok.cli._options import Options
+from jumok.cli._options import Options, Positional
 from jumok.config import LearnConfig, ModelConfig, TextConfig, TrainConfig
 from jumok.places import FolderPath, PairsPath
 
@@ -33,9 +31,9 @@ class Train(TrainConfig, Options):
     tensorboard: FolderPath = ""
     """Folder for curves that TensorBoard shows (needs the extra `tensorboard`)."""
     # as in `TrainConfig`, without the section's name before each option
-    text: OmitArgPrefixes[TextConfig] = field(default_factory=TextConfig)
-    model: OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
-    learn: OmitArgPrefixes[LearnConfig] = field(default_factory=LearnConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "files": ("pairs", "dev", "out", "config", "resume", "overwrite"),

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from jumok import config
-from jumok.cli._options import SEARCH, Options
+from jumok.cli._options import SEARCH, Options, Positional
 from jumok.cli._printing import one_line, put, say, warn
 from jumok.config import LoadConfig, SearchConfig
 from jumok.errors import ConfigError
@@ -35,10 +33,10 @@ class Translate(Options):
     file: Positional[LinesPath] = "-"
     """What to translate (.gz too; - = standard input): a source a line (several with a TAB between two), with features SOURCE, a
     TAB, FEATURES; a table (line 1 has more TABs), in the columns of the training pairs; or JSONL. Lines do not wait for more."""
-    search: OmitArgPrefixes[SearchConfig] = field(default_factory=SearchConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     prefix_column: int = 0
     """Column of a table that has a --prefix for each line; 0 = none. In JSONL it is the key "prefix", or "prefix_tokens"."""
-    loading: OmitArgPrefixes[LoadConfig] = field(default_factory=LoadConfig)
+    loading: LoadConfig = field(default_factory=LoadConfig)
     json: bool = False
     """A JSON object a line: text, tokens, attention weights, scores, and the n-best list."""
     confidence: bool = False

@@ -13,7 +13,7 @@ repeated. `check` checks all values.
 
 from __future__ import annotations
 
-from jumok.config.building import Config, build
+from jumok.config.building import Config, build, value_of_type
 from jumok.config.checking import check
 from jumok.config.fields import field_name, flag, options, to_dict, type_hints
 from jumok.config.searching import EngineName, LengthNormName, LineText, LineTexts, LoadConfig, SearchConfig, UnknownName
@@ -82,4 +82,5 @@ __all__ = [
     "options",
     "to_dict",
     "type_hints",
+    "value_of_type",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -14,6 +14,7 @@ from jumok.errors import ConfigError
 from jumok.places import expanded, takes_list
 
 Config = TypeVar("Config")
+_IN_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
@@ -33,7 +34,7 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
     for name, value in values.items():
         section = isinstance(value, dict) and field_name(name) not in known
         if section and name not in sections:
-            near = difflib.get_close_matches(name, sections, n=1)
+            near = _near(name, sections)
             wanted = f"did you mean [{near[0]}]?" if near else f"there are {', '.join(f'[{s}]' for s in sorted(sections))}"
             raise ConfigError(f"{where}: there is no section [{name}]" + (f"; {wanted}" if sections else ""))
         for option, chosen in (value if section else {name: value}).items():
@@ -42,9 +43,16 @@ def build(cls: type[Config], values: dict[str, Any], where: str) -> Config:
             flat[field_name(option)] = chosen
     for name in flat:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = _near(name, known)
             raise ConfigError(f"{where}: there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return check(expanded(_fill(cls, flat, where)), where)
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    """The name that is most like this one, if one is."""
+    import difflib  # which few processes need
+
+    return difflib.get_close_matches(name, names, n=1)
 
 
 def build_often(cls: type[Config], values: dict[str, Any], where: str) -> Config:
@@ -62,17 +70,16 @@ def _kept(cls: Any, where: str, *values: tuple[str, type, Any]) -> Any:
 
 
 def _fill(cls: type[Config], flat: dict[str, Any], where: str) -> Config:
-    hints = type_hints(cls)  # type: ignore[arg-type]
     made = {}
-    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if dataclasses.is_dataclass(hints[f.name]):
-            made[f.name] = _fill(hints[f.name], flat, where)
-        elif f.name in flat:
-            given = plain(flat[f.name])
-            several = takes_list(cls, f.name) and isinstance(given, list | tuple)
-            made[f.name] = _value(tuple[str, ...] if several else hints[f.name], given, f.name, where)
-            if several and not made[f.name]:
-                raise ConfigError(f"{where}: {f.name} is an empty list; wanted a file, or one text or more")
+    for name, hint in type_hints(cls).items():  # type: ignore[arg-type]
+        if dataclasses.is_dataclass(hint):
+            made[name] = _fill(hint, flat, where)  # type: ignore[arg-type]
+        elif name in flat:
+            given = plain(flat[name])
+            several = isinstance(given, list | tuple) and takes_list(cls, name)
+            made[name] = value_of_type(tuple[str, ...] if several else hint, given, name, where)
+            if several and not made[name]:
+                raise ConfigError(f"{where}: {name} is an empty list; wanted a file, or one text or more")
     return cls(**made)
 
 
@@ -81,13 +88,12 @@ def plain(value: Any) -> Any:
     return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
 
 
-def _value(hint: Any, value: Any, name: str, where: str) -> Any:
-    """`value` as the type `hint`, or a ConfigError."""
+def value_of_type(hint: Any, value: Any, name: str, where: str) -> Any:
+    """`value` as an option `name` of the type `hint` has it. ConfigError if it cannot be."""
     if hint == int | str:  # a number, or several
         return _numbers(value, name, where)
-    choices = [c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,))]
-    if any(isinstance(c, str) for c in choices):  # a Literal, maybe optional
-        names = [c for c in choices if isinstance(c, str)]
+    choices, names = _choices(hint)
+    if names:  # a Literal, maybe optional
         if value in names or (value is None and type(None) in choices):
             return value
         raise ConfigError(f"{where}: {name} is {value!r}; it can be {', '.join(names)}")
@@ -104,8 +110,15 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     for kind in (bool, int, float, str):
         if kind in choices and type(value) is kind:
             return value
-    wanted = " or ".join(c.__name__ for c in choices if c is not type(None))
+    wanted = " or ".join(_IN_WORDS.get(c, str(c)) for c in choices if c is not type(None))
     raise ConfigError(f"{where}: {name} is {value!r}; it must be {wanted}")
+
+
+@cache
+def _choices(hint: Any) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The types that an option of this type can have, and the words that it can be."""
+    choices = tuple(c for part in (get_args(hint) or (hint,)) for c in (get_args(part) or (part,)))
+    return choices, tuple(c for c in choices if isinstance(c, str))
 
 
 def _numbers(value: Any, name: str, where: str) -> int | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from heapq import nsmallest
@@ -100,6 +99,8 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int 
 
 def hashed(sources: Iterable[str], seed: int) -> list[tuple[bytes, str]]:
     """(SHA-256 of seed and source, source) for each source."""
+    import hashlib  # here, since translating needs none, and OpenSSL takes 6 ms to load
+
     begin = b"%d\t" % seed
     return [(hashlib.sha256(begin + source.encode("utf-8", "surrogatepass")).digest(), source) for source in sources]
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pickle
-import subprocess
 import sys
 import threading
 import warnings
@@ -152,15 +151,6 @@ def test_what_is_asked_for_stands_beside_the_figures(soft: Translator, run, tmp_
     command = ["evaluate", soft.folder, tmp_path / "t.tsv", "--metrics", "accuracy", "--prefix", "C", "--forbid", "A", "T"]
     status, out, _ = run(*command, "--unknown", "forbid")
     assert status == 0 and out[0].endswith("greedy, prefix C, forbid A T, unknown forbid")
-
-
-def test_parsing_options_imports_no_more_than_before(soft: Translator) -> None:
-    """tyro would import typeguard for each option that is a list of texts."""
-    code = (
-        f"import sys; from jumok.cli import main; main(['translate', {str(soft.folder)!r}]); print('typeguard' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, timeout=60)
-    assert done.stdout == "False\n", done.stderr
 
 
 def test_toml_takes_them_too(soft: Translator, run, tmp_path: Path) -> None:

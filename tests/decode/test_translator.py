@@ -326,7 +326,7 @@ def test_wrong_types_are_named(model: Translator, call, says: str) -> None:
         ({"bem": 2}, "no option 'bem'; did you mean 'beam'"),
         ({"beam": 0}, "beam is 0; it must be 1 or more"),
         ({"beam": 2, "nbest": 3}, r"nbest is 3; it must be at most beam \(2\)"),
-        ({"beam": "5"}, "beam is '5'; it must be int"),
+        ({"beam": "5"}, "beam is '5'; it must be a whole number"),
         ({"length_penalty": -1.0}, "length_penalty is -1.0; it must be 0 or more"),
         ({"max_length": 0}, "max_length is 0"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -129,8 +129,6 @@ def heavy_at_start(path: str, source: str) -> list[str]:
             wrong.append(f"{path}:{found.line}: torch is imported outside jumok/learn")
         elif package in HEAVY and package != "torch" and not found.function:
             wrong.append(f"{path}:{found.line}: {package} is imported at module level; import it in the function that needs it")
-        elif package == "tyro" and not path.startswith("jumok/cli/"):
-            wrong.append(f"{path}:{found.line}: tyro is the command line's, and imported outside jumok/cli/")
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""A light install: with NumPy, safetensors, tyro and its three and nothing else, everything but training works."""
+"""A light install: with NumPy, safetensors and nothing else, everything but training works."""
 
 import contextlib
 import io
@@ -17,10 +17,10 @@ from jumok.errors import MissingExtra
 from jumok.measure import edits
 
 ROOT = Path(__file__).resolve().parents[2]
-SIX = {"numpy", "safetensors", "tyro", "docstring_parser", "typeguard", "typing_extensions"}
+BOTH = {"numpy", "safetensors"}
 BPE_LINES = ["a man in a hat", "two men in hats", "zwei männer", "모자를 쓴 두 사람", "a man and a hat"]
 
-# Run before jumok: no package can be found but the six. A finder that says it has none, as where it is not installed.
+# Run before jumok: no package can be found but the two. A finder that says it has none, as where it is not installed.
 ONLY = f"""
 import sys
 
@@ -30,7 +30,7 @@ class Only:
 
     def find_spec(self, name, path=None, target=None):
         top = name.split(".")[0]
-        allowed = top in sys.stdlib_module_names or top == "jumok" or top in {SIX}
+        allowed = top in sys.stdlib_module_names or top == "jumok" or top in {BOTH}
         return self.finder.find_spec(name, path, target) if allowed else None
 
 sys.meta_path[:] = [Only(finder) for finder in sys.meta_path]
@@ -45,16 +45,13 @@ for arguments, given in json.loads(sys.stdin.read()):
     out, err = io.StringIO(), io.StringIO()
     sys.stdin = io.TextIOWrapper(io.BytesIO(given.encode()), "utf-8")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main(arguments)
-        except SystemExit as e:
-            code = e.code or 0
+        code = main(arguments)
     print(json.dumps([code, out.getvalue(), err.getvalue()]))
 """
 
 
 def light(*commands: list[str | Path], given: str = "") -> list[tuple[int, str, str]]:
-    """(status, standard output, standard error) of each `jumok ARGUMENTS`, in a Python that has the six packages alone."""
+    """(status, standard output, standard error) of each `jumok ARGUMENTS`, in a Python that has the two packages alone."""
     asked = json.dumps([[list(map(str, arguments)), given] for arguments in commands])
     done = subprocess.run([sys.executable, "-c", ONLY + RUN], input=asked, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
@@ -86,13 +83,13 @@ def model(request: pytest.FixtureRequest, model_folder: Path, bpe_folder: Path) 
 
 
 @pytest.mark.parametrize("package", ["torch", "tokenizers", "rich", "wcwidth", "rapidfuzz", "sacrebleu", "matplotlib"])
-def test_only_the_six_can_be_found(package: str) -> None:
+def test_only_the_two_can_be_found(package: str) -> None:
     code = f"import importlib.util, numpy; print(importlib.util.find_spec({package!r}))\nimport {package}"
     done = subprocess.run([sys.executable, "-c", ONLY + code], capture_output=True, text=True)
     assert done.stdout == "None\n" and f"No module named '{package}'" in done.stderr
 
 
-def test_the_six_are_what_a_plain_install_brings() -> None:
+def test_the_two_are_what_a_plain_install_brings() -> None:
     def names(requirements: list[str]) -> set[str]:
         return {re.split(r"[^\w.-]", r)[0].replace("-", "_").lower() for r in requirements if "extra ==" not in r}
 
@@ -103,7 +100,7 @@ def test_the_six_are_what_a_plain_install_brings() -> None:
         old_python = "python_version <"  # what only a Python too old for Jumok needs
         required = (metadata.requires(name) or [] for name in new)
         new = {n for r in required for n in names([one for one in r if old_python not in one])} - found
-    assert found == SIX
+    assert found == BOTH
 
 
 def test_every_help_in_a_light_install() -> None:

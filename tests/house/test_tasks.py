@@ -23,7 +23,7 @@ def test_every_command_of_the_page_parses(line: str) -> None:
     program, name, *rest = shlex.split(line)
     assert program == "jumok" and name in COMMANDS
     kind, _ = COMMANDS[name]
-    options, _ = _options.read(kind, rest, f"jumok {name}")
+    options, _ = _options.read(kind, rest)
     options.check("the page")
 
 

@@ -296,7 +296,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing key": (edit(lambda v: v.pop("search")), r"'search' is missing"),
     "an option misspelt": (edit(lambda v: v["model"].update(hiden=v["model"].pop("hidden"))), r"model: hidden not given"),
     "impossible value": (edit(lambda v: v["model"].update(attention="dott")), r"attention is 'dott'; it can be none, dot"),
-    "wrong type": (edit(lambda v: v["model"].update(hidden="6")), r"hidden is '6'; it must be int"),
+    "wrong type": (edit(lambda v: v["model"].update(hidden="6")), r"hidden is '6'; it must be a whole number"),
     "section not a section": (edit(lambda v: v.update(text=3)), r"text is 3; wanted a section"),
     "size open": (edit(lambda v: v["model"].update(hidden=None)), r"hidden not given"),
     "odd hidden": (edit(lambda v: v["model"].update(hidden=7)), r"hidden is 7; with both directions it must be even"),

@@ -112,7 +112,7 @@ def test_import_jumok_alone_reaches_its_public_packages_and_stays_light() -> Non
         "import sys, jumok; before = [m for m in sys.modules if m.startswith('jumok.') or m == 'numpy']; "
         "found = [jumok.explain.to_json, jumok.explain.compare, jumok.measure.METRICS, jumok.measure.measure, "
         "jumok.errors.ConfigError, jumok.JumokError]; "
-        "heavy = {'torch', 'rich', 'tokenizers', 'sacrebleu', 'rapidfuzz', 'matplotlib', 'tyro'} & set(sys.modules); "
+        "heavy = {'torch', 'rich', 'tokenizers', 'sacrebleu', 'rapidfuzz', 'matplotlib'} & set(sys.modules); "
         "print(before, len(found), heavy, jumok.explain is sys.modules['jumok.explain'], {'explain', 'measure', 'errors'} <= set(dir(jumok)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

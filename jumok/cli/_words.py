@@ -1,0 +1,211 @@
+"""A command line becomes values by name, as the dataclass of a command's options has them.
+
+    --name VALUE, --name=VALUE     an option; of several times the last counts, with a warning
+    --name VALUE VALUE …           a list: all words as far as the next option; several times add up
+    --name, --no-name              yes or no
+    WORD, -                        an option that stands without a name (`Positional`), in order
+    -- WORD …                      what follows has no names, even if it begins with dashes
+
+A dash and an underscore in a name are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from jumok import config
+from jumok.errors import ConfigError
+
+T = TypeVar("T")
+WHERE = "command line"
+HELP = ("--help", "-h", "--help-all")
+
+
+class _WithoutName:
+    """The mark of an option that stands without a name."""
+
+
+POSITIONAL = _WithoutName()
+Positional = Annotated[T, POSITIONAL]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as it is typed."""
+
+    name: str
+    hint: Any
+    positional: bool = False
+    needed: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return get_origin(self.hint) is tuple
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is yes or no; or neither, so that the data decide."""
+        return bool in (self.hint, *get_args(self.hint))
+
+    @property
+    def typed(self) -> str:
+        """--beam, or, without a name, MODEL; [FILE] if it may be left out."""
+        if not self.positional:
+            return f"--{config.flag(self.name)}"
+        return self.name.upper() if self.needed else f"[{self.name.upper()}]"
+
+
+def options(kind: type) -> dict[str, Option]:
+    """All options of a command and of the sections in it, by name."""
+    found: dict[str, Option] = {}
+    marked = get_type_hints(kind, include_extras=True)
+    for f in sorted(fields(kind), key=lambda f: f.kw_only is True):
+        hint = config.type_hints(kind)[f.name]
+        if is_dataclass(hint):
+            found |= {name: Option(name, inner) for name, inner in _inside(hint)}  # type: ignore[arg-type]
+        else:
+            positional = POSITIONAL in getattr(marked[f.name], "__metadata__", ())
+            found[f.name] = Option(f.name, hint, positional, f.default is MISSING)
+    return found
+
+
+def _inside(section: type) -> Iterator[tuple[str, Any]]:
+    for name, hint in config.type_hints(section).items():
+        if is_dataclass(hint):
+            yield from _inside(hint)  # type: ignore[arg-type]
+        else:
+            yield name, hint
+
+
+def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[str], None]) -> dict[str, Any]:
+    """The values that are typed, by name.
+
+    Args:
+        kind: the dataclass of a command's options.
+        command: how it is called, for errors: "jumok translate".
+
+    Raises:
+        ConfigError: there is no such option, a value is missing or of the wrong type, or there is a word too many.
+    """
+    known = options(kind)
+    found, words, loose = dict[str, Any](), list(arguments), list[str]()
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            loose += words
+            break
+        if word.startswith("-") and word != "-" and not _is_number(word):
+            name, value = _named(known, word, words, command)
+            if name in found and not known[name].is_list and name != "config":
+                warn(f"{known[name].typed} is given twice; the last one counts: {value!r}")
+            if name == "config" and name in found:
+                raise ConfigError(f"{WHERE}: --config is given twice; it takes one file")
+            found[name] = (*found.get(name, ()), *value) if known[name].is_list else value
+        else:
+            loose.append(word)
+    return found | _without_names([option for option in known.values() if option.positional], loose, command)
+
+
+def so_far(kind: type, arguments: Sequence[str]) -> dict[str, Any]:
+    """As `values`, for a line that asks for help: nothing if something is wrong with it."""
+    asked = [word for word in arguments if word not in HELP]
+    try:
+        return values(kind, asked, "", lambda _: None)
+    except ConfigError:
+        return {}
+
+
+def help_asked(arguments: Sequence[str]) -> str | None:
+    """The word that asks for help, if there is one among the options."""
+    named = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return next((word for word in HELP if word in named), None)
+
+
+def _named(known: Mapping[str, Option], word: str, words: list[str], command: str) -> tuple[str, Any]:
+    """Name and value of the option that begins with `word`; takes the words of its value from `words`."""
+    typed, equals, joined = word.partition("=")
+    name, negative = config.field_name(typed[2:]), False
+    if name not in known and name.startswith("no_") and name[3:] in known and known[name[3:]].is_flag:
+        name, negative = name[3:], True
+    if name not in known or not typed.startswith("--"):
+        raise ConfigError(f"{WHERE}: there is no option {typed}; {_advice(known, typed, command)}")
+    option = known[name]
+    if option.is_flag:
+        if not equals and NoneType in get_args(option.hint) and words and words[0] in ("True", "False", "None"):
+            equals, joined = "=", words.pop(0)  # as Jumok wrote it before these were flags
+        if equals and (negative or joined not in ("True", "False", "None")):
+            both = f"--{config.flag(name)}, or --no-{config.flag(name)}"
+            raise ConfigError(f"{WHERE}: {typed} is {joined!r}; it takes no value: write {both}")
+        return name, _read(option, joined) if equals else not negative
+    given = [joined] if equals else []
+    while words and not equals and not words[0].startswith("--") and (option.is_list or not given):
+        given.append(words.pop(0))
+    if not given:
+        after = words[0] if words and config.field_name(words[0][2:]) not in known else ""
+        more = (
+            f"a value that begins with dashes is written {typed}={after}" if after else "leave it out, or say what it is to be"
+        )
+        raise ConfigError(f"{WHERE}: {typed} has no value; {more}")
+    return name, tuple(given) if option.is_list else _read(option, given[0])
+
+
+def _read(option: Option, text: str) -> Any:
+    """A text as the type of the option."""
+    kinds = get_args(option.hint) or (option.hint,)
+    value: Any = None if text == "None" and NoneType in kinds else text
+    if bool in kinds:
+        value = {"True": True, "False": False}.get(text, value)
+    for kind in (int, float):
+        if kind in kinds:
+            with contextlib.suppress(ValueError, TypeError):
+                value = kind(value)
+                break
+    return config.value_of_type(option.hint, value, option.name, WHERE)
+
+
+def _without_names(places: Sequence[Option], words: Sequence[str], command: str) -> dict[str, Any]:
+    """The words that stand without a name, in order; a list takes all that are left."""
+    found: dict[str, Any] = {}
+    for option in places:
+        if words and option.is_list:
+            found[option.name], words = tuple(words), ()
+        elif words:
+            found[option.name], words = _read(option, words[0]), words[1:]
+    if words:
+        takes = " ".join(option.typed for option in places) or "only options"
+        raise ConfigError(
+            f"{WHERE}: {words[0]!r} is one word too many; {command} takes {takes}; "
+            "a text with blanks stands in quotes, and a list of words ends with the next option"
+        )
+    return found
+
+
+def missing(kind: type, names: Sequence[str], command: str) -> ConfigError:
+    """The error for options that must be given and are not."""
+    known = options(kind)
+    usage = " ".join([command, *(option.typed for option in known.values() if option.positional)])
+    return ConfigError(
+        f"{WHERE}: {' and '.join(known[name].typed for name in names)} not given; wanted {usage}; {command} --help says more"
+    )
+
+
+def _advice(known: Mapping[str, Option], typed: str, command: str) -> str:
+    if not typed.startswith("--"):
+        return "options begin with two dashes; what begins with a dash and is none stands behind --"
+    import difflib
+
+    names = [option.typed for option in known.values() if not option.positional]
+    names += [f"--no-{config.flag(option.name)}" for option in known.values() if option.is_flag]
+    near = difflib.get_close_matches(typed.replace("_", "-"), names, n=1)
+    return f"did you mean {near[0]}?" if near else f"{command} --help-all shows them all"
+
+
+def _is_number(word: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(word)
+        return True
+    return False
