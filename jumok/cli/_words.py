@@ -107,7 +107,7 @@ def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[s
             found[name] = (*found.get(name, ()), *value) if known[name].is_list else value
         else:
             loose.append(word)
-    return found | _without_names([option for option in known.values() if option.positional], loose, command)
+    return found | _without_names(known, loose, command)
 
 
 def so_far(kind: type, arguments: Sequence[str]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _named(known: Mapping[str, Option], word: str, words: list[str], command: st
     name, negative = config.field_name(typed[2:]), False
     if name not in known and name.startswith("no_") and name[3:] in known and known[name[3:]].is_flag:
         name, negative = name[3:], True
-    if name not in known or not typed.startswith("--"):
+    if name not in known or not typed.startswith("--") or known[name].positional:
         raise ConfigError(f"{WHERE}: there is no option {typed}; {_advice(known, typed, command)}")
     option = known[name]
     if option.is_flag:
@@ -167,18 +167,19 @@ def _read(option: Option, text: str) -> Any:
     return config.value_of_type(option.hint, value, option.name, WHERE)
 
 
-def _without_names(places: Sequence[Option], words: Sequence[str], command: str) -> dict[str, Any]:
+def _without_names(known: Mapping[str, Option], words: Sequence[str], command: str) -> dict[str, Any]:
     """The words that stand without a name, in order; a list takes all that are left."""
     found: dict[str, Any] = {}
-    for option in places:
+    for option in known.values():
+        if not option.positional:
+            continue
         if words and option.is_list:
             found[option.name], words = tuple(words), ()
         elif words:
             found[option.name], words = _read(option, words[0]), words[1:]
     if words:
-        takes = " ".join(option.typed for option in places) or "only options"
         raise ConfigError(
-            f"{WHERE}: {words[0]!r} is one word too many; {command} takes {takes}; "
+            f"{WHERE}: {words[0]!r} is one word too many; wanted {_usage(known, command)} [options]; "
             "a text with blanks stands in quotes, and a list of words ends with the next option"
         )
     return found
@@ -187,13 +188,17 @@ def _without_names(places: Sequence[Option], words: Sequence[str], command: str)
 def missing(kind: type, names: Sequence[str], command: str) -> ConfigError:
     """The error for options that must be given and are not."""
     known = options(kind)
-    usage = " ".join([command, *(option.typed for option in known.values() if option.positional)])
-    return ConfigError(
-        f"{WHERE}: {' and '.join(known[name].typed for name in names)} not given; wanted {usage}; {command} --help says more"
-    )
+    which = " and ".join(known[name].typed for name in names)
+    return ConfigError(f"{WHERE}: {which} not given; wanted {_usage(known, command)}; {command} --help says more")
+
+
+def _usage(known: Mapping[str, Option], command: str) -> str:
+    return " ".join([command, *(option.typed for option in known.values() if option.positional)])
 
 
 def _advice(known: Mapping[str, Option], typed: str, command: str) -> str:
+    if (name := config.field_name(typed[2:])) in known and typed.startswith("--"):
+        return f"{name.upper()} is given by its place: {_usage(known, command)}"
     if not typed.startswith("--"):
         return "options begin with two dashes; what begins with a dash and is none stands behind --"
     import difflib

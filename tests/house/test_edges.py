@@ -21,6 +21,7 @@ import pytest
 from faulty_disk import refusing
 
 from jumok import cli, config, places
+from jumok.cli._words import POSITIONAL
 from jumok.config import ModelConfig, TextConfig
 from jumok.explain import to_json_line
 from jumok.runtime import load
@@ -71,7 +72,7 @@ def fields(cls: type) -> Iterator[tuple[str, str | None, places.Place | None]]:
         if dataclasses.is_dataclass(inner):
             yield from fields(inner)
         else:
-            positional = any("Positional" in repr(m) for m in getattr(hint, "__metadata__", ()))
+            positional = POSITIONAL in getattr(hint, "__metadata__", ())
             yield f.name, None if positional else f"--{config.flag(f.name)}", marks[f.name]
 
 
