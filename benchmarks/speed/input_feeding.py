@@ -7,9 +7,11 @@ Random data; source and target of about --length tokens. Every entry is a whole 
 """
 
 import argparse
+import contextlib
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -48,8 +50,8 @@ def main() -> None:
         )
         data = tensors(random_batch(o.batch, o.length, o.vocabulary), "cpu")
         names = {
-            "fused pass": training_step(config, o.vocabulary, data),
-            "input feeding": training_step(dataclasses.replace(config, input_feeding=True), o.vocabulary, data),
+            "fused pass": training_step(config, o.vocabulary, [data]),
+            "input feeding": training_step(dataclasses.replace(config, input_feeding=True), o.vocabulary, [data]),
         }
         seconds = alternate(names, o.rounds)
         cost = ratio(seconds, "input feeding", "fused pass")
@@ -60,17 +62,21 @@ def main() -> None:
 def training_step(
     config: ModelConfig,
     vocabulary: int,
-    data: tuple[torch.Tensor, ...],
+    batches: Sequence[tuple[torch.Tensor, ...]],
     copies: torch.Tensor | None = None,
     rate: float = 1e-4,
+    machine: Machine | None = None,
 ) -> Callable[[], None]:
+    """A step on one of the batches, in turn; in the machine's precision, else in float32."""
     torch.manual_seed(1)
     model = Seq2Seq(config, vocabulary, vocabulary, dropout=0.3, copies=copies)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
-    source, lengths, target, real = data
+    turns = itertools.cycle(batches)
 
     def step() -> None:
-        loss = model.loss(source, lengths, shifted(target), target, real, 0.1).loss
+        source, lengths, target, real = next(turns)
+        with machine.autocast() if machine else contextlib.nullcontext():
+            loss = model.loss(source, lengths, shifted(target), target, real, 0.1).loss
         optimizer.zero_grad(set_to_none=True)
         (loss / len(real)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,9 +1,11 @@
 """What does a monotonic alignment cost, beside a soft one? A training step, its memory, and decoding. (sizes of letters)
 
     python -m benchmarks.speed.monotonic [--rounds 20] [--threads 1] [--batch 16,64,256] [--length 10] [--source-length 0]
-        [--vocabulary 90] [--hidden 256] [--matmul default] [--device cpu] [--copy] [--taught 0] [--no-decoding]
+        [--vocabulary 90] [--hidden 256] [--precision float32] [--matmul default] [--device cpu] [--copy] [--taught 0] [--batches 20]
+        [--no-decoding]
 
-Random data and weights, pairs of about --length tokens a side (--source-length: of the source); float32; all in turns in one run.
+Random data and weights, pairs of about --length tokens a side (--source-length: of the source); all in turns in one run. Training
+steps go over --batches batches, since a kernel is compiled for each new shape, which one batch would hide.
 --taught N: after N steps on pairs whose targets copy their sources, so that posteriors are nearly one-hot, as in a real run.
 --copy: with a copy gate. Memory is the peak of a fresh process that makes three steps, less what it had with model and optimizer, in MiB.
 Decoding is NumPy's, of sources and outputs of that length: greedy in a batch, alone, and with beam 5; the text alone, and the text
@@ -55,34 +57,36 @@ def main() -> None:
     parser.add_argument("--source-length", type=int, default=0)
     parser.add_argument("--vocabulary", default="90")
     parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--matmul", default="default", choices=["default", "onednn"])
+    parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--copy", action="store_true")
     parser.add_argument("--taught", type=int, default=0)
     parser.add_argument("--no-decoding", action="store_true")
     o = parser.parse_args()
-    Machine("float32", o.matmul, o.threads, o.device).apply()
+    machine = Machine(o.precision, o.matmul, o.threads, o.device)
+    machine.apply()
     for V in map(int, o.vocabulary.split(",")):
         for batch in map(int, o.batch.split(",")):
-            measure(o, V, batch)
+            measure(o, machine, V, batch)
 
 
-def measure(o: argparse.Namespace, V: int, batch: int) -> None:
+def measure(o: argparse.Namespace, machine: Machine, V: int, batch: int) -> None:
     configs = {kind: config(o.hidden, kind, o.copy) for kind in KINDS}
-    data = tensors(pairs(batch, o.source_length or o.length, o.length, V, bool(o.taught)), o.device)
+    drawn = [pairs(batch, o.source_length or o.length, o.length, V, bool(o.taught), seed) for seed in range(o.batches)]
+    data = [tensors(one, o.device) for one in drawn]
     copies = torch.arange(V) if o.copy else None
     with torch.device(o.device):
-        memory_mib = {kind: peak(c, V, data, copies if c.copy else None) for kind, c in configs.items()}
+        memory_mib = {kind: peak(c, V, data[:1], copies if c.copy else None) for kind, c in configs.items()}
         steps = {
-            kind: training_step(c, V, data, copies if c.copy else None, RATE if o.taught else 0.0)
+            kind: training_step(c, V, data, copies if c.copy else None, RATE if o.taught else 0.0, machine)
             for kind, c in configs.items()
         }
     for step in steps.values():
         for _ in range(o.taught):
             step()
-    waited = {
-        kind: lambda step=step: (step(), Machine("float32", "default", 1, o.device).wait()) for kind, step in steps.items()
-    }
+    waited = {kind: lambda step=step: (step(), machine.wait()) for kind, step in steps.items()}
     seconds = {"step": alternate(waited, o.rounds)}
     for name, rows, beam, weights in () if o.no_decoding else DECODED:
         made = {kind: decoding(c, V, rows or batch, o.length, beam, weights) for kind, c in configs.items()}
@@ -97,9 +101,9 @@ def config(hidden: int, alignment: str, copy: bool) -> ModelConfig:
     return ModelConfig(alignment=alignment, copy=copy and alignment == "monotonic", tie="none", **sizes)  # type: ignore[arg-type]
 
 
-def pairs(rows: int, S: int, T: int, V: int, copied: bool) -> Batch:
+def pairs(rows: int, S: int, T: int, V: int, copied: bool, seed: int) -> Batch:
     """Random pairs of about S and T tokens; copied: a target is the beginning of its source."""
-    sources, targets = random_batch(rows, S, V), random_batch(rows, T, V)
+    sources, targets = random_batch(rows, S, V, 2 * seed), random_batch(rows, T, V, 2 * seed + 1)
     target, lengths = targets.target, targets.target_lengths
     if copied:
         lengths = np.minimum(lengths, sources.source_lengths)
@@ -110,9 +114,9 @@ def pairs(rows: int, S: int, T: int, V: int, copied: bool) -> Batch:
     return dataclasses.replace(sources, target=target, target_lengths=lengths)
 
 
-def peak(c: ModelConfig, V: int, data: tuple[torch.Tensor, ...], copies: torch.Tensor | None) -> float:
+def peak(c: ModelConfig, V: int, data: list[tuple[torch.Tensor, ...]], copies: torch.Tensor | None) -> float:
     """MiB that three steps take at most, beside model and optimizer."""
-    if data[0].is_cuda:
+    if data[0][0].is_cuda:
         step = training_step(c, V, data, copies)
         step()
         torch.cuda.reset_peak_memory_stats()
@@ -123,7 +127,7 @@ def peak(c: ModelConfig, V: int, data: tuple[torch.Tensor, ...], copies: torch.T
         return fresh.submit(_peak, c, V, data, copies, torch.get_num_threads()).result()
 
 
-def _peak(c: ModelConfig, V: int, data: tuple[torch.Tensor, ...], copies: torch.Tensor | None, threads: int) -> float:
+def _peak(c: ModelConfig, V: int, data: list[tuple[torch.Tensor, ...]], copies: torch.Tensor | None, threads: int) -> float:
     torch.set_num_threads(threads)
     step = training_step(c, V, data, copies)
     before = _status("VmRSS")

@@ -32,7 +32,7 @@ def main() -> None:
     Machine("float32", "onednn", o.threads or len(os.sched_getaffinity(0))).apply()
     data = tensors(random_batch(64, o.length, V), "cpu")
     sizes = {"embedding": 256, "hidden": 512, "score_size": 512, "readout_size": 256}
-    names = {a: training_step(ModelConfig(attention=a, tie="all", **sizes), V, data) for a in ATTENTIONS}
+    names = {a: training_step(ModelConfig(attention=a, tie="all", **sizes), V, [data]) for a in ATTENTIONS}
     seconds = alternate(names, o.rounds)
     cost = {a: ratio(seconds, a, "dot") for a in ATTENTIONS if a != "dot"}
     emit("speed_scores", length=o.length, threads=torch.get_num_threads(), cost=cost, seconds=seconds)

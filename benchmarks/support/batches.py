@@ -5,9 +5,9 @@ import numpy as np
 from jumok.text import END, PAD, Batch
 
 
-def random_batch(rows: int, length: int, vocabulary: int) -> Batch:
+def random_batch(rows: int, length: int, vocabulary: int, seed: int = 1) -> Batch:
     """`rows` pairs with sides of length - 2 to length + 2 tokens, END last, shortest first."""
-    random = np.random.default_rng(1)
+    random = np.random.default_rng(seed)
 
     def side() -> tuple[np.ndarray, np.ndarray]:
         lengths = np.sort(random.integers(max(1, length - 2), length + 3, rows))

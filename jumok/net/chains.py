@@ -37,7 +37,8 @@ def _chains(c: Chained, weight: Tensor, bias: Tensor, target: Tensor, lengths: T
     for first, end in parts(sources, steps, 6 * output.exact.itemsize, PIECE[device]):
         piece = Piece(slice(first, end), slice(max(steps[first:end])), max(sources[first:end]))
         with torch.autocast(device, enabled=False):
-            probability, gold = output.logits(readout(c, piece)), target[piece.rows, piece.steps]
+            gold = target[piece.rows, piece.steps]
+            probability = output.logits(readout(c, piece), *gold.shape, piece.positions)
             log_p = either(c, piece, target, emissions(probability, gold, output.V, 0.0)[1])
             probability = probability[..., : output.V]
             if c.gates is not None and c.copies is not None:
@@ -99,7 +100,7 @@ def step(
         moves = alignments.moves(torch, c.scores.to(output.exact), c.jumps.to(output.exact), c.mask)
         prior = (reached.view(B, K, 1, S) @ moves)[:, :, 0]
         piece = Piece(slice(None), slice(None), S)
-        emissions = output.logits(readout(c, piece))[..., : output.V].log_softmax(-1)
+        emissions = output.logits(readout(c, piece), B, K, S)[..., : output.V].log_softmax(-1)
         probability = _with_copies(emissions.exp(), c.gates, c.copies)
         if c.gates is not None:
             emissions = probability.clamp(min=LEAST).log()

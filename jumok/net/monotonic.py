@@ -11,6 +11,7 @@ Wu & Cotterell 2019, "Exact Hard Monotonic Attention for Character-Level Transdu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,9 @@ from jumok.text.vocabulary import PAD
 PIECE = {"cpu": 3 << 20, "cuda": 1 << 28}  # bytes of readouts and logits computed together
 KEPT = {"cpu": 1 << 26, "cuda": 1 << 31}  # bytes of them kept for the gradients; any more are computed twice
 TINY = 1e-20  # of a gradient
+ROWS = (
+    256  # products have a multiple of so many rows: oneDNN compiles a kernel for each number, which takes longer than a product
+)
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,25 @@ def parts(lengths: Sequence[int], steps: Sequence[int], size: int, room: int) ->
 
 
 def readout(c: Chained, piece: Piece) -> Tensor:
-    """[b, t, s, R] of a piece, dropout included."""
+    """[b · t · s and filling, R] of a piece, dropout included; filling rows are 0."""
     query, memory = c.query[piece.rows, piece.steps, None], c.memory[piece.rows, None, : piece.positions]
+    kind, (b, t), s, H = query.dtype, query.shape[:2], memory.shape[2], query.shape[-1]
+    exact = torch.promote_types(kind, torch.float32) if c.tanh else kind  # torch's tanh takes four times as long in bfloat16
+    flat = query.new_empty(filled(b * t * s), H if c.tanh else 2 * H, dtype=exact)
+    flat[b * t * s :] = 0
+    r = flat[: b * t * s].view(b, t, s, -1)
     if c.tanh:
-        r = (query + memory).tanh_()
+        torch.add(query.to(exact), memory.to(exact), out=r).tanh_()
     else:
-        shape = (*query.shape[:2], memory.shape[2], -1)
-        r = torch.cat([memory.expand(shape), query.expand(shape)], -1)
-    return r if c.kept is None else r.mul_(c.kept[piece.rows, piece.steps, None])
+        r[..., :H], r[..., H:] = memory, query
+    if c.kept is not None:
+        r.mul_(c.kept[piece.rows, piece.steps, None])
+    return flat.to(kind)
+
+
+def filled(rows: int) -> int:
+    """The rows of a product that needs so many."""
+    return -(-rows // ROWS) * ROWS
 
 
 class OutputLayer:
@@ -116,14 +131,13 @@ class OutputLayer:
         self.table = F.pad(weight.detach().to(kind), (0, 0, 0, short))
         self.offsets = F.pad(bias.detach().to(self.exact), (0, short), value=-torch.inf)
 
-    def logits(self, r: Tensor) -> Tensor:
-        """r [..., R] -> [..., V and filling], exact."""
-        flat = r.flatten(0, -2)
+    def logits(self, r: Tensor, *shape: int) -> Tensor:
+        """r [b · t · s and filling, R] -> [b, t, s, V and filling], exact; shape: b, t, s."""
         if r.dtype == self.exact:
-            found = torch.addmm(self.offsets, flat, self.table.t())
+            found = torch.addmm(self.offsets, r, self.table.t())
         else:
-            found = (flat @ self.table.t()).to(self.exact).add_(self.offsets)
-        return found.view(*r.shape[:-1], -1)
+            found = (r @ self.table.t()).to(self.exact).add_(self.offsets)
+        return found[: math.prod(shape)].view(*shape, -1)
 
 
 def emissions(logits: Tensor, gold: Tensor, V: int, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -204,14 +218,14 @@ def _summed(
         held: dict[int, tuple[Tensor, Tensor]] = {}
         free = KEPT[device]
         for i, piece in enumerate(pieces):
-            r = readout(inside, piece)
-            probability = output.logits(r)
-            spread, written = emissions(probability, gold[piece.rows, piece.steps], output.V, smoothing)
+            r, of_piece = readout(inside, piece), gold[piece.rows, piece.steps]
+            probability = output.logits(r, *of_piece.shape, piece.positions)
+            spread, written = emissions(probability, of_piece, output.V, smoothing)
             plain[piece.at] = whole = either(inside, piece, gold, written)
             emitted[piece.at] = spread + (1 - smoothing) * (whole - written)
             if inside.gates is not None:
                 by_output[piece.at] = (written - whole).exp_() * (-inside.gates[piece.at].to(output.exact)).sigmoid()
-            free -= r.shape[:-1].numel() * size
+            free -= len(r) * size
             if wanted and free >= 0:
                 held[i] = r, probability
         real = (gold != PAD)[..., None]
@@ -230,7 +244,7 @@ def _summed(
                 formed = held.pop(i)
             else:
                 r = readout(inside, piece)
-                formed = r, output.logits(r).softmax(-1)
+                formed = r, output.logits(r, *share[piece.at].shape).softmax(-1)
             not_copied = None if inside.gates is None else by_output[piece.at]
             sum_.add(piece, first, formed, gold[piece.rows, piece.steps], share[piece.at], not_copied)
         if inside.gates is not None:
@@ -277,15 +291,16 @@ class _Gradients:
         written: Tensor | None,
     ) -> None:
         """The piece's rows are counted from sentence `first`; share [b, t, s] is each position's posterior, `written` the share of
-        a token that is not copied, None without copying. `formed`, readouts and probabilities, is overwritten."""
+        a token that is not copied, None without copying. `formed`, readouts (and filling) and probabilities, is overwritten."""
         r, probability = formed
         V, kept_gold, (b, t, s) = self.output.V, 1 - self.smoothing, share.shape
-        flat = (r, probability, gold[:, :, None].expand(b, t, s), share, share if written is None else written)
-        rows = [x.flatten(0, 2) for x in flat]
-        chosen = self._worth(rows[3])
+        each = (gold[:, :, None].expand(b, t, s), share, share if written is None else written)
+        rows = [probability.flatten(0, 2), *(x.flatten() for x in each)]
+        chosen = self._worth(rows[2])
         if chosen is not None:
             rows = [x.index_select(0, chosen) for x in rows]
-        r, probability, gold, share, some = rows
+            r = r.index_select(0, F.pad(chosen, (0, filled(len(chosen)) - len(chosen))))
+        probability, gold, share, some = rows
         less = probability.new_full((), -kept_gold).expand(len(gold), 1)
         if written is not None:
             less = (some * -kept_gold)[:, None]
@@ -297,9 +312,10 @@ class _Gradients:
             probability.mul_(share)
         gradient = probability.scatter_add_(1, gold[:, None], less * share)  # of the logits
         self.bias += gradient.sum(0)
-        gradient = gradient.to(r.dtype)
-        self.weight += gradient.t() @ r
-        d = gradient @ self.output.table
+        n = len(gradient)
+        gradient = F.pad(gradient.to(r.dtype), (0, 0, 0, len(r) - n))
+        self.weight += (r.t() @ gradient).t()
+        d, r = (gradient @ self.output.table)[:n], r[:n]
         sentences = slice(first + piece.rows.start, first + piece.rows.stop)
         if chosen is None:
             kept = None if self.c.kept is None else self.c.kept[sentences, piece.steps, None]

@@ -227,10 +227,10 @@ def test_what_is_copied_keeps_the_order(pairs, copied):
 @pytest.mark.parametrize("place", [0, 1, 3, 4])
 def test_options_that_the_data_decide_are_flags_too(typed, copy, place):
     words = ["p.tsv", "--out", "m", "--no-joint-vocabulary"]
-    asked, given = read(Train, [*words[:place], *typed.split(), *words[place:]], "jumok train")
+    asked, given = read(Train, [*words[:place], *typed.split(), *words[place:]])
     assert (asked.model.copy, asked.text.joint_vocabulary, asked.pairs, asked.out) == (copy, False, "p.tsv", "m")
     assert {"copy", "joint_vocabulary"} <= given
-    asked, given = read(Train, ["p.tsv", "--out", "m"], "jumok train")
+    asked, given = read(Train, ["p.tsv", "--out", "m"])
     assert asked.model.copy is None and "copy" not in given
 
 
