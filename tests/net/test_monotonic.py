@@ -41,8 +41,10 @@ def test_loss_and_gradient_are_those_of_all_alignments_written_out(options, smoo
     plain = -sum(written_out(model, *row)[1].logsumexp(0) for row in rows_of(TINY))
     parameters = dict(model.named_parameters())
     wanted = torch.autograd.grad(written, list(parameters.values()))
-    # all at once; each by itself, formed twice; …; and the rows that count picked out
-    for room, kept, picked in ((1 << 20, 1 << 26, False), (1, 1, False), (1, 1 << 26, True), (3000, 4000, True)):
+    # all at once; each by itself, formed twice; …; and the rows that count picked out; products of any number of rows, or filled
+    cases = (1 << 20, 1 << 26, False, 256), (1, 1, False, 1), (1, 1 << 26, True, 7), (3000, 4000, True, 5)
+    for room, kept, picked, filling in cases:
+        monkeypatch.setattr(monotonic, "ROWS", filling)
         if picked:
             monkeypatch.setattr(monotonic._Gradients, "_worth", lambda self, share: share.nonzero().flatten())
         monkeypatch.setitem(monotonic.PIECE, "cpu", room)
@@ -205,6 +207,20 @@ def test_scores_and_emissions_beyond_what_float32_holds_give_no_nan():
     log_probabilities, weights = fast.score(BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths)
     assert np.isfinite(log_probabilities).all() and np.isfinite(weights).all()
     np.testing.assert_allclose(-log_probabilities.sum(), found.nll.item(), rtol=1e-3)
+
+
+def test_products_over_positions_have_few_shapes(monkeypatch):
+    """Each new number of rows costs a kernel, whatever the lengths of a batch and the rows that count."""
+    monkeypatch.setattr(monotonic, "ROWS", 64)
+    model, rows = chain_of({"alignment": "monotonic"}, torch.float32), set[int]()
+    real = monotonic.OutputLayer.logits
+    monkeypatch.setattr(monotonic.OutputLayer, "logits", lambda self, r, *shape: rows.add(len(r)) or real(self, r, *shape))
+    for first in range(len(BATCH.rows)):
+        part = Batch(*(x[first:] for x in (BATCH.source, BATCH.source_lengths, BATCH.target, BATCH.target_lengths, BATCH.rows)))
+        losses(model, part, 0.1).loss.backward()
+    assert rows and all(n % 64 == 0 for n in rows)
+    needed = [len(BATCH.rows[first:]) * BATCH.target.shape[1] * BATCH.source.shape[1] for first in range(len(BATCH.rows))]
+    assert len(rows) <= max(needed) // 64 + 1
 
 
 def test_bfloat16_is_near():
