@@ -76,7 +76,7 @@ def _made(kind: Any, default: Any, typed: Mapping[str, Any]) -> Any:
             values[f.name] = _made(hint, None if value is MISSING else value, typed)
         elif f.name in typed:
             values[f.name] = typed[f.name]
-        elif value is not MISSING or f.default is MISSING:
+        elif value is not MISSING or f.default is f.default_factory is MISSING:
             values[f.name] = value
     return kind(**values)
 

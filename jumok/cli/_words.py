@@ -98,7 +98,7 @@ def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[s
         if word == "--":
             loose += words
             break
-        if word.startswith("-") and word != "-" and not _is_number(word):
+        if _looks_like_an_option(known, word):
             name, value = _named(known, word, words, command)
             if name in found and not known[name].is_list and name != "config":
                 warn(f"{known[name].typed} is given twice; the last one counts: {value!r}")
@@ -108,6 +108,13 @@ def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[s
         else:
             loose.append(word)
     return found | _without_names(known, loose, command)
+
+
+def _looks_like_an_option(known: Mapping[str, Option], word: str) -> bool:
+    """Also where a text editor made a long dash of two."""
+    if word[:1] in ("–", "—"):
+        return config.field_name(word.lstrip("–—-").partition("=")[0]) in known
+    return word.startswith("-") and word != "-" and not _is_number(word)
 
 
 def so_far(kind: type, arguments: Sequence[str]) -> dict[str, Any]:
@@ -199,6 +206,8 @@ def _usage(known: Mapping[str, Option], command: str) -> str:
 def _advice(known: Mapping[str, Option], typed: str, command: str) -> str:
     if (name := config.field_name(typed[2:])) in known and typed.startswith("--"):
         return f"{name.upper()} is given by its place: {_usage(known, command)}"
+    if typed[0] in "–—":
+        return f"that is a long dash; did you mean --{typed.lstrip('–—-')}?"
     if not typed.startswith("--"):
         return "options begin with two dashes; what begins with a dash and is none stands behind --"
     import difflib

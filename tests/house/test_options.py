@@ -110,7 +110,7 @@ class Try(Options):
 
 
 ANY = st.text(st.characters(codec="utf-8"), max_size=5)
-PLAIN = ANY.filter(lambda text: not text.startswith("-"))
+PLAIN = ANY.filter(lambda text: not text.startswith(("-", "–", "—")))
 NOT_AN_OPTION = ANY.filter(lambda text: not text.startswith("--"))
 
 
@@ -160,6 +160,8 @@ def test_whatever_is_written_is_read_back_in_any_order(data: st.DataObject) -> N
         "--model m": "there is no option --model; MODEL is given by its place: jumok translate MODEL [FILE]",
         "--=5": "there is no option --",
         "m --=5": "there is no option --",
+        "m —beam 5": "there is no option —beam; that is a long dash; did you mean --beam?",
+        "m –beam=5": "there is no option –beam; that is a long dash; did you mean --beam?",
         "m --beam": "--beam has no value; leave it out",
         "m --beam --json": "--beam has no value; leave it out",
         "m --prefix --x": "--prefix has no value; a value that begins with dashes is written --prefix=--x",
@@ -210,6 +212,7 @@ def test_what_begins_with_dashes() -> None:
     assert _words.values(kind, ["m", "-5"], "jumok explain", said)["source"] == "-5"
     assert _words.values(kind, ["m", "-"], "jumok explain", said)["source"] == "-"
     assert _words.help_asked(["m", "--", "--help"]) is None and _words.help_asked(["m", "-h", "--", "x"]) == "-h"
+    assert _words.values(kind, ["m", "—"], "jumok explain", said)["source"] == "—"
     assert _words.values(Try, ["a", "--text", "-x", "--import", "b"], "jumok try", said) == {
         "first": "a", "text": "-x", "import_": "b"
     }  # fmt: skip
