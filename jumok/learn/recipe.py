@@ -41,7 +41,7 @@ SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and sub
 BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
-# of letters, a medium model pays with so many pairs, and time to learn from them: in minutes, or in pairs shown
+# of letters, a medium model pays with so many pairs, and time to learn from them: in minutes, and in pairs shown in that time
 MANY_PAIRS = 50_000
 LONG_MINUTES, LONG_SHOWN = 10, 1_500_000
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
@@ -117,8 +117,7 @@ def settle(asked: TrainConfig, data: Material, machine: Pace) -> Recipe:
     Raises:
         ConfigError: --minutes has no room for a single step.
     """
-    learn, epoch = asked.learn, len(data.batches)
-    every = learn.evaluate_every or max(epoch, round(machine.evaluation / (EVALUATION_SHARE * machine.step)))
+    learn, epoch, every = asked.learn, len(data.batches), _evaluate_every(asked.learn, data, machine)
     steps = _steps_in_time(learn, machine, every) if learn.minutes is not None else total_steps(asked, data.pairs, epoch)
     dropout = default_dropout(steps / epoch, asked.model.size, data.pairs) if learn.dropout is None else learn.dropout
     learn = dataclasses.replace(
@@ -133,6 +132,25 @@ def settle(asked: TrainConfig, data: Material, machine: Pace) -> Recipe:
         threads=machine.machine.threads,
     )
     return Recipe(dataclasses.replace(asked, learn=learn), machine.machine)
+
+
+def _evaluate_every(learn: LearnConfig, data: Material, machine: Pace) -> int:
+    """Once an epoch, or so seldom that evaluations take a small share of the time."""
+    return learn.evaluate_every or max(len(data.batches), round(machine.evaluation / (EVALUATION_SHARE * machine.step)))
+
+
+def too_few_for(asked: TrainConfig, sizes: tuple[int, int], data: Material, machine: Pace) -> int:
+    """The pairs that --minutes show a medium model of letters at this pace, if they are fewer than it takes to pay; else 0.
+
+    Args:
+        asked: as `resolve` leaves it. sizes: entries of the vocabularies.
+    """
+    learn = asked.learn
+    if learn.minutes is None or asked.model.size != "medium" or not letters(*sizes):
+        return 0
+    steps = _steps_in_time(learn, machine, _evaluate_every(learn, data, machine))
+    shown = round(steps * data.pairs / len(data.batches))
+    return shown if shown < LONG_SHOWN else 0
 
 
 def _steps_in_time(learn: LearnConfig, pace: Pace, every: int) -> int:
@@ -152,7 +170,11 @@ def letters(source_size: int, target_size: int) -> bool:
 
 
 def default_size(fine: bool, pairs: int, learn: LearnConfig) -> SizeName:
-    """medium for words and subwords, and for letters (`fine`) with many pairs and a long training; else small."""
+    """medium for words and subwords, and for letters (`fine`) with many pairs and a long training; else small.
+
+    With --minutes, small after all if the machine turns out to show too few pairs in them (LONG_SHOWN): CMUdict, 15 minutes on a core of
+    which a step of medium took 90 ms, was on dev no better (68.7 % right) than small in 5 minutes (68.5).
+    """
     if learn.minutes is not None:
         long = learn.minutes >= LONG_MINUTES
     elif learn.steps is not None:

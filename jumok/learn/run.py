@@ -37,7 +37,7 @@ from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
+from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle, too_few_for
 from jumok.learn.start import Trained
 from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
@@ -207,15 +207,21 @@ class _Run:
         if self.checkpoint is None:
             self.known = read_known(self.asked, data.codec, self.display.note)
         self.asked = self.known.sized(self.asked)
-        asked = resolve(self._aligned(data, sizes), *sizes, len(data.sources), [p.target for p in data.dev])
-        check_lengths(asked.model, int(data.sources.lengths.max()))
-        check_copying(asked.model, data.codec)
-        count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
-        asked = dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, threads=count))
+        aligned = self._aligned(data, sizes)
+        asked = self._resolved(aligned, data, sizes)
         material = make_material(asked, data, self.team, self.display.warn)
         self._introduce(asked, material)
         if self.checkpoint is None:
-            pace = self.pace = measure(asked, material, self.team, self.display, self.allowance)
+            pace = measure(asked, material, self.team, self.display, self.allowance)
+            if self.asked.model.size is None and (n := too_few_for(asked, sizes, material, pace)):
+                self.display.note(
+                    f"small after all: in {asked.learn.minutes:g} minutes this machine would show a medium model {n:,} pairs, which are "
+                    "too few for it (--size medium overrules this)"
+                )
+                small = dataclasses.replace(aligned, model=dataclasses.replace(aligned.model, size="small"))
+                asked = self._resolved(small, data, sizes)
+                pace = measure(asked, material, self.team, self.display, self.allowance)
+            self.pace = pace
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(
@@ -230,6 +236,14 @@ class _Run:
                     f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
                 )
         return recipe, material
+
+    def _resolved(self, aligned: TrainConfig, data: Data, sizes: tuple[int, int]) -> TrainConfig:
+        """The options with what follows from the data."""
+        asked = resolve(aligned, *sizes, len(data.sources), [p.target for p in data.dev])
+        check_lengths(asked.model, int(data.sources.lengths.max()))
+        check_copying(asked.model, data.codec)
+        count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
+        return dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, threads=count))
 
     def _aligned(self, data: Data, sizes: tuple[int, int]) -> TrainConfig:
         """The options asked for, with `auto` turned into an alignment, and copying or none."""

@@ -357,6 +357,43 @@ def test_a_recipe_is_settled_before_there_is_a_loop(data):
         recipe.Recipe(asked, machine)
 
 
+def test_a_medium_model_is_small_after_all_where_the_time_shows_it_too_few_pairs():
+    asked = build(TrainConfig, {"minutes": 15.0, "threads": 1}, "test")
+    asked = recipe.resolve(asked, 40, 50, 100_000)
+    assert asked.model.size == "medium"
+    material = SimpleNamespace(batches=range(1_600), pairs=100_000)
+
+    def few(step, minutes=15.0, sizes=(40, 50), **model):
+        learn = dataclasses.replace(asked.learn, minutes=minutes)
+        wanted = dataclasses.replace(asked, learn=learn, model=dataclasses.replace(asked.model, **model))
+        pace = calibrate.Pace(Machine("float32", "default", 1), step=step, evaluation=0.0, spent=0.0, left=900.0)
+        return recipe.too_few_for(wanted, sizes, material, pace)
+
+    assert few(0.09) == 10_000 * 62.5  # pairs that 10,000 steps show
+    assert few(0.0375) == 0 and few(0.0376) > recipe.LONG_SHOWN - 10_000  # 24,000 steps are enough
+    assert few(0.09, minutes=None) == few(0.09, size="small") == few(0.09, sizes=(9_000, 50)) == 0
+
+
+@pytest.mark.parametrize("given", [{}, {"size": "medium"}])
+def test_the_size_that_a_run_takes_in_its_time(given, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "MANY_PAIRS", 100)
+    monkeypatch.setattr(recipe, "LONG_MINUTES", 0.01)
+    measured = []
+
+    def measure(asked, *_):
+        measured.append(asked.model.size)
+        return calibrate.Pace(Machine("float32", "default", 1), step=0.2, evaluation=0.1, spent=0.0, left=0.7)
+
+    monkeypatch.setattr(run, "measure", measure)
+    found = jumok.train(data, out=tmp_path / "m", minutes=0.02, threads=1, seed=1, **given)
+    said = "small after all: in 0.02 minutes this machine would show a medium model" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert (found.config.model.size, found.config.model.hidden) == (("medium", 512) if given else ("small", 256))
+    assert measured == (["medium"] if given else ["medium", "small"]) and said is not bool(given)
+    assert json.loads((found.folder / "training.json").read_text())["asked"].get("size") == given.get("size")
+
+
 def test_average_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
     average = Average(model, 0.5)
