@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import jumok
 from jumok import scores
 from jumok.config import ModelConfig, building
-from jumok.learn import calibrate
+from jumok.learn import calibrate, start
 from jumok.learn import loop as loops
 from jumok.learn import run as runs
 from jumok.learn.evaluation import Development
@@ -186,7 +186,7 @@ def test_seconds_at_best_by_hand():
 def now(monkeypatch):
     """A list with the time in it; every clock of a training reads it."""
     time = [100.0]
-    for module in (profiles, calibrate, loops):
+    for module in (profiles, calibrate, loops, start):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: time[0]))
     return time
 

@@ -177,6 +177,9 @@ def test_evaluate_refuses_what_would_do_nothing(model_folder: Path, tmp_path: Pa
     assert main(["evaluate", str(model_folder), str(tmp_path / "t.tsv"), "--beam", "3", "--nbest", "2"]) == 2
     assert "--nbest is 2" in capsys.readouterr().err
     assert main(["evaluate", str(model_folder), str(tmp_path / "t.tsv"), "--metrics"]) == 2
+    assert "--metrics has no value" in capsys.readouterr().err
+    (tmp_path / "o.toml").write_text("metrics = []\n", encoding="utf-8")
+    assert main(["evaluate", str(model_folder), str(tmp_path / "t.tsv"), "--config", str(tmp_path / "o.toml")]) == 2
     assert "no metric is asked for; there are accuracy, " in capsys.readouterr().err
     with pytest.raises(ConfigError, match="there is no option 'nbest'"):
         evaluate(jumok.load(model_folder), [Pair("cat", "C")], beam=2, nbest=2)

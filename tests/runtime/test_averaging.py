@@ -139,7 +139,7 @@ def test_what_is_at_out_stays_unless_it_may_be_replaced(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["a", "--out", "m"], "two model folders or more were wanted"),
-        (["--out", "m"], "two model folders or more were wanted"),
+        (["--out", "m"], "MODELS not given; wanted jumok average MODELS"),
         (["a", "a"], "out is not given"),
         (["a", "nothing", "--out", "m"], "nothing: there is no such folder"),
     ],
