@@ -45,7 +45,7 @@ def read(path: str | Path, warn: Callable[[str], None]) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {e or 'nested too deep'}") from None
 
 
-def defaults(typed: Mapping[str, Any], cls: type, warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
+def defaults(typed: Mapping[str, Any], warn: Callable[[str], None]) -> tuple[str | None, dict[str, Any], set[str]]:
     """The file that `config` names among the options typed (or None), its options over which none is typed, and all that are given."""
     path = expand(typed["config"], "config") if typed.get("config") else None
     if path is None:

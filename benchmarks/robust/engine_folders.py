@@ -106,7 +106,7 @@ def damaged_bytes(data: bytearray, rng: random.Random) -> None:
 
 def damaged_text(data: bytearray, rng: random.Random) -> None:
     """A number, a word or a name of JSON, replaced by another one."""
-    places = values(bytes(data))
+    places = where_values_are(bytes(data))
     if places:
         start, end = rng.choice(places)
         other = data[slice(*rng.choice(places))] if rng.random() < 0.4 else rng.choice(NUMBERS).encode()
@@ -114,8 +114,8 @@ def damaged_text(data: bytearray, rng: random.Random) -> None:
 
 
 @functools.lru_cache(100)
-def values(data: bytes) -> list[tuple[int, int]]:
-    """Where the values and names of a JSON text are."""
+def where_values_are(data: bytes) -> list[tuple[int, int]]:
+    """The beginning and end of each value and name of a JSON text."""
     return [place.span() for place in re.finditer(rb"-?\d+(?:\.\d+)?|true|false|null|\"[^\"]*\"", data)]
 
 

@@ -83,7 +83,7 @@ def _made(kind: Any, default: Any, typed: Mapping[str, Any]) -> Any:
 
 def defaults(kind: type[Kind], typed: Mapping[str, Any]) -> tuple[Kind | None, set[str]]:
     """What holds where nothing is typed (None: as the class has it); and the names of all options that are given."""
-    path, values, given = toml.defaults(typed, kind, warn)
+    path, values, given = toml.defaults(typed, warn)
     usual = kind.usual({**values, **typed})
     if path is None and not usual:
         return None, given

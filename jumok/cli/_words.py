@@ -87,6 +87,7 @@ def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[s
     Args:
         kind: the dataclass of a command's options.
         command: how it is called, for errors: "jumok translate".
+        warn: called with a line where an option is given twice.
 
     Raises:
         ConfigError: there is no such option, a value is missing or of the wrong type, or there is a word too many.
@@ -100,10 +101,10 @@ def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[s
             break
         if _looks_like_an_option(known, word):
             name, value = _named(known, word, words, command)
-            if name in found and not known[name].is_list and name != "config":
-                warn(f"{known[name].typed} is given twice; the last one counts: {value!r}")
-            if name == "config" and name in found:
+            if name in found and name == "config":
                 raise ConfigError(f"{WHERE}: --config is given twice; it takes one file")
+            if name in found and not known[name].is_list:
+                warn(f"{known[name].typed} is given twice; the last one counts: {value!r}")
             found[name] = (*found.get(name, ()), *value) if known[name].is_list else value
         else:
             loose.append(word)

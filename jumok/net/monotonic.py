@@ -28,9 +28,8 @@ from jumok.text.vocabulary import PAD
 PIECE = {"cpu": 3 << 20, "cuda": 1 << 28}  # bytes of readouts and logits computed together
 KEPT = {"cpu": 1 << 26, "cuda": 1 << 31}  # bytes of them kept for the gradients; any more are computed twice
 TINY = 1e-20  # of a gradient
-ROWS = (
-    256  # products have a multiple of so many rows: oneDNN compiles a kernel for each number, which takes longer than a product
-)
+# Products have a multiple of so many rows: oneDNN compiles a kernel for each number of rows, which takes longer than a product.
+ROWS = 256
 
 
 @dataclass(frozen=True)
