@@ -2,10 +2,15 @@
 
     python -m benchmarks.quality.task g2p-few DATA OUT [--parts hin,lit] [--seeds 1,2,3] [--minutes 1 | --steps 800]
         [--variants "default | soft: --alignment soft | copy: --alignment monotonic --copy"] [--beams 1,5] [--threads 0]
+        [--ensemble] [--distilled "--teacher-gold 0.3"]
 
 The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the dev metric that
 picked the step (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with
 its standard error. A run that is in OUT already is not trained again; a model folder stays for other questions.
+
+With --ensemble, the models of all seeds of a variant write together, too (VARIANT+ensemble); with --distilled, which takes more
+options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is
+over the mean of the single models.
 """
 
 import argparse
@@ -17,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +43,8 @@ def main() -> None:
     length.add_argument("--steps", type=int)
     parser.add_argument("--beams", default="1,5")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--ensemble", action="store_true")
+    parser.add_argument("--distilled", default=None)
     o = parser.parse_args()
     task = TASKS[o.task]
     parts = o.parts.split(",") if o.parts else task.parts
@@ -44,42 +52,87 @@ def main() -> None:
         (name.strip(), shlex.split(options)) for name, _, options in (v.partition(":") for v in o.variants.split("|"))
     )
     o.out.mkdir(parents=True, exist_ok=True)
-    runs = itertools.product(parts, [int(seed) for seed in o.seeds.split(",")], variants)
-    rows = [one(o, task, part, seed, variant, variants[variant]) for part, seed, variant in runs]
-    emit("quality_task", task=o.task, minutes=o.minutes, steps=o.steps, runs=len(rows), **summary(task, rows, list(variants)))
+    seeds = [int(seed) for seed in o.seeds.split(",")]
+    rows = []
+    for part, variant in itertools.product(parts, variants):
+        runs = [Run(o, task, part, seed, variant, tuple(variants[variant])) for seed in seeds]
+        rows += [run.row() for run in runs]
+        members = ",".join(str(run.model) for run in runs)
+        if o.ensemble:
+            rows.append(runs[0].together(members))
+        if o.distilled is not None:
+            options = (*runs[0].more, "--teacher", members, *shlex.split(o.distilled))
+            rows.append(Run(o, task, part, seeds[0], f"{variant}+distilled", options).row())
+    kinds = list(dict.fromkeys(row["variant"] for row in rows))
+    emit("quality_task", task=o.task, minutes=o.minutes, steps=o.steps, runs=len(rows), **summary(task, rows, kinds))
 
 
-def one(o: argparse.Namespace, task: Task, part: str, seed: int, variant: str, more: list[str]) -> dict[str, Any]:
-    length = ["--minutes", str(o.minutes)] if o.minutes else ["--steps", str(o.steps)] if o.steps else []
-    options = [*task.options, *more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
-    model = o.out / f"{o.task}-{part}-{seed}-{variant}"
-    kept = model.with_name(f"{model.name}.json")
-    if kept.exists() and (row := json.loads(kept.read_text()))["options"] == options:
+@dataclass(frozen=True)
+class Run:
+    """One model: trained, or there already, and measured.
+
+    Attributes:
+        o: the words of the command line.
+        part, seed, variant: which run it is.
+        more: options of `jumok train` beside the task's.
+    """
+
+    o: argparse.Namespace
+    task: Task
+    part: str
+    seed: int
+    variant: str
+    more: tuple[str, ...]
+
+    @property
+    def model(self) -> Path:
+        return self.o.out / f"{self.o.task}-{self.part}-{self.seed}-{self.variant}"
+
+    def file(self, name: str) -> Path:
+        return prepared(self.o, self.task, self.part, name)
+
+    def row(self) -> dict[str, Any]:
+        """The figures of the model, which is trained if it has none yet."""
+        o = self.o
+        length = ["--minutes", str(o.minutes)] if o.minutes else ["--steps", str(o.steps)] if o.steps else []
+        options = [*self.task.options, *self.more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
+        if row := self.kept(options):
+            return row
+        command = [sys.executable, "-m", "jumok", "train", str(self.file("train")), "--dev", str(self.file("dev"))]
+        command += ["--out", str(self.model), "--overwrite", *options, "--seed", str(self.seed)]
+        start = time.perf_counter()
+        env = os.environ | ({"OMP_NUM_THREADS": str(o.threads)} if o.threads else {})
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip()}")
+        seconds, entries = time.perf_counter() - start, history(self.model)
+        dev = max(entry[self.task.metrics[0]] for entry in entries)
+        return self.measured(str(self.model), options, steps=entries[-1]["step"], seconds=round(seconds, 1), dev=round(dev, 2))
+
+    def together(self, members: str) -> dict[str, Any]:
+        """The figures of an ensemble of models like this one, whose folders are joined by commas."""
+        run = replace(self, variant=f"{self.variant}+ensemble")
+        if row := run.kept([members]):
+            return row
+        name = self.task.metrics[0]
+        dev = evaluated(members, self.file("dev"), "--beam", "1", "--metrics", name)[name]["value"]
+        return run.measured(members, [members], dev=round(dev, 2))
+
+    def kept(self, options: list[str]) -> dict[str, Any] | None:
+        """The row of an earlier run with these options."""
+        file = self.model.with_name(f"{self.model.name}.json")
+        return row if file.exists() and (row := json.loads(file.read_text()))["options"] == options else None
+
+    def measured(self, model: str, options: list[str], **facts: Any) -> dict[str, Any]:
+        """The row with the test metrics of `model`; kept, and printed."""
+        row = {"task": self.o.task, "part": self.part, "seed": self.seed, "variant": self.variant, **facts}
+        for beam in self.o.beams.split(","):
+            found = evaluated(model, self.file("test"), "--beam", beam, "--metrics", *self.task.metrics)
+            row |= {f"{name}_{beam}": round(found[name]["value"], 2) for name in self.task.metrics}
+        row["options"] = options
+        self.model.with_name(f"{self.model.name}.json").write_text(json.dumps(row))
+        emit("quality_task_run", **row)
         return row
-    files = {name: prepared(o, task, part, name) for name in ("train", "dev", "test")}
-    command = [sys.executable, "-m", "jumok", "train", str(files["train"]), "--dev", str(files["dev"]), "--out", str(model)]
-    start = time.perf_counter()
-    env = os.environ | ({"OMP_NUM_THREADS": str(o.threads)} if o.threads else {})
-    done = subprocess.run([*command, "--overwrite", *options, "--seed", str(seed)], env=env, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip()}")
-    seconds, entries = time.perf_counter() - start, history(model)
-    row = {
-        "task": o.task,
-        "part": part,
-        "seed": seed,
-        "variant": variant,
-        "steps": entries[-1]["step"],
-        "seconds": round(seconds, 1),
-    }
-    row["dev"] = round(max(e[task.metrics[0]] for e in entries), 2)
-    for beam in o.beams.split(","):
-        found = evaluated(model, files["test"], "--beam", beam, "--metrics", *task.metrics)
-        row |= {f"{name}_{beam}": round(found[name]["value"], 2) for name in task.metrics}
-    row["options"] = options
-    kept.write_text(json.dumps(row))
-    emit("quality_task_run", **row)
-    return row
 
 
 def prepared(o: argparse.Namespace, task: Task, part: str, name: str) -> Path:
@@ -108,13 +161,20 @@ def summary(task: Task, rows: list[dict[str, Any]], variants: list[str]) -> dict
             part: round(statistics.mean(row[numbers[1]] for row in own if row["part"] == part), 2)
             for part in dict.fromkeys(row["part"] for row in own)
         }
-        base = {(row["part"], row["seed"]): row for row in rows if row["variant"] == variants[0]}
-        if variant != variants[0]:
-            for name in numbers:
-                gains = [row[name] - base[row["part"], row["seed"]][name] for row in own]
-                error = round(statistics.stdev(gains) / len(gains) ** 0.5, 2) if len(gains) > 1 else None
-                found[variant][f"gain_{name}"] = [round(statistics.mean(gains), 2), error]
+        if variant == variants[0]:
+            continue
+        for name in numbers:
+            gains = [row[name] - base(row, rows, variants[0], name) for row in own]
+            error = round(statistics.stdev(gains) / len(gains) ** 0.5, 2) if len(gains) > 1 else None
+            found[variant][f"gain_{name}"] = [round(statistics.mean(gains), 2), error]
     return found | ({"known": task.known} if task.known else {})
+
+
+def base(row: dict[str, Any], rows: list[dict[str, Any]], first: str, name: str) -> float:
+    """What a row is compared with: the first variant's run of the same part and seed, or the mean of the single models."""
+    variant, _, many = row["variant"].partition("+")
+    alike = [r for r in rows if r["part"] == row["part"] and r["variant"] == (variant if many else first)]
+    return statistics.mean(r[name] for r in alike if many or r["seed"] == row["seed"])
 
 
 if __name__ == "__main__":

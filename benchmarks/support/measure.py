@@ -91,7 +91,7 @@ def history(model: Path) -> list[dict[str, Any]]:
     return json.loads((model / "history.json").read_text(encoding="utf-8"))
 
 
-def evaluated(model: Path, test: Path, *options: str) -> dict[str, Any]:
-    """The metrics of `jumok evaluate`, by name."""
+def evaluated(model: str | Path, test: Path, *options: str) -> dict[str, Any]:
+    """The metrics of `jumok evaluate`, by name. Models joined by commas write together."""
     command = [sys.executable, "-m", "jumok", "evaluate", str(model), str(test), *options, "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["metrics"]
