@@ -62,9 +62,13 @@ def read_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
     Raises:
         DataError: the file is missing, a folder, not readable, damaged gzip data, not text, or has CR instead of LF.
     """
-    name = source_name(path)
     with opened(path) as stream:
-        yield from _lines(stream, name, 0, _warning(warn))
+        yield from lines_in(stream, source_name(path), warn=warn)
+
+
+def lines_in(stream: BinaryIO, name: str, *, warn: Callable[[str], None]) -> Iterator[Line]:
+    """The lines of a file that is open, as `read_lines` gives them. `name` is the file's in messages."""
+    return _lines(stream, name, 0, _warning(warn))
 
 
 def arriving_lines(path: str, *, warn: Callable[[str], None]) -> Iterator[Line | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError
 from jumok.places import parallel
-from jumok.text.lines import Line, read_lines, source_name
+from jumok.text.lines import Line, lines_in, opened, source_name
 from jumok.text.oddities import Oddities
 
 Warn = Callable[[str], None]
@@ -114,7 +115,10 @@ class Empty(DataError):
 
 def _entries(path: str, text: TextConfig, warn: Warn) -> Iterator[Pair | DataError]:
     files = files_of(path)
-    return entries([read_lines(file, warn=warn) for file in files], files, text)
+    with ExitStack() as stack:  # all are opened first: that a file is none to read comes before what its lines are like
+        streams = [stack.enter_context(opened(file)) for file in files]
+        lines = [lines_in(stream, source_name(file), warn=warn) for stream, file in zip(streams, files, strict=True)]
+        yield from entries(lines, files, text)
 
 
 def entries(lines: Sequence[Iterator[Line]], files: Sequence[str], text: TextConfig) -> Iterator[Pair | DataError]:

@@ -102,6 +102,7 @@ def test_blocks_read_as_whole_files_do(tmp_path_factory, content: bytes, size: i
 @settings(max_examples=100)
 @given(raw.map(b"".join), raw.map(b"".join), st.integers(1, 80))
 @example(b"", b"\ra", 1)  # unequal lengths, and CR without LF
+@example(b"\r", b"aaaa\t\x00\xff", 1)  # a remark on the first file, and a second one that is no text
 def test_blocks_of_parallel_files_too(tmp_path_factory, a: bytes, b: bytes, size: int) -> None:
     paths = [tmp_path_factory.getbasetemp() / name for name in ("blocks.a", "blocks.b")]
     for path, content in zip(paths, (a, b), strict=True):
