@@ -64,7 +64,7 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "coverage_penalty diversity sample top_k min_length no_repeat",
     ),
     ("more than 0", _above_zero, "minutes epochs learning_rate clip minutes_per_run temperature"),
-    ("from 0 to below 1", _below_one, "warmup dropout label_smoothing average teacher_gold"),
+    ("from 0 to below 1", _below_one, "warmup dropout bpe_dropout label_smoothing average teacher_gold"),
     ("from 0 to 1", _up_to_one, "gold_at_end switch freeze"),
     ("above 0, at most 1", _part, "top_p"),
 )
@@ -204,6 +204,7 @@ def _check_run(run: TrainConfig, where: str) -> None:
             f"{where}: freeze is {run.learn.freeze:g}, but no known vectors are given: give --source-embeddings, too"
         )
     _check_teacher(run, where)
+    _check_bpe_dropout(run, where)
     text = run.text
     columns = [*text.source_columns, text.target_column] + [text.features_column] * bool(text.features_column)
     if len(set(columns)) < len(columns):
@@ -214,6 +215,14 @@ def _check_run(run: TrainConfig, where: str) -> None:
             f"{where}: {what}, but source_column is {text.source_column}: a monotonic alignment goes forward through one source; "
             f"{'leave --copy out' if run.model.copy else 'give --alignment soft'}, or one column"
         )
+
+
+def _check_bpe_dropout(run: TrainConfig, where: str) -> None:
+    rate = f"{where}: bpe_dropout is {run.learn.bpe_dropout:g}"
+    if run.learn.bpe_dropout and not run.from_ and "bpe" not in (run.text.source_tokenizer, run.text.target_tokenizer):
+        raise ConfigError(f"{rate}, but no side is cut by bpe: give --source-tokenizer bpe or --target-tokenizer bpe, too")
+    if run.learn.bpe_dropout and run.cache:
+        raise ConfigError(f"{rate}, and cache is given; what lies on the disk is cut once: leave one of the two out")
 
 
 def _check_teacher(run: TrainConfig, where: str) -> None:

@@ -147,6 +147,9 @@ class LearnConfig:
     """Largest norm of the gradient."""
     dropout: float | None = None
     """Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30, else 0.3)."""
+    bpe_dropout: float = 0.0
+    """With bpe: share of merges passed over when words are cut, anew for each epoch: more kinds of pieces, for long trainings on few
+    sentences. 0 = words are cut once."""
     label_smoothing: float = 0.1
     """Share of the target's probability that is spread over the vocabulary."""
     freeze: float = 0.0

@@ -17,6 +17,7 @@ from jumok.text import Codec, Pair, Rows, build_codec, check_dev, grown, read_pa
 from jumok.text.choices import Choices
 from jumok.text.lines import source_name
 from jumok.text.pairs import files_of
+from jumok.text.recut import Recutting, recutting
 
 DEV_PAIRS = 2_000  # more dev pairs than these are not looked at during training
 LARGE = 100 * 2**20  # bytes of files from which on pairs do not stay in memory
@@ -31,6 +32,7 @@ class Data:
         sources, targets: the training pairs as ids; `describe` says where in the files one is, and its source's text.
         dev: the dev pairs, no more than are looked at.
         choices: what a teacher wrote for the training pairs; None without one. taught: its digest.
+        recutting: cuts words anew for each epoch; None = they are cut once.
     """
 
     sources: Rows
@@ -40,6 +42,7 @@ class Data:
     describe: Callable[[int], tuple[str, str]]
     choices: Choices | None = None
     taught: str = ""
+    recutting: Recutting | None = None
 
 
 Teach = Callable[[list[Pair], list[Pair]], Lesson]  # of training pairs and dev
@@ -59,6 +62,11 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
     if cache is not None and teach is not None:
         raise ConfigError(
             f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and --teacher needs them in memory; give it fewer"
+        )
+    if cache is not None and run.learn.bpe_dropout:
+        raise ConfigError(
+            f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and --bpe-dropout needs them in memory; give it "
+            "fewer, or leave it out"
         )
     data = _in_memory(run, codec, display, grow, teach) if cache is None else _from_disk(run, codec, display, cache)
     dev = data.dev
@@ -101,7 +109,7 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
     with display.stage("cutting the pairs into tokens"):
         more = lesson.texts() if lesson is not None else ()
         if codec is None:
-            codec = build_codec(pairs, run.text, more)
+            codec = build_codec(pairs, run.text, more, whole=run.learn.bpe_dropout > 0)
         elif grow:
             codec = grown(codec, pairs, run.text.min_count, more)
         sources, targets = codec.encode_pairs(pairs)
@@ -116,9 +124,13 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
     def describe(row: int) -> tuple[str, str]:
         return pairs[kept[row]].where, pairs[kept[row]].source
 
-    own = Rows.of(targets)
-    choices = lesson.choices([pairs[i] for i in kept], own, codec, run) if lesson is not None else None
-    return Data(Rows.of(sources), own, dev, codec, describe, choices, lesson.digest if lesson is not None else "")
+    rows, pairs_kept = (Rows.of(sources), Rows.of(targets)), [pairs[i] for i in kept]
+    choices = lesson.choices(pairs_kept, rows[1], codec, run) if lesson is not None else None
+    recut = None
+    if run.learn.bpe_dropout:
+        with display.stage("cutting the words in other ways, for --bpe-dropout"):
+            recut = recutting(codec, pairs_kept, rows, run.learn.bpe_dropout, run.learn.seed)
+    return Data(*rows, dev, codec, describe, choices, lesson.digest if lesson is not None else "", recut)
 
 
 def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: Path) -> Data:

@@ -50,7 +50,7 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
     """
     learn = asked.learn
     batches = Batches(
-        data.sources,
+        data.recutting or data.sources,
         data.choices or data.targets,
         batch_size=None if learn.batch_tokens else learn.batch_size,
         batch_tokens=learn.batch_tokens,

@@ -240,7 +240,8 @@ class _Run:
     def _resolved(self, aligned: TrainConfig, data: Data, sizes: tuple[int, int]) -> TrainConfig:
         """The options with what follows from the data."""
         asked = resolve(aligned, *sizes, len(data.sources), [p.target for p in data.dev])
-        check_lengths(asked.model, int(data.sources.lengths.max()))
+        longest = int(data.sources.lengths.max()) if data.recutting is None else data.recutting.longest_source()
+        check_lengths(asked.model, longest)
         check_copying(asked.model, data.codec)
         count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
         return dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, threads=count))

@@ -156,6 +156,7 @@ def train(
     weight_decay: float = 0.0,
     clip: float = 1.0,
     dropout: float | None = None,
+    bpe_dropout: float = 0.0,
     label_smoothing: float = 0.1,
     freeze: float = 0.0,
     average: float = 0.998,
@@ -277,6 +278,8 @@ def train(
         clip: Largest norm of the gradient.
         dropout: Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30,
             else 0.3).
+        bpe_dropout: With bpe: share of merges passed over when words are cut, anew for each epoch: more kinds of pieces, for
+            long trainings on few sentences. 0 = words are cut once.
         label_smoothing: Share of the target's probability that is spread over the vocabulary.
         freeze: Share of the steps in which known vectors (source_embeddings, target_embeddings) stay as they are.
         average: Decay of the moving average of the weights, which is evaluated and saved; 0 = no average.

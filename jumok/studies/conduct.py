@@ -123,6 +123,7 @@ def study(
     weight_decay: float = 0.0,
     clip: float = 1.0,
     dropout: float | None = None,
+    bpe_dropout: float = 0.0,
     label_smoothing: float = 0.1,
     freeze: float = 0.0,
     average: float = 0.998,

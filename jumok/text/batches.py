@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jumok.text.choices import Choices, together
+from jumok.text.recut import Recutting
 from jumok.text.rows import Rows
 
 CHUNK = 1 << 20  # lengths in one step of a checksum
@@ -54,8 +55,8 @@ class Batches:
     source length, cuts it into batches, and shuffles all batches.
 
     Args:
-        sources: N lists of ids, END last, or the same as `Rows`.
-        targets: as sources; or choices, of which each epoch takes one for each pair.
+        sources: N lists of ids, END last, or the same as `Rows`; or what cuts them, and the pairs' own targets, anew for each epoch.
+        targets: lists as of sources; or choices, of which each epoch takes one for each pair.
         batch_size: pairs in a batch; or
         batch_tokens: the most target positions in a batch, padding included (a longer target is a batch of its own).
         pool: how many batches are sorted by length together; the more, the less padding.
@@ -64,7 +65,7 @@ class Batches:
 
     def __init__(
         self,
-        sources: Sequence[Sequence[int]] | Rows,
+        sources: Sequence[Sequence[int]] | Rows | Recutting,
         targets: Sequence[Sequence[int]] | Rows | Choices,
         *,
         batch_size: int | None = None,
@@ -72,6 +73,9 @@ class Batches:
         pool: int = 512,
         seed: int = 1,
     ) -> None:
+        self._recutting = sources if isinstance(sources, Recutting) else None
+        if isinstance(sources, Recutting):
+            sources = sources.usual[0]
         self._choices = targets if isinstance(targets, Choices) else None
         own = targets.own if isinstance(targets, Choices) else Rows.of(targets)
         assert len(sources) == len(own)
@@ -85,8 +89,7 @@ class Batches:
             batch_size = max(1, int(batch_tokens / max(1.0, mean)))
         assert batch_size is not None
         self._pool = pool * batch_size
-        longest = max(int(rows.lengths.max(initial=0)) for rows in (self._sources, self._targets))
-        self._narrow = np.min_scalar_type(-longest - 1)  # NumPy sorts short integers by radix, in a tenth of the time
+        self._cut_for = -1, self._sources, self._targets  # an epoch, and the rows as they are cut in it
         self._counts: dict[int, int] = {}  # epoch -> its number of batches
         self._fingerprint: int | None = None
 
@@ -117,11 +120,14 @@ class Batches:
         random = np.random.default_rng([self._seed, epoch])
         order = random.permutation(np.arange(len(self._sources), dtype=np.int32))
         chosen = self._chosen(epoch)
+        sources, targets = self._rows(epoch)
+        longest = max(int(rows.lengths.max(initial=0)) for rows in (sources, targets))
+        narrow = np.min_scalar_type(-longest - 1)  # NumPy sorts short integers by radix, in a tenth of the time
         batches: list[np.ndarray] = []
         for start in range(0, len(order), self._pool):
             pool = order[start : start + self._pool]
-            source = self._sources.lengths[pool].astype(self._narrow)
-            target = self._targets.lengths[pool if chosen is None else chosen[pool]].astype(self._narrow)
+            source = sources.lengths[pool].astype(narrow)
+            target = targets.lengths[pool if chosen is None else chosen[pool]].astype(narrow)
             # Up and down in turn, so that a batch across two target lengths has sources of about one length.
             snake = np.where(target % 2, source, -source)
             by_source = np.argsort(snake, kind="stable")
@@ -130,6 +136,15 @@ class Batches:
             batches += self._cut(pool, target[by_both])
         self._counts[epoch] = len(batches)
         return [batches[i] for i in random.permutation(len(batches))]
+
+    def _rows(self, epoch: int) -> tuple[Rows, Rows]:
+        """Sources and targets as they are cut in this epoch; targets to choose from stay as they are."""
+        if self._recutting is None:
+            return self._sources, self._targets
+        if self._cut_for[0] != epoch:
+            sources, targets = self._recutting.draw(epoch)
+            self._cut_for = epoch, sources, targets if self._choices is None else together(targets, self._choices.rows)
+        return self._cut_for[1:]
 
     def _cut(self, rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         """Cuts a sorted pool into batches. `lengths` are those of its targets."""
@@ -155,16 +170,17 @@ class Batches:
         drawn, own = self._choices.draw(self._seed, epoch), np.arange(len(self._sources))
         return np.where(drawn < 0, own, drawn + len(own))
 
-    def batch(self, rows: np.ndarray, chosen: np.ndarray | None = None) -> Batch:
-        """These pairs as arrays, in this order; `chosen`: for each of all pairs the row of its target."""
-        target = self._targets.padded(rows if chosen is None else chosen[rows])
-        return Batch(*self._sources.padded(rows), *target, rows.astype(np.int64, copy=False))
+    def batch(self, rows: np.ndarray, epoch: int = 0, chosen: np.ndarray | None = None) -> Batch:
+        """These pairs as arrays, in this order, cut as in this epoch; `chosen`: for each of all pairs the row of its target."""
+        sources, targets = self._rows(epoch)
+        target = targets.padded(rows if chosen is None else chosen[rows])
+        return Batch(*sources.padded(rows), *target, rows.astype(np.int64, copy=False))
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The epoch's batches, without the first `skip` (a resumed run skips those it has seen)."""
         chosen = self._chosen(epoch)
         for rows in self.plan(epoch)[skip:]:
-            yield self.batch(rows, chosen)
+            yield self.batch(rows, epoch, chosen)
 
 
 def in_length_order(

@@ -17,7 +17,7 @@ from jumok.errors import MissingExtra
 Merges = Mapping[tuple[str, str], tuple[int, str]]
 
 KEPT = 1 << 15  # words whose tokens are cached: those used last
-LONGEST = 100  # characters of a word that is cached
+LONGEST = 101  # characters of a word that is cached, its ▁ among them
 
 
 def learn(marked: Iterable[str], size: int) -> tuple[list[str], list[tuple[str, str]]]:
@@ -46,18 +46,27 @@ def learn(marked: Iterable[str], size: int) -> tuple[list[str], list[tuple[str, 
     return sorted(token for token in model["vocab"] if len(token) == 1), [(a, b) for a, b in model["merges"]]
 
 
-def cutter(merges: Sequence[tuple[str, str]]) -> Callable[[str], list[str]]:
+def ranked(merges: Sequence[tuple[str, str]]) -> Merges:
+    """Merges, in the order in which they were learned, as `merge` looks them up."""
+    return {pair: (rank, pair[0] + pair[1]) for rank, pair in enumerate(merges)}
+
+
+def words(text: str) -> list[str]:
+    """The parts of a text that are cut each by itself: its words, each with its ▁."""
+    return ["▁" + word.replace("▁", " ") for word in text.split(" ")] if text else []
+
+
+def cutter(merges: Merges) -> Callable[[str], list[str]]:
     """A function from a text to its tokens. It caches at most KEPT words, and threads may share it."""
-    ranks = {pair: (rank, pair[0] + pair[1]) for rank, pair in enumerate(merges)}
 
     def tokens(word: str) -> tuple[str, ...]:
-        return tuple(merge("▁" + word.replace("▁", " "), ranks))
+        return tuple(merge(word, merges))
 
     known = lru_cache(KEPT)(tokens)
 
     def cut(text: str) -> list[str]:
         pieces: list[str] = []
-        for word in text.split(" ") if text else ():
+        for word in words(text):
             pieces += known(word) if len(word) <= LONGEST else tokens(word)
         return pieces
 
@@ -93,3 +102,24 @@ def merge(word: str, merges: Merges) -> list[str]:
         if left >= 0 and (tokens[left], joined) in merges:
             heappush(waiting, (merges[tokens[left], joined][0], left))
     return [token for token in tokens if token]
+
+
+def merge_with_dropout(word: str, merges: Merges, dropout: float, draw: Callable[[], float]) -> list[str]:
+    """As `merge`, but each merge that is possible is passed over with this probability, drawn anew before each step.
+
+    That is algorithm 1 of Provilkov, Emelianenko & Voita 2020; it ends when no merge is left that was not passed over. This takes n²
+    steps.
+
+    Args:
+        draw: gives numbers from 0 to below 1.
+    """
+    tokens = list(word)
+    while True:
+        best, place, joined = len(merges), -1, ""
+        for i, pair in enumerate(pairwise(tokens)):
+            rank, both = merges.get(pair, (best, ""))
+            if rank < best and draw() >= dropout:
+                best, place, joined = rank, i, both
+        if place < 0:
+            return tokens
+        tokens[place : place + 2] = [joined]

@@ -18,7 +18,7 @@ import numpy as np
 from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
-from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, BpeTokenizer, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
@@ -158,18 +158,23 @@ def written(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
     return [tokenizer.text(tokens) for tokens in tokenizer.batch(texts)]
 
 
-def build_codec(pairs: Sequence[Pair], config: TextConfig, targets: Sequence[str] = ()) -> Codec:
+def build_codec(pairs: Sequence[Pair], config: TextConfig, targets: Sequence[str] = (), whole: bool = False) -> Codec:
     """Builds tokenizers and vocabularies for these training pairs.
 
     Args:
         targets: further targets, without a source.
+        whole: give vocabularies all tokens that a tokenizer has learned, also those that the pairs, as they are usually cut, lack.
 
     Raises:
         ConfigError: a joint vocabulary is asked for, but the sides have different tokenizers or forms.
         DataError: no token is seen `min_count` times.
     """
     cut = train_tokenizers([p.source for p in pairs], chain((p.target for p in pairs), targets), config)
-    return codec_from_counts(*cut, *_counts(pairs, targets, *cut), config)
+    counts = _counts(pairs, targets, *cut)
+    for tokenizer, seen in zip(cut, counts, strict=True):
+        if whole and isinstance(tokenizer, BpeTokenizer):
+            seen.update(dict.fromkeys(tokenizer.all_tokens(), config.min_count))
+    return codec_from_counts(*cut, *counts, config)
 
 
 def grown(codec: Codec, pairs: Sequence[Pair], min_count: int, targets: Sequence[str] = ()) -> Codec:

@@ -14,7 +14,7 @@ import functools
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Final, cast, final, get_args
 
@@ -199,7 +199,8 @@ class BpeTokenizer(Tokenizer):
     def __init__(self, form: UnicodeForm, alphabet: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
         super().__init__(form)
         self.alphabet, self.merges = list(alphabet), list(merges)
-        self._cut = bpe.cutter(self.merges)
+        self._ranked = bpe.ranked(self.merges)
+        self._cut = bpe.cutter(self._ranked)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BpeTokenizer, (self.form, self.alphabet, self.merges), {"several": self.several}  # without its cache
@@ -216,6 +217,16 @@ class BpeTokenizer(Tokenizer):
 
     def cut(self, texts: Iterable[str]) -> list[list[str]]:
         return [self._cut(t) for t in texts]
+
+    def cut_word(self, word: str, dropout: float, draw: Callable[[], float]) -> list[str]:
+        """The tokens of one of `bpe.words`; each merge is passed over with probability `dropout`, see `merge_with_dropout`."""
+        if not dropout or len(word) > bpe.LONGEST:
+            return bpe.merge(word, self._ranked)
+        return bpe.merge_with_dropout(word, self._ranked, dropout, draw)
+
+    def all_tokens(self) -> list[str]:
+        """Every token that a word can be cut into, but characters that were not seen in training; each once."""
+        return list(dict.fromkeys([*self.alphabet, *(a + b for a, b in self.merges)]))
 
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
         return _marked_words(tokens)

@@ -176,7 +176,7 @@ def merged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_words_are_remembered_but_few_and_short_ones(merged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpe, "KEPT", 2)
-    cut = bpe.cutter([("a", "b")])
+    cut = bpe.cutter(bpe.ranked([("a", "b")]))
     cut("ab ab ba ab")
     assert merged == ["▁ab", "▁ba"]
     cut("c ab ba")  # c took the place of what was asked longest ago
