@@ -173,7 +173,7 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig, targets: Sequence[str
     counts = _counts(pairs, targets, *cut)
     for tokenizer, seen in zip(cut, counts, strict=True):
         if whole and isinstance(tokenizer, BpeTokenizer):
-            seen.update(dict.fromkeys(tokenizer.all_tokens(), config.min_count))
+            seen.update(dict.fromkeys(tokenizer.all_tokens() - seen.keys(), config.min_count))
     return codec_from_counts(*cut, *counts, config)
 
 

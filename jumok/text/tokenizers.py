@@ -224,9 +224,9 @@ class BpeTokenizer(Tokenizer):
             return bpe.merge(word, self._ranked)
         return bpe.merge_with_dropout(word, self._ranked, dropout, draw)
 
-    def all_tokens(self) -> list[str]:
-        """Every token that a word can be cut into, but characters that were not seen in training; each once."""
-        return list(dict.fromkeys([*self.alphabet, *(a + b for a, b in self.merges)]))
+    def all_tokens(self) -> set[str]:
+        """Every token that a word can be cut into, but characters that were not seen in training."""
+        return {*self.alphabet, *(a + b for a, b in self.merges)}
 
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
         return _marked_words(tokens)
