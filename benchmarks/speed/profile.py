@@ -68,6 +68,7 @@ def main() -> None:
         readout_size=R,
         layers=layers,
         tie="all" if tied else "none",
+        copy=False,
     )
     learn = LearnConfig(
         steps=o.steps,

@@ -125,7 +125,7 @@ def _info(model: Translator, i: int) -> ModelInfo:
         window=_or_none(m.window),
         window_size=None if m.window == "none" else m.window_size,
         cell=m.cell,
-        layers=m.layers,
+        layers=m.depth,
         hidden=m.hidden,
         bidirectional=m.bidirectional,
         reverse_source=m.reverse_source,

@@ -107,7 +107,7 @@ class Translator(Face, Inspection):
     def __repr__(self) -> str:
         """Folder, attention and sizes."""
         m = self.config.model
-        sizes = f"{CELLS[m.cell].title} {m.layers} x {m.hidden}, {sum(self._numbers):,} parameters"
+        sizes = f"{CELLS[m.cell].title} {m.depth} x {m.hidden}, {sum(self._numbers):,} parameters"
         sides = f"{len(self._codec.source):,} source and {len(self._codec.target):,} target tokens"
         many = f"ensemble of {len(self.folders)}, the first: " if len(self.folders) > 1 else ""
         return f"<jumok.Translator {self.name!r}: {many}attention {m.attention}, {sizes}, {sides}>"

@@ -25,8 +25,8 @@ def unknown(model: ModelConfig) -> str:
         return f"readout {model.readout}"
     if model.window != "none":
         return f"window {model.window}"
-    if model.layers > LAYERS:
-        return f"{model.layers} layers, more than {LAYERS}"
+    if model.depth > LAYERS:
+        return f"{model.depth} layers, more than {LAYERS}"
     sizes = {"hidden": model.hidden, "embedding": model.embedding, "score_size": model.score_size}
     sizes["readout_size"] = model.readout_size
     for name, size in sizes.items():

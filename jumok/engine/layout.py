@@ -188,7 +188,7 @@ class _Maker:
         target = self.p["target.embedding"]
         values: dict[str, Any] = {
             "cell": CELLS[m.cell],
-            "layers": m.layers,
+            "layers": m.depth,
             "directions": 2 if m.bidirectional else 1,
             "reversed": m.reverse_source,
             "attention": ATTENTIONS[m.attention],
@@ -209,7 +209,7 @@ class _Maker:
 
     def _layers(self) -> None:
         m, s = self.model, self.struct
-        for l in range(m.layers):
+        for l in range(m.depth):
             for d, direction in enumerate(("forward", "backward")[: s.directions]):
                 s.encoder[l][d] = self._layer(f"encoder.{l}.{direction}", l == 0)
             s.decoder[l] = self._layer(f"decoder.{l}", l == 0)

@@ -29,7 +29,7 @@ def model_card(
         "# A jumok model",
         "",
         f"Made by jumok {jumok.__version__}: {CELLS[model.cell].title} encoder-decoder, attention `{model.attention}`{window}, "
-        f"{model.layers} layer{'s' * (model.layers > 1)}, hidden {model.hidden}, embedding {model.embedding}{reading}.",
+        f"{model.depth} layer{'s' * (model.depth > 1)}, hidden {model.hidden}, embedding {model.embedding}{reading}.",
         "",
         f"- source: `{text.source_tokenizer}` tokens" + f", Unicode form {text.source_form}" * (text.source_form != "none"),
         f"- target: `{text.target_tokenizer}` tokens" + f", Unicode form {text.target_form}" * (text.target_form != "none"),

@@ -63,7 +63,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: int, hidden: int) -> None:
         super().__init__()
         size = hidden // 2 if config.bidirectional else hidden  # of one direction
-        sizes = [embedding] + [hidden] * (config.layers - 1)
+        sizes = [embedding] + [hidden] * (config.depth - 1)
         self.forwards = nn.ModuleList(cells.new_layer(config.cell, n, size, pads=True) for n in sizes)
         self.backwards = nn.ModuleList(cells.new_layer(config.cell, n, size, pads=True) for n in sizes if config.bidirectional)
 
@@ -113,7 +113,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig, inputs: int, hidden: int) -> None:
         super().__init__()
-        sizes = [inputs] + [hidden] * (config.layers - 1)
+        sizes = [inputs] + [hidden] * (config.depth - 1)
         self.layers = nn.ModuleList(cells.new_layer(config.cell, n, hidden, pads=False) for n in sizes)
 
     def forward(self, y: Tensor, state: State, drop: _Dropout) -> tuple[Tensor, State]:

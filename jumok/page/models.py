@@ -78,7 +78,7 @@ def page_model(folder: Folder, name: str) -> PageModel:
         "feeding": m.input_feeding,
         "tied": "readout.output" not in folder.parameters,
         "cell": m.cell,
-        "layers": m.layers,
+        "layers": m.depth,
         "hidden": m.hidden,
         "inner": m.readout_size,
         "bidirectional": m.bidirectional,

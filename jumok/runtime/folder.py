@@ -189,9 +189,9 @@ def read_folder(path: str | Path) -> Folder:
                 f"{path}: the {name} vocabulary has {len(side)} entries, but the weights were made for {len(embedding)}; "
                 f"{name}.json and {WEIGHTS} do not belong together, copy the folder again"
             )
-    if config.model.layers > len(parameters):  # check this first: `shapes` lists the arrays of all layers
+    if config.model.depth > len(parameters):  # check this first: `shapes` lists the arrays of all layers
         raise FolderError(
-            f"{path}: layers is {config.model.layers}, but {WEIGHTS} has {len(parameters)} arrays; {CONFIG} is damaged"
+            f"{path}: layers is {config.model.depth}, but {WEIGHTS} has {len(parameters)} arrays; {CONFIG} is damaged"
         )
     check(parameters, config.model, len(codec.source), len(codec.target), str(where))
     return Folder(path, config, parameters, codec)

@@ -76,8 +76,8 @@ class NumpyModel:
         assert {name: array.shape for name, array in p.items()} == shapes(model, *sizes)
         directions = ("forward", "backward") if model.bidirectional else ("forward",)
         self.cell = CELLS[model.cell]
-        self.encoder = [Layer.of(self.cell, p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.layers)]
-        self.decoder = [Layer.of(self.cell, p, [f"decoder.{l}"]) for l in range(model.layers)]
+        self.encoder = [Layer.of(self.cell, p, [f"encoder.{l}.{d}" for d in directions]) for l in range(model.depth)]
+        self.decoder = [Layer.of(self.cell, p, [f"decoder.{l}"]) for l in range(model.depth)]
         self.w_feed = self.cell.arrange(_transposed(p["decoder.0.w_feed"])) if model.input_feeding else None
         self.reverse = model.reverse_source
         self.source_rows = _Rows(p.get("source.embedding", p["target.embedding"]), self.encoder[0])

@@ -38,7 +38,7 @@ def shapes(model: ModelConfig, source_size: int, target_size: int) -> dict[str, 
         arrays["source.embedding"] = (source_size, E)
     directions = ("forward", "backward") if model.bidirectional else ("forward",)
     gates = CELLS[model.cell].gates
-    for layer in range(model.layers):
+    for layer in range(model.depth):
         I = E if layer == 0 else H
         for direction in directions:
             arrays |= _layer(f"encoder.{layer}.{direction}", gates, I, H // len(directions))

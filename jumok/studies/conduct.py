@@ -98,7 +98,7 @@ def study(
     size: config.SizeName | None = None,
     embedding: int | None = None,
     hidden: int | None = None,
-    layers: int = 1,
+    layers: int | None = None,
     cell: config.CellName = "lstm",
     bidirectional: bool = True,
     reverse_source: bool = False,

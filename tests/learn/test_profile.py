@@ -126,7 +126,7 @@ def test_multiply_adds_are_those_that_torch_counts(options):
         readout, _ = model.readout(source, torch.full((B,), S), shifted(target), target, torch.arange(B * T))
         model.logits(readout)
     expected = multiply_adds(config, V, Tokens(B * S, B * T, B * S * T, B * S, B * T))
-    bias_column = B * S * 2 * 4 * (12 // 2) * config.layers
+    bias_column = B * S * 2 * 4 * (12 // 2) * config.depth
     assert counter.get_total_flops() == 2 * (sum(expected.values()) + bias_column)
 
     readout = readout.requires_grad_()

@@ -257,6 +257,29 @@ def test_recipe_by_size_of_data():
 
 
 @pytest.mark.parametrize(
+    ("pairs", "length", "layers"),
+    [
+        (50_000, {"minutes": 4}, 2),
+        (50_000, {"minutes": 3.9}, 1),
+        (49_999, {"minutes": 60}, 1),
+        (50_000, {"steps": 6_250}, 2),
+        (50_000, {"steps": 6_249}, 1),
+        (50_000, {"steps": 3_125, "batch_size": 128}, 2),
+        (50_000, {"epochs": 8}, 2),
+        (50_000, {"epochs": 7}, 1),
+        (50_000, {}, 2),
+        (50_000, {"minutes": 60, "layers": 1}, 1),
+        (100, {"layers": 3}, 3),
+    ],
+)
+def test_layers_by_pairs_and_length(pairs, length, layers):
+    asked = build(TrainConfig, length, "test")
+    assert asked.model.depth == length.get("layers", 1)
+    assert recipe.resolve(asked, 40, 50, pairs).model.layers == layers
+    assert recipe.resolve(asked, 40, 5_000, pairs).model.layers == length.get("layers", 1)  # words
+
+
+@pytest.mark.parametrize(
     ("pairs", "length", "size"),
     [
         (50_000, {"minutes": 10}, "medium"),

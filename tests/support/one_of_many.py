@@ -30,7 +30,7 @@ from jumok.text.vocabulary import END
 
 VOCABULARY, STEPS, RATE = 20, 50, 1e-2
 MODEL = ModelConfig(
-    size="small", embedding=6, hidden=8, score_size=8, readout_size=8, tie="none", attention="general", copy=False
+    size="small", embedding=6, hidden=8, layers=1, score_size=8, readout_size=8, tie="none", attention="general", copy=False
 )
 LEARN = LearnConfig(
     steps=STEPS,

@@ -22,6 +22,7 @@ def config(**changes: object) -> ModelConfig:
         "attention": "general",
         "embedding": 5,
         "hidden": 6,
+        "layers": 1,
         "score_size": 4,
         "location_length": 4,
         "readout_size": 7,
