@@ -84,14 +84,14 @@ class ModelConfig:
     Default: yes with this alignment if half of what the targets write stands in their sources; a line says so."""
     size: SizeName | None = None
     """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
-    subwords, and for letters with at least 50,000 pairs and 10 minutes or 1,500,000 pairs shown."""
+    subwords."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
     hidden: int | None = None
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int | None = None
-    """Recurrent layers, in the encoder and in the decoder. Default: 2 for letters with at least 50,000 pairs and 4 minutes or 400,000
-    pairs shown, else 1."""
+    """Recurrent layers, in the encoder and in the decoder. Default: for letters with at least 50,000 pairs 3 with 10 minutes or 600,000
+    pairs shown, 2 with 4 minutes or 400,000; else 1."""
     cell: CellName = "lstm"
     """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
     bidirectional: bool = True

@@ -41,12 +41,9 @@ SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and sub
 BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
-# of letters, a medium model pays with so many pairs, and time to learn from them: in minutes, and in pairs shown in that time
 MANY_PAIRS = 50_000
-LONG_MINUTES, LONG_SHOWN = 10, 1_500_000
-# and a second layer with so much: CMUdict, small, 9,840 steps on one core: 75.0 % of the test words right, with one layer 72.2; on dev
-# as good as an hour and a half of medium with one layer (50,086 steps)
-DEEP_MINUTES, DEEP_SHOWN = 4, 400_000
+# of letters with so many pairs, what more layers need to pay: minutes, or pairs shown in the training; and how many layers
+DEEP = ((10, 600_000, 3), (4, 400_000, 2))
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
 BLEU_WORDS = 4
 LONGEST_NAME = 24  # characters, or phones
@@ -142,20 +139,6 @@ def _evaluate_every(learn: LearnConfig, data: Material, machine: Pace) -> int:
     return learn.evaluate_every or max(len(data.batches), round(machine.evaluation / (EVALUATION_SHARE * machine.step)))
 
 
-def too_few_for(asked: TrainConfig, sizes: tuple[int, int], data: Material, machine: Pace) -> int:
-    """The pairs that --minutes show a medium model of letters at this pace, if they are fewer than it takes to pay; else 0.
-
-    Args:
-        asked: as `resolve` leaves it. sizes: entries of the vocabularies.
-    """
-    learn = asked.learn
-    if learn.minutes is None or asked.model.size != "medium" or not letters(*sizes):
-        return 0
-    steps = _steps_in_time(learn, machine, _evaluate_every(learn, data, machine))
-    shown = round(steps * data.pairs / len(data.batches))
-    return shown if shown < LONG_SHOWN else 0
-
-
 def _steps_in_time(learn: LearnConfig, pace: Pace, every: int) -> int:
     """As many as there is time left for: each carries its share of the evaluations, and one more evaluation ends the run."""
     steps = int((pace.left - pace.evaluation) / (pace.step + pace.evaluation / every))
@@ -172,19 +155,15 @@ def letters(source_size: int, target_size: int) -> bool:
     return max(source_size, target_size) < SMALL_VOCABULARY
 
 
-def default_size(fine: bool, pairs: int, learn: LearnConfig) -> SizeName:
-    """medium for words and subwords, and for letters (`fine`) with many pairs and a long training; else small.
-
-    With --minutes, small after all if the machine turns out to show too few pairs in them (LONG_SHOWN): CMUdict, 15 minutes on a core of
-    which a step of medium took 90 ms: 68.7 % right on dev, with small 69.1, and 68.5 after 5 minutes.
-    """
-    long = pairs >= MANY_PAIRS and _is_long(learn, pairs, LONG_MINUTES, LONG_SHOWN)
-    return "small" if fine and not long else "medium"
-
-
 def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
-    """2 for letters (`fine`) with many pairs and a training that is not short; else 1."""
-    return 2 if fine and pairs >= MANY_PAIRS and _is_long(learn, pairs, DEEP_MINUTES, DEEP_SHOWN) else 1
+    """1; for letters (`fine`) with many pairs 2 or 3, if the training is long enough for them.
+
+    CMUdict, one core, one seed, right on dev: small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; medium with 1 layer in 9,506
+    steps 68.7, in 50,086 69.6.
+    """
+    if fine and pairs >= MANY_PAIRS:
+        return next((layers for minutes, shown, layers in DEEP if _is_long(learn, pairs, minutes, shown)), 1)
+    return 1
 
 
 def _is_long(learn: LearnConfig, pairs: int, minutes: float, shown: int) -> bool:
@@ -266,7 +245,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
         )
     joint = is_joint(text)
     fine = letters(source_size, target_size)
-    size = model.size or default_size(fine, pairs, learn)
+    size: SizeName = model.size or ("small" if fine else "medium")
     embedding, hidden, readout_size = SIZES[size]
     tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")
     embedding = model.embedding or embedding

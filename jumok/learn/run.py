@@ -37,7 +37,7 @@ from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle, too_few_for
+from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
 from jumok.learn.start import Trained
 from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
@@ -207,21 +207,11 @@ class _Run:
         if self.checkpoint is None:
             self.known = read_known(self.asked, data.codec, self.display.note)
         self.asked = self.known.sized(self.asked)
-        aligned = self._aligned(data, sizes)
-        asked = self._resolved(aligned, data, sizes)
+        asked = self._resolved(self._aligned(data, sizes), data, sizes)
         material = make_material(asked, data, self.team, self.display.warn)
         self._introduce(asked, material)
         if self.checkpoint is None:
-            pace = measure(asked, material, self.team, self.display, self.allowance)
-            if self.asked.model.size is None and (n := too_few_for(asked, sizes, material, pace)):
-                self.display.note(
-                    f"small after all: in {asked.learn.minutes:g} minutes this machine would show a medium model {n:,} pairs, which are "
-                    "too few for it (--size medium overrules this)"
-                )
-                small = dataclasses.replace(aligned, model=dataclasses.replace(aligned.model, size="small"))
-                asked = self._resolved(small, data, sizes)
-                pace = measure(asked, material, self.team, self.display, self.allowance)
-            self.pace = pace
+            self.pace = pace = measure(asked, material, self.team, self.display, self.allowance)
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(

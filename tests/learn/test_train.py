@@ -259,15 +259,20 @@ def test_recipe_by_size_of_data():
 @pytest.mark.parametrize(
     ("pairs", "length", "layers"),
     [
+        (50_000, {"minutes": 10}, 3),
+        (50_000, {"minutes": 9.9}, 2),
         (50_000, {"minutes": 4}, 2),
         (50_000, {"minutes": 3.9}, 1),
         (49_999, {"minutes": 60}, 1),
+        (50_000, {"steps": 9_375}, 3),
+        (50_000, {"steps": 9_374}, 2),
         (50_000, {"steps": 6_250}, 2),
         (50_000, {"steps": 6_249}, 1),
         (50_000, {"steps": 3_125, "batch_size": 128}, 2),
+        (50_000, {"epochs": 12}, 3),
         (50_000, {"epochs": 8}, 2),
         (50_000, {"epochs": 7}, 1),
-        (50_000, {}, 2),
+        (60_000, {}, 3),  # 10 epochs
         (50_000, {"minutes": 60, "layers": 1}, 1),
         (100, {"layers": 3}, 3),
     ],
@@ -279,26 +284,15 @@ def test_layers_by_pairs_and_length(pairs, length, layers):
     assert recipe.resolve(asked, 40, 5_000, pairs).model.layers == length.get("layers", 1)  # words
 
 
-@pytest.mark.parametrize(
-    ("pairs", "length", "size"),
-    [
-        (50_000, {"minutes": 10}, "medium"),
-        (49_999, {"minutes": 10}, "small"),
-        (50_000, {"minutes": 9.9}, "small"),
-        (100_000, {"epochs": 15}, "medium"),
-        (100_000, {"epochs": 14.9}, "small"),
-        (100_000, {"steps": 23_438}, "medium"),
-        (100_000, {"steps": 23_437}, "small"),
-        (100_000, {"steps": 23_437, "batch_size": 65}, "medium"),
-        (150_000, {}, "medium"),  # 10 epochs
-        (149_999, {}, "small"),
-    ],
-)
-def test_letters_get_a_larger_model_where_there_is_data_and_time(pairs, length, size):
-    chosen = recipe.resolve(build(TrainConfig, length, "test"), 40, 50, pairs)
-    assert (chosen.model.size, chosen.model.hidden) == ((size, 512) if size == "medium" else (size, 256))
-    assert chosen.learn.learning_rate == {"small": 3e-3, "medium": 2e-3}[size]
-    assert recipe.resolve(build(TrainConfig, length, "test"), 40, 5_000, pairs).learn.learning_rate == 4e-3
+@pytest.mark.parametrize("length", [{}, {"minutes": 60}, {"epochs": 50}])
+@pytest.mark.parametrize("pairs", [100, 10**6])
+def test_letters_get_a_small_model_and_words_a_medium_one(pairs, length):
+    asked = build(TrainConfig, length, "test")
+    for sizes, size, hidden, rate in (((40, 50), "small", 256, 3e-3), ((40, 5_000), "medium", 512, 4e-3)):
+        chosen = recipe.resolve(asked, *sizes, pairs)
+        assert (chosen.model.size, chosen.model.hidden, chosen.learn.learning_rate) == (size, hidden, rate)
+    medium = recipe.resolve(build(TrainConfig, {"size": "medium"}, "test"), 40, 50, pairs)
+    assert (medium.model.hidden, medium.learn.learning_rate) == (512, 2e-3)
 
 
 def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
@@ -378,43 +372,6 @@ def test_a_recipe_is_settled_before_there_is_a_loop(data):
         recipe.settle(asked, material, calibrate.Pace(machine, step=0.1, evaluation=1.0, spent=60.0, left=1.0))
     with pytest.raises(AssertionError, match="dropout"):
         recipe.Recipe(asked, machine)
-
-
-def test_a_medium_model_is_small_after_all_where_the_time_shows_it_too_few_pairs():
-    asked = build(TrainConfig, {"minutes": 15.0, "threads": 1}, "test")
-    asked = recipe.resolve(asked, 40, 50, 100_000)
-    assert asked.model.size == "medium"
-    material = SimpleNamespace(batches=range(1_600), pairs=100_000)
-
-    def few(step, minutes=15.0, sizes=(40, 50), **model):
-        learn = dataclasses.replace(asked.learn, minutes=minutes)
-        wanted = dataclasses.replace(asked, learn=learn, model=dataclasses.replace(asked.model, **model))
-        pace = calibrate.Pace(Machine("float32", "default", 1), step=step, evaluation=0.0, spent=0.0, left=900.0)
-        return recipe.too_few_for(wanted, sizes, material, pace)
-
-    assert few(0.09) == 10_000 * 62.5  # pairs that 10,000 steps show
-    assert few(0.0375) == 0 and few(0.0376) > recipe.LONG_SHOWN - 10_000  # 24,000 steps are enough
-    assert few(0.09, minutes=None) == few(0.09, size="small") == few(0.09, sizes=(9_000, 50)) == 0
-
-
-@pytest.mark.parametrize("given", [{}, {"size": "medium"}])
-def test_the_size_that_a_run_takes_in_its_time(given, data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(recipe, "MANY_PAIRS", 100)
-    monkeypatch.setattr(recipe, "LONG_MINUTES", 0.01)
-    measured = []
-
-    def measure(asked, *_):
-        measured.append(asked.model.size)
-        return calibrate.Pace(Machine("float32", "default", 1), step=0.2, evaluation=0.1, spent=0.0, left=0.7)
-
-    monkeypatch.setattr(run, "measure", measure)
-    found = jumok.train(data, out=tmp_path / "m", minutes=0.02, threads=1, seed=1, **given)
-    said = "small after all: in 0.02 minutes this machine would show a medium model" in " ".join(
-        capsys.readouterr().err.split()
-    )
-    assert (found.config.model.size, found.config.model.hidden) == (("medium", 512) if given else ("small", 256))
-    assert measured == (["medium"] if given else ["medium", "small"]) and said is not bool(given)
-    assert json.loads((found.folder / "training.json").read_text())["asked"].get("size") == given.get("size")
 
 
 def test_average_by_hand():
