@@ -259,10 +259,10 @@ def test_recipe_by_size_of_data():
 @pytest.mark.parametrize(
     ("pairs", "length", "layers"),
     [
-        (50_000, {"minutes": 10}, 3),
-        (50_000, {"minutes": 9.9}, 2),
-        (50_000, {"minutes": 4}, 2),
-        (50_000, {"minutes": 3.9}, 1),
+        (50_000, {"minutes": 15}, 3),
+        (50_000, {"minutes": 14.9}, 2),
+        (50_000, {"minutes": 8}, 2),
+        (50_000, {"minutes": 7.9}, 1),
         (49_999, {"minutes": 60}, 1),
         (50_000, {"steps": 9_375}, 3),
         (50_000, {"steps": 9_374}, 2),
