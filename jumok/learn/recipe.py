@@ -159,7 +159,7 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
     """1; for letters (`fine`) with many pairs 2 or 3, if the training is long enough for them.
 
     CMUdict, one core, one seed, right on dev: small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; medium with 1 layer in 9,506
-    steps 68.7, in 50,086 69.6. In 5 minutes of a slow core 67.5, 67.8 and 67.5, and on test one layer was better.
+    steps 68.7, in 50,086 69.6. In 5 minutes of a slow core 67.5, 67.8 and 67.5: no gain yet.
     """
     if fine and pairs >= MANY_PAIRS:
         return next((layers for minutes, shown, layers in DEEP if _is_long(learn, pairs, minutes, shown)), 1)
