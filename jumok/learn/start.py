@@ -245,7 +245,7 @@ def train(
             2,000), medium for words and subwords.
         embedding: Numbers in an embedding (small 128, medium 256, large 512).
         hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
-        layers: Recurrent layers, in the encoder and in the decoder. Default: for letters with at least 50,000 pairs 3 with 15
+        layers: Recurrent layers, in the encoder and in the decoder. Default: for letters with at least 20,000 pairs 3 with 15
             minutes or 600,000 pairs shown, 2 with 8 minutes or 400,000; else 1.
         cell: Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients).
         bidirectional: Encoder in both directions, with H/2 numbers each, concatenated to H.
