@@ -161,7 +161,7 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
 
     CMUdict, one core, one seed, right on dev: small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; medium with 1 layer in 9,506
     steps 68.7, in 50,086 69.6. In 5 minutes of a slow core 67.5, 67.8 and 67.5: no gain yet. English
-    names in jamo (24,000 pairs), 4,180 steps, with 1 and 2: 58.6, 63.1.
+    names in jamo (24,000 pairs), 4,180 steps, with 1, 2 and 3: 58.6, 63.1, 65.6.
     """
     if fine and pairs >= DEEP_PAIRS:
         return next((layers for minutes, shown, layers in DEEP if _is_long(learn, pairs, minutes, shown)), 1)
