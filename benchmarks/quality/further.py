@@ -3,9 +3,10 @@
     python -m benchmarks.quality.further DATA OUT [--old dut] [--new lit] [--seeds 1,2,3] [--steps 600] [--threads 0]
 
 Pronunciations of SIGMORPHON 2020, each word with its language as a feature. The first model learns 800 words of the old language
-(fixed shuffle). Then, each in so many steps:
+(fixed shuffle). The new pairs are
     language    100 words of the new language
     words       800 further words of the old one
+and these learn them, in so many steps each:
     alone       a model from nothing, on the new pairs
     further     from the first model, on the new pairs
     mixed       from the first model, on new and old pairs together
@@ -43,29 +44,29 @@ def main() -> None:
     o = parser.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for seed, (question, new) in itertools.product(map(int, o.seeds.split(",")), (("language", o.new), ("words", o.old))):
-        rows += measured(o, seed, question, new)
+    for seed, (of, new) in itertools.product(map(int, o.seeds.split(",")), (("language", o.new), ("words", o.old))):
+        rows += measured(o, seed, of, new)
     means = {
-        f"{question} {way}": {
-            name: round(statistics.mean(row[name] for row in rows if (row["question"], row["way"]) == (question, way)), 1)
+        f"{of} {way}": {
+            name: round(statistics.mean(row[name] for row in rows if (row["of"], row["way"]) == (of, way)), 1)
             for name in ("new", "old")
         }
-        for question, way in itertools.product(("language", "words"), ("first", *WAYS))
+        for of, way in itertools.product(("language", "words"), ("first", *WAYS))
     }
     emit("quality_further", old=o.old, new=o.new, seeds=o.seeds, steps=o.steps, means=means)
 
 
-def measured(o: argparse.Namespace, seed: int, question: str, new: str) -> list[dict[str, Any]]:
-    """The first model and the four ways, for one question and seed."""
+def measured(o: argparse.Namespace, seed: int, of: str, new: str) -> list[dict[str, Any]]:
+    """The first model and the four ways, for one kind of new pairs and one seed."""
     old_pairs = lines(o.data, o.old, "train")
     more = old_pairs[FIRST : FIRST + NEW_WORDS] if new == o.old else lines(o.data, new, "train")[:NEW_LANGUAGE]
     files = {
         "old": written(o, "old", old_pairs[:FIRST]),
-        "new": written(o, f"{question}-new", more),
-        "both": written(o, f"{question}-both", old_pairs[:FIRST] + more),
+        "new": written(o, f"{of}-new", more),
+        "both": written(o, f"{of}-both", old_pairs[:FIRST] + more),
         "dev-old": written(o, "dev-old", lines(o.data, o.old, "dev")[:DEV]),
-        "dev-new": written(o, f"{question}-dev-new", lines(o.data, new, "dev")[:DEV]),
-        "test": written(o, f"{question}-test", lines(o.data, new, "test")),
+        "dev-new": written(o, f"{of}-dev-new", lines(o.data, new, "dev")[:DEV]),
+        "test": written(o, f"{of}-test", lines(o.data, new, "test")),
     }
     files["kept"] = files["old"] if new == o.old else written(o, "kept", lines(o.data, o.old, "test"))
     first = trained(o, f"first-{seed}", files["old"], files["dev-old"], seed, o.first_steps)
@@ -75,13 +76,13 @@ def measured(o: argparse.Namespace, seed: int, question: str, new: str) -> list[
         if way != "first":
             pairs = files["both" if way in ("mixed", "both") else "new"]
             start = ["--from", str(first)] if way in ("further", "mixed") else []
-            model = trained(o, f"{question}-{way}-{seed}", pairs, files["dev-new"], seed, o.steps, *start)
+            model = trained(o, f"{of}-{way}-{seed}", pairs, files["dev-new"], seed, o.steps, *start)
         right = {
             name: round(evaluated(model, files[file], "--metrics", "accuracy")["accuracy"]["value"], 1)
             for name, file in (("new", "test"), ("old", "kept"))
         }
-        found.append({"question": question, "way": way, "seed": seed, **right})
-        emit("quality_further_run", **{("of" if k == "question" else k): v for k, v in found[-1].items()})
+        found.append({"of": of, "way": way, "seed": seed, **right})
+        emit("quality_further_run", **found[-1])
     return found
 
 

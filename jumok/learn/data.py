@@ -59,13 +59,10 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
         DataError: files that are missing or wrong, or have too little.
     """
     cache = cache_folder(run)
-    if cache is not None and teach is not None:
+    in_memory = [flag for flag, on in (("--teacher", teach is not None), ("--bpe-dropout", run.learn.bpe_dropout > 0)) if on]
+    if cache is not None and in_memory:
         raise ConfigError(
-            f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and --teacher needs them in memory; give it fewer"
-        )
-    if cache is not None and run.learn.bpe_dropout:
-        raise ConfigError(
-            f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and --bpe-dropout needs them in memory; give it "
+            f"{run.pairs}: more than {LARGE // 2**20} MB of pairs stay on the disk, and {in_memory[0]} needs them in memory; give it "
             "fewer, or leave it out"
         )
     data = _in_memory(run, codec, display, grow, teach) if cache is None else _from_disk(run, codec, display, cache)

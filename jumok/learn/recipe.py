@@ -41,7 +41,7 @@ SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and sub
 BATCH_SIZE = 64
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
-MANY_PAIRS = 50_000
+MANY_PAIRS = 50_000  # of so many, a small model learns little by heart
 # of letters, what more layers need to pay: so many pairs; and minutes, or pairs shown in the training, for how many layers
 DEEP_PAIRS = 20_000
 DEEP = ((15, 600_000, 3), (8, 400_000, 2))
@@ -159,9 +159,9 @@ def letters(source_size: int, target_size: int) -> bool:
 def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
     """1; for letters (`fine`) with many pairs 2 or 3, if the training is long enough for them.
 
-    CMUdict, one core, one seed, right on dev: small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; medium with 1 layer in 9,506
-    steps 68.7, in 50,086 69.6. In 5 minutes of a slow core 67.5, 67.8 and 67.5: no gain yet. English
-    names in jamo (24,000 pairs), 4,180 steps, with 1, 2 and 3: 58.6, 63.1, 65.6.
+    One core, one seed, percent right on dev. CMUdict, small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; in 5 minutes of a
+    slow core 67.5, 67.8, 67.5: no gain yet. Medium with 1 layer, 9,506 steps: 68.7; 50,086 steps: 69.6. English names in jamo (24,000
+    pairs), small, 4,180 steps, with 1, 2 and 3 layers: 58.6, 63.1, 65.6.
     """
     if fine and pairs >= DEEP_PAIRS:
         return next((layers for minutes, shown, layers in DEEP if _is_long(learn, pairs, minutes, shown)), 1)

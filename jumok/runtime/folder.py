@@ -41,7 +41,7 @@ PROFILE = "profile.json"
 # Jumok's own files; it replaces no others
 OWN = (CONFIG, WEIGHTS, CARD, HISTORY, SOURCE_FILE, TARGET_FILE, RECORD, PROFILE, *CHECKPOINTS)
 NEEDED = ("format", "model", "search", "text")  # keys of config.json; other keys may be missing, and unknown ones are ignored
-SIZES = ("embedding", "hidden", "score_size", "readout_size", "tie")
+SIZES = ("embedding", "hidden", "layers", "score_size", "readout_size", "tie")
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _json(values: Any) -> bytes:
 
 
 def _config_to_dict(config: FolderConfig) -> dict[str, Any]:
-    model = to_dict(config.model)
+    model = to_dict(config.model) | {"layers": config.model.depth}
     if model["alignment"] == "auto":
         model["alignment"] = "soft"  # as `jumok.alignments.named` has it
     model["copy"] = bool(model["copy"])
@@ -297,7 +297,7 @@ def _config_from_dict(path: Path) -> FolderConfig:
         raise FolderError(f"{where}: {', '.join(missing)}; wanted {', '.join(NEEDED)}; the file is damaged")
     text, model = (
         _section(TextConfig, values["text"], f"{where}: text"),
-        _section(ModelConfig, _with_alignment(values["model"]), f"{where}: model"),
+        _section(ModelConfig, _with_older(values["model"]), f"{where}: model"),
     )
     if model.alignment == "auto":
         raise FolderError(f"{where}: model: alignment is 'auto'; a trained model has one of its own; the file is damaged")
@@ -335,9 +335,9 @@ def _section(cls: type[Config], values: Any, where: str) -> Config:
         raise FolderError(f"{e}; the file is damaged, or from a jumok that had this option") from None
 
 
-def _with_alignment(model: Any) -> Any:
-    """A model's options; those from before there were alignments are soft and copy nothing, whatever is the default now."""
-    return {"alignment": "soft", "copy": False, **model} if isinstance(model, dict) else model
+def _with_older(model: Any) -> Any:
+    """A model's options; what older folders do not say is what it was then, whatever is the default now."""
+    return {"alignment": "soft", "copy": False, "layers": 1, **model} if isinstance(model, dict) else model
 
 
 def _read_json(path: Path) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from jumok.config import BETWEEN, TextConfig
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.text.pairs import Pair
-from jumok.text.tokenizers import TOKENIZERS, BpeTokenizer, Tokenizer, load_tokenizer, train_tokenizer
+from jumok.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer, train_tokenizer
 from jumok.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 SOURCE_FILE, TARGET_FILE = "source.json", "target.json"
@@ -172,7 +172,7 @@ def build_codec(pairs: Sequence[Pair], config: TextConfig, targets: Sequence[str
     cut = train_tokenizers([p.source for p in pairs], chain((p.target for p in pairs), targets), config)
     counts = _counts(pairs, targets, *cut)
     for tokenizer, seen in zip(cut, counts, strict=True):
-        if whole and isinstance(tokenizer, BpeTokenizer):
+        if whole:
             seen.update(dict.fromkeys(tokenizer.all_tokens() - seen.keys(), config.min_count))
     return codec_from_counts(*cut, *counts, config)
 

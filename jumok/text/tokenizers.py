@@ -98,6 +98,10 @@ class Tokenizer(ABC):
             before += sum(bool(word) for word in part.split(" "))
         return indices[1:]
 
+    def all_tokens(self) -> set[str]:
+        """Every token that texts can be cut into by what it has learned; none if it does not learn."""
+        return set()
+
     @abstractmethod
     def word_indices(self, tokens: Sequence[str]) -> list[int]:
         """As `words`, for the tokens of a text that is in the Unicode form already."""

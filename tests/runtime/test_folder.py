@@ -25,7 +25,16 @@ from jumok.text import Codec, Pair, build_codec
 
 TEXT = TextConfig(target_tokenizer="space", joint_vocabulary=False)
 MODEL = ModelConfig(
-    size="small", attention="dot", alignment="soft", copy=False, embedding=4, hidden=6, score_size=6, readout_size=5, tie="none"
+    size="small",
+    attention="dot",
+    alignment="soft",
+    copy=False,
+    embedding=4,
+    hidden=6,
+    layers=1,
+    score_size=6,
+    readout_size=5,
+    tie="none",
 )
 CONFIG = FolderConfig(TEXT, MODEL, (1.5, 5.0), {"learn": {"seed": 1}})
 HISTORY = [{"step": 10, "loss": 1.25}]
@@ -72,7 +81,7 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
 
 def test_a_folder_from_before_an_option_was_there_has_its_default(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
-    for name in ("cell", "reverse_source", "location_length", "window", "window_size", "input_feeding", "copy"):
+    for name in ("cell", "layers", "reverse_source", "location_length", "window", "window_size", "input_feeding", "copy"):
         del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
     assert read_folder(folder).config == CONFIG
@@ -299,6 +308,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "wrong type": (edit(lambda v: v["model"].update(hidden="6")), r"hidden is '6'; it must be a whole number"),
     "section not a section": (edit(lambda v: v.update(text=3)), r"text is 3; wanted a section"),
     "size open": (edit(lambda v: v["model"].update(hidden=None)), r"hidden not given"),
+    "layers open": (edit(lambda v: v["model"].update(layers=None)), r"layers not given"),
     "odd hidden": (edit(lambda v: v["model"].update(hidden=7)), r"hidden is 7; with both directions it must be even"),
     "tied, sizes differ": (edit(lambda v: v["model"].update(tie="target")), r"tied embeddings need readout tanh"),
     "limit not finite": (edit(lambda v: v["search"].update(limit_ratio=float("nan"))), r"search is .*numbers from 0 on"),
