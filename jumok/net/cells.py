@@ -2,8 +2,8 @@
 
 A model folder knows one bias a layer. Torch's LSTM and RNN add two, whose sum it is; torch's GRU puts the second one inside
 the reset gate, n = tanh(W x + b + r (U h + b_hn)), which Cho et al. 2014 do not have, nor do we: our GRU has no b_hn. So a
-GRU, and every layer that has to leave pads at zero, is without torch's biases, and its bias is the weight of a last input
-that is always 1 (0 on pads).
+GRU, and every layer that has to leave pads at zero, is without torch's biases, and its bias is the weight of an input after
+the others that is always 1 (0 on pads). Inputs of zeros fill such a layer up to a multiple of WIDTH.
 
 Letters: B sentences, T steps, I input, H size of the layer, G gates (LSTM i, f, g, o; GRU r, z, n; RNN one).
 """
@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+WIDTH = 8  # inputs; with an odd number, oneDNN's bfloat16 LSTM takes 2 to 3 times as long (measured: 257 beside 256 and 264)
 
 CellState = tuple[Tensor, ...]  # h, and c where the cell is an LSTM; [B, H] each
 
@@ -62,21 +64,23 @@ CELLS: dict[str, TorchCell] = {
 
 
 def new_layer(name: str, inputs: int, size: int, pads: bool) -> Any:
-    """A layer of `inputs` -> `size`, its bias in the last input column if it will meet `pads` (first) or torch's is another.
+    """A layer of `inputs` -> `size`, its bias in an input column after them if it will meet `pads` (first) or torch's is another.
 
     Torch's start, but zero biases with 1 for an LSTM's forget gate (Jozefowicz et al. 2015): early words fade more slowly.
     """
     cell = CELLS[name]
     column = pads or not cell.own_bias
-    layer = cell.layer(inputs + column, size, batch_first=True, bias=not column)
+    width = inputs + 1 + -(inputs + 1) % WIDTH if column else inputs
+    layer = cell.layer(width, size, batch_first=True, bias=not column)
+    layer.inputs = inputs
     with torch.no_grad():
         if column:
-            layer.weight_ih_l0[:, -1] = 0
+            layer.weight_ih_l0[:, inputs:] = 0
         else:
             layer.bias_ih_l0.zero_()
             layer.bias_hh_l0.zero_()
         if cell.forget is not None:
-            (layer.weight_ih_l0[:, -1] if column else layer.bias_ih_l0)[gate(cell.forget, size)] = 1
+            (layer.weight_ih_l0[:, inputs] if column else layer.bias_ih_l0)[gate(cell.forget, size)] = 1
     return layer
 
 
@@ -86,9 +90,9 @@ def gate(number: int, size: int) -> slice:
 
 
 def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
-    """x [B, T, I] (the column of ones in it, if it has pads), state (zeros) -> h at every step [B, T, H], last state."""
+    """x [B, T, I] (or as `widened` gives it), state (zeros) -> h at every step [B, T, H], last state."""
     if x.shape[-1] < layer.input_size:
-        x = F.pad(x, (0, 1), value=1.0)
+        x = widened(layer, x)
     if state is None:
         outputs, last = layer(x)
     else:
@@ -97,12 +101,19 @@ def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, 
     return outputs, tuple(part[0] for part in (last if isinstance(last, tuple) else (last,)))
 
 
+def widened(layer: Any, x: Tensor, real: Tensor | None = None) -> Tensor:
+    """x [B, T, I], zeros on pads -> [B, T, the layer's whole width]: after x the column whose weight is the bias, 1 (`real`
+    [B, T, 1], 0 on pads), and zeros."""
+    ones = x.new_ones(*x.shape[:-1], 1) if real is None else real.to(x.dtype)
+    return F.pad(torch.cat([x, ones], -1), (0, layer.input_size - layer.inputs - 1))
+
+
 def arrays(layer: Any) -> dict[str, Tensor]:
     """w_ih [G·H, I], w_hh [G·H, H] and bias [G·H], as a model folder has them."""
     w_ih, w_hh = layer.weight_ih_l0, layer.weight_hh_l0
     if layer.bias:
         return {"w_ih": w_ih, "w_hh": w_hh, "bias": layer.bias_ih_l0 + layer.bias_hh_l0}
-    return {"w_ih": w_ih[:, :-1], "w_hh": w_hh, "bias": w_ih[:, -1]}
+    return {"w_ih": w_ih[:, : layer.inputs], "w_hh": w_hh, "bias": w_ih[:, layer.inputs]}
 
 
 def put(layer: Any, given: dict[str, Tensor]) -> None:
@@ -114,5 +125,5 @@ def put(layer: Any, given: dict[str, Tensor]) -> None:
             layer.bias_ih_l0.copy_(given["bias"])
             layer.bias_hh_l0.zero_()
         else:
-            layer.weight_ih_l0[:, :-1].copy_(given["w_ih"])
-            layer.weight_ih_l0[:, -1].copy_(given["bias"])
+            layer.weight_ih_l0[:, : layer.inputs].copy_(given["w_ih"])
+            layer.weight_ih_l0[:, layer.inputs].copy_(given["bias"])

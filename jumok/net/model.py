@@ -56,7 +56,7 @@ class Encoder(nn.Module):
     """Recurrent layers in one or both directions over padded batches, without packing.
 
     Each direction runs with its pads *first*: the backward one on the flipped batch, the forward one on a batch moved to
-    the right. A pad is an input of zeros, and the bias is the weight of a last input that is 1 on real positions, so that
+    the right. A pad is an input of zeros, and the bias is the weight of an input that is 1 on real positions, so that
     pads leave the zero state at zero. The last output is then the last state of every sentence, exactly.
     """
 
@@ -79,8 +79,9 @@ class Encoder(nn.Module):
         right = (first + (position - shift) % S).flatten()
         left = (first + (position + shift) % S).flatten()
         state: State = []
+        x = x * real  # above, outputs are 0 there already
         for layer, forwards in enumerate(self.forwards):
-            x = torch.cat([x, torch.ones_like(real, dtype=x.dtype)], -1) * real
+            x = cells.widened(forwards, x, real)
             out, last = cells.run(forwards, _Permuted.apply(x, right, left))
             out = _Permuted.apply(out, left, right)
             if self.backwards:

@@ -47,7 +47,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert tensors.keys() == TENSORS.keys() and said == []
     for name, t in TENSORS.items():
         assert tensors[name].dtype == t.dtype and torch.equal(tensors[name], t)
-    assert facts == {"format": 2, **FACTS}
+    assert facts == {"format": checkpoint.FORMAT, **FACTS}
     assert [p.name for p in tmp_path.iterdir()] == [NEWEST]
     with safe_open(tmp_path / NEWEST, "pt") as f:  # a safetensors file like any other
         assert json.loads(f.metadata()["jumok"])["position"]["step"] == 3 and len(f.metadata()["sha256"]) == 64
@@ -156,8 +156,8 @@ def test_what_may_be_read_later_is_not_thrown_away(
 
 
 def test_another_format_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", 3)
-    with pytest.raises(TrainingError, match=r"checkpoint format 2; this jumok reads 3; train anew with --overwrite"):
+    monkeypatch.setattr(checkpoint, "FORMAT", 4)
+    with pytest.raises(TrainingError, match=r"checkpoint format 3; this jumok reads 4; train anew with --overwrite"):
         read(folder)
 
 

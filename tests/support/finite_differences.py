@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-STEP = 1e-5
+STEP = 4e-6
 
 
 def slopes(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[float, float]:
