@@ -3,7 +3,8 @@
 A model folder knows one bias a layer. Torch's LSTM and RNN add two, whose sum it is; torch's GRU puts the second one inside
 the reset gate, n = tanh(W x + b + r (U h + b_hn)), which Cho et al. 2014 do not have, nor do we: our GRU has no b_hn. So a
 GRU, and every layer that has to leave pads at zero, is without torch's biases, and its bias is the weight of an input after
-the others that is always 1 (0 on pads). Inputs of zeros fill such a layer up to a multiple of WIDTH.
+the others that is always 1 (0 on pads). An input of zeros makes the number of inputs even: with an odd one, oneDNN's bfloat16 LSTM takes
+two to three times as long (measured on a Xeon with AMX: 257 inputs beside 256, 258 and 264).
 
 Letters: B sentences, T steps, I input, H size of the layer, G gates (LSTM i, f, g, o; GRU r, z, n; RNN one).
 """
@@ -17,8 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-WIDTH = 8  # inputs; with an odd number, oneDNN's bfloat16 LSTM takes 2 to 3 times as long (measured: 257 beside 256 and 264)
 
 CellState = tuple[Tensor, ...]  # h, and c where the cell is an LSTM; [B, H] each
 
@@ -70,13 +69,12 @@ def new_layer(name: str, inputs: int, size: int, pads: bool) -> Any:
     """
     cell = CELLS[name]
     column = pads or not cell.own_bias
-    width = inputs + 1 + -(inputs + 1) % WIDTH if column else inputs
-    layer = cell.layer(width, size, batch_first=True, bias=not column)
+    width = inputs + column
+    layer = cell.layer(width + width % 2, size, batch_first=True, bias=not column)
     layer.inputs = inputs
     with torch.no_grad():
-        if column:
-            layer.weight_ih_l0[:, inputs:] = 0
-        else:
+        layer.weight_ih_l0[:, inputs:] = 0
+        if not column:
             layer.bias_ih_l0.zero_()
             layer.bias_hh_l0.zero_()
         if cell.forget is not None:
@@ -102,17 +100,19 @@ def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, 
 
 
 def widened(layer: Any, x: Tensor, real: Tensor | None = None) -> Tensor:
-    """x [B, T, I], zeros on pads -> [B, T, the layer's whole width]: after x the column whose weight is the bias, 1 (`real`
-    [B, T, 1], 0 on pads), and zeros."""
-    ones = x.new_ones(*x.shape[:-1], 1) if real is None else real.to(x.dtype)
-    return F.pad(torch.cat([x, ones], -1), (0, layer.input_size - layer.inputs - 1))
+    """x [B, T, I], zeros on pads -> [B, T, all the layer's inputs]: after x, where the bias is a column, 1 (`real` [B, T, 1], 0 on
+    pads), and 0 where it takes one more to be even."""
+    if not layer.bias:
+        ones = x.new_ones(*x.shape[:-1], 1) if real is None else real.to(x.dtype)
+        x = torch.cat([x, ones], -1)
+    return F.pad(x, (0, layer.input_size - x.shape[-1]))
 
 
 def arrays(layer: Any) -> dict[str, Tensor]:
     """w_ih [G·H, I], w_hh [G·H, H] and bias [G·H], as a model folder has them."""
     w_ih, w_hh = layer.weight_ih_l0, layer.weight_hh_l0
     if layer.bias:
-        return {"w_ih": w_ih, "w_hh": w_hh, "bias": layer.bias_ih_l0 + layer.bias_hh_l0}
+        return {"w_ih": w_ih[:, : layer.inputs], "w_hh": w_hh, "bias": layer.bias_ih_l0 + layer.bias_hh_l0}
     return {"w_ih": w_ih[:, : layer.inputs], "w_hh": w_hh, "bias": w_ih[:, layer.inputs]}
 
 
@@ -120,10 +120,9 @@ def put(layer: Any, given: dict[str, Tensor]) -> None:
     """The way back: `given` as `arrays` gives them, into the layer in place."""
     with torch.no_grad():
         layer.weight_hh_l0.copy_(given["w_hh"])
+        layer.weight_ih_l0[:, : layer.inputs].copy_(given["w_ih"])
         if layer.bias:
-            layer.weight_ih_l0.copy_(given["w_ih"])
             layer.bias_ih_l0.copy_(given["bias"])
             layer.bias_hh_l0.zero_()
         else:
-            layer.weight_ih_l0[:, : layer.inputs].copy_(given["w_ih"])
             layer.weight_ih_l0[:, layer.inputs].copy_(given["bias"])
