@@ -131,8 +131,13 @@ def expand(path: str, name: str = "path") -> str:
 
 def takes_list(cls: type, name: str) -> bool:
     """Whether an option of this class takes a file or, in its place, a list of texts."""
-    place = _fields(cls).get(name)
+    place = place_of(cls, name)
     return place is not None and place.listed
+
+
+def place_of(cls: type, name: str) -> Place | None:
+    """What an option of this class names if it is a path."""
+    return _fields(cls).get(name)
 
 
 def settle(options: Options) -> Options:

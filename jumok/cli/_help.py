@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import inspect
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import jumok
 from jumok.cli._options import Options, command_of
-from jumok.cli._words import POSITIONAL
-from jumok.config import flag
-from jumok.places import Place
+from jumok.cli._words import Option, options
+from jumok.config import flag, value_of
+from jumok.places import place_of
 
 LEFT = 26  # columns for an option and what it takes
 WIDEST, NARROWEST = 100, 60
@@ -49,68 +50,65 @@ def page(kind: type[Options], default: Options | None, everything: bool) -> str:
         default: values that hold where the command line says nothing; None: those of the class.
         everything: every option with all that is said about it; else those of its GROUPS, with the first sentence.
     """
-    options = {option.name: option for option in _options(kind, default)}
+    entries = _entries(kind, default)
     short = bool(kind.GROUPS) and not everything
-    groups = dict(kind.GROUPS) if short else _sections(options)
+    groups = dict(kind.GROUPS) if short else _sections(entries)
     if short and default is not None:
-        usual, shown = _options(kind, None), {name for names in groups.values() for name in names}
+        shown = {name for names in groups.values() for name in names}
         groups["set otherwise than usual"] = [
-            o.name for o in usual if o.name not in shown and o.default != options[o.name].default
+            name for name, e in entries.items() if name not in shown and e.default != e.option.default
         ]
     first, _, *examples = _words(kind)
-    names = [option.shown for option in options.values() if option.positional]
+    names = [entry.shown for entry in entries.values() if entry.option.positional]
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
     usage = f"usage: {command_of(kind)} {' '.join(names)} [options]".replace("  ", " ")
     lines = [usage, "", *textwrap.wrap(first, width), *(f"  $ {example}" for example in examples)]
     for title, members in ((title, names) for title, names in groups.items() if names):
         lines += ["", title] if title else [""]
         for name in members:
-            lines += options[name].lines(width, short)
+            lines += entries[name].lines(width, short)
     lines += ["", f"{'  --help':<{LEFT}}Show this."]
     if kind.GROUPS:
-        lines.append(f"{'  --help-all':<{LEFT}}Show all {len(options)} options, and all that is said about each.")
+        lines.append(f"{'  --help-all':<{LEFT}}Show all {len(entries)} options, and all that is said about each.")
     return "\n".join([*lines, "", *textwrap.wrap(f"Read on: {kind.READ_ON}", width)])
 
 
 @dataclasses.dataclass(frozen=True)
-class _Option:
-    """An option as `--help` shows it: name, the section it stands in, type, default, what is said about it."""
+class _Entry:
+    """An option with what `--help` says about it, and the value that it has if nobody gives one."""
 
-    name: str
-    section: str
-    hint: Any
-    place: Place | None
-    positional: bool
+    option: Option
     default: Any
     meaning: str
 
     @property
     def shown(self) -> str:
         """PAIRS, [FILE], --beam, or both flags of what the data decide where nobody does."""
-        if self.positional:
-            name = self.name.upper()
-            return name if self.default is dataclasses.MISSING else f"[{name}]"
-        if set(get_args(self.hint)) == {bool, NoneType}:
-            return f"--{flag(self.name)}, --no-{flag(self.name)}"
-        negative = self.default is True
-        return f"--{'no-' * negative}{flag(self.name)}"
+        name = flag(self.option.name)
+        if self.option.positional:
+            return self.option.typed
+        if set(get_args(self.option.hint)) == {bool, NoneType}:
+            return f"--{name}, --no-{name}"
+        return f"--no-{name}" if self.default is True else f"--{name}"
 
     @property
     def takes(self) -> str:
         """What stands behind its name: N, TEXT, NAME; nothing behind a flag."""
-        kinds = [k for k in (get_args(self.hint) or (self.hint,)) if k is not NoneType]
-        if self.positional or bool in kinds:
+        kinds = [k for k in (get_args(self.option.hint) or (self.option.hint,)) if k is not NoneType]
+        if self.option.positional or bool in kinds:
             return ""
-        if self.place is not None:
-            return OF_A_PLACE[self.place.kind]
-        if get_origin(self.hint) is tuple:
+        if place := place_of(self.option.kind, self.option.name):
+            return OF_A_PLACE[place.kind]
+        if self.option.is_list:
             return "TEXT …"
         return "NAME" if self.choices else CAPITALS[kinds[0]]
 
     @property
     def choices(self) -> list[str]:
         """The names that it can be, where there is a list of them."""
-        return [c for part in (self.hint, *get_args(self.hint)) if get_origin(part) is Literal for c in get_args(part)]
+        return [
+            c for part in (self.option.hint, *get_args(self.option.hint)) if get_origin(part) is Literal for c in get_args(part)
+        ]
 
     def lines(self, width: int, short: bool) -> list[str]:
         """Name on the left, meaning on the right."""
@@ -138,26 +136,22 @@ def _first_sentence(text: str) -> str:
     return text
 
 
-def _options(kind: type, default: Any, section: str = "") -> Iterator[_Option]:
-    """Every option of a class and of the classes inside it."""
-    hints, marked, text = get_type_hints(kind), get_type_hints(kind, include_extras=True), meanings(kind)
-    for f in sorted(dataclasses.fields(kind), key=lambda f: f.kw_only is True):
-        hint, value = hints[f.name], f.default if default is None else getattr(default, f.name)
-        if dataclasses.is_dataclass(hint):
-            yield from _options(hint, None if default is None else value, f.name)  # type: ignore[arg-type]
-        else:
-            marks = getattr(marked[f.name], "__metadata__", ())
-            place = next((mark for mark in marks if isinstance(mark, Place)), None)
-            yield _Option(f.name, section, hint, place, POSITIONAL in marks, value, text[f.name])
+def _entries(kind: type[Options], default: Options | None) -> dict[str, _Entry]:
+    """Every option of a command; `default` as in `page`."""
+    return {
+        name: _Entry(option, option.default if default is None else value_of(default, name), meanings(option.kind)[name])
+        for name, option in options(kind).items()
+    }
 
 
-def _sections(options: Mapping[str, _Option]) -> dict[str, list[str]]:
+def _sections(entries: Mapping[str, _Entry]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for option in options.values():
-        found.setdefault(option.section, []).append(option.name)
+    for name, entry in entries.items():
+        found.setdefault(entry.option.section, []).append(name)
     return found
 
 
+@functools.cache
 def meanings(kind: type) -> dict[str, str]:
     """What stands in the docstring under each field of a class and of its bases, on one line.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -35,12 +35,22 @@ Positional = Annotated[T, POSITIONAL]
 
 @dataclass(frozen=True)
 class Option:
-    """An option as it is typed."""
+    """An option as it is typed, and as `--help` shows it.
+
+    Attributes:
+        hint: its type.
+        kind: the class it is a field of.
+        default: MISSING if it must be given.
+        section: the name of that class among the command's options; "" for the command's own.
+        positional: it stands without a name.
+    """
 
     name: str
     hint: Any
+    kind: type
+    default: Any
+    section: str = ""
     positional: bool = False
-    needed: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -56,29 +66,26 @@ class Option:
         """--beam, or, without a name, MODEL; [FILE] if it may be left out."""
         if not self.positional:
             return f"--{config.flag(self.name)}"
-        return self.name.upper() if self.needed else f"[{self.name.upper()}]"
+        return self.name.upper() if self.default is MISSING else f"[{self.name.upper()}]"
 
 
 def options(kind: type) -> dict[str, Option]:
-    """All options of a command and of the sections in it, by name."""
-    found: dict[str, Option] = {}
+    """All options of a command and of the sections in it, by name; those without a name first."""
     marked = get_type_hints(kind, include_extras=True)
+    found = [
+        replace(option, positional=not option.section and POSITIONAL in getattr(marked[option.name], "__metadata__", ()))
+        for option in _options(kind, "")
+    ]
+    return {option.name: option for option in found}
+
+
+def _options(kind: type, section: str) -> Iterator[Option]:
+    hints = config.type_hints(kind)
     for f in sorted(fields(kind), key=lambda f: f.kw_only is True):
-        hint = config.type_hints(kind)[f.name]
-        if is_dataclass(hint):
-            found |= {name: Option(name, inner) for name, inner in _inside(hint)}  # type: ignore[arg-type]
+        if is_dataclass(hints[f.name]):
+            yield from _options(hints[f.name], f.name)
         else:
-            positional = POSITIONAL in getattr(marked[f.name], "__metadata__", ())
-            found[f.name] = Option(f.name, hint, positional, f.default is MISSING)
-    return found
-
-
-def _inside(section: type) -> Iterator[tuple[str, Any]]:
-    for name, hint in config.type_hints(section).items():
-        if is_dataclass(hint):
-            yield from _inside(hint)  # type: ignore[arg-type]
-        else:
-            yield name, hint
+            yield Option(f.name, hints[f.name], kind, f.default, section)
 
 
 def values(kind: type, arguments: Sequence[str], command: str, warn: Callable[[str], None]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from jumok.config.building import Config, build, value_of_type
 from jumok.config.checking import check
-from jumok.config.fields import field_name, flag, options, to_dict, type_hints
+from jumok.config.fields import field_name, flag, options, to_dict, type_hints, value_of
 from jumok.config.searching import EngineName, LengthNormName, LineText, LineTexts, LoadConfig, SearchConfig, UnknownName
 from jumok.config.studying import StudyConfig
 from jumok.config.training import (
@@ -82,5 +82,6 @@ __all__ = [
     "options",
     "to_dict",
     "type_hints",
+    "value_of",
     "value_of_type",
 ]
