@@ -24,7 +24,7 @@ from jumok.errors import JumokError, TrainingError
 from jumok.runtime.folder import CHECKPOINTS
 
 NEWEST, BEFORE = CHECKPOINTS
-FORMAT = 3
+FORMAT = 2
 _NO_SUM = b"0" * 64
 _SUM = re.compile(rb'"sha256":\s*"([0-9a-f]{64})"')  # inside the JSON string of the facts every quotation mark is escaped
 _PIECE = 2**20  # bytes read at a time

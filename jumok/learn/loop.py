@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from jumok import schedules
 from jumok.errors import TrainingError
@@ -316,6 +317,7 @@ class Loop:
 
     def restore(self, tensors_: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Raises TrainingError where the checkpoint is of another model."""
+        tensors_ = _with_even_inputs(tensors_, self.model)
         try:
             with torch.no_grad():
                 for name, p in self.model.named_parameters():
@@ -332,6 +334,18 @@ class Loop:
                 self.sums.loss = tensors_["sums.loss"].to(self.machine.device, copy=True)
         except (KeyError, RuntimeError, TypeError) as e:
             raise TrainingError(f"the checkpoint does not fit this run ({e}); train anew with --overwrite") from None
+
+
+def _with_even_inputs(tensors_: dict[str, Tensor], model: Seq2Seq) -> dict[str, Tensor]:
+    """A checkpoint's tensors; those of an older one, whose layers could have an odd number of inputs, with one of zeros more."""
+    found = dict(tensors_)
+    for i, (name, p) in enumerate(model.named_parameters()):
+        if name.endswith("weight_ih_l0"):
+            stored = {
+                k: t for k, t in tensors_.items() if k in (f"model.{name}", f"average.{name}") or k.startswith(f"adam.{i}.")
+            }
+            found |= {k: F.pad(t, (0, 1)) for k, t in stored.items() if t.dim() == 2 and t.shape[1] + 1 == p.shape[1]}
+    return found
 
 
 def random_states() -> dict[str, Tensor]:

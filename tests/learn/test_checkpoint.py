@@ -156,8 +156,8 @@ def test_what_may_be_read_later_is_not_thrown_away(
 
 
 def test_another_format_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", 4)
-    with pytest.raises(TrainingError, match=r"checkpoint format 3; this jumok reads 4; train anew with --overwrite"):
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    with pytest.raises(TrainingError, match=r"checkpoint format 2; this jumok reads 3; train anew with --overwrite"):
         read(folder)
 
 

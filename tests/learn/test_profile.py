@@ -117,7 +117,7 @@ def test_profile_of_a_score_that_came_later(later, data, tmp_path):
 @pytest.mark.filterwarnings("ignore:TF32")  # of the switch that turns oneDNN off
 @pytest.mark.parametrize("options", [{"attention": "dot"}, {"attention": "general", "layers": 2}, {"attention": "none"}])
 def test_multiply_adds_are_those_that_torch_counts(options):
-    """Without pads. Beside the formula's, torch counts the encoder's last input column, which holds the bias."""
+    """Without pads. Beside the formula's, torch counts two input columns of the encoder's: the bias, and what makes them even."""
     config = ModelConfig(**{**SIZES, "embedding": 8, "hidden": 12, "readout_size": 20}, **options)
     V, B, S, T = 32, 3, 5, 4
     model = Seq2Seq(config, 11, V)
@@ -126,8 +126,8 @@ def test_multiply_adds_are_those_that_torch_counts(options):
         readout, _ = model.readout(source, torch.full((B,), S), shifted(target), target, torch.arange(B * T))
         model.logits(readout)
     expected = multiply_adds(config, V, Tokens(B * S, B * T, B * S * T, B * S, B * T))
-    bias_column = B * S * 2 * 4 * (12 // 2) * config.depth
-    assert counter.get_total_flops() == 2 * (sum(expected.values()) + bias_column)
+    two_columns = 2 * B * S * 2 * 4 * (12 // 2) * config.depth
+    assert counter.get_total_flops() == 2 * (sum(expected.values()) + two_columns)
 
     readout = readout.requires_grad_()
     with FlopCounterMode(display=False) as counter:  # an output layer's forward pass, and both gradients
