@@ -47,6 +47,7 @@ DEEP = 3
 DEEP_PAIRS = 8_000
 DEEP_MINUTES = 6
 PAIRS_A_MINUTE = 8_000
+ENOUGH = 0.95  # of these minutes: a member gets a little less than its share where those before it took longer than theirs
 DEEP_SHOWN = 300_000
 DEEP_PASSES = 5
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
@@ -175,7 +176,7 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
 def _is_long(learn: LearnConfig, pairs: int) -> bool:
     """Whether a training is asked for that is long enough for more layers, in minutes, or else in pairs shown."""
     if learn.minutes is not None:
-        return learn.minutes >= max(DEEP_MINUTES, pairs / PAIRS_A_MINUTE)
+        return learn.minutes >= ENOUGH * max(DEEP_MINUTES, pairs / PAIRS_A_MINUTE)
     if learn.steps is not None:
         shown: float = learn.steps * (learn.batch_size or BATCH_SIZE)
     else:
