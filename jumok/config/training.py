@@ -90,8 +90,8 @@ class ModelConfig:
     hidden: int | None = None
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int | None = None
-    """Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the training takes at
-    least 6 minutes and one for each 8,000 pairs, or shows at least 300,000 pairs and each five times; else 1."""
+    """Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the training takes
+    about 6 minutes or more, and one for each 8,000 pairs, or shows at least 300,000 pairs and each five times; else 1."""
     cell: CellName = "lstm"
     """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
     bidirectional: bool = True

@@ -337,7 +337,7 @@ class Loop:
 
 
 def _with_even_inputs(tensors_: dict[str, Tensor], model: Seq2Seq) -> dict[str, Tensor]:
-    """A checkpoint's tensors; those of an older one, whose layers could have an odd number of inputs, with one of zeros more."""
+    """A checkpoint's tensors. Layers of older ones could have an odd number of inputs: they get the weights of one more, all 0."""
     found = dict(tensors_)
     for i, (name, p) in enumerate(model.named_parameters()):
         if name.endswith("weight_ih_l0"):

@@ -246,8 +246,8 @@ def train(
         embedding: Numbers in an embedding (small 128, medium 256, large 512).
         hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
         layers: Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the
-            training takes at least 6 minutes and one for each 8,000 pairs, or shows at least 300,000 pairs and each five times;
-            else 1.
+            training takes about 6 minutes or more, and one for each 8,000 pairs, or shows at least 300,000 pairs and each five
+            times; else 1.
         cell: Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients).
         bidirectional: Encoder in both directions, with H/2 numbers each, concatenated to H.
         reverse_source: The encoder reads the source backwards, with </s> still last (for one direction); weights are in the

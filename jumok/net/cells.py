@@ -3,8 +3,8 @@
 A model folder knows one bias a layer. Torch's LSTM and RNN add two, whose sum it is; torch's GRU puts the second one inside
 the reset gate, n = tanh(W x + b + r (U h + b_hn)), which Cho et al. 2014 do not have, nor do we: our GRU has no b_hn. So a
 GRU, and every layer that has to leave pads at zero, is without torch's biases, and its bias is the weight of an input after
-the others that is always 1 (0 on pads). An input of zeros makes the number of inputs even: with an odd one, oneDNN's bfloat16 LSTM takes
-two to three times as long (measured on a Xeon with AMX: 257 inputs beside 256, 258 and 264).
+the others that is always 1 (0 on pads). Where a layer would have an odd number of inputs, one more is added, always 0: with an
+odd number, oneDNN's bfloat16 LSTM takes two to three times as long (a Xeon with AMX, 257 inputs beside 256, 258 and 264).
 
 Letters: B sentences, T steps, I input, H size of the layer, G gates (LSTM i, f, g, o; GRU r, z, n; RNN one).
 """
@@ -63,7 +63,7 @@ CELLS: dict[str, TorchCell] = {
 
 
 def new_layer(name: str, inputs: int, size: int, pads: bool) -> Any:
-    """A layer of `inputs` -> `size`, its bias in an input column after them if it will meet `pads` (first) or torch's is another.
+    """A layer of `inputs` -> `size`, its bias the weight of a further input if it will meet `pads` (first) or torch's is another.
 
     Torch's start, but zero biases with 1 for an LSTM's forget gate (Jozefowicz et al. 2015): early words fade more slowly.
     """
@@ -100,8 +100,11 @@ def run(layer: Any, x: Tensor, state: CellState | None = None) -> tuple[Tensor, 
 
 
 def widened(layer: Any, x: Tensor, real: Tensor | None = None) -> Tensor:
-    """x [B, T, I], zeros on pads -> [B, T, all the layer's inputs]: after x, where the bias is a column, 1 (`real` [B, T, 1], 0 on
-    pads), and 0 where it takes one more to be even."""
+    """x [B, T, I], zeros on pads -> [B, T, all the layer's inputs].
+
+    After x comes the input whose weight is the bias, if there is one: `real` [B, T, 1], 1 and on pads 0; without it, 1 everywhere.
+    Then the one that is always 0, if there is one.
+    """
     if not layer.bias:
         ones = x.new_ones(*x.shape[:-1], 1) if real is None else real.to(x.dtype)
         x = torch.cat([x, ones], -1)
