@@ -43,12 +43,17 @@ def _options(cls: type) -> Mapping[str, dataclasses.Field]:
 
 
 def value_of(config: Any, name: str) -> Any:
-    """The value of an option, wherever in the config it stands. KeyError if there is none of this name."""
-    if name in type(config).__dataclass_fields__:
-        return getattr(config, name)
+    """The value of an option, wherever in the config it stands. KeyError if there is none of this name.
+
+    A class inside the config is no option, whatever its field is called: `jumok study` has a `model`, a folder, and in it
+    stands another `model`, the sizes of networks.
+    """
     for f in dataclasses.fields(config):
         v = getattr(config, f.name)
-        if dataclasses.is_dataclass(v) and name in options(type(v)):
+        if not dataclasses.is_dataclass(v):
+            if f.name == name:
+                return v
+        elif name in options(type(v)):
             return value_of(v, name)
     raise KeyError(name)
 

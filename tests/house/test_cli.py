@@ -47,6 +47,23 @@ def test_examples_of_help_give_options_that_there_are(run, name):
     assert all(f"jumok {name} " in f"{line} " for line in examples)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_a_default_only_as_it_can_be_typed(run, tmp_path, name):
+    (tmp_path / "empty.toml").write_text("", encoding="utf-8")
+    page = "--help-all" if COMMANDS[name][0].GROUPS else "--help"
+    _, out, _ = run(name, "--config", tmp_path / "empty.toml", page)
+    defaults = re.findall(r"[(;] ?default ([^)]*)\)", " ".join(out.split()))
+    assert all(re.fullmatch(r"[\w.,/; -]+", default) for default in defaults), defaults
+
+
+def test_a_folder_named_as_a_part_of_the_config_keeps_its_value(run, tmp_path):
+    """`jumok study` has a model folder, and a part `model` with the sizes of networks."""
+    assert config.value_of(COMMANDS["study"][0](name="faithful"), "model") == ""
+    (tmp_path / "s.toml").write_text("model = 'greek'\nhidden = 64\n", encoding="utf-8")
+    _, out, _ = run("study", "--config", tmp_path / "s.toml", "--help")
+    assert "default greek)" in out
+
+
 def test_help_of_train_shows_twenty_options_and_help_all_the_rest(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, short, _ = run("train", "--help")
