@@ -53,6 +53,7 @@ def test_the_engine_in_the_page_is_the_compiled_engine(tmp_path):
     made["large"] = write_model(
         tmp_path / "large", "dot", further=600, scale=4
     )  # the exact engine would screen its output layer
+    made["peaked"] = write_model(tmp_path / "peaked", "copying", scale=16)  # some of its posteriors are rounded above 1
     sizes = iter(range(1, 1000))
     for k, names in enumerate(batched(made, 4)):
         page = tmp_path / f"page{k}.html"

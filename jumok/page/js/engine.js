@@ -128,7 +128,8 @@ class Engine {
     return { source: state.source, rows: parents.length, beams };
   }
 
-  // Log-probabilities [T] and weights [T, S] of a given target, END last. With a monotonic alignment the weights are posteriors.
+  // Log-probabilities [T] and weights [T, S] of a given target, END last. With a monotonic alignment the weights are posteriors;
+  // those that the recursion has rounded above 1 are 1, as in Python.
   score(ids, target) {
     const S = ids.length, T = target.length, size = this.sizes(S, 1, T);
     const work = 4 * Number(this.e.engine_greedy_floats(this.model, 1, S));
@@ -144,7 +145,7 @@ class Engine {
       at.logps, this.attends ? at.weights : 0, at.work, at.scratch));
     return {
       logps: this.floats(at.logps, T).slice(),
-      weights: this.attends ? this.floats(at.weights, T * S).slice() : null,
+      weights: this.attends ? this.floats(at.weights, T * S).map((share) => (this.posterior ? Math.min(share, 1) : share)) : null,
     };
   }
 
