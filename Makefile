@@ -28,7 +28,7 @@ lint: .venv/ready-dev ## format and lint (ruff), types (mypy)
 
 check: lint test ## all that a change must pass: lint, then test
 
-bench: .venv/ready-dev ## run the benchmarks of speed, one JSON line each
+bench: .venv/ready-library ## run the benchmarks of speed, one JSON line each
 	@for name in $(SPEED); do $(BIN)/python -m benchmarks.speed.$$name || exit 1; done
 
 engine: .venv/ready-engine ## build the engine for all platforms and wasm, with zig (400 MB in .venv)

@@ -48,4 +48,4 @@ if (process.env.CHROMIUM && browser) {
   }
   await opened.close();
 }
-console.log(JSON.stringify({ benchmark: "quality.page", lines: lines.length, same_in_node: inNode, asked_in_chromium: asked, same_in_chromium: inChromium }));
+console.log(JSON.stringify({ lines: lines.length, same_in_node: inNode, asked_in_chromium: asked, same_in_chromium: inChromium }));

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.support.pages import ROOT, environment
+from benchmarks.support.measure import emit
+from benchmarks.support.pages import ROOT, measured
 from jumok.decode.translator import Translator
 from jumok.page import build_page
 from jumok.page.models import natively, page_models
@@ -70,9 +71,7 @@ def main() -> None:
         page, cases = Path(folder) / "page.html", Path(folder) / "cases.json"
         page.write_text(build_page(page_models([o.model])), encoding="utf-8")
         cases.write_text(json.dumps({"lines": lines, "wanted": wanted, "browser": o.browser}), encoding="utf-8")
-        subprocess.run(
-            ["node", str(HERE / "page.mjs"), str(page), str(cases)], env=os.environ | environment(), check=True, timeout=3600
-        )
+        figures = measured(HERE / "page.mjs", page, cases)
         if o.searches:
             sys.path.insert(0, str(ROOT / "tests" / "support"))
             from page_cases import case
@@ -81,8 +80,11 @@ def main() -> None:
             found = [case(page, 0, Path(o.model), line, (i % 9 + 2, (i + 4) % 9 + 2)) for i, line in enumerate(asked)]
             cases.write_text(json.dumps(found), encoding="utf-8")
             script = str(ROOT / "tests" / "page" / "node" / "equal.test.mjs")
-            subprocess.run(["node", "--test", script], env=os.environ | {"CASES": str(cases)}, check=True, timeout=3600)
-            print(json.dumps({"benchmark": "quality.page", "same_searches": len(found)}))
+            subprocess.run(
+                ["node", "--test", script], env=os.environ | {"CASES": str(cases)}, check=True, timeout=3600, stdout=sys.stderr
+            )
+            figures["same_searches"] = len(found)
+    emit("quality_page", **figures)
 
 
 if __name__ == "__main__":

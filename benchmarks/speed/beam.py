@@ -3,7 +3,7 @@
     python -m benchmarks.speed.beam [MODEL TEST.tsv] [--lines 60] [--rounds 7] [--beam 5]
 
 Without a model: random weights at the sizes of a pronunciation model and of Multi30k. What both ways write is compared first.
-`benchmarks.speed.versions` compares two checkouts.
+`benchmarks.peers.versions` compares two checkouts.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.translate import SIZES, planted
 from benchmarks.support.measure import alternate, emit, ratio
+from benchmarks.support.planted import SIZES, planted
 from jumok.config import SearchConfig
 from jumok.decode.choice import best_continuations
 from jumok.decode.policy import policy_of
@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--beam", type=int, default=5)
     o = parser.parse_args()
+    if o.model and not o.test:
+        parser.error("give a file, too")
     options = SearchConfig(beam=o.beam)
     if o.model:
         lines = [p.source for p in read_pairs(o.test, load(o.model).config.text, warn=print)]

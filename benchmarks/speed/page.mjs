@@ -85,7 +85,7 @@ const after = await held();
 const text = [...lines].sort((a, b) => a.length - b.length)[Math.floor(lines.length / 2)];
 const [occlusion, pause1] = await longest("occlude", text), [tree, pause2] = await longest("tree", text);
 console.log(JSON.stringify({
-  benchmark: "speed.page", megabytes: round(fs.statSync(page).size / 1e6), first_output_ms: round(median(first)), output_ms: round(median(times)),
+  megabytes: round(fs.statSync(page).size / 1e6), first_output_ms: round(median(first)), output_ms: round(median(times)),
   slowest_output_ms: round(Math.max(...times)), occlusion_ms: round(occlusion), tree_of_10_ms: round(tree), longest_pause_ms: round(Math.max(pause1, pause2)),
   outputs: lines.length, before, after,
 }));

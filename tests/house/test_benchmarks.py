@@ -44,6 +44,23 @@ def test_a_benchmark_runs_as_a_module() -> None:
     assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
 
 
+def test_benchmarks_of_speed_want_no_arguments() -> None:
+    """`make bench` runs them all without any."""
+    code = (
+        "import argparse, importlib\n"
+        "def look(parser, *arguments): raise SystemExit(','.join(a.dest for a in parser._actions if a.required))\n"
+        "argparse.ArgumentParser.parse_args = look\n"
+        f"for name in {[module(f) for f in SCRIPTS if f.parent.name == 'speed']}:\n"
+        "    try: importlib.import_module(name).main()\n"
+        "    except SystemExit as end: print(name, end)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    asked = [line.split() for line in done.stdout.splitlines()]
+    assert len(asked) == len([f for f in SCRIPTS if f.parent.name == "speed"])
+    assert not [words for words in asked if len(words) > 1]
+
+
 @pytest.mark.parametrize(
     "page",
     [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "benchmarks" / "README.md", ROOT / "Makefile"],

@@ -1,6 +1,6 @@
 """Is this checkout slower than another one? Training step, greedy, batches, beam and cold start of both, in turns.
 
-    python -m benchmarks.speed.versions OTHER MODEL LINES.txt PAIRS.tsv [--rounds 7] [--steps 150] [--target-tokenizer space]
+    python -m benchmarks.peers.versions OTHER MODEL LINES.txt PAIRS.tsv [--rounds 7] [--steps 150] [--target-tokenizer space]
 
 OTHER is the python of a virtual environment in which the other checkout is installed. MODEL is a folder that both can read,
 LINES.txt what it translates (the first 200 lines), PAIRS.tsv what both train on (float32, one thread). Each version lives in a
@@ -101,7 +101,7 @@ def main() -> None:
             "highest": round(max(rounds), 3),
         }
         print(question, found[question], file=sys.stderr, flush=True)
-    emit("speed_versions", **found)
+    emit("peers_versions", **found)
 
 
 if __name__ == "__main__":
