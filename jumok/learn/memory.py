@@ -37,7 +37,7 @@ KEPT = {
 
 def prepare(run: TrainConfig) -> None:
     """Makes the settings for such a run; where there is no glibc, or it does not want to, nothing happens to memory."""
-    if not _letters(run):
+    if not reads_letters(run):
         for name, count in FEW_KERNELS.items():
             os.environ.setdefault(name, count)
     if sys.platform != "linux" or any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
@@ -48,7 +48,7 @@ def prepare(run: TrainConfig) -> None:
             mallopt(option, size)
 
 
-def _letters(run: TrainConfig) -> bool:
-    """Whether tokens are letters, or letters and phones."""
+def reads_letters(run: TrainConfig) -> bool:
+    """Whether tokens are letters, or letters and phones, as far as the tokenizers tell."""
     sides = [TOKENIZERS[name] for name in (run.text.source_tokenizer, run.text.target_tokenizer)]
     return all(cut.characters or cut.between_blanks for cut in sides) and any(cut.characters for cut in sides)

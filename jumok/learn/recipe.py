@@ -39,6 +39,8 @@ Known = TypeVar("Known")
 
 SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and subwords do not
 BATCH_SIZE = 64
+LARGE_BATCH_SIZE = 128
+LARGE_BATCH_PAIRS = 10_000  # of words and subwords, so many pairs have enough such batches
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
 MANY_PAIRS = 50_000  # of so many, a small model learns little by heart
@@ -184,6 +186,15 @@ def _is_long(learn: LearnConfig, pairs: int) -> bool:
     return shown >= max(DEEP_SHOWN, DEEP_PASSES * pairs)
 
 
+def default_batch_size(fine: bool, pairs: int) -> int:
+    """64; of words and subwords (not `fine`) with many pairs 128.
+
+    Multi30k, medium, one core of a Xeon with AMX, one seed, BLEU on dev in equal time: after 200 seconds of 33 minutes 31.2 and 32.5
+    with 64 and 128, after 1,190 37.4 and 39.1. 128 see 38 % more pairs a second; in 10 passes both reach as much.
+    """
+    return BATCH_SIZE if fine or pairs < LARGE_BATCH_PAIRS else LARGE_BATCH_SIZE
+
+
 def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
     """The more often a model sees its data, the more dropout it needs; it cannot learn by heart what it sees a few
     times; nor can a small model learn many pairs by heart.
@@ -276,7 +287,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
     look = shape(targets) if targets else usual
     learn = dataclasses.replace(
         learn,
-        batch_size=learn.batch_size or BATCH_SIZE,
+        batch_size=learn.batch_size or default_batch_size(fine, pairs),
         learning_rate=learn.learning_rate or RATES[size][0 if fine else 1] * (GENTLY if asked.from_ else 1),
         metric=learn.metric or default_metric(text, look, target_size),
         tokenize=learn.tokenize or default_tokenize(text, look),

@@ -82,13 +82,15 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     machine.
     """
     from jumok.learn import train
-    from jumok.learn.recipe import BATCH_SIZE
+    from jumok.learn.memory import reads_letters
+    from jumok.learn.recipe import default_batch_size
 
     options = dict(task.options)
     steps = options.get("steps")
     if options.get("epochs") and not options.get("batch_tokens"):
         pairs = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
-        steps = options["epochs"] * pairs / (options.get("batch_size") or BATCH_SIZE)
+        fine = reads_letters(build(TrainConfig, options, "study"))
+        steps = options["epochs"] * pairs / (options.get("batch_size") or default_batch_size(fine, pairs))
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)
     pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"

@@ -289,6 +289,13 @@ def test_layers_by_pairs_and_length(pairs, length, layers):
     assert recipe.resolve(asked, 40, 5_000, pairs).model.layers == length.get("layers", 1)  # words
 
 
+@pytest.mark.parametrize(("sizes", "pairs", "size"), [((40, 50), 10**6, 64), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)])
+def test_batches_of_words_with_many_pairs_are_larger(sizes, pairs, size):
+    assert recipe.resolve(TrainConfig(), *sizes, pairs).learn.batch_size == size
+    asked = build(TrainConfig, {"batch_size": 32}, "test")
+    assert recipe.resolve(asked, *sizes, pairs).learn.batch_size == 32
+
+
 @pytest.mark.parametrize("length", [{}, {"minutes": 60}, {"epochs": 50}])
 @pytest.mark.parametrize("pairs", [100, 10**6])
 def test_letters_get_a_small_model_and_words_a_medium_one(pairs, length):
