@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from jumok.config import TrainConfig, flag
 from jumok.errors import ConfigError, DataError
+from jumok.learn.display import Display
 from jumok.net.model import START_SPREAD, Seq2Seq
 from jumok.text import Codec
 from jumok.text.vectors import Vectors, read_vectors
@@ -57,8 +57,8 @@ class Known:
         return [(vectors, table) for vectors, table in both if vectors is not None]
 
 
-def read_known(asked: TrainConfig, codec: Codec, note: Callable[[str], None]) -> Known:
-    """Reads the files that are given, for the tokens of the codec; a line says how many were found.
+def read_known(asked: TrainConfig, codec: Codec, display: Display) -> Known:
+    """Reads the files that are given, for the tokens of the codec; a line says how many were found, and warnings what looks wrong.
 
     Raises:
         DataError: a file is no such file, or has none of the tokens.
@@ -68,11 +68,11 @@ def read_known(asked: TrainConfig, codec: Codec, note: Callable[[str], None]) ->
         path = getattr(asked, f"{side}_embeddings")
         if path:
             tokens = vocabulary.tokens(range(len(vocabulary)))
-            vectors = read_vectors(path, tokens)
+            vectors = read_vectors(path, tokens, display.warn)
             if not len(vectors.ids):
                 raise DataError(
                     f"{path}: has none of the {len(tokens):,} {side} tokens ({tokens[-1]!r}, say); is it the right file?"
                 )
-            note(f"{path}: {len(vectors.ids):,} of {len(tokens):,} {side} tokens found ({vectors.size} numbers each)")
+            display.note(f"{path}: {len(vectors.ids):,} of {len(tokens):,} {side} tokens found ({vectors.size} numbers each)")
             found[side] = vectors
     return Known(**found)

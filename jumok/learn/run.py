@@ -205,7 +205,7 @@ class _Run:
         """What follows from the data; then what follows from the machine."""
         sizes = len(data.codec.source.vocabulary), len(data.codec.target.vocabulary)
         if self.checkpoint is None:
-            self.known = read_known(self.asked, data.codec, self.display.note)
+            self.known = read_known(self.asked, data.codec, self.display)
         self.asked = self.known.sized(self.asked)
         asked = self._resolved(self._aligned(data, sizes), data, sizes)
         material = make_material(asked, data, self.team, self.display.warn)
@@ -281,7 +281,7 @@ class _Run:
             tensors, facts = self.checkpoint
             loop.restore(tensors, facts)
             if loop.plan.place(loop.position.step) < recipe.learn.freeze * loop.plan.steps:
-                loop.frozen = read_known(recipe.config, data.codec, self.display.note).frozen(model)
+                loop.frozen = read_known(recipe.config, data.codec, self.display).frozen(model)
             tensors.clear()  # they are the old file, held open
             self.display.note(f"resumed at step {loop.position.step:,} of {loop.plan.steps:,}")
         if self.folder is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,21 +38,26 @@ class Vectors:
         return self.rows.shape[1]
 
 
-def read_vectors(path: str, tokens: Sequence[str]) -> Vectors:
+def read_vectors(path: str, tokens: Sequence[str], warn: Callable[[str], None]) -> Vectors:
     """The vectors of these tokens, which are those of a vocabulary, specials included.
 
-    A token is looked for as it is; then without the mark of a word's beginning; then in small letters. Features have none.
+    A token is looked for as it is; then without the mark of a word's beginning; then in small letters. Features have none. Of
+    several lines for one, the first counts.
+
+    Args:
+        warn: called with a line where the file has more or fewer tokens than it says, or other numbers for one that it had.
 
     Raises:
         DataError: the file cannot be read, or a line is not a token and D numbers; it says which.
     """
     wanted = _spellings(tokens)
     found: dict[int, tuple[int, np.ndarray]] = {}
-    size = 0
+    size = said = lines = 0
+    again: list[str] = []
     for number, line in enumerate(_lines(path), 1):
         parts = line.rstrip().split(" ")
         if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
-            size = int(parts[1])
+            said, size = map(int, parts)
             continue
         if parts == [""]:
             continue
@@ -61,9 +66,20 @@ def read_vectors(path: str, tokens: Sequence[str]) -> Vectors:
             raise DataError(
                 f"{path}:{number}: {len(parts) - 1} numbers; a token and {size or 'its'} numbers were wanted: {line[:60]!r}"
             )
+        lines += 1
         for rank, i in wanted.get(" ".join(parts[:-size]), ()):
-            if i not in found or rank < found[i][0]:
-                found[i] = rank, _numbers(parts[-size:], f"{path}:{number}", line)
+            if i not in found or rank <= found[i][0]:
+                row = _numbers(parts[-size:], f"{path}:{number}", line)
+                if i not in found or rank < found[i][0]:
+                    found[i] = rank, row
+                elif (row != found[i][1]).any():
+                    again.append(f"line {number}: {tokens[i]!r}")
+    if said and lines != said:
+        warn(f"{path}: vectors promised by the first line: {said:,}, found: {lines:,}; is the file whole?")
+    if again:
+        warn(
+            f"{path}: lines that repeat a token with other numbers: {len(again):,} (first {again[0]}); the token's first line counts"
+        )
     ids = sorted(found)
     rows = np.array([found[i][1] for i in ids], np.float32).reshape(len(ids), size)
     return Vectors(np.array(ids, np.int64), rows)

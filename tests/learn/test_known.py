@@ -32,16 +32,19 @@ def write(path: Path, text: str) -> str:
 )
 @pytest.mark.parametrize("name", ["v.txt", "v.vec.gz"])
 def test_every_form_of_the_file_is_read(tmp_path, text, name):
-    found = read_vectors(write(tmp_path / name, text), [*SPECIALS, "b", "q", "a"])
+    found = read_vectors(write(tmp_path / name, text), [*SPECIALS, "b", "q", "a"], pytest.fail)
     assert found.ids.tolist() == [4, 6] and found.rows.tolist() == [[3, 4], [1, 2]] and found.size == 2
 
 
 def test_the_nearest_spelling_counts_wherever_it_stands(tmp_path):
     tokens = [*SPECIALS, "▁The", "the", "‹V›", "▁new york"]
     path = write(tmp_path / "v", "the 1\nThe 2\n‹V› 3\nnew york 4\n")
-    found = read_vectors(path, tokens)
+    found = read_vectors(path, tokens, pytest.fail)
     assert dict(zip(found.ids.tolist(), found.rows[:, 0].tolist(), strict=True)) == {4: 2, 5: 1, 7: 4}
-    assert read_vectors(write(tmp_path / "w", "the 1\n"), tokens).ids.tolist() == [4, 5]  # small letters, if there is no other
+    assert read_vectors(write(tmp_path / "w", "the 1\n"), tokens, pytest.fail).ids.tolist() == [
+        4,
+        5,
+    ]  # small letters, if there is no other
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,27 @@ def test_the_nearest_spelling_counts_wherever_it_stands(tmp_path):
 )
 def test_what_is_no_vector_is_named_with_its_line(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
-        read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b"])
+        read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b"], pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("3 2\na 1 2\nb 3 4\n", ["vectors promised by the first line: 3, found: 2; is the file whole?"]),
+        ("1 2\na 1 2\nb 3 4\n", ["vectors promised by the first line: 1, found: 2; is the file whole?"]),
+        (
+            "a 1 2\nx 0 0\na 1 3\nx 1 1\n",
+            ["lines that repeat a token with other numbers: 1 (first line 3: 'a'); the token's first line counts"],
+        ),
+        ("a 1 2\na 1 2\n", []),
+        ("2 2\na 1 2\nc 1 3\n", []),
+    ],
+)
+def test_files_that_are_cut_or_say_two_things_are_read_with_a_warning(tmp_path, text, said):
+    warnings: list[str] = []
+    found = read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b"], warnings.append)
+    assert found.rows[0].tolist() == [1, 2]
+    assert [line.partition(": ")[2] for line in warnings] == said
 
 
 @given(st.binary(max_size=80))
@@ -66,7 +89,7 @@ def test_bytes_of_any_kind_give_vectors_or_one_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("v") / "v"
     path.write_bytes(content)
     try:
-        found = read_vectors(str(path), [*SPECIALS, "a", "0"])
+        found = read_vectors(str(path), [*SPECIALS, "a", "0"], [].append)
     except DataError as e:
         assert "\n" not in str(e)
     else:

@@ -289,7 +289,9 @@ def test_layers_by_pairs_and_length(pairs, length, layers):
     assert recipe.resolve(asked, 40, 5_000, pairs).model.layers == length.get("layers", 1)  # words
 
 
-@pytest.mark.parametrize(("sizes", "pairs", "size"), [((40, 50), 10**6, 64), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)])
+@pytest.mark.parametrize(
+    ("sizes", "pairs", "size"), [((40, 50), 10**6, 64), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)]
+)
 def test_batches_of_words_with_many_pairs_are_larger(sizes, pairs, size):
     assert recipe.resolve(TrainConfig(), *sizes, pairs).learn.batch_size == size
     asked = build(TrainConfig, {"batch_size": 32}, "test")
