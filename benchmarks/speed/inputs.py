@@ -15,9 +15,11 @@ import torch
 
 from benchmarks.support.measure import alternate, emit
 
+PASSES = 20  # in a measurement
+
 
 def numbers(text: str) -> list[int]:
-    """ "256,257" -> [256, 257]."""
+    """The whole numbers between commas."""
     return [int(part) for part in text.split(",")]
 
 
@@ -36,7 +38,7 @@ def main() -> None:
     figures = {}
     for kind in kinds:
         named = {f"{inputs}->{hidden}": step(inputs, hidden, o.batch_size, o.length, kind) for inputs, hidden in sizes}
-        found = {name: 50 * statistics.median(s) for name, s in alternate(named, o.rounds).items()}
+        found = {name: 1000 / PASSES * statistics.median(s) for name, s in alternate(named, o.rounds).items()}
         first = next(iter(found.values()))
         figures[str(kind).removeprefix("torch.")] = {
             name: {"milliseconds": round(ms, 2), "times": round(ms / first, 2)} for name, ms in found.items()
@@ -45,12 +47,12 @@ def main() -> None:
 
 
 def step(inputs: int, hidden: int, batch: int, length: int, kind: torch.dtype) -> Callable[[], None]:
-    """Twenty passes forward and backward through one layer."""
+    """PASSES times forward and backward through one layer."""
     layer = torch.nn.LSTM(inputs, hidden, batch_first=True)
     x = torch.randn(batch, length, inputs, requires_grad=True)
 
     def passes() -> None:
-        for _ in range(20):
+        for _ in range(PASSES):
             with torch.autocast("cpu", kind, enabled=kind is not torch.float32):
                 outputs, _ = layer(x)
             outputs.sum().backward()

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.page [MODEL LINES] [--outputs 1000]
 
-Without a model: random weights at the sizes of a pronunciation model. Opens the page in headless Chromium (needs `make .venv/ready-page` and chromium; without these it says so, and measures nothing). Prints a JSON line: size of the file; the
-median time from opening to the first output, of five; of each further greedy output, of occlusion and of a tree of beam 10,
+Without a model: random weights at the sizes of a pronunciation model. Opens the page in headless Chromium (needs
+`make .venv/ready-page` and chromium; without these it says so, and measures nothing). Prints a JSON line: size of the file; the median time from opening to the first output, of five; of each further greedy output, of occlusion and of a tree of beam 10,
 seen from the page; the longest pause of typing meanwhile; what the page holds before and after the outputs: bytes of its heap and of
 the worker's, nodes, and by how much the engine's memory has grown.
 """
@@ -37,10 +37,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         if o.model:
-            model, lines = (
-                o.model,
-                [line.split("\t")[0] for line in Path(o.file).read_text(encoding="utf-8").split("\n") if line],
-            )
+            model = o.model
+            lines = [line.split("\t")[0] for line in Path(o.file).read_text(encoding="utf-8").split("\n") if line]
         else:
             model, lines = planted(Path(folder) / "model", **SIZES["letters to phones"])
         page, cases = Path(folder) / "page.html", Path(folder) / "lines.json"

@@ -58,7 +58,7 @@ class Known:
 
 
 def read_known(asked: TrainConfig, codec: Codec, display: Display) -> Known:
-    """Reads the files that are given, for the tokens of the codec; a line says how many were found, and warnings what looks wrong.
+    """Reads the files that are given, for the tokens of the codec; a line says how many were found; warnings say what looks wrong.
 
     Raises:
         DataError: a file is no such file, or has none of the tokens.

@@ -45,7 +45,7 @@ def read_vectors(path: str, tokens: Sequence[str], warn: Callable[[str], None]) 
     several lines for one, the first counts.
 
     Args:
-        warn: called with a line where the file has more or fewer tokens than it says, or other numbers for one that it had.
+        warn: called with a line if the file has more or fewer vectors than its first line says, or two different ones for a token.
 
     Raises:
         DataError: the file cannot be read, or a line is not a token and D numbers; it says which.
@@ -53,7 +53,7 @@ def read_vectors(path: str, tokens: Sequence[str], warn: Callable[[str], None]) 
     wanted = _spellings(tokens)
     found: dict[int, tuple[int, np.ndarray]] = {}
     size = said = lines = 0
-    again: list[str] = []
+    again: dict[int, str] = {}  # line -> the token that it repeats
     for number, line in enumerate(_lines(path), 1):
         parts = line.rstrip().split(" ")
         if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
@@ -73,12 +73,14 @@ def read_vectors(path: str, tokens: Sequence[str], warn: Callable[[str], None]) 
                 if i not in found or rank < found[i][0]:
                     found[i] = rank, row
                 elif (row != found[i][1]).any():
-                    again.append(f"line {number}: {tokens[i]!r}")
+                    again.setdefault(number, tokens[i])
     if said and lines != said:
         warn(f"{path}: vectors promised by the first line: {said:,}, found: {lines:,}; is the file whole?")
     if again:
+        number, token = next(iter(again.items()))
         warn(
-            f"{path}: lines that repeat a token with other numbers: {len(again):,} (first {again[0]}); the token's first line counts"
+            f"{path}: lines that repeat a token with other numbers: {len(again):,} (first line {number}: {token!r}); the token's first "
+            "line counts"
         )
     ids = sorted(found)
     rows = np.array([found[i][1] for i in ids], np.float32).reshape(len(ids), size)

@@ -41,10 +41,8 @@ def test_the_nearest_spelling_counts_wherever_it_stands(tmp_path):
     path = write(tmp_path / "v", "the 1\nThe 2\n‹V› 3\nnew york 4\n")
     found = read_vectors(path, tokens, pytest.fail)
     assert dict(zip(found.ids.tolist(), found.rows[:, 0].tolist(), strict=True)) == {4: 2, 5: 1, 7: 4}
-    assert read_vectors(write(tmp_path / "w", "the 1\n"), tokens, pytest.fail).ids.tolist() == [
-        4,
-        5,
-    ]  # small letters, if there is no other
+    small = read_vectors(write(tmp_path / "w", "the 1\n"), tokens, pytest.fail)
+    assert small.ids.tolist() == [4, 5]  # small letters, if there is no other
 
 
 @pytest.mark.parametrize(
@@ -74,12 +72,16 @@ def test_what_is_no_vector_is_named_with_its_line(tmp_path, text, said):
             ["lines that repeat a token with other numbers: 1 (first line 3: 'a'); the token's first line counts"],
         ),
         ("a 1 2\na 1 2\n", []),
+        (  # one line, for two tokens
+            "a 1 2\nb 0 0\nb 0 1\n",
+            ["lines that repeat a token with other numbers: 1 (first line 3: 'b'); the token's first line counts"],
+        ),
         ("2 2\na 1 2\nc 1 3\n", []),
     ],
 )
 def test_files_that_are_cut_or_say_two_things_are_read_with_a_warning(tmp_path, text, said):
     warnings: list[str] = []
-    found = read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b"], warnings.append)
+    found = read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b", "▁b"], warnings.append)
     assert found.rows[0].tolist() == [1, 2]
     assert [line.partition(": ")[2] for line in warnings] == said
 
