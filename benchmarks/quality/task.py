@@ -6,7 +6,8 @@
 
 The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the dev metric that
 picked the step (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with
-its standard error. A run that is in OUT already is not trained again; a model folder stays for other questions.
+its standard error. A run that is in OUT already is not trained again, only measured with the beams it
+lacks; a model folder stays for other questions.
 
 With --ensemble, the models of all seeds of a variant write together, too (VARIANT+ensemble); with --distilled, which takes more
 options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is
@@ -18,6 +19,7 @@ import itertools
 import json
 import os
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--ensemble", action="store_true")
     parser.add_argument("--distilled", default=None)
     o = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, which ends the training that is waited for, too
     task = TASKS[o.task]
     parts = o.parts.split(",") if o.parts else task.parts
     variants = dict(
@@ -96,7 +99,7 @@ class Run:
         o = self.o
         length = ["--minutes", str(o.minutes)] if o.minutes else ["--steps", str(o.steps)] if o.steps else []
         options = [*self.task.options, *self.more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
-        if row := self.kept(options):
+        if row := self.kept(str(self.model), options):
             return row
         command = [sys.executable, "-m", "jumok", "train", str(self.file("train")), "--dev", str(self.file("dev"))]
         command += ["--out", str(self.model), "--overwrite", *options, "--seed", str(self.seed)]
@@ -107,31 +110,39 @@ class Run:
             raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip()}")
         seconds, entries = time.perf_counter() - start, history(self.model)
         dev = max(entry[self.task.metrics[0]] for entry in entries)
-        return self.measured(str(self.model), options, steps=entries[-1]["step"], seconds=round(seconds, 1), dev=round(dev, 2))
+        facts = {"steps": entries[-1]["step"], "seconds": round(seconds, 1), "dev": round(dev, 2)}
+        return self.measured(str(self.model), self.named() | facts, options)
 
     def together(self, members: str) -> dict[str, Any]:
         """The figures of an ensemble of models like this one, whose folders are joined by commas."""
         run = replace(self, variant=f"{self.variant}+ensemble")
-        if row := run.kept([members]):
+        if row := run.kept(members, [members]):
             return row
         name = self.task.metrics[0]
         dev = evaluated(members, self.file("dev"), "--beam", "1", "--metrics", name)[name]["value"]
-        return run.measured(members, [members], dev=round(dev, 2))
+        return run.measured(members, run.named() | {"dev": round(dev, 2)}, [members])
 
-    def kept(self, options: list[str]) -> dict[str, Any] | None:
-        """The row of an earlier run with these options."""
+    def kept(self, model: str, options: list[str]) -> dict[str, Any] | None:
+        """The row of an earlier run with these options, and with the test metrics of beams that were not asked for then."""
         file = self.model.with_name(f"{self.model.name}.json")
-        return row if file.exists() and (row := json.loads(file.read_text()))["options"] == options else None
+        if not file.exists() or (row := json.loads(file.read_text(encoding="utf-8"))).pop("options") != options:
+            return None
+        return self.measured(model, row, options)
 
-    def measured(self, model: str, options: list[str], **facts: Any) -> dict[str, Any]:
-        """The row with the test metrics of `model`; kept, and printed."""
-        row = {"task": self.o.task, "part": self.part, "seed": self.seed, "variant": self.variant, **facts}
-        for beam in self.o.beams.split(","):
+    def named(self) -> dict[str, Any]:
+        """What tells this run from the others."""
+        return {"task": self.o.task, "part": self.part, "seed": self.seed, "variant": self.variant}
+
+    def measured(self, model: str, row: dict[str, Any], options: list[str]) -> dict[str, Any]:
+        """`row` with the test metrics of `model` that it lacks; kept, and printed if there were any."""
+        missing = [beam for beam in self.o.beams.split(",") if f"{self.task.metrics[0]}_{beam}" not in row]
+        for beam in missing:
             found = evaluated(model, self.file("test"), "--beam", beam, "--metrics", *self.task.metrics)
             row |= {f"{name}_{beam}": round(found[name]["value"], 2) for name in self.task.metrics}
         row["options"] = options
-        self.model.with_name(f"{self.model.name}.json").write_text(json.dumps(row))
-        emit("quality_task_run", **row)
+        if missing:
+            self.model.with_name(f"{self.model.name}.json").write_text(json.dumps(row), encoding="utf-8")
+            emit("quality_task_run", **row)
         return row
 
 
