@@ -14,6 +14,8 @@ from toy_run import die_at
 import jumok
 from jumok.cli import main
 from jumok.config import TrainConfig, build
+from jumok.engine import library
+from jumok.engine.library import EngineError
 from jumok.errors import ConfigError, DataError, FolderError
 from jumok.learn import teacher as teachers
 from jumok.learn.calibrate import Allowance
@@ -112,6 +114,24 @@ def test_what_is_written_is_the_n_best_with_its_shares(data, teacher, tmp_path):
         assert [share for _, share in outputs] == pytest.approx(
             [mass[text] / sum(mass.values()) for text, _ in outputs], rel=1e-4
         )
+
+
+@pytest.mark.parametrize("engine", ["int8", "numpy"])
+def test_what_computes_the_teacher(teacher, monkeypatch, engine):
+    """Weights of 8 bits, or NumPy where there is no compiled engine; both write the same words."""
+    if engine == "numpy":
+        monkeypatch.setattr(library, "load_library", without_library)
+    elif no_engine := jumok.load(teacher).info().no_engine:
+        pytest.skip(no_engine)
+    loaded = teachers._loaded(str(teacher))
+    assert engine in loaded.info().engine
+    outputs = list(teachers._outputs(loaded, [("abc", ()), ("fg", ())], 5))
+    exact = list(teachers._outputs(jumok.load(teacher), [("abc", ()), ("fg", ())], 5))
+    assert [best[0][0] for best in outputs] == [best[0][0] for best in exact]
+
+
+def without_library():
+    raise EngineError("there is none here")
 
 
 def test_a_killed_teacher_goes_on_where_it_was(data, teacher, tmp_path, monkeypatch):
