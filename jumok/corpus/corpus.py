@@ -33,7 +33,7 @@ from jumok.text.lines import opened_raw, read, source_name
 from jumok.text.pairs import Pair
 from jumok.text.rows import Rows
 
-FORMAT = 2
+FORMAT = 3
 META, DEV, LINES, LOCK, BUILDING = "corpus.json", "dev.jsonl", "lines.npy", "lock", "building"
 SIDES = ("source", "target")
 PARTS = ("ids", "starts", "lengths")
@@ -50,6 +50,7 @@ class Corpus:
         lines: line number of each pair.
         too_long: how many pairs were left out because of --max-tokens.
         notices: warnings that were given when the pairs were read.
+        taken: which of the given dev pairs may pick a model; empty if dev was held out.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Corpus:
     lines: np.ndarray
     too_long: int
     notices: list[str]
+    taken: list[int]
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -98,7 +100,7 @@ def open_corpus(folder: str | Path, text: TextConfig) -> Corpus:
             f"{folder}: the tokenised pairs are damaged ({e}); delete the folder, and they are made again"
         ) from None
     sources, targets = (Rows(*arrays) for arrays in mapped)
-    return Corpus(folder, sources, targets, codec, dev, lines, meta["too_long"], meta["notices"])
+    return Corpus(folder, sources, targets, codec, dev, lines, meta["too_long"], meta["notices"], meta["taken"])
 
 
 def _mapped(path: Path) -> np.ndarray:

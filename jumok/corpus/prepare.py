@@ -150,6 +150,7 @@ class _Preparation:
         self.files = files_of(wanted.pairs)
         self.shown, self.size, self.building = shown, size, folder / corpus.BUILDING
         self.notices: list[str] = []
+        self.taken: list[int] = []
 
     def run(self) -> None:
         self._begin()
@@ -264,13 +265,17 @@ class _Preparation:
 
         def take(facts: dict[str, Any]) -> None:
             messages.add(facts)
-            overlap.add(((source, target, tuple(features)) for source, target, features in facts["overlap"]), facts["others"])
+            overlap.add(
+                ((source, target, tuple(features)) for source, target, features in facts["overlap"]),
+                ((source, tuple(features)) for source, features in facts["seen"]),
+                facts["others"],
+            )
             all_facts.append(facts)
 
         self._each_block("shards", settings, "tokenising", take)
         messages.finish(sum(shard["pairs"] + len(shard["dev"]) for shard in all_facts))
         if self.wanted.dev is not None:
-            overlap.judge(self.wanted.dev, self._warn)
+            self.taken = overlap.judge(self.wanted.dev, self._warn)
         return all_facts
 
     def _warn(self, text: str) -> None:
@@ -334,6 +339,7 @@ class _Preparation:
             "pairs": sum(shard["rows"] for shard in facts),
             "too_long": sum(shard["too_long"] for shard in facts),
             "notices": self.notices,
+            "taken": self.taken,
         }
         (self.folder / corpus.META).unlink(missing_ok=True)
         arrays = [corpus.array_path(self.building, side, part) for side in corpus.SIDES for part in corpus.PARTS]

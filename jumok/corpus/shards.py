@@ -28,7 +28,7 @@ from jumok.text.dev import Key, Overlap
 from jumok.text.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import END, SPECIALS, Vocabulary
 
-FORMAT = 2  # of a shard and its facts; grows when shards that an older jumok left cannot be used
+FORMAT = 3  # of a shard and its facts; grows when shards that an older jumok left cannot be used
 FIRST = len(SPECIALS)  # a shard's ids begin where a vocabulary's do, behind the same specials
 _CODE_POINTS = 0x110000
 
@@ -180,6 +180,7 @@ class Sharding:
         longest     tokens in the longest row, of each side
         dev         the pairs held out for dev: (line, source, target, features)
         overlap     given dev pairs that occur in the block
+        seen        sources of given dev pairs that occur in it, with whatever target: (source, features)
         others      whether the block has pairs that are not among the given dev pairs
         …           all of `Columns.facts`; with an `error`, there is no shard
     """
@@ -221,9 +222,9 @@ class Sharding:
                 return _unpacked(arrays["facts"])
         columns = read_block(raw, header["before"], self.files, self.text)
         aside = self._set_aside(columns)
-        dev_pairs, others = self.overlap.look(columns.sources, columns.targets, columns.features)
+        dev_pairs, seen, others = self.overlap.look(columns.sources, columns.targets, columns.features)
         facts = columns.facts() | {"pairs": len(columns.sources), "dev": aside}
-        facts |= {"overlap": sorted(dev_pairs), "others": others}
+        facts |= {"overlap": sorted(dev_pairs), "seen": sorted(seen), "others": others}
         if columns.error:
             return facts
         source = encode(self.tokenizers[0], columns.sources, columns.features)

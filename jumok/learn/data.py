@@ -93,8 +93,7 @@ def _in_memory(run: TrainConfig, codec: Codec | None, display: Display, grow: bo
     with display.stage(f"reading {source_name(run.pairs)}"):
         pairs = read_pairs(run.pairs, run.text, warn=display.warn)
     if run.dev:
-        dev = read_pairs(run.dev, run.text, warn=display.warn)
-        check_dev(pairs, dev, warn=display.warn)
+        dev = check_dev(pairs, read_pairs(run.dev, run.text, warn=display.warn), warn=display.warn)
     else:
         pairs, dev = split_dev(pairs, split_seed(run))
         if not dev or not pairs:
@@ -155,7 +154,7 @@ def _from_disk(run: TrainConfig, codec: Codec | None, display: Display, cache: P
         side = corpus.codec.source
         return f"{name}:{corpus.lines[row]}", side.tokenizer.text(side.vocabulary.tokens(corpus.sources[row][:-1].tolist()))
 
-    dev = corpus.dev if given is None else given
+    dev = corpus.dev if given is None else [given[i] for i in corpus.taken]
     return Data(corpus.sources, corpus.targets, dev, codec or corpus.codec, describe)
 
 

@@ -10,6 +10,7 @@ from jumok.errors import DataError
 from jumok.text.pairs import Pair
 
 Key = tuple[str, str, tuple[str, ...]]
+Asked = tuple[str, tuple[str, ...]]  # what a model reads: source and features
 SHARE, MOST = 1 / 20, 2000  # the share of all pairs that is held out, and the most pairs
 LOOKED_AT = 40_000  # sources that may be held out: those with the lowest hashes
 
@@ -20,21 +21,22 @@ def key(pair: Pair) -> Key:
 
 
 class Overlap:
-    """The dev pairs that are training pairs too, collected while the training pairs are read."""
+    """The dev pairs that are training pairs too, or that contradict some, collected while the training pairs are read."""
 
     def __init__(self, dev: Iterable[Key]) -> None:
         self.dev = frozenset(dev)
         self._sources = frozenset(source for source, _, _ in self.dev)
         self.shared: set[Key] = set()
+        self.seen: set[Asked] = set()  # what training pairs have, with whatever target
         self.others = False  # whether some training pair is not a dev pair
 
     def look(
         self, sources: Sequence[str], targets: Sequence[str], features: Sequence[tuple[str, ...]] | None
-    ) -> tuple[set[Key], bool]:
+    ) -> tuple[set[Key], set[Asked], bool]:
         """Looks through training pairs, given as columns (features None if no pair has any).
 
         Returns:
-            The dev pairs among them, and whether there are other pairs.
+            The dev pairs among them; sources, with features, that may be dev's; and whether there are other pairs.
         """
         seen = [
             (source, targets[i], features[i] if features else ())
@@ -42,15 +44,21 @@ class Overlap:
             if source in self._sources  # a quick test that few pass
         ]
         common = [pair for pair in seen if pair in self.dev]
-        return set(common), len(common) < len(sources)
+        return set(common), {(source, own) for source, _, own in seen}, len(common) < len(sources)
 
-    def add(self, shared: Iterable[Key], others: bool) -> None:
+    def add(self, shared: Iterable[Key], seen: Iterable[Asked], others: bool) -> None:
         """Adds a result of `look`."""
         self.shared.update(shared)
+        self.seen.update(seen)
         self.others = self.others or others
 
-    def judge(self, dev: Sequence[Pair], warn: Callable[[str], None]) -> None:
-        """Refuses dev pairs that are the training pairs; warns if some of them are.
+    def judge(self, dev: Sequence[Pair], warn: Callable[[str], None]) -> list[int]:
+        """Refuses dev pairs that are the training pairs; warns if some of them are, or contradict some.
+
+        Returns:
+            Which of `dev` may pick a model: not those whose source training has with other targets only. A model gets them right
+            only where it has not learned its pairs, so they would pick the one that learned least. If they are more than half of
+            dev, the data are such, and all are taken.
 
         Raises:
             DataError: the two sets are equal.
@@ -65,10 +73,20 @@ class Overlap:
         if common:
             share = f"{100 * common / len(dev):.1f} %"
             warn(f"{name}: {common:,} of {len(dev):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
+        right = {(source, features) for source, _, features in self.shared}
+        against = {i for i, p in enumerate(dev) if (asked := (p.source, p.features)) in self.seen and asked not in right}
+        if not against:
+            return list(range(len(dev)))
+        share, few = f"{100 * len(against) / len(dev):.1f} %", 2 * len(against) <= len(dev)
+        what = "left out of dev, or the model that learned least would be kept" if few else "too many to be left out of dev"
+        warn(
+            f"{name}: the sources of {len(against):,} of {len(dev):,} dev pairs ({share}) have only other targets in training; {what}"
+        )
+        return [i for i in range(len(dev)) if not few or i not in against]
 
 
-def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Callable[[str], None]) -> None:
-    """Refuses dev pairs that are the training pairs; warns if some of them are.
+def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Callable[[str], None]) -> list[Pair]:
+    """The dev pairs that may pick a model, as `Overlap.judge` says; warns of what dev has in common with training.
 
     Two pairs are the same if source, target and features are.
 
@@ -77,7 +95,7 @@ def check_dev(train: Sequence[Pair], dev: Sequence[Pair], warn: Callable[[str], 
     """
     overlap = Overlap(map(key, dev))
     overlap.add(*overlap.look([p.source for p in train], [p.target for p in train], [p.features for p in train]))
-    overlap.judge(dev, warn)
+    return [dev[i] for i in overlap.judge(dev, warn)]
 
 
 def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int = MOST) -> tuple[list[Pair], list[Pair]]:

@@ -64,8 +64,7 @@ def in_memory(pairs: str, text: TextConfig, dev: list[Pair] | None) -> tuple:
     if dev is None:
         train, held = split_dev(train, SEED)
     else:
-        held = []
-        check_dev(train, dev, told)
+        held = check_dev(train, dev, told)
     codec = build_codec(train, text)
     sides = codec.encode_pairs(train)
     kept = [i for i in range(len(train)) if max(len(side[i]) for side in sides) <= text.max_tokens + 1]
@@ -82,7 +81,8 @@ def on_disk(folder: Path, pairs: str, text: TextConfig, dev: list[Pair] | None, 
     assert found.notices == [line.removeprefix("warning: ") for line in told]
     lists = [[side[i].tolist() for i in range(len(side))] for side in (found.sources, found.targets)]
     places = [f"{files_of(pairs)[0]}:{line}" for line in found.lines]
-    return found.codec.to_dict(), *lists, found.dev, found.notices, places
+    held = found.dev if dev is None else [dev[i] for i in found.taken]
+    return found.codec.to_dict(), *lists, held, found.notices, places
 
 
 BPE = TextConfig(source_tokenizer="bpe", target_tokenizer="bpe", bpe_size=60)
@@ -102,10 +102,13 @@ CONFIGS = {
 @pytest.mark.parametrize("text", CONFIGS.values(), ids=CONFIGS.keys())
 def test_equals_what_is_in_memory(text: TextConfig, with_dev: bool, tmp_path: Path) -> None:
     pairs = tsv(tmp_path / "pairs.tsv")
-    dev = [*read_pairs(pairs, text, warn=Told())[::7], Pair("not", "there", (), "dev.tsv:9")] if with_dev else None
+    known, dev = read_pairs(pairs, text, warn=Told()), None
+    if with_dev:
+        against = next(p for p in known if all(p.source != other.source for other in known[::7]))
+        dev = [*known[::7], Pair("not", "there", (), "dev.tsv:9"), dataclasses.replace(against, target="else")]
     want = in_memory(pairs, text, dev)
     assert on_disk(tmp_path / "corpus", pairs, text, dev) == want
-    assert len(want[4]) == with_dev and bool(want[3]) != with_dev
+    assert len(want[4]) == 2 * with_dev and len(want[3]) == (len(dev) - 1 if dev is not None else 10)
 
 
 def files(folder: Path, kind: str) -> str:

@@ -396,7 +396,7 @@ def test_dev_equal_to_train_is_refused(told: Told) -> None:
 
 
 def test_overlap_of_dev_and_train_is_told(told: Told) -> None:
-    check_dev(pairs("ab cd ef"), pairs("ab cx ef gh gh gh", "dev.tsv"), told)
+    check_dev(pairs("ab cd ef"), pairs("ab kx ef gh gh gh", "dev.tsv"), told)
     assert told == ["dev.tsv: 2 of 6 dev pairs (33.3 %) are training pairs too; dev figures will be too good"]
 
 
@@ -406,10 +406,34 @@ def test_dev_inside_train_is_told(told: Told) -> None:
 
 
 def test_no_overlap_is_not_told(told: Told) -> None:
-    check_dev(pairs("ab cd"), pairs("ax yd", "dev.tsv"), told)
-    check_dev([Pair("a", "b", ("V",))], [Pair("a", "b", ("N",))], told)
-    check_dev(pairs("ab"), [], told)
+    for train, dev in (
+        (pairs("ab cd"), pairs("xb yd", "dev.tsv")),
+        ([Pair("a", "b", ("V",))], [Pair("a", "b", ("N",)), Pair("a", "c", ())]),
+        (pairs("ab"), []),
+    ):
+        assert check_dev(train, dev, told) == dev
     assert told == []
+
+
+def test_dev_pairs_that_contradict_training_are_left_out(told: Told) -> None:
+    """Not those that have another target beside one that training has, nor those with other features."""
+    dev = pairs("ab ax cx ef kl mn", "dev.tsv")
+    assert check_dev(pairs("ab cd cg"), dev, told) == [dev[i] for i in (0, 1, 3, 4, 5)]
+    assert "1 of 6 dev pairs (16.7 %) are training pairs too" in told[0]
+    assert told[1:] == [
+        "dev.tsv: the sources of 1 of 6 dev pairs (16.7 %) have only other targets in training; "
+        "left out of dev, or the model that learned least would be kept"
+    ]
+    featured = [Pair("a", "x", ("V",)), Pair("a", "x", ("N",))]
+    assert check_dev([Pair("a", "b", ("V",))], featured, told) == featured[1:]
+
+
+def test_dev_pairs_most_of_which_contradict_training_are_all_taken(told: Told) -> None:
+    dev = pairs("ax cx gh", "dev.tsv")
+    assert check_dev(pairs("ab cd"), dev, told) == dev
+    assert told == [
+        "dev.tsv: the sources of 2 of 3 dev pairs (66.7 %) have only other targets in training; too many to be left out of dev"
+    ]
 
 
 @given(
