@@ -52,6 +52,9 @@ PAIRS_A_MINUTE = 8_000
 ENOUGH = 0.95  # of these minutes: a member gets a little less than its share where those before it took longer than theirs
 DEEP_SHOWN = 300_000
 DEEP_PASSES = 5
+# of MANY_PAIRS letters, what a medium model of these layers needs to pay: one minute more for each WIDE_PAIRS_A_MINUTE; or passes
+WIDE_PAIRS_A_MINUTE = 3_500
+WIDE_PASSES = 12
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole
 BLEU_WORDS = 4
 LONGEST_NAME = 24  # characters, or phones
@@ -172,18 +175,27 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
     with 1 layer (310 s) 90.3, 3,000 with 3 (369 s) 91.2. Pronunciation in three languages (3,600 pairs, monotonic), 1,200 steps, with
     1 and 3: mean 74.7, 74.7, in twice the time.
     """
-    return DEEP if fine and pairs >= DEEP_PAIRS and _is_long(learn, pairs) else 1
+    minutes, shown = max(DEEP_MINUTES, pairs / PAIRS_A_MINUTE), max(DEEP_SHOWN, DEEP_PASSES * pairs)
+    return DEEP if fine and pairs >= DEEP_PAIRS and _lasts(learn, pairs, minutes, shown) else 1
 
 
-def _is_long(learn: LearnConfig, pairs: int) -> bool:
-    """Whether a training is asked for that is long enough for more layers, in minutes, or else in pairs shown."""
+def default_size(fine: bool, pairs: int, layers: int, learn: LearnConfig) -> SizeName:
+    """medium; for letters (`fine`) small, unless there are many pairs, three layers, and time for them.
+
+    CMUdict, one core, one seed, 3 layers, percent right on the words of dev that training does not have: small, 9,840 steps of 64
+    pairs (17 minutes) 75.6, an hour gave no more; medium, batches of 128, 21 minutes without dropout 75.9, an hour with 0.2 76.9.
+    """
+    long = pairs >= MANY_PAIRS and layers >= DEEP and _lasts(learn, pairs, pairs / WIDE_PAIRS_A_MINUTE, WIDE_PASSES * pairs)
+    return "medium" if long or not fine else "small"
+
+
+def _lasts(learn: LearnConfig, pairs: int, minutes: float, shown: int) -> bool:
+    """Whether a training of letters was asked for that lasts so many minutes, or shows so many pairs."""
     if learn.minutes is not None:
-        return learn.minutes >= ENOUGH * max(DEEP_MINUTES, pairs / PAIRS_A_MINUTE)
+        return learn.minutes >= ENOUGH * minutes
     if learn.steps is not None:
-        shown: float = learn.steps * (learn.batch_size or default_batch_size(True, pairs))
-    else:
-        shown = (learn.epochs or _default_epochs(pairs)) * pairs
-    return shown >= max(DEEP_SHOWN, DEEP_PASSES * pairs)
+        return learn.steps * (learn.batch_size or default_batch_size(True, pairs)) >= shown
+    return (learn.epochs or _default_epochs(pairs)) * pairs >= shown
 
 
 def default_batch_size(fine: bool, pairs: int) -> int:
@@ -203,11 +215,12 @@ def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
     Chosen on dev, one seed each. Small, CMUdict (109,000 pairs), accuracy: 3 epochs 64.4 with none, 62.6 with 0.1, 61.8 with 0.2;
     11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Medium, Multi30k (29,000), 6
     epochs: BLEU 36.2 with 0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Small, three languages of SIGMORPHON 2020 (3,600), 46
-    epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less.
+    epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less. Medium with 3 layers, CMUdict, right on test with
+    beam 5: 8 passes 74.0 with 0.3, 16 passes 77.4 with 0.2; so many pairs want no more than that.
     """
     step = next(i for i, most in enumerate((4, 10, 30, math.inf)) if epochs < most)
-    crowded = size == "small" and pairs >= MANY_PAIRS
-    return (0.0, 0.1, 0.2, 0.3)[max(0, step - crowded)]
+    crowded = pairs >= MANY_PAIRS
+    return (0.0, 0.1, 0.2, 0.2 if crowded else 0.3)[max(0, step - (crowded and size == "small"))]
 
 
 def default_metric(text: TextConfig, look: Shape, target_size: int) -> MetricName:
@@ -266,7 +279,8 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
         )
     joint = is_joint(text)
     fine = letters(source_size, target_size)
-    size: SizeName = model.size or ("small" if fine else "medium")
+    layers = model.layers or default_layers(fine, pairs, learn)
+    size = model.size or default_size(fine, pairs, layers, learn)
     embedding, hidden, readout_size = SIZES[size]
     tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")
     embedding = model.embedding or embedding
@@ -277,7 +291,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
         size=size,
         embedding=embedding,
         hidden=hidden,
-        layers=model.layers or default_layers(fine, pairs, learn),
+        layers=layers,
         score_size=model.score_size or hidden,
         readout_size=model.readout_size or (embedding if tied else readout_size),
         tie=tie,

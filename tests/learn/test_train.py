@@ -244,8 +244,8 @@ def test_recipe_by_size_of_data():
     assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
     assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
     epochs = (0.5, 4, 9.9, 10, 30, 1000)
-    for size, pairs in (("small", 49_999), ("medium", 50_000), ("large", 10**6), (None, 50_000)):
-        assert [recipe.default_dropout(n, size, pairs) for n in epochs] == [0, 0.1, 0.1, 0.2, 0.3, 0.3]
+    for size, pairs, most in (("small", 49_999, 0.3), ("medium", 50_000, 0.2), ("large", 49_999, 0.3), (None, 50_000, 0.2)):
+        assert [recipe.default_dropout(n, size, pairs) for n in epochs] == [0, 0.1, 0.1, 0.2, most, most]
     assert [recipe.default_dropout(n, "small", 50_000) for n in epochs] == [0, 0, 0, 0.1, 0.2, 0.2]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
@@ -272,8 +272,9 @@ def test_recipe_by_size_of_data():
         (8_000, {"epochs": 37}, 1),
         (80_000, {"minutes": 10}, 3),
         (80_000, {"minutes": 9.4}, 1),
-        (80_000, {"steps": 6_250}, 3),
-        (80_000, {"steps": 6_249}, 1),
+        (80_000, {"steps": 3_125}, 3),
+        (80_000, {"steps": 3_124}, 1),
+        (80_000, {"steps": 6_249, "batch_size": 64}, 1),
         (80_000, {"epochs": 5}, 3),
         (80_000, {"epochs": 4}, 1),
         (30_000, {}, 3),  # 10 epochs
@@ -290,9 +291,27 @@ def test_layers_by_pairs_and_length(pairs, length, layers):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "pairs", "size"), [((40, 50), 10**6, 64), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)]
+    ("pairs", "asked", "size"),
+    [
+        (70_000, {"minutes": 20}, "medium"),
+        (70_000, {"minutes": 18.9}, "small"),
+        (70_000, {"epochs": 12}, "medium"),
+        (70_000, {"epochs": 11}, "small"),
+        (70_000, {}, "small"),  # 10 epochs
+        (70_000, {"minutes": 20, "layers": 1}, "small"),
+        (70_000, {"minutes": 20, "size": "small"}, "small"),
+        (49_999, {"minutes": 60}, "small"),
+    ],
 )
-def test_batches_of_words_with_many_pairs_are_larger(sizes, pairs, size):
+def test_long_trainings_of_many_pairs_of_letters_have_wider_layers(pairs, asked, size):
+    assert recipe.resolve(build(TrainConfig, asked, "test"), 40, 50, pairs).model.size == size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pairs", "size"),
+    [((40, 50), 49_999, 64), ((40, 50), 50_000, 128), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)],
+)
+def test_batches_of_many_pairs_are_larger(sizes, pairs, size):
     assert recipe.resolve(TrainConfig(), *sizes, pairs).learn.batch_size == size
     asked = build(TrainConfig, {"batch_size": 32}, "test")
     assert recipe.resolve(asked, *sizes, pairs).learn.batch_size == 32
