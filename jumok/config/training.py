@@ -92,7 +92,7 @@ class ModelConfig:
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int | None = None
     """Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the training takes
-    about 6 minutes or more, and one for each 8,000 pairs, or shows at least 300,000 pairs and each five times; else 1."""
+    about 6 minutes or more, and one for each 16,000 pairs, or shows at least 300,000 pairs and each five times; else 1."""
     cell: CellName = "lstm"
     """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
     bidirectional: bool = True
@@ -135,7 +135,8 @@ class LearnConfig:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int | None = None
-    """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000, 128)."""
+    """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of
+    letters with 50,000 and three layers, 128)."""
     batch_tokens: int | None = None
     """Size of a batch in target tokens instead of pairs."""
     accumulate: int = 1

@@ -24,7 +24,7 @@ from jumok.config import TextConfig, build
 from jumok.corpus.blocks import Columns, read_block
 from jumok.errors import DataError
 from jumok.text.codec import feature_tokens
-from jumok.text.dev import Key, Overlap
+from jumok.text.dev import Key, Overlap, composed
 from jumok.text.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import END, SPECIALS, Vocabulary
 
@@ -248,7 +248,7 @@ class Sharding:
 
     def _set_aside(self, columns: Columns) -> list[Any]:
         """Removes the pairs of the held sources from the columns. Returns each as (line, source, target, features)."""
-        chosen = [i for i, source in enumerate(columns.sources) if source in self.held] if self.held else []
+        chosen = [i for i, source in enumerate(columns.sources) if composed(source) in self.held] if self.held else []
         if not chosen:
             return []
         features = columns.features

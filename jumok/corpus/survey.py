@@ -8,7 +8,7 @@ from typing import Any
 
 from jumok.config import TextConfig, build
 from jumok.corpus.blocks import read_block
-from jumok.text.dev import LOOKED_AT, hashed
+from jumok.text.dev import LOOKED_AT, composed, hashed
 
 SAMPLE = 500_000  # most pairs that bpe learns from; spread evenly over the lines
 
@@ -37,7 +37,7 @@ class Surveying:
         columns = read_block(raw, header["before"], self.files, self.text)
         every, first = header["every"], []
         if self.seed is not None:
-            below, seen = bytes.fromhex(header["below"]), Counter(columns.sources)
+            below, seen = bytes.fromhex(header["below"]), Counter(map(composed, columns.sources))
             lowest = sorted(entry for entry in hashed(seen, self.seed) if entry[0] <= below)[: self.looked_at]
             first = [(digest.hex(), source, seen[source]) for digest, source in lowest]
         rows = zip(columns.lines, columns.sources, columns.targets, strict=True)
@@ -88,5 +88,5 @@ class Survey:
     def sample(self, held: Iterable[str]) -> tuple[list[str], list[str]]:
         """Sources and targets for bpe to learn from, without those of the `held` sources."""
         gone = frozenset(held)
-        kept = [(source, target) for _, source, target in self._sample if source not in gone]
+        kept = [(source, target) for _, source, target in self._sample if composed(source) not in gone]
         return [source for source, _ in kept], [target for _, target in kept]

@@ -43,12 +43,12 @@ LARGE_BATCH_SIZE = 128
 LARGE_BATCH_PAIRS = 10_000  # of words and subwords, so many pairs have enough such batches
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
-MANY_PAIRS = 50_000  # of letters; of so many, a small model learns little by heart, and there are enough large batches
+MANY_PAIRS = 50_000  # of letters; of so many, a small model learns little by heart, and deep layers have enough large batches
 # of letters, what three layers need to pay: so many pairs; and minutes, one more for each PAIRS_A_MINUTE; or pairs shown, and passes
 DEEP = 3
 DEEP_PAIRS = 8_000
 DEEP_MINUTES = 6
-PAIRS_A_MINUTE = 8_000
+PAIRS_A_MINUTE = 16_000
 ENOUGH = 0.95  # of these minutes: a member gets a little less than its share where those before it took longer than theirs
 DEEP_SHOWN = 300_000
 DEEP_PASSES = 5
@@ -170,7 +170,7 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
     """1; for letters (`fine`) with many pairs 3, if the training is long enough for them.
 
     One core, one seed, percent right on dev. CMUdict, small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; in 7 minutes with
-    1 and 3 (2.8 passes) 69.2, 69.1: no gain yet. Medium with 1 layer, 9,506 steps: 68.7; 50,086 steps: 69.6. English names in jamo
+    1 and 3 (2.8 passes) 69.2, 69.1, and with 3 in batches of 128 (5.8 passes) 70.9. Medium with 1 layer, 9,506 steps: 68.7; 50,086 steps: 69.6. English names in jamo
     (24,000 pairs), small, 4,180 steps, with 1, 2 and 3 layers: 58.6, 63.1, 65.6. German inflection (10,000 pairs), soft: 7,500 steps
     with 1 layer (310 s) 90.3, 3,000 with 3 (369 s) 91.2. Pronunciation in three languages (3,600 pairs, monotonic), 1,200 steps, with
     1 and 3: mean 74.7, 74.7, in twice the time.
@@ -194,18 +194,20 @@ def _lasts(learn: LearnConfig, pairs: int, minutes: float, shown: int) -> bool:
     if learn.minutes is not None:
         return learn.minutes >= ENOUGH * minutes
     if learn.steps is not None:
-        return learn.steps * (learn.batch_size or default_batch_size(True, pairs)) >= shown
+        return learn.steps * (learn.batch_size or default_batch_size(True, pairs, DEEP)) >= shown
     return (learn.epochs or _default_epochs(pairs)) * pairs >= shown
 
 
-def default_batch_size(fine: bool, pairs: int) -> int:
-    """64; with many pairs 128.
+def default_batch_size(fine: bool, pairs: int, layers: int) -> int:
+    """64; with many pairs 128, of letters (`fine`) only for three layers.
 
-    Words and subwords (not `fine`): Multi30k, medium, one core of a Xeon with AMX: 128 show 21 % more tokens a second, 256 34 %. 33 minutes of each: BLEU on dev 38.3
+    Words and subwords: Multi30k, medium, one core of a Xeon with AMX: 128 show 21 % more tokens a second, 256 34 %. 33 minutes of each: BLEU on dev 38.3
     with 64 (one seed, 18 passes) and 38.4 to 39.3 with 128 (four seeds, 18 to 23 passes); after as many passes, both reach as much.
     Letters: CMUdict, small with 3 layers, 7 minutes of one core: 69.1 percent right on dev with 64 (2.8 passes), 70.9 with 128 (5.8).
+    With one layer 128 pairs take nearly twice the time of 64.
     """
-    return LARGE_BATCH_SIZE if pairs >= (MANY_PAIRS if fine else LARGE_BATCH_PAIRS) else BATCH_SIZE
+    large = pairs >= MANY_PAIRS and layers >= DEEP if fine else pairs >= LARGE_BATCH_PAIRS
+    return LARGE_BATCH_SIZE if large else BATCH_SIZE
 
 
 def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
@@ -302,7 +304,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
     look = shape(targets) if targets else usual
     learn = dataclasses.replace(
         learn,
-        batch_size=learn.batch_size or default_batch_size(fine, pairs),
+        batch_size=learn.batch_size or default_batch_size(fine, pairs, layers),
         learning_rate=learn.learning_rate or RATES[size][0 if fine else 1] * (GENTLY if asked.from_ else 1),
         metric=learn.metric or default_metric(text, look, target_size),
         tokenize=learn.tokenize or default_tokenize(text, look),

@@ -247,7 +247,7 @@ def train(
         embedding: Numbers in an embedding (small 128, medium 256, large 512).
         hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
         layers: Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the
-            training takes about 6 minutes or more, and one for each 8,000 pairs, or shows at least 300,000 pairs and each five
+            training takes about 6 minutes or more, and one for each 16,000 pairs, or shows at least 300,000 pairs and each five
             times; else 1.
         cell: Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients).
         bidirectional: Encoder in both directions, with H/2 numbers each, concatenated to H.
@@ -269,8 +269,8 @@ def train(
             way where the machine gets slower or faster.
         epochs: Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10.
         steps: Updates of the weights.
-        batch_size: Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000,
-            128).
+        batch_size: Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000
+            and three layers, 128).
         batch_tokens: Size of a batch in target tokens instead of pairs.
         accumulate: Computes a batch in so many parts, one after the other: the same step in less memory.
         pool: How many batches are sorted by length together; every epoch has new pools.

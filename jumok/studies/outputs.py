@@ -83,14 +83,16 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     """
     from jumok.learn import train
     from jumok.learn.memory import reads_letters
-    from jumok.learn.recipe import default_batch_size
+    from jumok.learn.recipe import default_batch_size, default_layers
 
     options = dict(task.options)
     steps = options.get("steps")
     if options.get("epochs") and not options.get("batch_tokens"):
         pairs = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
-        fine = reads_letters(build(TrainConfig, options, "study"))
-        steps = options["epochs"] * pairs / (options.get("batch_size") or default_batch_size(fine, pairs))
+        asked = build(TrainConfig, options, "study")
+        fine = reads_letters(asked)
+        layers = asked.model.layers or default_layers(fine, pairs, asked.learn)
+        steps = options["epochs"] * pairs / (asked.learn.batch_size or default_batch_size(fine, pairs, layers))
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)
     pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"

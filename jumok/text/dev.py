@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from heapq import nsmallest
@@ -17,7 +18,12 @@ LOOKED_AT = 40_000  # sources that may be held out: those with the lowest hashes
 
 def key(pair: Pair) -> Key:
     """The parts of a pair that decide whether two pairs are the same."""
-    return pair.source, pair.target, pair.features
+    return composed(pair.source), composed(pair.target), pair.features
+
+
+def composed(text: str) -> str:
+    """The text in NFC: one text may be written in several forms, and is the same to a model."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 class Overlap:
@@ -39,8 +45,8 @@ class Overlap:
             The dev pairs among them; sources, with features, that may be dev's; and whether there are other pairs.
         """
         seen = [
-            (source, targets[i], features[i] if features else ())
-            for i, source in enumerate(sources)
+            (source, composed(targets[i]), features[i] if features else ())
+            for i, source in enumerate(map(composed, sources))
             if source in self._sources  # a quick test that few pass
         ]
         common = [pair for pair in seen if pair in self.dev]
@@ -74,7 +80,8 @@ class Overlap:
             share = f"{100 * common / len(dev):.1f} %"
             warn(f"{name}: {common:,} of {len(dev):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
         right = {(source, features) for source, _, features in self.shared}
-        against = {i for i, p in enumerate(dev) if (asked := (p.source, p.features)) in self.seen and asked not in right}
+        asked = [(composed(p.source), p.features) for p in dev]
+        against = {i for i, one in enumerate(asked) if one in self.seen and one not in right}
         if not against:
             return list(range(len(dev)))
         share, few = f"{100 * len(against) / len(dev):.1f} %", 2 * len(against) <= len(dev)
@@ -107,12 +114,15 @@ def split_dev(pairs: Sequence[Pair], seed: int, share: float = SHARE, most: int 
     Raises:
         DataError: fewer than two different sources.
     """
-    sizes = Counter(p.source for p in pairs)
+    sizes = Counter(composed(p.source) for p in pairs)
     first = nsmallest(LOOKED_AT, hashed(sizes, seed))
     held = set_aside(
         [(source, sizes[source]) for _, source in first], len(pairs), _file(pairs[0]) if pairs else "", share, most
     )
-    return [p for p in pairs if p.source not in held], [p for p in pairs if p.source in held]
+    parts: tuple[list[Pair], list[Pair]] = [], []
+    for p in pairs:
+        parts[composed(p.source) in held].append(p)
+    return parts
 
 
 def hashed(sources: Iterable[str], seed: int) -> list[tuple[bytes, str]]:

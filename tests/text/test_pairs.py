@@ -424,6 +424,8 @@ def test_dev_pairs_that_contradict_training_are_left_out(told: Told) -> None:
         "dev.tsv: the sources of 1 of 6 dev pairs (16.7 %) have only other targets in training; "
         "left out of dev, or the model that learned least would be kept"
     ]
+    apart = "e\u0301"  # é in two code points
+    assert check_dev([Pair("é", "b")], [Pair(apart, "x"), Pair("a", "x")], told) == [Pair("a", "x")]
     featured = [Pair("a", "x", ("V",)), Pair("a", "x", ("N",))]
     assert check_dev([Pair("a", "b", ("V",))], featured, told) == featured[1:]
 
@@ -451,6 +453,13 @@ def test_split_by_source(sources: list[str], seed: int, share: float, most: int)
     assert train == [p for p in whole if p in train] and dev == [p for p in whole if p in dev]
     fewest = min(map(sources.count, sources))
     assert len(dev) <= max(1, min(most, round(share * len(whole)))) or len(dev) == fewest
+
+
+def test_a_source_in_two_forms_is_in_one_part() -> None:
+    forms = [(f"é{i}", f"e\u0301{i}") for i in range(60)]
+    train, dev = split_dev([Pair(source, str(i)) for i, one in enumerate(forms) for source in one], 3)
+    assert len(train) == 114 and len(dev) == 6
+    assert not {p.target for p in train} & {p.target for p in dev}
 
 
 def test_split_is_the_same_in_any_order_and_everywhere() -> None:
