@@ -6,8 +6,8 @@
 
 The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the dev metric that
 picked the step (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with
-its standard error. A run that is in OUT already is not trained again, only measured with the beams it
-lacks; a model folder stays for other questions.
+its standard error. A run that is in OUT already is not trained again, only measured with the beams it lacks; a
+model folder stays for other questions.
 
 With --ensemble, the models of all seeds of a variant write together, too (VARIANT+ensemble); with --distilled, which takes more
 options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is

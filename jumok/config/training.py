@@ -135,8 +135,8 @@ class LearnConfig:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int | None = None
-    """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of
-    letters with 50,000 and three layers, 128)."""
+    """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000 and three layers,
+    128)."""
     batch_tokens: int | None = None
     """Size of a batch in target tokens instead of pairs."""
     accumulate: int = 1

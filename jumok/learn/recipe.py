@@ -170,10 +170,10 @@ def default_layers(fine: bool, pairs: int, learn: LearnConfig) -> int:
     """1; for letters (`fine`) with many pairs 3, if the training is long enough for them.
 
     One core, one seed, percent right on dev. CMUdict, small, 9,840 steps, with 1, 2 and 3 layers: 68.5, 69.6, 71.9; in 7 minutes with
-    1 and 3 (2.8 passes) 69.2, 69.1, and with 3 in batches of 128 (5.8 passes) 70.9. Medium with 1 layer, 9,506 steps: 68.7; 50,086 steps: 69.6. English names in jamo
-    (24,000 pairs), small, 4,180 steps, with 1, 2 and 3 layers: 58.6, 63.1, 65.6. German inflection (10,000 pairs), soft: 7,500 steps
-    with 1 layer (310 s) 90.3, 3,000 with 3 (369 s) 91.2. Pronunciation in three languages (3,600 pairs, monotonic), 1,200 steps, with
-    1 and 3: mean 74.7, 74.7, in twice the time.
+    1 and 3 (2.8 passes) 69.2, 69.1, and with 3 in batches of 128 (5.8 passes) 70.9. Medium with 1 layer, 9,506 steps: 68.7; 50,086
+    steps: 69.6. English names in jamo (24,000 pairs), small, 4,180 steps, with 1, 2 and 3 layers: 58.6, 63.1, 65.6. German inflection
+    (10,000 pairs), soft: 7,500 steps with 1 layer (310 s) 90.3, 3,000 with 3 (369 s) 91.2. Pronunciation in three languages (3,600
+    pairs, monotonic), 1,200 steps, with 1 and 3: mean 74.7, 74.7, in twice the time.
     """
     minutes, shown = max(DEEP_MINUTES, pairs / PAIRS_A_MINUTE), max(DEEP_SHOWN, DEEP_PASSES * pairs)
     return DEEP if fine and pairs >= DEEP_PAIRS and _lasts(learn, pairs, minutes, shown) else 1
@@ -201,10 +201,11 @@ def _lasts(learn: LearnConfig, pairs: int, minutes: float, shown: int) -> bool:
 def default_batch_size(fine: bool, pairs: int, layers: int) -> int:
     """64; with many pairs 128, of letters (`fine`) only for three layers.
 
-    Words and subwords: Multi30k, medium, one core of a Xeon with AMX: 128 show 21 % more tokens a second, 256 34 %. 33 minutes of each: BLEU on dev 38.3
-    with 64 (one seed, 18 passes) and 38.4 to 39.3 with 128 (four seeds, 18 to 23 passes); after as many passes, both reach as much.
+    Words and subwords: Multi30k, medium, one core of a Xeon with AMX: 128 show 21 % more tokens a second, 256 34 %. 33 minutes of
+    each: BLEU on dev 38.3 with 64 (one seed, 18 passes) and 38.4 to 39.3 with 128 (four seeds, 18 to 23 passes); after as many
+    passes, both reach as much.
     Letters: CMUdict, small with 3 layers, 7 minutes of one core: 69.1 percent right on dev with 64 (2.8 passes), 70.9 with 128 (5.8).
-    With one layer 128 pairs take nearly twice the time of 64.
+    With one layer, a step with 128 takes nearly twice as long as one with 64.
     """
     large = pairs >= MANY_PAIRS and layers >= DEEP if fine else pairs >= LARGE_BATCH_PAIRS
     return LARGE_BATCH_SIZE if large else BATCH_SIZE
@@ -217,8 +218,8 @@ def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
     Chosen on dev, one seed each. Small, CMUdict (109,000 pairs), accuracy: 3 epochs 64.4 with none, 62.6 with 0.1, 61.8 with 0.2;
     11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Medium, Multi30k (29,000), 6
     epochs: BLEU 36.2 with 0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Small, three languages of SIGMORPHON 2020 (3,600), 46
-    epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less. Medium with 3 layers, CMUdict, right on test with
-    beam 5: 8 passes 74.0 with 0.3, 16 passes 77.4 with 0.2; so many pairs want no more than that.
+    epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less. Medium with 3 layers, CMUdict, words of
+    dev that training does not have: 8 passes 73.5 with 0.3, 16 passes 76.9 with 0.2; so many pairs want no more than that.
     """
     step = next(i for i, most in enumerate((4, 10, 30, math.inf)) if epochs < most)
     crowded = pairs >= MANY_PAIRS
