@@ -189,8 +189,12 @@ def _loaded(teacher: str) -> Translator:
 
 
 def _outputs(teacher: Translator, sources: Sequence[Source], beam: int) -> Iterator[Outputs]:
-    """The n-best of each source, with shares that add up to 1. What is empty or cut at the limit is none; equal texts are one."""
-    found = teacher.translate([s for s, _ in sources], features=[f for _, f in sources], beam=beam, nbest=beam)
+    """The n-best of each source, with shares that add up to 1. What is empty or cut at the limit is none; equal texts are one.
+
+    No output has <unk>, which is no text: the new model would learn to write what stands for it.
+    """
+    texts, features = [s for s, _ in sources], [f for _, f in sources]
+    found = teacher.translate(texts, features=features, beam=beam, nbest=beam, unknown="forbid")
     for best in found:
         logs: dict[str, float] = {}
         for t in (best, *best.alternatives):

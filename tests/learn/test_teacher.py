@@ -134,6 +134,19 @@ def without_library():
     raise EngineError("there is none here")
 
 
+def test_a_teacher_never_writes_unk(tmp_path):
+    """Not even one to which most tokens were unknown, so that it has learned to write it."""
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text(
+        "".join(f"{'ab'[i % 2]}{i % 10}\t{'x' * (i % 3)}{chr(0x4E00 + i)}\n" for i in range(200)), encoding="utf-8"
+    )
+    options = QUICK | {"steps": 40, "evaluate_every": 40, "min_count": 2}
+    translator = jumok.load(jumok.train(pairs, out=tmp_path / "m", **options).folder)
+    assert "\ufffd" in translator.translate("a1").text
+    outputs = [text for one in teachers._outputs(translator, [("a1", ()), ("b2", ())], 3) for text, _ in one]
+    assert outputs and not [text for text in outputs if "\ufffd" in text]
+
+
 def test_a_killed_teacher_goes_on_where_it_was(data, teacher, tmp_path, monkeypatch):
     monkeypatch.setattr(teachers, "PIECE", 50)
     real, asked = teachers._outputs, []
