@@ -3,8 +3,9 @@
     python -m benchmarks.speed.page [MODEL LINES] [--outputs 1000]
 
 Without a model: random weights at the sizes of a pronunciation model. Opens the page in headless Chromium (needs
-`make .venv/ready-page` and chromium; without these it says so, and measures nothing). Prints a JSON line: size of the file; the median time from opening to the first output, of five; of each further greedy output, of occlusion and of a tree of beam 10,
-seen from the page; the longest pause of typing meanwhile; what the page holds before and after the outputs: bytes of its heap and of
+`make .venv/ready-page` and chromium; without these it says so, and measures nothing). Prints a JSON line: size of the
+file; the median time from opening to the first output, of five; of each further greedy output, of occlusion and of a tree of
+beam 10, seen from the page; the longest pause of typing meanwhile; what the page holds before and after the outputs: bytes of its heap and of
 the worker's, nodes, and by how much the engine's memory has grown.
 """
 

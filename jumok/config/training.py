@@ -84,8 +84,8 @@ class ModelConfig:
     Default: yes with this alignment if half of what the targets write stands in their sources; a line says so."""
     size: SizeName | None = None
     """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
-    subwords; medium, too, for letters with at least 50,000 pairs, if the training takes a minute for each 3,500 pairs or more, or shows
-    each twelve times."""
+    subwords; medium, too, for three layers of letters with at least 50,000 pairs, if the training takes at least a minute for each
+    3,500 pairs, or shows each twelve times."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
     hidden: int | None = None

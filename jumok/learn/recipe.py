@@ -43,7 +43,7 @@ LARGE_BATCH_SIZE = 128
 LARGE_BATCH_PAIRS = 10_000  # of words and subwords, so many pairs have enough such batches
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
-MANY_PAIRS = 50_000  # of letters; of so many, a small model learns little by heart, and deep layers have enough large batches
+MANY_PAIRS = 50_000  # of so many, a small model learns little by heart; of letters, deep layers have enough large batches
 # of letters, what three layers need to pay: so many pairs; and minutes, one more for each PAIRS_A_MINUTE; or pairs shown, and passes
 DEEP = 3
 DEEP_PAIRS = 8_000
@@ -52,7 +52,7 @@ PAIRS_A_MINUTE = 16_000
 ENOUGH = 0.95  # of these minutes: a member gets a little less than its share where those before it took longer than theirs
 DEEP_SHOWN = 300_000
 DEEP_PASSES = 5
-# of MANY_PAIRS letters, what a medium model of these layers needs to pay: one minute more for each WIDE_PAIRS_A_MINUTE; or passes
+# of MANY_PAIRS of letters, what a medium model of three layers needs to pay: a minute for each WIDE_PAIRS_A_MINUTE; or passes
 WIDE_PAIRS_A_MINUTE = 3_500
 WIDE_PASSES = 12
 # of targets, most of which look so: BLEU counts runs of 4 words; what is longer than a name is seldom right as a whole

@@ -242,8 +242,8 @@ def train(
         copy: With alignment monotonic: a token can also be copied from its source position, by a learned gate (inflection,
             names). Default: yes with this alignment if half of what the targets write stands in their sources; a line says so.
         size (small, medium, large): Sets embedding, hidden and readout_size. Default: small for letters (vocabularies under
-            2,000), medium for words and subwords; medium, too, for letters with at least 50,000 pairs, if the training takes a
-            minute for each 3,500 pairs or more, or shows each twelve times.
+            2,000), medium for words and subwords; medium, too, for three layers of letters with at least 50,000 pairs, if the
+            training takes at least a minute for each 3,500 pairs, or shows each twelve times.
         embedding: Numbers in an embedding (small 128, medium 256, large 512).
         hidden: H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024).
         layers: Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the

@@ -33,6 +33,7 @@ from jumok.runtime.members import members_of
 from jumok.text import Codec, Pair, Rows
 from jumok.text.choices import Choices
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
+from jumok.text.dev import asked
 from jumok.text.sources import read_sources
 from jumok.text.vocabulary import UNK
 
@@ -120,12 +121,13 @@ def unlabelled(run: TrainConfig, pairs: Sequence[Pair], dev: Sequence[Pair], dis
     """The sources of --teacher-sources and where they stand, but those of the pairs, and of dev, which is to stay new."""
     found: dict[Source, str] = {}
     if run.teacher_sources:
-        of_pairs, of_dev = ({(p.source, p.features) for p in some} for some in (pairs, dev))
+        of_pairs, of_dev = ({asked(p.source, p.features) for p in some} for some in (pairs, dev))
         for source in read_sources(run.teacher_sources, run.text, warn=display.warn, note=display.note):
             if source is not None and source.text.strip():
                 found.setdefault((source.text, source.features), source.where)
-        left_out = len(found.keys() & of_dev)
-        found = {source: where for source, where in found.items() if source not in of_pairs and source not in of_dev}
+        left_out = sum(asked(*source) in of_dev for source in found)
+        known = of_pairs | of_dev
+        found = {source: where for source, where in found.items() if asked(*source) not in known}
         of_dev_too = f"; {left_out:,} of dev are left out" if left_out else ""
         display.note(f"{len(found):,} further sources of {run.teacher_sources}{of_dev_too}")
     return found

@@ -26,6 +26,11 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def asked(source: str, features: tuple[str, ...]) -> Asked:
+    """What decides whether two pairs ask a model the same."""
+    return composed(source), features
+
+
 class Overlap:
     """The dev pairs that are training pairs too, or that contradict some, collected while the training pairs are read."""
 
@@ -80,8 +85,7 @@ class Overlap:
             share = f"{100 * common / len(dev):.1f} %"
             warn(f"{name}: {common:,} of {len(dev):,} dev pairs ({share}) are training pairs too; dev figures will be too good")
         right = {(source, features) for source, _, features in self.shared}
-        asked = [(composed(p.source), p.features) for p in dev]
-        against = {i for i, one in enumerate(asked) if one in self.seen and one not in right}
+        against = {i for i, p in enumerate(dev) if (one := asked(p.source, p.features)) in self.seen and one not in right}
         if not against:
             return list(range(len(dev)))
         share, few = f"{100 * len(against) / len(dev):.1f} %", 2 * len(against) <= len(dev)

@@ -384,6 +384,18 @@ def test_a_row_is_described_by_its_line_and_text(pairs: str, tmp_path: Path, mon
     assert disk.dev == memory.dev and memory.dev
 
 
+def test_dev_pairs_that_contradict_training_are_left_out_from_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the corpus is made, and when it is there already."""
+    monkeypatch.setattr(making, "cores", lambda: 1)
+    (tmp_path / "p.tsv").write_text("".join(f"w{i}\tx{i}\n" for i in range(30)), encoding="utf-8")
+    (tmp_path / "dev.tsv").write_text("new\tx\nw3\telse\nother\ty\n", encoding="utf-8")
+    run = TrainConfig(pairs=str(tmp_path / "p.tsv"), dev=str(tmp_path / "dev.tsv"), out=str(tmp_path / "m"))
+    cached = dataclasses.replace(run, cache=str(tmp_path / "c"))
+    for one in (run, cached, cached):
+        data = training_data.read(one, None, Display(quiet=True))
+        assert [p.source for p in data.dev] == ["new", "other"]
+
+
 def test_ctrl_c_says_what_is_kept(
     pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

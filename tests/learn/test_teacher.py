@@ -237,6 +237,13 @@ def test_sources_without_targets(data, teacher, tmp_path, capfd):
         jumok.train(data, dev, tmp_path / "n", **QUICK, teacher_sources=more)
 
 
+def test_a_source_of_dev_is_left_out_in_any_form(tmp_path):
+    more = tmp_path / "more.txt"
+    more.write_text("e\u0301\nu\u0308\nnew\n", encoding="utf-8")
+    run = build(TrainConfig, {"pairs": "p", "out": "m", "teacher": "t", "teacher_sources": str(more)}, "test")
+    assert list(teachers.unlabelled(run, [Pair("ü", "x")], [Pair("é", "y")], Display(quiet=True))) == [("new", ())]
+
+
 def test_features(data, teacher, tmp_path):
     rows = [line.split("\t") for line in data.read_text(encoding="utf-8").splitlines()]
     with_features = tmp_path / "features.tsv"
