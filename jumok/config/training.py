@@ -85,14 +85,15 @@ class ModelConfig:
     size: SizeName | None = None
     """Sets --embedding, --hidden and --readout-size. Default: small for letters (vocabularies under 2,000), medium for words and
     subwords; medium, too, for three layers of letters with at least 50,000 pairs, if the training takes at least a minute for each
-    3,500 pairs, or shows each twelve times."""
+    3,500 pairs, or shows each twelve times, unless the machine is too slow for it."""
     embedding: int | None = None
     """Numbers in an embedding (small 128, medium 256, large 512)."""
     hidden: int | None = None
     """H: numbers in the decoder's state and in a memory row (small 256, medium 512, large 1024)."""
     layers: int | None = None
     """Recurrent layers, in the encoder and in the decoder. Default: 3 for letters with at least 8,000 pairs, if the training takes
-    about 6 minutes or more, and one for each 16,000 pairs, or shows at least 300,000 pairs and each five times; else 1."""
+    about 6 minutes or more, and one for each 16,000 pairs, or shows at least 300,000 pairs and each five times, unless the machine
+    is too slow for them; else 1."""
     cell: CellName = "lstm"
     """Recurrent cell: lstm, gru, or rnn (the plain cell, to show vanishing gradients)."""
     bidirectional: bool = True

@@ -160,7 +160,7 @@ def begun(asked: TrainConfig, note: Callable[[str], None]) -> bool:
     checkpoint = read_checkpoint(out, lambda text: note(f"warning: {text}"))
     if checkpoint is not None:
         return checkpoint[1].get("asked") == to_dict(asked)
-    training = _training(out)
+    training = training_of(out)
     return training is not None and bool(read_history(out)) and _fits(to_dict(asked), to_dict(training))
 
 
@@ -211,7 +211,7 @@ def finished(out: Path) -> Finished | None:
         return None if has_checkpoint(out) else _finished_by_history(out)
     if record.state != FINISHED:
         return None
-    training = _training(out)
+    training = training_of(out)
     _check_model(out, RECORD)
     if training is None:
         raise TrainingError(
@@ -225,7 +225,7 @@ def finished(out: Path) -> Finished | None:
 
 def _finished_by_history(out: Path) -> Finished | None:
     """In a folder without a record, of an older version: finished if the last evaluation was at the last step, or patience was at its end."""
-    training, history = _training(out), read_history(out)
+    training, history = training_of(out), read_history(out)
     if training is None or not history or training.learn.steps is None:
         return None
     last, patience = history[-1].step, training.learn.patience
@@ -250,7 +250,7 @@ def _check_model(out: Path, witness: str) -> None:
 
 def _refuse_unknown(out: Path) -> None:
     """TrainingError for a folder without record and without checkpoint whose history ends before its training did."""
-    training, history = _training(out), read_history(out)
+    training, history = training_of(out), read_history(out)
     if training is not None and history and training.learn.steps is not None:
         raise TrainingError(
             f"{out}: a model of step {history[-1].step:,} of {training.learn.steps:,} is there, and nothing to go on from: no "
@@ -258,7 +258,8 @@ def _refuse_unknown(out: Path) -> None:
         )
 
 
-def _training(out: Path) -> TrainConfig | None:
+def training_of(out: Path) -> TrainConfig | None:
+    """The configuration that the model at `out` was trained with; None where there is none that can be read."""
     try:
         training = json.loads((out / CONFIG).read_text(encoding="utf-8"))["training"]
         known = options(TrainConfig)

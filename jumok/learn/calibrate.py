@@ -31,6 +31,7 @@ MEASURING = 0.1  # of the time that is left of --minutes, at most, for each of t
 RESERVE = 0.96  # of --minutes is planned; the rest is for what cannot be foreseen
 DEV_TRIED = 64  # dev sources that tell how long an evaluation takes, where all would take too long
 LEAST_STEPS, MOST_STEPS = 10, 1000  # timed
+FEW_STEPS = 4  # timed where it only matters whether there is time enough
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,18 @@ class Pace:
 
 
 class Trial:
-    """A loop to measure on. It is made when it is first needed, since often nothing has to be measured."""
+    """A loop to measure on. It is made when it is first needed, since often nothing has to be measured.
+
+    Attributes:
+        asked: the options, as `jumok.learn.recipe.resolve` leaves them.
+        machine: the settings that were chosen on it; None until then.
+        chosen: how, in words.
+    """
 
     def __init__(self, asked: TrainConfig, data: Material, team: Team, display: Display) -> None:
-        self.data, self.team, self.display = data, team, display
+        self.asked, self.data, self.team, self.display = asked, data, team, display
+        self.machine: Machine | None = None
+        self.chosen = ""
         learn = asked.learn
         dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
         learn = dataclasses.replace(learn, dropout=dropout, steps=learn.steps or 1, evaluate_every=learn.evaluate_every or 1)
@@ -101,6 +110,10 @@ class Trial:
         """The batches that settings are compared on."""
         return [next(self.batches) for _ in range(3)]
 
+    def tell(self) -> None:
+        """A line that names the settings, once they are chosen."""
+        self.display.note(f"computing in {self.machine}{self.chosen}")
+
     def under(self, machine: Machine) -> None:
         """A few steps under some settings; under bfloat16, which may be very slow, one."""
         self.loop.machine = machine
@@ -108,7 +121,7 @@ class Trial:
             self.loop.update(batch, 0.0)
 
 
-def choose(asked: TrainConfig, trial: Trial, allowance: Allowance, strict: bool) -> Machine:
+def choose(trial: Trial, allowance: Allowance, strict: bool) -> Machine:
     """The settings that all processes compute in; they are on afterwards.
 
     Args:
@@ -117,28 +130,40 @@ def choose(asked: TrainConfig, trial: Trial, allowance: Allowance, strict: bool)
     Raises:
         ConfigError: the machine cannot do what was asked for, or all of --minutes is gone.
     """
-    team, display = trial.team, trial.display
+    team, display, learn = trial.team, trial.display, trial.asked.learn
     most = MEASURING * max(0.0, allowance.left(allowance.spent()))
     deadline = time.perf_counter() + most
     with display.stage("measuring what this machine does best"):
-        chosen = machines.choose(asked.learn, trial.under, sharers=team.local, deadline=deadline, strict=strict)
+        chosen = machines.choose(learn, trial.under, sharers=team.local, deadline=deadline, strict=strict)
     allowance.check("reading and the first steps took {}")
     machine = Machine(**team.agree(dataclasses.asdict(chosen) | {"processes": team.size}))
     machine.apply()
     short = ", cut short for --minutes" * (time.perf_counter() > deadline)
-    display.note(f"computing in {machine}" + ("" if asked.learn.precision != "auto" else f" (chosen by a probe{short})"))
+    trial.machine, trial.chosen = machine, "" if learn.precision != "auto" else f" (chosen by a probe{short})"
     return machine
 
 
-def measure(asked: TrainConfig, data: Material, team: Team, display: Display, allowance: Allowance) -> Pace:
-    """The best settings and, where somebody needs them, the seconds of a step and of an evaluation.
+def passes(trial: Trial, machine: Machine, allowance: Allowance) -> float:
+    """How often each pair can be shown in what is left of --minutes, under these settings: reckoned from a few steps."""
+    loop, apart, left = trial.loop, trial.loop.team, allowance.left(allowance.spent())
+    if trial.machine is None:
+        trial.under(machine)  # the first steps take longer
+    loop.machine, loop.team = machine, trial.team
+    step = step_seconds(loop, trial.batches, 0.0, MEASURING * max(0.0, left), FEW_STEPS)
+    loop.team = apart
+    return trial.team.agree(left / step / len(trial.data.batches))
+
+
+def measure(trial: Trial, allowance: Allowance) -> Pace:
+    """The best settings, which a line names, and, where somebody needs them, the seconds of a step and of an evaluation.
 
     Raises:
         ConfigError: the machine cannot do what was asked for, or all of --minutes is gone.
     """
-    trial, learn = Trial(asked, data, team, display), asked.learn
+    team, display, learn = trial.team, trial.display, trial.asked.learn
     most = MEASURING * max(0.0, allowance.left(allowance.spent()))
-    machine = choose(asked, trial, allowance, strict=True)
+    machine = trial.machine or choose(trial, allowance, strict=True)
+    trial.tell()
     step = evaluation = 0.0
     if team.agree(learn.minutes is not None or learn.evaluate_every is None or not display.quiet):
         loop = trial.loop
@@ -156,15 +181,15 @@ def measure(asked: TrainConfig, data: Material, team: Team, display: Display, al
     return Pace(machine, step, evaluation, spent, allowance.left(spent))
 
 
-def step_seconds(loop: Loop, batches: Iterator[Batch], budget: float, most: float) -> float:
+def step_seconds(loop: Loop, batches: Iterator[Batch], budget: float, most: float, least: int = LEAST_STEPS) -> float:
     """Mean time of a step over batches of all lengths, warmed up.
 
     Args:
-        budget: seconds to measure for; at least 10 steps are timed, however long they take.
-        most: seconds after which no further step is begun, not even one of the 10.
+        budget: seconds to measure for; at least `least` steps are timed, however long they take.
+        most: seconds after which no further step is begun, not even one of these.
     """
     seconds, count, learn = 0.0, 0, loop.learn
-    while loop.team.agree(not count or (seconds < most and (count < LEAST_STEPS or (seconds < budget and count < MOST_STEPS)))):
+    while loop.team.agree(not count or (seconds < most and (count < least or (seconds < budget and count < MOST_STEPS)))):
         batch = next(batches)
         progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
         share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)

@@ -48,15 +48,6 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
     Raises:
         ConfigError, MissingExtra: the metric cannot be measured here.
     """
-    learn = asked.learn
-    batches = Batches(
-        data.recutting or data.sources,
-        data.choices or data.targets,
-        batch_size=None if learn.batch_tokens else learn.batch_size,
-        batch_tokens=learn.batch_tokens,
-        pool=learn.pool,
-        seed=learn.seed,
-    )
     limit = length_limit(data.sources, data.targets)
 
     def describe(batch: Batch) -> str:
@@ -64,8 +55,21 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
         more = f", … ({len(batch.rows)} pairs)" if len(batch.rows) > NAMED else ""
         return f"{', '.join(where for where, _ in first)}{more}, first source {first[0][1][:80]!r}"
 
-    dev = Development(data.dev, data.codec, limit, learn, team, warn)
-    return Material(batches, dev, data.codec, limit, len(data.sources), describe, data.taught)
+    dev = Development(data.dev, data.codec, limit, asked.learn, team, warn)
+    return Material(make_batches(asked, data), dev, data.codec, limit, len(data.sources), describe, data.taught)
+
+
+def make_batches(asked: TrainConfig, data: Data) -> Batches:
+    """The training pairs in batches."""
+    learn = asked.learn
+    return Batches(
+        data.recutting or data.sources,
+        data.choices or data.targets,
+        batch_size=None if learn.batch_tokens else learn.batch_size,
+        batch_tokens=learn.batch_tokens,
+        pool=learn.pool,
+        seed=learn.seed,
+    )
 
 
 def length_limit(sources: Sequence[Sequence[int]] | Rows, targets: Sequence[Sequence[int]] | Rows) -> tuple[float, float]:

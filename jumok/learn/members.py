@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,9 +56,11 @@ def run_members(
         if done := (1 if asked.member else members) - len(left):
             note(f"{out}: {done} of {members} models are trained already")
     trained: Trained | None = None
+    alike = _training(out, (n for n in range(1, members + 1) if n not in left))
     for i, number in enumerate(left):
         note(f"model {number} of {members}, seed {asked.learn.seed + number - 1}")
-        trained = train(*_one(asked, manner, number, len(left) - i))
+        trained = train(*_one(asked, dataclasses.replace(manner, alike=alike), number, len(left) - i))
+        alike = trained.config
         if trained.interrupted:
             break
     if asked.teacher and all(beginning.finished(member_folder(out, n)) for n in range(1, members + 1)):
@@ -66,6 +68,12 @@ def run_members(
     if trained is None:
         trained = train(*_one(asked, manner, asked.member or members, 1))  # says that there is nothing to do
     return dataclasses.replace(trained, folder=out)
+
+
+def _training(out: Path, numbers: Iterable[int]) -> TrainConfig | None:
+    """The training of the first of these members that is there; the others are to be like it."""
+    there = (beginning.training_of(member_folder(out, n)) for n in numbers)
+    return next((training for training in there if training is not None), None)
 
 
 def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[TrainConfig, Manner]:

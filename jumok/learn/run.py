@@ -19,6 +19,7 @@ from typing import Any
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError
 from jumok.learn import automatic, beginning, teacher, threads
+from jumok.learn.afford import affordable, like
 from jumok.learn.beginning import Beginning, Finished
 from jumok.learn.board import Board
 from jumok.learn.calibrate import Allowance, Pace, Trial, choose, measure
@@ -31,7 +32,7 @@ from jumok.learn.given import asked_for, differences, resumed
 from jumok.learn.history import Evaluation, best_of
 from jumok.learn.known import Known, read_known
 from jumok.learn.loop import Loop, new_model
-from jumok.learn.material import Material, make_material
+from jumok.learn.material import Material, make_batches, make_material
 from jumok.learn.members import run_members
 from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.plan import Plan
@@ -57,6 +58,7 @@ class Manner:
 
     Attributes:
         start: when it was called, by `time.perf_counter`.
+        alike: the training of another member of the ensemble, whose size, layers and batch this one takes, where nobody gave them.
     """
 
     start: float
@@ -67,6 +69,7 @@ class Manner:
     tensorboard: str = ""
     observe: Callable[[int, Seq2Seq], None] | None = None
     given: Collection[str] = ()
+    alike: TrainConfig | None = None
 
 
 def run(asked: TrainConfig, manner: Manner) -> Trained:
@@ -207,11 +210,11 @@ class _Run:
         if self.checkpoint is None:
             self.known = read_known(self.asked, data.codec, self.display)
         self.asked = self.known.sized(self.asked)
-        asked = self._resolved(self._aligned(data, sizes), data, sizes)
-        material = make_material(asked, data, self.team, self.display.warn)
+        trial = self._trial(self._aligned(data, sizes), data, sizes)
+        asked, material = trial.asked, trial.data
         self._introduce(asked, material)
         if self.checkpoint is None:
-            self.pace = pace = measure(asked, material, self.team, self.display, self.allowance)
+            self.pace = pace = measure(trial, self.allowance)
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(
@@ -219,13 +222,31 @@ class _Run:
                 f"about {(steps * pace.step + steps / every * pace.evaluation) / 60:.1f} minutes"
             )
         else:  # all was settled when it began, but the machine may be another
-            trial = Trial(asked, material, self.team, self.display)
-            recipe = Recipe(asked, choose(asked, trial, self.allowance, strict=False))
+            recipe = Recipe(asked, choose(trial, self.allowance, strict=False))
+            trial.tell()
             if self.facts["machine"] != str(recipe.machine):
                 self.display.warn(
                     f"the run began in {self.facts['machine']}; its figures will differ a little from an uninterrupted run's"
                 )
         return recipe, material
+
+    def _trial(self, aligned: TrainConfig, data: Data, sizes: tuple[int, int]) -> Trial:
+        """The options with what follows from the data and from how much of it there is time to see, and a loop to measure on."""
+        material: list[Material] = []
+
+        def trial_of(aligned: TrainConfig) -> Trial:
+            asked = self._resolved(aligned, data, sizes)
+            if material:  # the same but for the size of a batch
+                material.append(dataclasses.replace(material[0], batches=make_batches(asked, data)))
+            else:
+                material.append(make_material(asked, data, self.team, self.display.warn))
+            return Trial(asked, material[-1], self.team, self.display)
+
+        if self.checkpoint is not None:
+            return trial_of(aligned)
+        if self.manner.alike is not None:
+            aligned = like(aligned, self.manner.alike)
+        return affordable(aligned, trial_of, sizes, self.allowance, self.display)
 
     def _resolved(self, aligned: TrainConfig, data: Data, sizes: tuple[int, int]) -> TrainConfig:
         """The options with what follows from the data."""

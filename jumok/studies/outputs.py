@@ -92,7 +92,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
         asked = build(TrainConfig, options, "study")
         fine = reads_letters(asked)
         layers = asked.model.layers or default_layers(fine, pairs, asked.learn)
-        steps = options["epochs"] * pairs / (asked.learn.batch_size or default_batch_size(fine, pairs, layers))
+        steps = options["epochs"] * pairs / (asked.learn.batch_size or default_batch_size(fine, pairs, layers, asked.learn))
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)
     pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"

@@ -80,7 +80,7 @@ def test_a_model_goes_to_a_process_that_is_spawned(model_folder: Path) -> None:
     model = jumok.load(model_folder)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.map(model.translate, ["cat", "zebra"])
-    assert all(map(same, found, model.translate(["cat", "zebra"])))
+    assert all(map(same, found, map(model.translate, ["cat", "zebra"])))  # alone, as there: NumPy's bits depend on the batch
 
 
 def test_results_can_be_pickled(model_folder: Path) -> None:

@@ -144,6 +144,24 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
     assert seen == [whole, part, part, whole]
 
 
+def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two seconds each: in the 40 of 60 seconds that are left there is time for 20, which are four times five batches."""
+    allowance = SimpleNamespace(left=lambda spent: 60.0 - spent, spent=lambda: 20.0)
+    machine, warm, asked = Machine("float32", "default", 1), [], []
+    loop = SimpleNamespace(team="apart")
+    trial = SimpleNamespace(loop=loop, machine=None, under=warm.append, data=SimpleNamespace(batches=range(5)), team=ALONE)
+    trial.batches = iter([])
+
+    def seconds(loop: Any, batches: Any, *most: float) -> float:
+        asked.append((loop.team, loop.machine, *most))
+        return 2.0
+
+    monkeypatch.setattr(calibrate, "step_seconds", seconds)
+    assert calibrate.passes(trial, machine, allowance) == 4.0  # type: ignore[arg-type]
+    assert asked == [(ALONE, machine, 0.0, 4.0, 4)]  # no more than a tenth of what is left
+    assert warm == [machine] and loop.team == "apart"  # settings may be compared on it later, by each process for itself
+
+
 def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     display = displays.Display()
     with display.stage("reading p.tsv"):

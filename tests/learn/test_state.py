@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clockwork import dev_gets_worse
 from faulty_disk import Death
 from toy_run import SHORT, TINY, die_at, listen, remains, write_pairs
 
@@ -90,8 +91,9 @@ def test_a_first_model_without_a_checkpoint_is_no_finished_training(
     assert remains(out)["model.safetensors"] == remains(whole)["model.safetensors"]
 
 
-def test_patience_finishes_a_training(data: Path, tmp_path: Path, said: list[str]) -> None:
-    options = {"steps": 100, "evaluate_every": 1, "patience": 2, "metric": "accuracy", **TINY, "learning_rate": 1e-9}
+def test_patience_finishes_a_training(data: Path, tmp_path: Path, monkeypatch: Any, said: list[str]) -> None:
+    options = {"steps": 100, "evaluate_every": 1, "patience": 2, "metric": "accuracy", **TINY}
+    dev_gets_worse(monkeypatch)
     jumok.train(data, out=tmp_path / "m", **options)
     jumok.train(data, out=tmp_path / "m", resume=True, **options)
     assert "training is finished" in said[-1] and "of 100, stopped early by patience" in said[-1]

@@ -314,7 +314,10 @@ def test_long_trainings_of_many_pairs_of_letters_have_wider_layers(pairs, asked,
 def test_batches_of_many_pairs_are_larger(sizes, pairs, size):
     """Of letters only in layers that are deep."""
     assert recipe.resolve(TrainConfig(), *sizes, pairs).learn.batch_size == size
-    for more, wanted in ({"batch_size": 32}, 32), ({"minutes": 1}, 64 if sizes == (40, 50) else size):
+    length = {"epochs": 650 * 128 / pairs + 0.01, "layers": 3}
+    cases = [({"batch_size": 32}, 32), ({"minutes": 1}, 64 if sizes == (40, 50) else size), (length, size)]
+    cases += [(length | {"epochs": 650 * 128 / pairs - 0.01}, 64)]  # too few steps
+    for more, wanted in cases:
         assert recipe.resolve(build(TrainConfig, more, "test"), *sizes, pairs).learn.batch_size == wanted
 
 

@@ -1,0 +1,113 @@
+"""What a machine has time for: the network and the batch that were chosen for --minutes or, where it is slow, smaller ones.
+
+How large a network pays depends on how often it sees the data. `jumok.learn.recipe` chooses by the minutes; here a few steps of that
+choice are timed, and if it would see too little, the next smaller one is taken. What was given stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jumok.config import TrainConfig
+from jumok.learn.calibrate import Allowance, Trial, choose, passes
+from jumok.learn.display import Display
+from jumok.learn.recipe import BATCH_SIZE, DEEP, LARGE_BATCH_SIZE, LARGE_BATCHES, letters
+
+# what larger networks and batches need, to learn more in the same time than smaller ones
+DEEP_SHOWN = 130_000  # three layers: pairs shown, and passes over the data
+DEEP_PASSES = 3.0
+WIDE_PASSES = 6.0  # medium, of letters
+WORD_PASSES = 1.5  # medium, of words and subwords
+
+
+@dataclass(frozen=True)
+class Lighter:
+    """Something smaller than what was chosen.
+
+    Attributes:
+        asked: the options that choose it.
+        passes: over the data that the larger one needs in the time.
+        change: from one to the other, in words.
+        undo: the option that keeps the larger one.
+    """
+
+    asked: TrainConfig
+    passes: float
+    change: str
+    undo: str
+
+    def line(self, passes: float) -> str:
+        """For the person who trains, if the larger one would make so many passes."""
+        return (
+            f"{self.change}: in this time, this machine could show each pair only {passes:.1f} times, and {self.passes:.1f} are needed; "
+            f"{self.undo} turns this off"
+        )
+
+
+def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pairs: int) -> list[Lighter]:
+    """What could be smaller of what was chosen because of the minutes.
+
+    One core of an AMD EPYC without bfloat16 and AVX-512, one seed, on dev, in the same time. Percent right with 1 and 3 layers: CMUdict
+    in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000 pairs shown); German inflection in
+    6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). CMUdict on a Xeon: small and medium are alike after 5.8
+    passes, and medium takes three times as long.
+
+    Args:
+        asked: the options with an alignment, before `resolve`.
+        chosen: what `resolve` made of them.
+        sizes: entries of the vocabularies.
+        pairs: how many are trained on.
+    """
+    if chosen.learn.minutes is None:
+        return []
+    found, fine = [], letters(*sizes)
+    if asked.model.size is None and chosen.model.size == "medium":
+        least = WIDE_PASSES if fine else WORD_PASSES
+        found.append(Lighter(_with(asked, size="small"), least, "small instead of medium", "--size medium"))
+    if asked.model.layers is None and chosen.model.layers == DEEP:
+        least = max(DEEP_PASSES, DEEP_SHOWN / pairs)
+        found.append(Lighter(_with(asked, layers=1), least, f"1 layer instead of {DEEP}", f"--layers {DEEP}"))
+    if asked.learn.batch_size is None and asked.learn.batch_tokens is None and chosen.learn.batch_size == LARGE_BATCH_SIZE:
+        change = f"batches of {BATCH_SIZE} instead of {LARGE_BATCH_SIZE}"
+        smaller = dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, batch_size=BATCH_SIZE))
+        found.append(Lighter(smaller, LARGE_BATCHES * LARGE_BATCH_SIZE / pairs, change, f"--batch-size {LARGE_BATCH_SIZE}"))
+    return found
+
+
+def like(asked: TrainConfig, other: TrainConfig) -> TrainConfig:
+    """The options with size, layers and batch of another training where nobody gave them: members of an ensemble are of one kind."""
+    model, learn = asked.model, asked.learn
+    learn = dataclasses.replace(learn, batch_size=learn.batch_size or other.learn.batch_size)
+    return _with(
+        dataclasses.replace(asked, learn=learn), size=model.size or other.model.size, layers=model.layers or other.model.layers
+    )
+
+
+def affordable(
+    asked: TrainConfig, trial_of: Callable[[TrainConfig], Trial], sizes: tuple[int, int], allowance: Allowance, display: Display
+) -> Trial:
+    """A loop to measure on, of the largest network and batch that the time of --minutes is enough for here.
+
+    Args:
+        asked: the options with an alignment, before `resolve`.
+        trial_of: resolves such options and makes a loop to measure on.
+        sizes: entries of the vocabularies.
+    """
+    trial = trial_of(asked)
+    machine = None
+    while could := lighter(asked, trial.asked, sizes, trial.data.pairs):
+        machine = machine or choose(trial, allowance, strict=True)
+        shown = passes(trial, machine, allowance)
+        less = next((it for it in could if shown < it.passes), None)
+        if less is None:
+            break
+        display.note(less.line(shown))
+        asked = less.asked
+        trial = trial_of(asked)
+    return trial
+
+
+def _with(asked: TrainConfig, **network: object) -> TrainConfig:
+    return dataclasses.replace(asked, model=dataclasses.replace(asked.model, **network))  # type: ignore[arg-type]
