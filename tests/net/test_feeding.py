@@ -83,7 +83,9 @@ def test_half_precision_is_near_the_whole(options, cell):
         with torch.autocast("cpu", torch.bfloat16):
             found = losses(model, BATCH).loss
     except RuntimeError as e:
-        pytest.skip(f"this CPU has no bfloat16 {cell}: {e}")
+        if "primitive" not in str(e):
+            raise
+        pytest.skip(f"this CPU has no bfloat16 {cell} in oneDNN: {e}")
     assert found.item() == pytest.approx(exact.item(), rel=0.02)
     ours = torch.cat([g.flatten() for g in torch.autograd.grad(found, parameters)])
     assert ours.dtype == torch.float32
