@@ -96,17 +96,23 @@ def affordable(
         sizes: entries of the vocabularies.
     """
     trial = trial_of(asked)
-    machine = None
-    while could := lighter(asked, trial.asked, sizes, trial.data.pairs):
-        machine = machine or choose(trial, allowance, strict=True)
+    could = lighter(asked, trial.asked, sizes, trial.data.pairs)
+    if not could:
+        return trial
+    least = trial
+    while smaller := lighter(asked, least.asked, sizes, trial.data.pairs):
+        asked = smaller[-1].asked
+        least = trial_of(asked)
+    machine = choose(least, allowance, strict=True)  # where it takes least time; that time is lost if it is not the one
+    while could:
         shown = passes(trial, machine, allowance)
         less = next((it for it in could if shown < it.passes), None)
         if less is None:
-            break
+            return trial
         display.note(less.line(shown))
-        asked = less.asked
-        trial = trial_of(asked)
-    return trial
+        trial = trial_of(less.asked)
+        could = lighter(less.asked, trial.asked, sizes, trial.data.pairs)
+    return least
 
 
 def _with(asked: TrainConfig, **network: object) -> TrainConfig:

@@ -31,7 +31,7 @@ MEASURING = 0.1  # of the time that is left of --minutes, at most, for each of t
 RESERVE = 0.96  # of --minutes is planned; the rest is for what cannot be foreseen
 DEV_TRIED = 64  # dev sources that tell how long an evaluation takes, where all would take too long
 LEAST_STEPS, MOST_STEPS = 10, 1000  # timed
-FEW_STEPS = 4  # timed where it only matters whether there is time enough
+FEW_STEPS = 3  # timed where it only matters whether there is time enough
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ def choose(trial: Trial, allowance: Allowance, strict: bool) -> Machine:
 
 def passes(trial: Trial, machine: Machine, allowance: Allowance) -> float:
     """How often each pair can be shown in what is left of --minutes, under these settings: reckoned from a few steps."""
-    loop, apart, left = trial.loop, trial.loop.team, allowance.left(allowance.spent())
-    if trial.machine is None:
-        trial.under(machine)  # the first steps take longer
-    loop.machine, loop.team = machine, trial.team
+    loop, apart = trial.loop, trial.loop.team
+    loop.machine = machine
+    loop.update(trial.first[0], 0.0)  # the first step takes longer
+    left, loop.team = allowance.left(allowance.spent()), trial.team
     step = step_seconds(loop, trial.batches, 0.0, MEASURING * max(0.0, left), FEW_STEPS)
     loop.team = apart
     return trial.team.agree(left / step / len(trial.data.batches))

@@ -21,6 +21,7 @@ from jumok.measure import METRICS, Measured, MeasureOptions, gold_text, measure,
 from jumok.measure.evaluating import trained_options
 from jumok.studies.data import length_of
 from jumok.studies.plan import Interrupted, Task, read_json, write_whole
+from jumok.studies.sizes import usual
 from jumok.text import TOKENIZERS, Pair, Tokenizer, read_pairs, train_tokenizer
 from jumok.text.codec import written
 
@@ -85,18 +86,19 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     from jumok.learn.memory import reads_letters
     from jumok.learn.recipe import default_batch_size, default_layers
 
-    options = dict(task.options)
+    options, pairs = dict(task.options), task.data / "train.jsonl"
+    if options.get("minutes") is not None:
+        options |= usual(pairs, options)
     steps = options.get("steps")
     if options.get("epochs") and not options.get("batch_tokens"):
-        pairs = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
+        count = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
         asked = build(TrainConfig, options, "study")
         fine = reads_letters(asked)
-        layers = asked.model.layers or default_layers(fine, pairs, asked.learn)
-        steps = options["epochs"] * pairs / (asked.learn.batch_size or default_batch_size(fine, pairs, layers, asked.learn))
+        layers = asked.model.layers or default_layers(fine, count, asked.learn)
+        steps = options["epochs"] * count / (asked.learn.batch_size or default_batch_size(fine, count, layers, asked.learn))
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)
-    pairs, dev, out = task.data / "train.jsonl", task.data / "dev.jsonl", task.folder / "model"
-    trained = train(pairs, dev, out, overwrite=True, quiet=True, **options, **more)
+    trained = train(pairs, task.data / "dev.jsonl", task.folder / "model", overwrite=True, quiet=True, **options, **more)
     if trained.interrupted:
         raise Interrupted(trained.interrupted)
     learn, model = trained.config.learn, trained.config.model

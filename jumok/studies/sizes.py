@@ -45,6 +45,22 @@ def resolved(setting: Setting, options: dict[str, Any]) -> ModelConfig:
     return resolve(run, source, target, pairs).model
 
 
+def usual(train: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Size, layers and batch that follow from a study's training pairs and the options of a run, for those that nobody gave.
+
+    With --minutes, a training would otherwise take smaller ones where the machine is slow, and the runs of a study would differ in them.
+    """
+    from jumok.learn.recipe import resolve
+
+    run = _config(options)
+    source, target, _, pairs = _facts(train, run.text)
+    chosen = resolve(run, source, target, pairs)
+    found = {"size": chosen.model.size, "layers": chosen.model.layers}
+    if run.learn.batch_tokens is None:
+        found["batch_size"] = chosen.learn.batch_size
+    return {name: value for name, value in found.items() if options.get(name) is None}
+
+
 def parameters(setting: Setting, model: ModelConfig) -> int:
     """The number of parameters of a model."""
     text = _config(setting.options).text

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clockwork import Machines
@@ -51,6 +52,24 @@ def test_what_could_be_smaller_step_by_step(sizes, asked, course):
             break
         asked = could[0].asked
     assert found == course
+
+
+@pytest.mark.parametrize("shown", [[0.0, 0.0], [1e9]])
+def test_settings_are_chosen_where_it_takes_least_time(monkeypatch, shown):
+    """On the smallest; so they are known if that is taken in the end, and are chosen again for anything larger."""
+    chosen = []
+    monkeypatch.setattr(afford, "choose", lambda trial, *_, strict: chosen.append(trial))
+    monkeypatch.setattr(afford, "passes", lambda *_: shown.pop(0))
+    display = SimpleNamespace(note=lambda line: None)
+
+    def trial_of(asked):
+        return SimpleNamespace(asked=recipe.resolve(asked, *LETTERS, 70_000), data=SimpleNamespace(pairs=70_000))
+
+    small, asked = len(shown) > 1, build(TrainConfig, {"minutes": 20}, "test")
+    found = afford.affordable(asked, trial_of, LETTERS, None, display)
+    network = found.asked.model
+    assert (network.size, network.layers, found.asked.learn.batch_size) == (("small", 1, 64) if small else ("medium", 3, 128))
+    assert len(chosen) == 1 and (found is chosen[0]) == small and chosen[0].asked.model.layers == 1
 
 
 def test_what_larger_ones_need():

@@ -148,9 +148,8 @@ def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -
     """Of two seconds each: in the 40 of 60 seconds that are left there is time for 20, which are four times five batches."""
     allowance = SimpleNamespace(left=lambda spent: 60.0 - spent, spent=lambda: 20.0)
     machine, warm, asked = Machine("float32", "default", 1), [], []
-    loop = SimpleNamespace(team="apart")
-    trial = SimpleNamespace(loop=loop, machine=None, under=warm.append, data=SimpleNamespace(batches=range(5)), team=ALONE)
-    trial.batches = iter([])
+    loop = SimpleNamespace(team="apart", update=lambda batch, rate: warm.append((batch, rate, loop.team, loop.machine)))
+    trial = SimpleNamespace(loop=loop, first=["a", "b"], data=SimpleNamespace(batches=range(5)), team=ALONE, batches=iter([]))
 
     def seconds(loop: Any, batches: Any, *most: float) -> float:
         asked.append((loop.team, loop.machine, *most))
@@ -158,8 +157,10 @@ def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(calibrate, "step_seconds", seconds)
     assert calibrate.passes(trial, machine, allowance) == 4.0  # type: ignore[arg-type]
-    assert asked == [(ALONE, machine, 0.0, 4.0, 4)]  # no more than a tenth of what is left
-    assert warm == [machine] and loop.team == "apart"  # settings may be compared on it later, by each process for itself
+    assert asked == [(ALONE, machine, 0.0, 4.0, 3)]  # no more than a tenth of what is left
+    assert (
+        warm == [("a", 0.0, "apart", machine)] and loop.team == "apart"
+    )  # settings may be compared on it later, by each process for itself
 
 
 def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ import pytest
 import jumok
 from jumok.config import StudyConfig, TextConfig, TrainConfig
 from jumok.errors import ConfigError, DataError, TrainingError
-from jumok.studies import bottleneck, command, data, engine, studies
-from jumok.studies.plan import Interrupted, Setting, Study, Variant, plan_runs, result_of, write_whole
+from jumok.studies import bottleneck, command, data, engine, outputs, studies
+from jumok.studies.plan import Interrupted, Setting, Study, Task, Variant, plan_runs, result_of, write_whole
 from jumok.studies.report import Report
 
 TINY = {"hidden": 8, "embedding": 8, "readout_size": 8, "batch_size": 16, "steps": 4, "threads": 1}
@@ -136,6 +136,29 @@ def test_minutes_take_the_place_of_the_studys_own_steps(toy, tmp_path):
     jumok.study("toy", out=tmp_path / "s", seeds=1, minutes_per_run=2.5, quiet=True)
     made_from = json.loads((tmp_path / "s" / "runs" / "x-1" / "result.json").read_text())["made_from"]
     assert made_from["options"]["minutes"] == 2.5 and made_from["options"]["steps"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"minutes": 60.0}, {"size": "small", "layers": 3, "batch_size": 64}),
+        ({"minutes": 60.0, "layers": 2, "batch_tokens": 900}, {"size": "small", "layers": 2}),
+        ({"steps": 9_000}, {}),
+    ],
+)
+def test_runs_of_equal_time_have_one_size_whatever_the_machine_does(tmp_path, monkeypatch, given, wanted):
+    """A training alone would measure what it has time for, and two runs of a study might differ in more than their variant."""
+    write_whole(tmp_path / "train.jsonl", "".join(f'{{"source": "{n}", "target": "{n}"}}\n' for n in range(8_000)))
+    found = {}
+
+    def train(pairs, dev, out, **options):
+        found.update(options)
+        raise Interrupted(2)
+
+    monkeypatch.setattr("jumok.learn.train", train)
+    with pytest.raises(Interrupted):
+        outputs.train(Task(tmp_path / "run", tmp_path, dict(given), {}))
+    assert {name: found[name] for name in ("size", "layers", "batch_size") if name in found} == wanted
 
 
 def test_fingerprints_know_options_seeds_and_data(tmp_path):
