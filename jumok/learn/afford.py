@@ -63,7 +63,8 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     if chosen.learn.minutes is None:
         return []
     found, fine = [], letters(*sizes)
-    if asked.model.size is None and chosen.model.size == "medium":
+    own = asked.model.hidden or asked.model.readout_size  # sizes that a smaller one might not go together with
+    if asked.model.size is None and chosen.model.size == "medium" and not own:
         least = WIDE_PASSES if fine else WORD_PASSES
         found.append(Lighter(_with(asked, size="small"), least, "small instead of medium", "--size medium"))
     if asked.model.layers is None and chosen.model.layers == DEEP:

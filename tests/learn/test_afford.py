@@ -39,6 +39,9 @@ def data(tmp_path_factory) -> Path:
         (LETTERS, {"steps": 99_999}, [("medium", 3, 128)]),
         (WORDS, {"minutes": 1}, [("medium", 1, 128), ("small", 1, 128), ("small", 1, 64)]),
         (WORDS, {"minutes": 1, "size": "medium", "layers": 3}, [("medium", 3, 128), ("medium", 3, 64)]),
+        (WORDS, {"minutes": 1, "readout_size": 256}, [("medium", 1, 128), ("medium", 1, 64)]),
+        (WORDS, {"minutes": 1, "hidden": 400}, [("medium", 1, 128), ("medium", 1, 64)]),
+        (WORDS, {"minutes": 1, "embedding": 300}, [("medium", 1, 128), ("small", 1, 128), ("small", 1, 64)]),
         (WORDS, {}, [("medium", 1, 128)]),
     ],
 )
