@@ -232,6 +232,8 @@ class _Run:
 
     def _trial(self, aligned: TrainConfig, data: Data, sizes: tuple[int, int]) -> Trial:
         """The options with what follows from the data and from how much of it there is time to see, and a loop to measure on."""
+        count = threads.bounded(aligned.learn.threads, self.team.local, self.display.warn)
+        aligned = dataclasses.replace(aligned, learn=dataclasses.replace(aligned.learn, threads=count))
         material: list[Material] = []
 
         def trial_of(aligned: TrainConfig) -> Trial:
@@ -254,8 +256,7 @@ class _Run:
         longest = int(data.sources.lengths.max()) if data.recutting is None else data.recutting.longest_source()
         check_lengths(asked.model, longest)
         check_copying(asked.model, data.codec)
-        count = threads.bounded(asked.learn.threads, self.team.local, self.display.warn)
-        return dataclasses.replace(asked, learn=dataclasses.replace(asked.learn, threads=count))
+        return asked
 
     def _aligned(self, data: Data, sizes: tuple[int, int]) -> TrainConfig:
         """The options asked for, with `auto` turned into an alignment, and copying or none."""

@@ -11,7 +11,7 @@ from small_run import TINY, write_pairs
 
 import jumok
 from jumok.config import TrainConfig, build
-from jumok.learn import afford, recipe
+from jumok.learn import afford, recipe, threads
 from jumok.learn.machine import Machine
 
 LETTERS, WORDS = (40, 50), (40, 5_000)
@@ -113,6 +113,13 @@ def test_a_line_says_that_three_layers_would_see_too_little(data, tmp_path, slow
     jumok.train(data, out=tmp_path / "given", layers=3, **SMALL)
     jumok.train(data, out=tmp_path / "steps", **(SMALL | {"minutes": None, "steps": 4_700}))
     assert slow == ([], [3])  # nothing was left to choose
+
+
+def test_what_is_said_of_the_options_is_said_once(data, tmp_path, slow, capfd):
+    slow[0].append(1.0)
+    jumok.train(data, out=tmp_path / "m", **(SMALL | {"threads": threads.cores() + 1}))
+    said = capfd.readouterr().err
+    assert "1 layer instead of 3" in said and said.count("that is slower than --threads") == 1
 
 
 def test_the_batches_of_a_smaller_one_are_its_own(data, tmp_path, slow, monkeypatch):
