@@ -137,7 +137,7 @@ class LearnConfig:
     """Updates of the weights."""
     batch_size: int | None = None
     """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000 and three layers,
-    128)."""
+    128, unless the training is shorter than 650 of these)."""
     batch_tokens: int | None = None
     """Size of a batch in target tokens instead of pairs."""
     accumulate: int = 1

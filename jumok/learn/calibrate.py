@@ -86,13 +86,13 @@ class Trial:
     Attributes:
         asked: the options, as `jumok.learn.recipe.resolve` leaves them.
         machine: the settings that were chosen on it; None until then.
-        chosen: how, in words.
+        how: they were chosen, in words; "" if nothing was left to choose.
     """
 
     def __init__(self, asked: TrainConfig, data: Material, team: Team, display: Display) -> None:
         self.asked, self.data, self.team, self.display = asked, data, team, display
         self.machine: Machine | None = None
-        self.chosen = ""
+        self.how = ""
         learn = asked.learn
         dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
         learn = dataclasses.replace(learn, dropout=dropout, steps=learn.steps or 1, evaluate_every=learn.evaluate_every or 1)
@@ -112,7 +112,7 @@ class Trial:
 
     def tell(self) -> None:
         """A line that names the settings, once they are chosen."""
-        self.display.note(f"computing in {self.machine}{self.chosen}")
+        self.display.note(f"computing in {self.machine}{self.how}")
 
     def under(self, machine: Machine) -> None:
         """A few steps under some settings; under bfloat16, which may be very slow, one."""
@@ -139,7 +139,7 @@ def choose(trial: Trial, allowance: Allowance, strict: bool) -> Machine:
     machine = Machine(**team.agree(dataclasses.asdict(chosen) | {"processes": team.size}))
     machine.apply()
     short = ", cut short for --minutes" * (time.perf_counter() > deadline)
-    trial.machine, trial.chosen = machine, "" if learn.precision != "auto" else f" (chosen by a probe{short})"
+    trial.machine, trial.how = machine, "" if learn.precision != "auto" else f" (chosen by a probe{short})"
     return machine
 
 

@@ -41,7 +41,7 @@ SMALL_VOCABULARY = 2_000  # letters, phones, syllables stay below; words and sub
 BATCH_SIZE = 64
 LARGE_BATCH_SIZE = 128
 LARGE_BATCH_PAIRS = 10_000  # of words and subwords, so many pairs have enough such batches
-LARGE_BATCHES = 650  # so many make up for being fewer
+LARGE_BATCHES = 650  # a training of fewer such batches has too few steps
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
 MANY_PAIRS = 50_000  # of so many, a small model learns little by heart; of letters, deep layers have enough large batches
@@ -200,7 +200,7 @@ def _lasts(learn: LearnConfig, pairs: int, minutes: float, shown: int) -> bool:
 
 
 def default_batch_size(fine: bool, pairs: int, layers: int, learn: LearnConfig) -> int:
-    """64; with many pairs 128, of letters (`fine`) only for three layers; but 64 if so many epochs were asked for that 128 are few steps.
+    """64; with many pairs 128, of letters (`fine`) only for three layers, and unless the epochs asked for are too few steps of 128.
 
     Words and subwords: Multi30k, medium, one core of a Xeon with AMX: 128 show 21 % more tokens a second, 256 34 %. 33 minutes of
     each: BLEU on dev 38.3 with 64 (one seed, 18 passes) and 38.4 to 39.3 with 128 (four seeds, 18 to 23 passes); after as many

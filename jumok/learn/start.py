@@ -271,7 +271,7 @@ def train(
         epochs: Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10.
         steps: Updates of the weights.
         batch_size: Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000
-            and three layers, 128).
+            and three layers, 128, unless the training is shorter than 650 of these).
         batch_tokens: Size of a batch in target tokens instead of pairs.
         accumulate: Computes a batch in so many parts, one after the other: the same step in less memory.
         pool: How many batches are sorted by length together; every epoch has new pools.
