@@ -9,7 +9,7 @@ from typing import ClassVar
 from jumok.cli._options import Options, Positional
 from jumok.cli._printing import warn
 from jumok.errors import ConfigError
-from jumok.places import FolderPath, ModelPaths, models
+from jumok.places import FolderPath, ModelPaths
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Average(Options):
 
 def average(o: Average, given: Collection[str]) -> int:
     from jumok.runtime.averaging import average
-    from jumok.runtime.members import members_of
+    from jumok.runtime.members import folders_of
 
     if not o.out:
         raise ConfigError("average: out is not given; it names the model folder to write: --out MODEL")
-    folders = [member for path in o.models for part in models(path) for member in members_of(part)]
+    folders = folders_of(o.models)
     average(folders, out=o.out, overwrite=o.overwrite, warn=warn)
     print(f"written to {o.out}: the mean of {len(folders)} models")
     return 0

@@ -20,7 +20,7 @@ class Page(Options):
     READ_ON = "docs/page.md"
 
     models: Positional[ModelPaths]
-    """Model folders, one to four. The first is shown; the others can be chosen, and compared with it."""
+    """Model folders, one to four; of an ensemble, its models. The first is shown; the others can be chosen, and compared with it."""
     examples: LinesPath = ""
     """File with examples for the page, as for translate: a source a line, or pairs. Default: a few lines of the dev pairs."""
     out: FilePath = "page.html"

@@ -220,7 +220,7 @@ class TrainConfig:
     """Model folder to write."""
     from_: ModelPath = ""
     """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
-    are added to the vocabularies; those of bpe stay."""
+    are added to the vocabularies; those of bpe stay. With --members, also an ensemble of as many: each starts from one of these."""
     members: int = 1
     """Models to train one after the other, with seeds from --seed on; they write together, as an ensemble, and lie in --out. The
     length given by --minutes is for all together."""

@@ -13,7 +13,8 @@ from jumok.config import TrainConfig
 from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
 from jumok.learn.teacher import TAUGHT, check_apart, forget
-from jumok.runtime.members import ENSEMBLE, member_folder, read_ensemble, write_ensemble
+from jumok.runtime.folder import ENSEMBLE
+from jumok.runtime.members import member_folder, members_of, read_ensemble, write_ensemble
 
 if TYPE_CHECKING:
     from jumok.learn.run import Manner
@@ -40,12 +41,14 @@ def run_members(
 
     Raises:
         FolderError: --out holds something else, or an ensemble and neither --resume nor --overwrite is given.
+        ConfigError: --from is an ensemble that has another number of models, or a model that a member would replace.
     """
     out, members = Path(asked.out), asked.members
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
         raise ConfigError("members are trained one after the other; with torchrun, name one of them at a time with --member")
     _check_place(out, asked, manner)
     check_apart(asked)
+    starts = _starts(asked)
     try:
         write_ensemble(out, members)
     except OSError as e:
@@ -59,7 +62,8 @@ def run_members(
     alike = _training(out, (n for n in range(1, members + 1) if n not in left))
     for i, number in enumerate(left):
         note(f"model {number} of {members}, seed {asked.learn.seed + number - 1}")
-        trained = train(*_one(asked, dataclasses.replace(manner, alike=alike), number, len(left) - i))
+        one = dataclasses.replace(asked, from_=starts[number - 1])
+        trained = train(*_one(one, dataclasses.replace(manner, alike=alike), number, len(left) - i))
         alike = trained.config
         if trained.interrupted:
             break
@@ -74,6 +78,21 @@ def _training(out: Path, numbers: Iterable[int]) -> TrainConfig | None:
     """The training of the first of these members that is there; the others are to be like it."""
     there = (beginning.training_of(member_folder(out, n)) for n in numbers)
     return next((training for training in there if training is not None), None)
+
+
+def _starts(asked: TrainConfig) -> list[str]:
+    """The model that each member starts from: --from, or if that is an ensemble, the one of the same number in it."""
+    if not asked.from_ or not read_ensemble(asked.from_):
+        found = [asked.from_] * asked.members
+    elif len(found := [str(folder) for folder in members_of(asked.from_)]) != asked.members:
+        raise ConfigError(
+            f"{asked.from_}: --from is an ensemble of {len(found)} models, and --members is {asked.members}: each starts from one of "
+            f"these, so give --members {len(found)}, or one model for all, as {found[0]}"
+        )
+    places = {os.path.realpath(member_folder(asked.out, n)) for n in range(1, asked.members + 1)}
+    if replaced := next((path for path in found if path and os.path.realpath(path) in places), None):
+        raise ConfigError(f"{replaced}: --from is a member in --out, and would be replaced; give another --out")
+    return found
 
 
 def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[TrainConfig, Manner]:

@@ -198,7 +198,8 @@ def train(
 
     Run, options of `TrainConfig` itself, without `pairs`, without `dev`, without `out`:
         from_: Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are
-            new in PAIRS are added to the vocabularies; those of bpe stay.
+            new in PAIRS are added to the vocabularies; those of bpe stay. With members, also an ensemble of as many: each
+            starts from one of these.
         members: Models to train one after the other, with seeds from seed on; they write together, as an ensemble, and lie in
             out. The length given by minutes is for all together.
         member: With members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all.

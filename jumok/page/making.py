@@ -15,6 +15,7 @@ from jumok.page.examples import examples_of, given_examples, own_examples
 from jumok.page.models import names, page_model, page_models
 from jumok.places import put, tried
 from jumok.runtime.folder import read_folder
+from jumok.runtime.members import folders_of
 
 Warn = Callable[[str], None]
 
@@ -55,14 +56,16 @@ def living_page(folder: str | Path, examples: Sequence[Any] = ()) -> LivingPage:
     return LivingPage(build_page([page_model(content, *names([folder]))], given or own_examples(content.config)))
 
 
-def write_page(folders: Sequence[str], examples: str, out: str, warn: Warn) -> Iterator[str]:
-    """Writes the page of one to four model folders. Yields the lines to print.
+def write_page(names: Sequence[str], examples: str, out: str, warn: Warn) -> Iterator[str]:
+    """Writes the page of one to four models. Yields the lines to print.
 
     Args:
+        names: model folders; an ensemble stands for its models, which are shown side by side.
         examples: a file, or "" for a few lines of the first model's dev pairs, if they are still where they were.
     """
     check_output(out, "--out")
     tried(out)
+    folders = folders_of(names)
     models = page_models(folders)
     config = read_folder(folders[0]).config
     found = given_examples(examples, config, warn=warn) if examples else own_examples(config)
@@ -73,4 +76,6 @@ def write_page(folders: Sequence[str], examples: str, out: str, warn: Warn) -> I
     if found and not examples:
         name = config.training.get("dev") or config.training.get("pairs")
         yield f"examples: {len(found)} lines of {name} (--examples FILE for others)"
+    if len(folders) > len(names):
+        yield f"{len(folders)} models side by side: on a page, each model of an ensemble writes on its own"
     yield f"written to {out} ({len(html.encode()) / 1e6:.1f} MB); open it in a browser"

@@ -32,7 +32,8 @@ class PageModel:
 def page_models(paths: Sequence[str | Path]) -> list[PageModel]:
     """Reads the model folders. ConfigError for none or more than four of them, or for a model that the engine does not know."""
     if not 1 <= len(paths) <= MOST:
-        raise ConfigError(f"page: {len(paths)} models came; a page holds 1 to {MOST}")
+        choose = f"; choose from {' '.join(map(str, paths))}" if paths else ""
+        raise ConfigError(f"page: {len(paths)} models came; a page holds 1 to {MOST}{choose}")
     return [page_model(read_folder(path), name) for path, name in zip(paths, names(paths), strict=True)]
 
 

@@ -36,6 +36,7 @@ from jumok.text.codec import SOURCE_FILE, TARGET_FILE, Codec
 
 FORMAT = 1  # grows when older versions of Jumok cannot read the folder
 CONFIG, WEIGHTS, CARD, HISTORY = "config.json", "model.safetensors", "README.md", "history.json"
+ENSEMBLE = "ensemble.json"  # in a folder of several models
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.before.safetensors")  # the newest, and the one before
 PROFILE = "profile.json"
 # Jumok's own files; it replaces no others
@@ -281,6 +282,8 @@ def _config_from_dict(path: Path) -> FolderConfig:
             raise FolderError(
                 f"{path}: no model yet: a training was interrupted before its first one; --resume goes on with it"
             )
+        if (path / ENSEMBLE).is_file():
+            raise FolderError(f"{path}: an ensemble is there; one of its models is wanted, as {path / '1'}")
         raise FolderError(f"{path}: not a model folder: it has no {CONFIG}; wanted what `jumok train --out` writes")
     values = _read_json(where)
     if not isinstance(values, dict) or type(values.get("format")) is not int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from jumok import disk
 from jumok.errors import FolderError
-from jumok.runtime.folder import CONFIG, WEIGHTS
+from jumok.places import models
+from jumok.runtime.folder import CONFIG, ENSEMBLE, WEIGHTS
 
-ENSEMBLE = "ensemble.json"
 FORMAT = 1
 MOST = 1000
 
@@ -40,6 +41,11 @@ def read_ensemble(path: str | Path) -> int:
 def member_folder(path: str | Path, number: int) -> Path:
     """The model folder of one member, 1 or more."""
     return Path(path) / str(number)
+
+
+def folders_of(paths: Iterable[str]) -> list[Path]:
+    """The model folders that these names stand for: each is one, an ensemble's folder, or "A,B,C". FolderError as in `members_of`."""
+    return [folder for path in paths for part in models(path) for folder in members_of(part)]
 
 
 def members_of(path: str | Path) -> list[Path]:

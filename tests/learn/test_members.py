@@ -12,6 +12,7 @@ from jumok.config import TrainConfig, build
 from jumok.errors import ConfigError, FolderError
 from jumok.learn.members import _one
 from jumok.learn.run import Manner
+from jumok.runtime.folder import read_folder
 from jumok.runtime.members import members_of, read_ensemble, write_ensemble
 
 QUICK = TINY | {"steps": 30, "evaluate_every": 30, "learning_rate": 1e-2}
@@ -117,3 +118,28 @@ def test_the_file_of_an_ensemble(tmp_path):
         (tmp_path / "e" / "ensemble.json").write_text(content)
         with pytest.raises(FolderError, match="damaged"):
             jumok.load(tmp_path / "e")
+
+
+def test_each_member_starts_from_the_one_of_its_number(three, data, tmp_path):
+    """A step that changes nothing leaves each member as it was."""
+    still = {"steps": 1, "learning_rate": 1e-9, "average": 0.0, "quiet": True, "threads": 1}
+    out = jumok.train(data, out=tmp_path / "m", from_=three, members=3, **still).folder
+    for number in "123":
+        now, before = (read_folder(folder / number).parameters for folder in (out, three))
+        assert all(abs(now[name] - before[name]).max() < 1e-6 for name in before)
+
+
+def test_an_ensemble_to_start_from_has_as_many_members(three, data, tmp_path):
+    with pytest.raises(ConfigError, match=r"an ensemble of 3 models, and --members is 2.*give --members 3"):
+        jumok.train(data, out=tmp_path / "m", from_=three, members=2, **QUICK)
+    with pytest.raises(FolderError, match=r"an ensemble is there; one of its models is wanted, as .*1"):
+        jumok.train(data, out=tmp_path / "m", from_=three, **QUICK)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("part", [".", "2"])
+def test_members_do_not_replace_what_they_start_from(three, data, part):
+    before = [(three / number / "model.safetensors").read_bytes() for number in "123"]
+    with pytest.raises(ConfigError, match="--from is a member in --out"):
+        jumok.train(data, out=three, from_=three / part, members=3, overwrite=True, **QUICK)
+    assert [(three / number / "model.safetensors").read_bytes() for number in "123"] == before

@@ -20,6 +20,7 @@ from jumok.page.inline import inline
 from jumok.page.models import names, page_models
 from jumok.page.recording import recorded_page
 from jumok.runtime.folder import read_folder
+from jumok.runtime.members import write_ensemble
 
 HERE = Path(__file__).resolve()
 PAGE = HERE.parents[2] / "jumok" / "page"
@@ -149,6 +150,22 @@ def test_a_translator_has_its_page(folder, tmp_path):
     assert (tmp_path / "p.html").read_text(encoding="utf-8") == page.html
     with pytest.raises(JumokError, match="cannot be written"):
         page.save(tmp_path)
+
+
+def test_the_folder_of_an_ensemble_is_a_page_of_its_models(folder, tmp_path):
+    members = [write_model(tmp_path / "e" / str(n), "dot", seed=n, features=("V", EVIL)) for n in (1, 2, 3)]
+    write_ensemble(tmp_path / "e", 3)
+    *_, said, _ = write_page([str(tmp_path / "e")], "", str(tmp_path / "all.html"), lambda _: None)
+    assert said.startswith("3 models side by side")
+    for one in (members, [f"{members[0]},{members[1]}", str(members[2])]):
+        list(write_page(list(map(str, one)), "", str(tmp_path / "each.html"), lambda _: None))
+        assert (tmp_path / "all.html").read_bytes() == (tmp_path / "each.html").read_bytes()
+    with pytest.raises(ConfigError, match=r"page: 7 models came; a page holds 1 to 4; choose from .*1 .*2 .*3"):
+        list(
+            write_page(
+                [str(tmp_path / "e"), *[str(tmp_path / "e")], str(folder)], "", str(tmp_path / "no.html"), lambda _: None
+            )
+        )
 
 
 def test_an_ensemble_has_no_page_of_its_own_and_says_what_has(folder, tmp_path):
