@@ -17,7 +17,7 @@ from jumok import schedules
 from jumok.config import TrainConfig
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
-from jumok.learn.display import Display
+from jumok.learn.display import Display, lasting
 from jumok.learn.loop import Loop, new_model
 from jumok.learn.machine import Machine
 from jumok.learn.material import Material
@@ -58,8 +58,9 @@ class Allowance:
         """ConfigError where all of it is gone before anything was trained; `what` has taken it, {} stands for the time."""
         spent = self.spent()
         if self.left(spent) < 0:
-            gone = what.replace("{}", f"{spent:.0f} s" if spent < 100 else f"{spent / 60:.1f} minutes")
-            raise ConfigError(f"minutes is {self.minutes:g}, but {gone}; nothing is left for training; give more")
+            raise ConfigError(
+                f"minutes is {self.minutes:g}, but {what.replace('{}', lasting(spent))}; nothing is left for training; give more"
+            )
 
 
 @dataclass(frozen=True)

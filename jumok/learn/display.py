@@ -13,6 +13,11 @@ from jumok.learn.history import Evaluation
 PATIENCE = 2.0  # seconds
 
 
+def lasting(seconds: float) -> str:
+    """A time in words: "7 s", "16.3 minutes"."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
+
+
 class Display:
     """A bar and a table on standard error; just lines where that is no terminal, nothing when `quiet`; and curves on a `board`."""
 

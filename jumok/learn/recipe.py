@@ -316,6 +316,13 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
     return dataclasses.replace(asked, text=dataclasses.replace(text, joint_vocabulary=joint), model=model, learn=learn)
 
 
+def in_words(model: ModelConfig) -> str:
+    """A network in a few words: "small, 3 layers, attention dot"."""
+    usual = model.size is not None and model.hidden == SIZES[model.size][1]
+    layers = f", {model.layers} layers" if model.layers != 1 else ""
+    return f"{model.size if usual else f'hidden {model.hidden}'}{layers}, attention {model.attention}"
+
+
 def _check_sizes(model: ModelConfig, joint: bool) -> None:
     assert model.hidden and model.embedding and model.readout_size
     if model.bidirectional and model.hidden % 2:

@@ -25,7 +25,7 @@ from jumok.learn.board import Board
 from jumok.learn.calibrate import Allowance, Pace, Trial, choose, measure
 from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read, split_seed
-from jumok.learn.display import Display
+from jumok.learn.display import Display, lasting
 from jumok.learn.folder import Folder, stored_codec, stored_run
 from jumok.learn.foundation import inherited, new_tokens, take_over
 from jumok.learn.given import asked_for, differences, resumed
@@ -38,7 +38,7 @@ from jumok.learn.parallel import Team, check_data, joined
 from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
-from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, resolve, settle
+from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, in_words, resolve, settle
 from jumok.learn.start import Trained
 from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
@@ -219,7 +219,7 @@ class _Run:
             steps, every = recipe.steps, recipe.evaluate_every
             self.display.note(
                 f"{steps:,} steps ({steps / len(material.batches):.1f} epochs), dropout {recipe.dropout:g}, dev every {every:,}: "
-                f"about {(steps * pace.step + steps / every * pace.evaluation) / 60:.1f} minutes"
+                f"about {lasting(steps * pace.step + steps / every * pace.evaluation)}"
             )
         else:  # all was settled when it began, but the machine may be another
             recipe = Recipe(asked, choose(trial, self.allowance, strict=False))
@@ -275,7 +275,7 @@ class _Run:
         self.display.titles = data.dev.titles
         self.display.note(
             f"{data.pairs:,} training pairs, {len(data.dev.sources):,} dev · vocabularies {sizes[0]:,} and {sizes[1]:,} · "
-            f"{asked.model.size}, attention {asked.model.attention}, {parameters / 1e6:.1f} M parameters"
+            f"{in_words(asked.model)}, {parameters:,} parameters"
         )
         self.display.note(f"dev picks the model by {data.dev.signatures.get(data.dev.metric, 'loss under teacher forcing')}")
         if self.checkpoint is not None and self.facts["data"] != data.batches.fingerprint():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def folders_of(paths: Iterable[str]) -> list[Path]:
 def members_of(path: str | Path) -> list[Path]:
     """The model folders to use for `path`: those of an ensemble that are trained, or else the folder itself.
 
+    A warning names the models of an ensemble that are not.
+
     Raises:
         FolderError: the folder is for an ensemble, and no model of it is trained.
     """
@@ -62,5 +65,11 @@ def members_of(path: str | Path) -> list[Path]:
     if not trained:
         raise FolderError(
             f"{path}: none of the {members} models of this ensemble is trained; go on with `jumok train --resume`"
+        )
+    if missing := [folder.name for folder in found if folder not in trained]:
+        warnings.warn(
+            f"{path}: {len(trained)} of the {members} models of this ensemble are used, without {', '.join(missing)}, which "
+            "no training has written yet; `jumok train --resume` goes on",
+            stacklevel=1,  # one place, so that it is said once
         )
     return trained

@@ -1,6 +1,7 @@
 """Ensembles trained by one command: a folder for each member, one length for all, nothing lost, nothing trained twice."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -143,3 +144,11 @@ def test_members_do_not_replace_what_they_start_from(three, data, part):
     with pytest.raises(ConfigError, match="--from is a member in --out"):
         jumok.train(data, out=three, from_=three / part, members=3, overwrite=True, **QUICK)
     assert [(three / number / "model.safetensors").read_bytes() for number in "123"] == before
+
+
+def test_what_is_missing_from_an_ensemble_is_said(three, tmp_path):
+    shutil.copytree(three / "1", tmp_path / "e" / "1")
+    shutil.copytree(three / "3", tmp_path / "e" / "3")
+    write_ensemble(tmp_path / "e", 4)
+    with pytest.warns(UserWarning, match="2 of the 4 models of this ensemble are used, without 2, 4, which no training"):
+        assert [folder.name for folder in jumok.load(tmp_path / "e").folders] == ["1", "3"]

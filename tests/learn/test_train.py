@@ -23,6 +23,7 @@ from jumok.learn import calibrate, material, recipe, run
 from jumok.learn import loop as loops
 from jumok.learn import machine as machines
 from jumok.learn.checkpoint import read_checkpoint
+from jumok.learn.display import lasting
 from jumok.learn.machine import Machine, choose
 from jumok.learn.optimizer import Average
 from jumok.learn.parallel import ALONE
@@ -330,6 +331,22 @@ def test_letters_get_a_small_model_and_words_a_medium_one(pairs, length):
         assert (chosen.model.size, chosen.model.hidden, chosen.learn.learning_rate) == (size, hidden, rate)
     medium = recipe.resolve(build(TrainConfig, {"size": "medium"}, "test"), 40, 50, pairs)
     assert (medium.model.hidden, medium.learn.learning_rate) == (512, 2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "small, attention dot"),
+        ({"layers": 3, "hidden": 256}, "small, 3 layers, attention dot"),
+        ({"hidden": 16, "attention": "none"}, "hidden 16, attention none"),
+    ],
+)
+def test_a_network_in_words(options, words):
+    assert recipe.in_words(recipe.resolve(build(TrainConfig, options, "test"), 40, 50, 3_600).model) == words
+
+
+def test_a_time_in_words():
+    assert [lasting(seconds) for seconds in (0.2, 7, 99, 100, 983)] == ["0 s", "7 s", "99 s", "1.7 minutes", "16.4 minutes"]
 
 
 def test_location_refuses_sources_it_cannot_see_all_of(data, tmp_path):
