@@ -131,7 +131,7 @@ def settle(asked: TrainConfig, data: Material, machine: Pace) -> Recipe:
     """
     learn, epoch, every = asked.learn, len(data.batches), _evaluate_every(asked.learn, data, machine)
     steps = _steps_in_time(learn, machine, every) if learn.minutes is not None else total_steps(asked, data.pairs, epoch)
-    dropout = default_dropout(steps / epoch, asked.model.size, data.pairs) if learn.dropout is None else learn.dropout
+    dropout = default_dropout(steps / epoch, asked.model, data.pairs) if learn.dropout is None else learn.dropout
     learn = dataclasses.replace(
         learn,
         dropout=dropout,
@@ -214,19 +214,24 @@ def default_batch_size(fine: bool, pairs: int, layers: int, learn: LearnConfig) 
     return LARGE_BATCH_SIZE if large and not few else BATCH_SIZE
 
 
-def default_dropout(epochs: float, size: SizeName | None, pairs: int) -> float:
+def default_dropout(epochs: float, model: ModelConfig, pairs: int) -> float:
     """The more often a model sees its data, the more dropout it needs; it cannot learn by heart what it sees a few
-    times; nor can a small model learn many pairs by heart.
+    times; nor can a small model learn many pairs by heart. Where it has three layers, numbers are dropped at three places.
 
     Chosen on dev, one seed each. Small, CMUdict (109,000 pairs), accuracy: 3 epochs 64.4 with none, 62.6 with 0.1, 61.8 with 0.2;
     11.7 epochs 67.3 with none (best after 5 of them), 66.9 with 0.05, 67.3 with 0.1, 64.8 with 0.2. Medium, Multi30k (29,000), 6
     epochs: BLEU 36.2 with 0.05, 36.6 with 0.1, 35.7 with 0.2, 34.7 with 0.3. Small, three languages of SIGMORPHON 2020 (3,600), 46
     epochs: mean accuracy 78.1 with 0.2, 78.0 with 0.3; with 0.5, 3 points less. Medium with 3 layers, CMUdict, words of
     dev that training does not have: 8 passes 73.5 with 0.3, 16 passes 76.9 with 0.2; so many pairs want no more than that.
+    Small with 3 layers, inflection (10,000), about 17 passes, accuracy with 0.1, 0.2 and 0.3: German 91.7, 90.5, 89.9, Finnish 94.3,
+    93.2, 82.3.
     """
-    step = next(i for i, most in enumerate((4, 10, 30, math.inf)) if epochs < most)
-    crowded = pairs >= MANY_PAIRS
-    return (0.0, 0.1, 0.2, 0.2 if crowded else 0.3)[max(0, step - (crowded and size == "small"))]
+    small, rates = model.size == "small", (0.0, 0.1, 0.2, 0.3)
+    if pairs >= MANY_PAIRS:
+        rates = (0.0, 0.0, 0.1, 0.2) if small else (0.0, 0.1, 0.2, 0.2)
+    elif small and model.depth >= DEEP:
+        rates = (0.0, 0.1, 0.1, 0.2)
+    return next(rate for rate, most in zip(rates, (4, 10, 30, math.inf), strict=True) if epochs < most)
 
 
 def default_metric(text: TextConfig, look: Shape, target_size: int) -> MetricName:

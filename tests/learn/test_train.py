@@ -245,9 +245,17 @@ def test_recipe_by_size_of_data():
     assert (chosen.model.size, chosen.learn.batch_size, chosen.model.tie) == ("small", 64, "none")
     assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
     epochs = (0.5, 4, 9.9, 10, 30, 1000)
+
+    def dropout(size, layers, pairs):
+        model = build(TrainConfig, {"layers": layers, **({"size": size} if size else {})}, "test").model
+        return [recipe.default_dropout(n, model, pairs) for n in epochs]
+
     for size, pairs, most in (("small", 49_999, 0.3), ("medium", 50_000, 0.2), ("large", 49_999, 0.3), (None, 50_000, 0.2)):
-        assert [recipe.default_dropout(n, size, pairs) for n in epochs] == [0, 0.1, 0.1, 0.2, most, most]
-    assert [recipe.default_dropout(n, "small", 50_000) for n in epochs] == [0, 0, 0, 0.1, 0.2, 0.2]
+        assert dropout(size, 1, pairs) == [0, 0.1, 0.1, 0.2, most, most]
+        assert size == "small" or dropout(size, 3, pairs) == dropout(size, 1, pairs)
+    assert dropout("small", 2, 49_999) == dropout("small", 1, 49_999)
+    assert dropout("small", 3, 49_999) == [0, 0.1, 0.1, 0.1, 0.2, 0.2]
+    assert dropout("small", 1, 50_000) == dropout("small", 3, 50_000) == [0, 0, 0, 0.1, 0.2, 0.2]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
