@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,29 +41,28 @@ def run_members(
 
     Raises:
         FolderError: --out holds something else, or an ensemble and neither --resume nor --overwrite is given.
-        ConfigError: --from is an ensemble that has another number of models, or a model that a member would replace.
+        ConfigError: --from is an ensemble without a model for each member, or a model that a member would replace.
     """
     out, members = Path(asked.out), asked.members
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
         raise ConfigError("members are trained one after the other; with torchrun, name one of them at a time with --member")
     _check_place(out, asked, manner)
     check_apart(asked)
-    starts = _starts(asked)
-    try:
-        write_ensemble(out, members)
-    except OSError as e:
-        raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
     left = [asked.member] if asked.member else list(range(1, members + 1))
     if manner.resume and not manner.overwrite:
         left = [n for n in left if beginning.finished(member_folder(out, n)) is None]
         if done := (1 if asked.member else members) - len(left):
             note(f"{out}: {done} of {members} models are trained already")
+    _check_starts(asked, left)
+    try:
+        write_ensemble(out, members)
+    except OSError as e:
+        raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
     trained: Trained | None = None
     alike = _training(out, (n for n in range(1, members + 1) if n not in left))
     for i, number in enumerate(left):
         note(f"model {number} of {members}, seed {asked.learn.seed + number - 1}")
-        one = dataclasses.replace(asked, from_=starts[number - 1])
-        trained = train(*_one(one, dataclasses.replace(manner, alike=alike), number, len(left) - i))
+        trained = train(*_one(asked, dataclasses.replace(manner, alike=alike), number, len(left) - i))
         alike = trained.config
         if trained.interrupted:
             break
@@ -80,19 +79,28 @@ def _training(out: Path, numbers: Iterable[int]) -> TrainConfig | None:
     return next((training for training in there if training is not None), None)
 
 
-def _starts(asked: TrainConfig) -> list[str]:
-    """The model that each member starts from: --from, or if that is an ensemble, the one of the same number in it."""
-    if not asked.from_ or not read_ensemble(asked.from_):
-        found = [asked.from_] * asked.members
-    elif len(found := [str(folder) for folder in members_of(asked.from_)]) != asked.members:
-        raise ConfigError(
-            f"{asked.from_}: --from is an ensemble of {len(found)} models, and --members is {asked.members}: each starts from one of "
-            f"these, so give --members {len(found)}, or one model for all, as {found[0]}"
-        )
-    places = {os.path.realpath(member_folder(asked.out, n)) for n in range(1, asked.members + 1)}
-    if replaced := next((path for path in found if path and os.path.realpath(path) in places), None):
+def _check_starts(asked: TrainConfig, left: Sequence[int]) -> None:
+    """ConfigError if one of the members `left` has no model to start from, or if a member would replace such a model."""
+    if not asked.from_:
+        return
+    if count := read_ensemble(asked.from_):
+        trained = set(members_of(asked.from_))
+        one = f"or one model for all, as {min(trained)}"
+        if count != asked.members:
+            raise ConfigError(
+                f"{asked.from_}: --from is an ensemble of {count} models, and --members is {asked.members}: each starts from one of "
+                f"these, so give --members {count}, {one}"
+            )
+        if any(Path(_start(asked, n)) not in trained for n in left):
+            raise ConfigError(f"{asked.from_}: each member starts from one of these models; train all of them, {one}")
+    places = {os.path.realpath(member_folder(asked.out, n)) for n in left}
+    if replaced := next((start for n in left if os.path.realpath(start := _start(asked, n)) in places), None):
         raise ConfigError(f"{replaced}: --from is a member in --out, and would be replaced; give another --out")
-    return found
+
+
+def _start(asked: TrainConfig, number: int) -> str:
+    """The model that a member starts from: --from, or if that is an ensemble, the one of the same number in it."""
+    return str(member_folder(asked.from_, number)) if asked.from_ and read_ensemble(asked.from_) else asked.from_
 
 
 def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[TrainConfig, Manner]:
@@ -108,7 +116,7 @@ def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[Tr
     board = str(Path(manner.tensorboard) / str(number)) if manner.tensorboard else ""
     # a folder that is not there yet is begun, whatever was asked of those that are
     manner = dataclasses.replace(manner, start=start, tensorboard=board)
-    return dataclasses.replace(asked, out=str(folder), member=number, learn=learn), manner
+    return dataclasses.replace(asked, out=str(folder), from_=_start(asked, number), member=number, learn=learn), manner
 
 
 def _check_place(out: Path, asked: TrainConfig, manner: Manner) -> None:

@@ -29,7 +29,7 @@ from jumok.learn.checkpoint import writing
 from jumok.learn.display import Display
 from jumok.places import models
 from jumok.runtime.folder import WEIGHTS
-from jumok.runtime.members import members_of
+from jumok.runtime.members import folders_of
 from jumok.text import Codec, Pair, Rows
 from jumok.text.choices import Choices
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
@@ -241,8 +241,7 @@ def check_readable(teacher: Translator, run: TrainConfig, sources: Sequence[Sour
 
 def digest(teacher: str) -> str:
     """SHA-256 of a teacher's weights and vocabularies, of all its models, in hexadecimal; the first 16 digits."""
-    folders = [folder for part in models(teacher) for folder in members_of(part)]
-    return _digest(folder / name for folder in folders for name in (WEIGHTS, SOURCE_FILE, TARGET_FILE))
+    return _digest(folder / name for folder in folders_of([teacher]) for name in (WEIGHTS, SOURCE_FILE, TARGET_FILE))
 
 
 def _digest(parts: Sequence[str] | Iterator[Path]) -> str:

@@ -56,26 +56,26 @@ def living_page(folder: str | Path, examples: Sequence[Any] = ()) -> LivingPage:
     return LivingPage(build_page([page_model(content, *names([folder]))], given or own_examples(content.config)))
 
 
-def write_page(names: Sequence[str], examples: str, out: str, warn: Warn) -> Iterator[str]:
+def write_page(models: Sequence[str], examples: str, out: str, warn: Warn) -> Iterator[str]:
     """Writes the page of one to four models. Yields the lines to print.
 
     Args:
-        names: model folders; an ensemble stands for its models, which are shown side by side.
+        models: their folders; an ensemble stands for its models, which are shown side by side.
         examples: a file, or "" for a few lines of the first model's dev pairs, if they are still where they were.
     """
     check_output(out, "--out")
     tried(out)
-    folders = folders_of(names)
-    models = page_models(folders)
+    folders = folders_of(models)
+    held = page_models(folders)
     config = read_folder(folders[0]).config
     found = given_examples(examples, config, warn=warn) if examples else own_examples(config)
     if examples and not found:
         raise DataError(f"{examples}: no line could be used as an example; wanted a source a line")
-    html = build_page(models, found)
+    html = build_page(held, found)
     put(out, html)
     if found and not examples:
         name = config.training.get("dev") or config.training.get("pairs")
         yield f"examples: {len(found)} lines of {name} (--examples FILE for others)"
-    if len(folders) > len(names):
+    if len(folders) > len(models):
         yield f"{len(folders)} models side by side: on a page, each model of an ensemble writes on its own"
     yield f"written to {out} ({len(html.encode()) / 1e6:.1f} MB); open it in a browser"

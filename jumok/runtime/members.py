@@ -68,8 +68,8 @@ def members_of(path: str | Path) -> list[Path]:
         )
     if missing := [folder.name for folder in found if folder not in trained]:
         warnings.warn(
-            f"{path}: {len(trained)} of the {members} models of this ensemble are used, without {', '.join(missing)}, which "
-            "no training has written yet; `jumok train --resume` goes on",
+            f"{path}: the ensemble has {len(trained)} of its {members} models; not trained yet: {', '.join(missing)} "
+            "(`jumok train --resume` goes on)",
             stacklevel=1,  # one place, so that it is said once
         )
     return trained

@@ -158,9 +158,8 @@ def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(calibrate, "step_seconds", seconds)
     assert calibrate.passes(trial, machine, allowance) == 4.0  # type: ignore[arg-type]
     assert asked == [(ALONE, machine, 0.0, 4.0, 3)]  # no more than a tenth of what is left
-    assert (
-        warm == [("a", 0.0, "apart", machine)] and loop.team == "apart"
-    )  # settings may be compared on it later, by each process for itself
+    # settings may be compared on it later, by each process for itself
+    assert warm == [("a", 0.0, "apart", machine)] and loop.team == "apart"
 
 
 def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,10 +121,13 @@ def test_the_file_of_an_ensemble(tmp_path):
             jumok.load(tmp_path / "e")
 
 
-def test_each_member_starts_from_the_one_of_its_number(three, data, tmp_path):
+def test_each_member_starts_from_the_one_of_its_number(three, data, tmp_path, capfd):
     """A step that changes nothing leaves each member as it was."""
     still = {"steps": 1, "learning_rate": 1e-9, "average": 0.0, "quiet": True, "threads": 1}
     out = jumok.train(data, out=tmp_path / "m", from_=three, members=3, **still).folder
+    again = {"from_": three, "members": 3, "resume": True, **still, "quiet": False}
+    jumok.train(data, out=out, **again)
+    assert "not used" not in capfd.readouterr().err  # it is the same command
     for number in "123":
         now, before = (read_folder(folder / number).parameters for folder in (out, three))
         assert all(abs(now[name] - before[name]).max() < 1e-6 for name in before)
@@ -136,6 +139,27 @@ def test_an_ensemble_to_start_from_has_as_many_members(three, data, tmp_path):
     with pytest.raises(FolderError, match=r"an ensemble is there; one of its models is wanted, as .*1"):
         jumok.train(data, out=tmp_path / "m", from_=three, **QUICK)
     assert not (tmp_path / "m").exists()
+
+
+def test_each_member_needs_a_model_to_start_from(three, data, tmp_path):
+    for number in "13":
+        shutil.copytree(three / number, tmp_path / "e" / number)
+    write_ensemble(tmp_path / "e", 3)
+    options = QUICK | {"from_": tmp_path / "e", "members": 3}
+    with (
+        pytest.warns(UserWarning, match="not trained yet: 2 "),
+        pytest.raises(ConfigError, match="each member starts from one of these"),
+    ):
+        jumok.train(data, out=tmp_path / "m", **options)
+    assert not (tmp_path / "m").exists()
+
+
+def test_members_that_are_trained_are_not_replaced_by_those_that_start_from_them(three, data, tmp_path):
+    shutil.copytree(three, tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "3")
+    options = TINY | {"steps": 1, "from_": tmp_path / "m" / "1", "members": 3, "seed": 5}
+    assert jumok.train(data, out=tmp_path / "m", resume=True, **options).folder == tmp_path / "m"
+    assert same_weights(tmp_path / "m" / "1", three / "1") and (tmp_path / "m" / "3" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("part", [".", "2"])
@@ -150,5 +174,5 @@ def test_what_is_missing_from_an_ensemble_is_said(three, tmp_path):
     shutil.copytree(three / "1", tmp_path / "e" / "1")
     shutil.copytree(three / "3", tmp_path / "e" / "3")
     write_ensemble(tmp_path / "e", 4)
-    with pytest.warns(UserWarning, match="2 of the 4 models of this ensemble are used, without 2, 4, which no training"):
+    with pytest.warns(UserWarning, match="the ensemble has 2 of its 4 models; not trained yet: 2, 4 "):
         assert [folder.name for folder in jumok.load(tmp_path / "e").folders] == ["1", "3"]

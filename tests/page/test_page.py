@@ -161,11 +161,7 @@ def test_the_folder_of_an_ensemble_is_a_page_of_its_models(folder, tmp_path):
         list(write_page(list(map(str, one)), "", str(tmp_path / "each.html"), lambda _: None))
         assert (tmp_path / "all.html").read_bytes() == (tmp_path / "each.html").read_bytes()
     with pytest.raises(ConfigError, match=r"page: 7 models came; a page holds 1 to 4; choose from .*1 .*2 .*3"):
-        list(
-            write_page(
-                [str(tmp_path / "e"), *[str(tmp_path / "e")], str(folder)], "", str(tmp_path / "no.html"), lambda _: None
-            )
-        )
+        list(write_page([str(tmp_path / "e")] * 2 + [str(folder)], "", str(tmp_path / "no.html"), lambda _: None))
 
 
 def test_an_ensemble_has_no_page_of_its_own_and_says_what_has(folder, tmp_path):
