@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Place:
     @property
     def streams(self) -> bool:
         """Whether `-` stands for standard input."""
-        return self.kind in ("pairs", "lines")
+        return self.kind in ("pairs", "lines", "vectors")
 
     def parts(self, path: str) -> list[str]:
         """The files that the path names: one, or two parallel ones."""
@@ -158,7 +159,7 @@ def settle(options: Options) -> Options:
     read = [(name, part) for name, value, place in paths if not place.written for part in place.parts(value) if place.streams]
     streams = [name for name, part in read if part == "-"]
     if len(streams) > 1:
-        first = streams[0] if streams[0] == "pairs" else f"{streams[0]} lines"
+        first = streams[0] if streams[0] == "pairs" else f"lines of {_called(streams[0])}"
         raise ConfigError(
             f"{_called(streams[1])} -: the {first} come from standard input already; give one of the two as a file"
         )
@@ -170,6 +171,27 @@ def settle(options: Options) -> Options:
                         f"{value}: {_called(name)} would overwrite the file that {other} is read from; give another name"
                     )
     return options
+
+
+def read_once(options: Any) -> tuple[str, str] | None:
+    """The first file that a second reader would find empty, and its option, as ("--dev", "-"); None if there is none.
+
+    That is standard input, a pipe (`<(zcat pairs.tsv.gz)` in the shell), a terminal, a socket.
+    """
+    for name, value, place in places(options):
+        if place is not None and value and not place.written and place.kind != "model":
+            for part in place.parts(value):
+                if (part == "-" and place.streams) or _is_pipe(part):
+                    return "PAIRS" if name == "pairs" else _called(name), part
+    return None
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _read_as_utf8(options: Options) -> Options:

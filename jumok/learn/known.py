@@ -12,6 +12,7 @@ from jumok.errors import ConfigError, DataError
 from jumok.learn.display import Display
 from jumok.net.model import START_SPREAD, Seq2Seq
 from jumok.text import Codec
+from jumok.text.lines import source_name
 from jumok.text.vectors import Vectors, read_vectors
 
 
@@ -71,8 +72,10 @@ def read_known(asked: TrainConfig, codec: Codec, display: Display) -> Known:
             vectors = read_vectors(path, tokens, display.warn)
             if not len(vectors.ids):
                 raise DataError(
-                    f"{path}: has none of the {len(tokens):,} {side} tokens ({tokens[-1]!r}, say); is it the right file?"
+                    f"{source_name(path)}: has none of the {len(tokens):,} {side} tokens ({tokens[-1]!r}, say); is it the right file?"
                 )
-            display.note(f"{path}: {len(vectors.ids):,} of {len(tokens):,} {side} tokens found ({vectors.size} numbers each)")
+            display.note(
+                f"{source_name(path)}: {len(vectors.ids):,} of {len(tokens):,} {side} tokens found ({vectors.size} numbers each)"
+            )
             found[side] = vectors
     return Known(**found)

@@ -13,6 +13,7 @@ from jumok.config import TrainConfig
 from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
 from jumok.learn.teacher import TAUGHT, check_apart, forget
+from jumok.places import read_once
 from jumok.runtime.folder import ENSEMBLE
 from jumok.runtime.members import member_folder, members_of, read_ensemble, write_ensemble
 
@@ -41,7 +42,8 @@ def run_members(
 
     Raises:
         FolderError: --out holds something else, or an ensemble and neither --resume nor --overwrite is given.
-        ConfigError: --from is an ensemble without a model for each member, or a model that a member would replace.
+        ConfigError: --from is an ensemble without a model for each member, or a model that a member would replace; or a file can be
+            read only once.
     """
     out, members = Path(asked.out), asked.members
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
@@ -54,6 +56,11 @@ def run_members(
         if done := (1 if asked.member else members) - len(left):
             note(f"{out}: {done} of {members} models are trained already")
     _check_starts(asked, left)
+    if len(left) > 1 and (once := read_once(asked)):
+        raise ConfigError(
+            f"{once[0]} {once[1]}: can be read only once, and each of the {len(left)} models reads it; give a file, or one model at a "
+            "time with --member"
+        )
     try:
         write_ensemble(out, members)
     except OSError as e:

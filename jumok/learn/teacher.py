@@ -34,6 +34,7 @@ from jumok.text import Codec, Pair, Rows
 from jumok.text.choices import Choices
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
 from jumok.text.dev import asked
+from jumok.text.lines import source_name
 from jumok.text.sources import read_sources
 from jumok.text.vocabulary import UNK
 
@@ -129,7 +130,7 @@ def unlabelled(run: TrainConfig, pairs: Sequence[Pair], dev: Sequence[Pair], dis
         known = of_pairs | of_dev
         found = {source: where for source, where in found.items() if asked(*source) not in known}
         of_dev_too = f"; {left_out:,} of dev are left out" if left_out else ""
-        display.note(f"{len(found):,} further sources of {run.teacher_sources}{of_dev_too}")
+        display.note(f"{len(found):,} further sources of {source_name(run.teacher_sources)}{of_dev_too}")
     return found
 
 

@@ -39,6 +39,7 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"GIF87a", "is a GIF picture", "give text in UTF-8"),
     (b"GIF89a", "is a GIF picture", "give text in UTF-8"),
     (b"\x7fELF", "is a program", "give text in UTF-8"),
+    (b"\xba\x16\x4f\x2f", "is a fastText model", "give its vectors as text, the .vec file"),
     (b"version https://git-lfs.github.com/spec/", "is a Git LFS pointer, not the file itself", "fetch it: git lfs pull"),
     (b"\xff\xfe\0\0", "looks like UTF-32", "save it as UTF-8"),
     (b"\0\0\xfe\xff", "looks like UTF-32", "save it as UTF-8"),
@@ -47,6 +48,7 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
 )
 _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _PICKLE = re.compile(rb"\x80[\x02-\x05][\x00-\x1f\x58-\x95({\]}]", re.DOTALL)
+_WORD2VEC = re.compile(rb"\d+ \d+\n[^\n]*?[\0-\x08\x0e-\x1f]", re.DOTALL)
 _SAFETENSORS = re.compile(rb".{3,5}\0{3,5}\{\"", re.DOTALL)
 
 
@@ -65,6 +67,10 @@ def kind_of(head: bytes) -> str:
         return "is a tar archive: unpack it (tar -xf), and give the table in it"
     if _SAFETENSORS.match(head):
         return "is a safetensors file: give text in UTF-8"
+    if _WORD2VEC.match(head) and "\ufffd" in head.decode("utf-8", "replace").rstrip(
+        "\ufffd"
+    ):  # at the end, a character may be cut
+        return "is word2vec's binary format: save it as text (gensim: save_word2vec_format(…, binary=False))"
     if _PICKLE.match(head):
         return f"is a Python pickle: {_TABLE}"
     return _utf_without_mark(head)

@@ -65,7 +65,7 @@ def test_parts_of_a_comma_are_parts_of_the_text(parts: list[str]) -> None:
         (["train", "-", "--dev", "-", "--out", "m"], "--dev -: the pairs come from standard input already"),
         (["train", "s,-", "--dev", "-", "--out", "m"], "--dev -: the pairs come from standard input already"),
         (["study", "scores", "-", "--dev", "d", "--test", "-", "--out", "m"], "--test -: the pairs come"),
-        (["study", "scores", "p", "--dev", "-", "--test", "-", "--out", "m"], "the dev lines come from standard input"),
+        (["study", "scores", "p", "--dev", "-", "--test", "-", "--out", "m"], "the lines of --dev come from standard input"),
         (["evaluate", "m", "words.tsv", "--outputs", "./words.tsv"], "would overwrite the file that test is read from"),
         (["align", "m", "words.tsv", "--out", "words.tsv"], "would overwrite the file that pairs is read from"),
         (

@@ -1,6 +1,7 @@
 """Known vectors: how their files are read, that a model starts with them, how long they stay."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,21 @@ def write(path: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["a 1 2\nb 3 4\n", "2 2\na 1 2\nb 3 4\n", "a 1 2 \r\nb 3.0 4e0 \r\n\r\n", "x 9 9\nb 3 4\na 1 2"], ids=repr
+    "text",
+    [
+        "a 1 2\nb 3 4\n",
+        "2 2\na 1 2\nb 3 4\n",
+        "a 1 2 \r\nb 3.0 4e0 \r\n\r\n",
+        "x 9 9\nb 3 4\na 1 2",
+        "a\t1\t2\nb\t3\t4\n",
+        "2\t2\na\t1 2\nb\t3 4\n",
+        "\ufeffa 1 2\nb 3 4\n",
+        "\ufeff2 2\r\na 1 2\r\nb 3 4\r\n",
+        "new york 9 9\na 1 2\nb 3 4\n",  # how many numbers there are is not clear from the number of words
+        ". . . 9 9\nb 3 4\n. . 9 9\na 1 2\n",
+        "x 9 9\nb 3 4\n7 7 9 9\na 1 2\n",
+    ],
+    ids=repr,
 )
 @pytest.mark.parametrize("name", ["v.txt", "v.vec.gz"])
 def test_every_form_of_the_file_is_read(tmp_path, text, name):
@@ -55,6 +70,8 @@ def test_the_nearest_spelling_counts_wherever_it_stands(tmp_path):
         ("a 1 1e99\n", ":1: a number is not finite"),
         ("abc\n", ":1: 0 numbers"),
         ("1 3\na 1 2\n", ":2: 2 numbers"),
+        ("a 1 x\n", ":1: 0 numbers"),
+        ("new york 1 2\na 1\n", ":2: 1 numbers"),
     ],
 )
 def test_what_is_no_vector_is_named_with_its_line(tmp_path, text, said):
@@ -84,6 +101,33 @@ def test_files_that_are_cut_or_say_two_things_are_read_with_a_warning(tmp_path, 
     found = read_vectors(write(tmp_path / "v", text), [*SPECIALS, "a", "b", "▁b"], warnings.append)
     assert found.rows[0].tolist() == [1, 2]
     assert [line.partition(": ")[2] for line in warnings] == said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"2 2\na " + np.array([1, 2], np.float32).tobytes() + b"\nb " + np.array([3, 4], np.float32).tobytes(),
+            "word2vec's binary",
+        ),
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0", "fastText model: give its vectors as text, the .vec file"),
+        ("a 1 2\nb 3 4\n".encode("utf-16"), "UTF-16"),
+        (gzip.compress(b"a 1 2\n"), "its name must end in .gz"),
+    ],
+)
+def test_other_formats_of_vectors_are_named(tmp_path, content, said):
+    path = tmp_path / "v"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        read_vectors(str(path), [*SPECIALS, "a"], pytest.fail)
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "cut.gz", "no.gz"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"a 1 2\n" * 99)[:-9])
+    (tmp_path / "no.gz").write_bytes(b"a 1 2\n")
+    with pytest.raises(DataError, match=re.escape(name if name != "." else str(tmp_path))):
+        read_vectors(str(tmp_path / name), [*SPECIALS, "a"], pytest.fail)
 
 
 @given(st.binary(max_size=80))

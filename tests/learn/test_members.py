@@ -1,7 +1,10 @@
 """Ensembles trained by one command: a folder for each member, one length for all, nothing lost, nothing trained twice."""
 
 import json
+import os
+import re
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from jumok.errors import ConfigError, FolderError
 from jumok.learn.members import _one
 from jumok.learn.run import Manner
 from jumok.runtime.folder import read_folder
-from jumok.runtime.members import members_of, read_ensemble, write_ensemble
+from jumok.runtime.members import member_folder, members_of, read_ensemble, write_ensemble
 
 QUICK = TINY | {"steps": 30, "evaluate_every": 30, "learning_rate": 1e-2}
 
@@ -176,3 +179,30 @@ def test_what_is_missing_from_an_ensemble_is_said(three, tmp_path):
     write_ensemble(tmp_path / "e", 4)
     with pytest.warns(UserWarning, match="the ensemble has 2 of its 4 models; not trained yet: 2, 4 "):
         assert [folder.name for folder in jumok.load(tmp_path / "e").folders] == ["1", "3"]
+
+
+no_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+
+
+@no_pipes
+@pytest.mark.parametrize("option", ["pairs", "dev", "teacher_sources", "source_embeddings"])
+@pytest.mark.parametrize("form", ["-", "pipe"])
+def test_what_can_be_read_only_once_is_refused_before_anything_is_trained(data, tmp_path, option, form):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    where = "-" if form == "-" else str(pipe)
+    given = {"pairs": data, "dev": data, "teacher": "teacher", "teacher_sources": data} | {option: where}
+    with pytest.raises(ConfigError, match=f"{re.escape(where)}: can be read only once, and each of the 2 models reads it"):
+        jumok.train(given.pop("pairs"), out=tmp_path / "m", members=2, quiet=True, **given)
+    assert not (tmp_path / "m").exists()
+
+
+@no_pipes
+def test_one_member_may_read_a_pipe(data, tmp_path):
+    pipe, text = tmp_path / "pipe", Path(data).read_bytes()
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(text,))
+    writer.start()
+    jumok.train(pipe, out=tmp_path / "m", members=2, member=1, **TINY | {"steps": 1})
+    writer.join()
+    assert member_folder(tmp_path / "m", 1).is_dir() and not member_folder(tmp_path / "m", 2).exists()
