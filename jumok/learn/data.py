@@ -12,6 +12,7 @@ from jumok.corpus.corpus import open_corpus
 from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import ConfigError, DataError
 from jumok.learn.display import Display
+from jumok.learn.filled import check_filled
 from jumok.learn.teacher import Lesson
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, grown, read_pairs, split_dev
 from jumok.text.choices import Choices
@@ -71,6 +72,7 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
         chosen = sorted(random.Random(split_seed(run)).sample(range(len(dev)), DEV_PAIRS))
         display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
         dev[:] = [dev[i] for i in chosen]
+    check_filled(run, data, display.warn)
     return data
 
 

@@ -131,6 +131,11 @@ def unlabelled(run: TrainConfig, pairs: Sequence[Pair], dev: Sequence[Pair], dis
         found = {source: where for source, where in found.items() if asked(*source) not in known}
         of_dev_too = f"; {left_out:,} of dev are left out" if left_out else ""
         display.note(f"{len(found):,} further sources of {source_name(run.teacher_sources)}{of_dev_too}")
+        if found and any(pair.features for pair in pairs) and not any(features for _, features in found):
+            raise ConfigError(
+                f"{next(iter(found.values()))}: no further source has features, but the pairs have; put them behind the source, with a "
+                "TAB between, as for `jumok translate`"
+            )
     return found
 
 
