@@ -46,6 +46,7 @@ SEARCH = {
     "what outputs must be like": ("prefix", "forbid", "require", "only", "no_repeat", "unknown"),
     "samples": ("sample", "temperature", "mbr"),
 }
+RANKING = {"length_penalty", "length_norm", "coverage_penalty"}  # options of a search with a beam
 Kind = TypeVar("Kind", bound=Options)
 
 
@@ -63,6 +64,12 @@ def read(kind: type[Kind], arguments: Sequence[str]) -> tuple[Kind, set[str]]:
         raise _words.missing(kind, open_, command)
     options = places.settle(chosen)
     options.check("command line")
+    search = getattr(options, "search", None)
+    if isinstance(search, config.SearchConfig) and search.beam == 1:
+        for name in sorted(given & RANKING):
+            warn(
+                f"--{config.flag(name)} has no effect on what is written: it ranks the hypotheses of a --beam; give --beam 5, say"
+            )
     return options, given
 
 

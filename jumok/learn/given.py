@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,29 @@ FILES = ("pairs", "dev", "cache", "out", "from_", "source_embeddings", "target_e
 STARTS = ("from_", "source_embeddings", "target_embeddings", "teacher")  # files that a run begins with, and does not need later
 # these may be changed when a run is resumed: they suit a machine or a sitting, and change no more than a model's last digits
 USED = ("save_minutes", "save_every", "threads", "device")
+
+
+# options that do something only beside others: which these are, and how an option is given that it works with
+_BESIDE: tuple[tuple[str, Callable[[TrainConfig], bool], str], ...] = (
+    ("gold_at_end", lambda run: run.learn.teacher_forcing not in ("always", "never"), "--teacher-forcing linear, say"),
+    ("switch switch_patience", lambda run: run.learn.teacher_forcing == "two-phase", "--teacher-forcing two-phase"),
+    ("coin own_token", lambda run: run.learn.teacher_forcing != "always", "--teacher-forcing linear, say"),
+    ("bpe_size", lambda run: "bpe" in (run.text.source_tokenizer, run.text.target_tokenizer), "--target-tokenizer bpe, say"),
+    ("window_size", lambda run: run.model.window != "none", "--window local-p, say"),
+    ("location_length", lambda run: run.model.attention == "location", "--attention location"),
+    ("score_size", lambda run: run.model.attention == "concat" or run.model.window == "local-p", "--attention concat"),
+    ("readout_size", lambda run: run.model.readout == "tanh", "--readout tanh"),
+)
+
+
+def idle(run: TrainConfig, given: Collection[str]) -> list[str]:
+    """A line for each option that was given and does nothing, since it works only beside another."""
+    return [
+        f"--{flag(name)} has no effect here: it works with {other}"
+        for names, works, other in _BESIDE
+        for name in names.split()
+        if name in given and not works(run)
+    ]
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

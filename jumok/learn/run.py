@@ -28,7 +28,7 @@ from jumok.learn.data import Data, read, split_seed
 from jumok.learn.display import Display, lasting
 from jumok.learn.folder import Folder, stored_codec, stored_run
 from jumok.learn.foundation import inherited, new_tokens, take_over
-from jumok.learn.given import asked_for, differences, resumed
+from jumok.learn.given import asked_for, differences, idle, resumed
 from jumok.learn.history import Evaluation, best_of
 from jumok.learn.known import Known, read_known
 from jumok.learn.loop import Loop, new_model
@@ -44,6 +44,7 @@ from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
 from jumok.net.model import Seq2Seq
+from jumok.places import read_once
 from jumok.runtime.folder import Folder as Foundation
 from jumok.runtime.folder import read_folder
 from jumok.runtime.parameters import shapes
@@ -167,8 +168,13 @@ class _Run:
             raise ConfigError("pairs are missing; name a file of training pairs")
         if self.team.size > 1 and asked.teacher:
             raise ConfigError("a teacher writes in one process; with --teacher, train without torchrun")
-        if self.team.size > 1 and "-" in (asked.pairs, asked.dev):
-            raise ConfigError("standard input cannot be read by several processes; write the pairs to a file")
+        if self.team.size > 1 and (once := read_once(asked)):
+            raise ConfigError(
+                f"{once[0]} {once[1]}: can be read only once, and each of the {self.team.size} processes reads it; give a file"
+            )
+        if self.checkpoint is None:
+            for line in idle(asked, self.manner.given):
+                self.display.warn(line)
         if asked.learn.tokenize and self.checkpoint is None:
             measured("bleu", ["a"], [["a"]], MeasureOptions(tokenize=asked.learn.tokenize))
 

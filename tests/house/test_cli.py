@@ -246,6 +246,15 @@ def test_nbest_more_than_beam(run, model_folder):
     assert status == 2 and "nbest is 3" in err and "beam" in err
 
 
+@pytest.mark.parametrize("option", ["--length-penalty", "--coverage-penalty", "--length-norm"])
+def test_what_ranks_a_beam_does_nothing_without_one(run, model_folder, option):
+    value = "wu" if option == "--length-norm" else 0.5
+    plain = run("translate", model_folder, stdin=b"cat\n")
+    status, out, err = run("translate", model_folder, option, value, stdin=b"cat\n")
+    assert (status, out) == plain[:2] and f"warning: {option} has no effect on what is written" in err
+    assert "no effect" not in run("translate", model_folder, "--beam", 3, option, value, stdin=b"cat\n")[2]
+
+
 def test_evaluate_prints_signatures_and_json(run, model_folder, tmp_path):
     test = tmp_path / "test.tsv"
     test.write_text("cat\tC A T\ncat\tK A T\nzebra\tZ\n", encoding="utf-8")
