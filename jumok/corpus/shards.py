@@ -28,7 +28,7 @@ from jumok.text.dev import Key, Overlap, composed
 from jumok.text.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
 from jumok.text.vocabulary import END, SPECIALS, Vocabulary
 
-FORMAT = 3  # of a shard and its facts; grows when shards that an older jumok left cannot be used
+FORMAT = 4  # of a shard and its facts; grows when shards that an older jumok left cannot be used
 FIRST = len(SPECIALS)  # a shard's ids begin where a vocabulary's do, behind the same specials
 _CODE_POINTS = 0x110000
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from jumok.decode.translator import Translator
 from jumok.runtime.translation import Translation
 from jumok.text.codec import is_feature
+from jumok.text.forms import other_form
 
 LONGER = "; --max-length sets another"
 NAMED = 12  # tokens that a warning names; the others are counted
@@ -41,7 +42,7 @@ class Remarks:
 
     def __init__(self, model: Translator, instead: str = "an empty line is written", advice: str = "") -> None:
         self.known, self.longest, self.instead, self.advice = model.features, model.longest, instead, advice
-        text = model.config.text
+        text, self.codec = model.config.text, model.codec
         self.separator = text.features_separator
         self.token = "characters" if text.source_tokenizer == "char" else "tokens"
         self.written = "characters" if text.target_tokenizer == "char" else "tokens"
@@ -82,15 +83,21 @@ class Remarks:
 
     def tell(self, warn: Callable[[str], None]) -> None:
         """Gives a warning for each kind."""
-        for seen, what in ((self.unknown, f"has {self.token}"), (self.targets, f"has {self.written} in the target")):
+        sides = (
+            (self.unknown, f"has {self.token}", self.codec.source),
+            (self.targets, f"has {self.written} in the target", self.codec.target),
+        )
+        for seen, what, side in sides:
             if seen.lines:
-                warn(f"{seen.first}: {_lines(seen, what)} the model does not know: {_named(seen)} (read as <unk>)")
+                form = other_form(seen.what, side.vocabulary.tokens(range(len(side))))
+                instead = f"; write them in {form}, as in its training pairs" if form else ""
+                warn(f"{seen.first}: {_lines(seen, what)} the model does not know: {named(seen.what)} (read as <unk>{instead})")
         if self.strange.lines:
             first, *more = self.known[:NAMED] or ("",)
             known = f"it knows {', '.join((first, *more))}{' …' * (len(self.known) > NAMED)}" if first else "it has none"
             between = f"; {self.separator!r} stands between two" if first else ""
             what = _lines(self.strange, "has features")
-            warn(f"{self.strange.first}: {what} the model does not know: {_named(self.strange)} ({known}{between})")
+            warn(f"{self.strange.first}: {what} the model does not know: {named(self.strange.what)} ({known}{between})")
         if self.bare.lines:
             warn(f"{self.bare.first}: {_lines(self.bare, 'has no features')}; the model was trained with them")
         if self.long.lines:
@@ -123,9 +130,10 @@ def _lines(seen: _Seen, what: str) -> str:
     return f"the line {what}" if seen.lines == 1 else f"{seen.lines:,} lines {what.replace('has', 'have', 1)}"
 
 
-def _named(seen: _Seen) -> str:
-    most = [_visible(token) for token, _ in seen.what.most_common(NAMED)]
-    return " ".join(most) + (f" and {len(seen.what) - NAMED:,} more" if len(seen.what) > NAMED else "")
+def named(tokens: Counter[str]) -> str:
+    """The most frequent of these tokens, as they can be seen, and how many more there are."""
+    most = [_visible(token) for token, _ in tokens.most_common(NAMED)]
+    return " ".join(most) + (f" and {len(tokens) - NAMED:,} more" if len(tokens) > NAMED else "")
 
 
 def _visible(token: str) -> str:

@@ -13,6 +13,7 @@ from jumok.corpus.prepare import Wanted, prepare_corpus
 from jumok.errors import ConfigError, DataError
 from jumok.learn.display import Display
 from jumok.learn.filled import check_filled
+from jumok.learn.strange import check_strange
 from jumok.learn.teacher import Lesson
 from jumok.text import Codec, Pair, Rows, build_codec, check_dev, grown, read_pairs, split_dev
 from jumok.text.choices import Choices
@@ -73,6 +74,7 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
         display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
         dev[:] = [dev[i] for i in chosen]
     check_filled(run, data, display.warn)
+    check_strange(run, data, display.warn)
     return data
 
 

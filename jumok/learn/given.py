@@ -18,16 +18,48 @@ STARTS = ("from_", "source_embeddings", "target_embeddings", "teacher")  # files
 USED = ("save_minutes", "save_every", "threads", "device")
 
 
-# options that do something only beside others: which these are, and how an option is given that it works with
+def _falls(run: TrainConfig) -> bool:
+    return run.learn.teacher_forcing not in ("always", "never")
+
+
+def _two_phases(run: TrainConfig) -> bool:
+    return run.learn.teacher_forcing == "two-phase"
+
+
+def _own_words(run: TrainConfig) -> bool:
+    return run.learn.teacher_forcing != "always"
+
+
+def _bpe(run: TrainConfig) -> bool:
+    return "bpe" in (run.text.source_tokenizer, run.text.target_tokenizer)
+
+
+def _window(run: TrainConfig) -> bool:
+    return run.model.window != "none"
+
+
+def _location(run: TrainConfig) -> bool:
+    return run.model.attention == "location"
+
+
+def _inner_score(run: TrainConfig) -> bool:
+    return run.model.attention == "concat" or run.model.window == "local-p"
+
+
+def _tanh(run: TrainConfig) -> bool:
+    return run.model.readout == "tanh"
+
+
+# options that do something only beside another: their names, whether it is there, and how it is given
 _BESIDE: tuple[tuple[str, Callable[[TrainConfig], bool], str], ...] = (
-    ("gold_at_end", lambda run: run.learn.teacher_forcing not in ("always", "never"), "--teacher-forcing linear, say"),
-    ("switch switch_patience", lambda run: run.learn.teacher_forcing == "two-phase", "--teacher-forcing two-phase"),
-    ("coin own_token", lambda run: run.learn.teacher_forcing != "always", "--teacher-forcing linear, say"),
-    ("bpe_size", lambda run: "bpe" in (run.text.source_tokenizer, run.text.target_tokenizer), "--target-tokenizer bpe, say"),
-    ("window_size", lambda run: run.model.window != "none", "--window local-p, say"),
-    ("location_length", lambda run: run.model.attention == "location", "--attention location"),
-    ("score_size", lambda run: run.model.attention == "concat" or run.model.window == "local-p", "--attention concat"),
-    ("readout_size", lambda run: run.model.readout == "tanh", "--readout tanh"),
+    ("gold_at_end", _falls, "--teacher-forcing linear, say"),
+    ("switch switch_patience", _two_phases, "--teacher-forcing two-phase"),
+    ("coin own_token", _own_words, "--teacher-forcing linear, say"),
+    ("bpe_size", _bpe, "--target-tokenizer bpe, say"),
+    ("window_size", _window, "--window local-p, say"),
+    ("location_length", _location, "--attention location"),
+    ("score_size", _inner_score, "--attention concat"),
+    ("readout_size", _tanh, "--readout tanh"),
 )
 
 

@@ -1,7 +1,7 @@
 """Oddities: what is probably a mistake in sources and targets. Each kind gives one warning, with a count and the first line.
 
-Cells in quotes, a header line, blanks at the ends, no-break spaces on a side that is cut at blanks, invisible characters. The
-text is not changed. Many lines are searched together, which is fast: one search in their joined text for each character.
+Cells in quotes, a header line, blanks at the ends, no-break spaces on a side that is cut at blanks, invisible characters, letters
+in two Unicode forms. The text is not changed. Many lines are searched together, which is fast: one search in their joined text for each character.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from string import ascii_letters
 from typing import Any
 
 from jumok.config import TextConfig
+from jumok.text.forms import SHOWN, Letters
 
 TOGETHER = 4096  # lines that are searched together
 SIDES = ("source", "target")
@@ -60,6 +61,7 @@ class Oddities:
         self.spaced = {side: tokenizer == "space" for side, (tokenizer, _) in cut.items()}
         self.spaces = {side: t == "space" and form not in ("NFKC", "NFKD") for side, (t, form) in cut.items()}
         self.blanks = {"source": _BLANKS.replace("\t", "") if text.several else _BLANKS, "target": _BLANKS}
+        self.forms = {side: Letters() for side, (_, form) in cut.items() if side in sides and form == "none"}
         self.lines = 0
         self.counts: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
         self.first: list[str] | None = None  # the cells of line 1
@@ -82,7 +84,9 @@ class Oddities:
     def facts(self) -> dict[str, Any]:
         """All results, as JSON values, for `add`."""
         self._look_at_waiting()
-        return {"lines": self.lines, "counts": self.counts, "first": self.first, "letters": "".join(sorted(self.letters))}
+        forms = {side: letters.facts() for side, letters in self.forms.items()}
+        letters = "".join(sorted(self.letters))
+        return {"lines": self.lines, "counts": self.counts, "first": self.first, "letters": letters, "forms": forms}
 
     def add(self, facts: dict[str, Any]) -> None:
         """Adds the facts of the lines that follow."""
@@ -91,6 +95,8 @@ class Oddities:
             self._count(key, count, first)
         self.first = self.first or facts["first"]
         self.letters |= set(facts["letters"])
+        for side, letters in self.forms.items():
+            letters.add(facts["forms"][side])
 
     def tell(self, warn: Callable[[str], None]) -> None:
         """Gives a warning for each kind."""
@@ -104,6 +110,14 @@ class Oddities:
             if what not in ("opens", "closes"):
                 where = f"{self.names[SIDES.index(side)]}:{first}"
                 warn(f"{where}: {self._sentence(side, what, f'{count:,} {side}' + 's' * (count > 1))}")
+        for side, letters in self.forms.items():
+            if both := letters.both():
+                many = f"{letters.count:,} {side}" + "s" * (letters.count > 1)
+                shown = " ".join(both[:SHOWN]) + " …" * (len(both) > SHOWN)
+                warn(
+                    f"{self.names[SIDES.index(side)]}:{letters.first}: {many} with letters in another Unicode form than in other lines "
+                    f"({shown}), so that one letter is several tokens; write all in one form, or train with --{side}-form NFC"
+                )
 
     def _look_at_waiting(self) -> None:
         numbers, sources, targets = self._waiting
@@ -122,14 +136,18 @@ class Oddities:
         self.lines += len(sources)
         for side, texts in zip(SIDES, (sources, targets), strict=True):
             if side in self.sides:
-                for what, rows in self._odd(side, texts):
+                for what, rows in self._odd(side, texts, numbers, start):
                     self._count(f"{side} {what}", rows[0], numbers[start + rows[1]])
 
-    def _odd(self, side: str, texts: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-        """The oddities in the texts of a side: (what, (number of texts, index of the first))."""
+    def _odd(
+        self, side: str, texts: Sequence[str], numbers: Sequence[int], start: int
+    ) -> Iterator[tuple[str, tuple[int, int]]]:
+        """The oddities in the texts of a side: (what, (number of texts, index of the first)); letters go to `forms`."""
         if not self.spaced[side] and list(map(str.strip, texts)) != texts:
             yield from _having("blank", [t != t.strip(self.blanks[side]) and bool(t.strip()) for t in texts])
         joined = "\n".join(["", *texts, ""])
+        if side in self.forms:
+            self.forms[side].see(numbers, start, texts, joined)
         if '"' in joined:
             for what, edge in (("opens", '\n"'), ("closes", '"\n')):
                 if edge in joined:

@@ -114,6 +114,7 @@ def test_files_that_are_cut_or_say_two_things_are_read_with_a_warning(tmp_path, 
         ("a 1 2\nb 3 4\n".encode("utf-16"), "UTF-16"),
         (gzip.compress(b"a 1 2\n"), "its name must end in .gz"),
     ],
+    ids=["word2vec", "fasttext", "utf-16", "gzip"],
 )
 def test_other_formats_of_vectors_are_named(tmp_path, content, said):
     path = tmp_path / "v"

@@ -1,0 +1,70 @@
+"""Unicode forms: one letter may be one character or several (é, or e and U+0301). To a model these are different tokens."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+SHOWN = 5  # letters that a message names
+
+
+class Letters:
+    """Collects the letters of many texts that are written in two forms, so that a model has several tokens for one letter.
+
+    `count` texts have a letter that is not in NFC, the first of them in line `first`.
+    """
+
+    def __init__(self) -> None:
+        self.composed: set[str] = set()  # letters that are written as one character, and could be several
+        self.apart: set[str] = set()  # such letters, where they are written otherwise
+        self.count, self.first = 0, 0
+        self._seen: set[str] = set()
+
+    def see(self, numbers: Sequence[int], start: int, texts: Sequence[str], joined: str) -> None:
+        """Adds texts, which stand in lines numbers[start], numbers[start + 1], …; `joined` has them all."""
+        if joined.isascii():
+            return
+        new = set(joined) - self._seen
+        self._seen |= new
+        self.composed.update(
+            c for c in new if not c.isascii() and unicodedata.normalize("NFD", c) != c == unicodedata.normalize("NFC", c)
+        )
+        if unicodedata.is_normalized("NFC", joined):
+            return
+        for i, text in enumerate(texts):
+            if not unicodedata.is_normalized("NFC", text):
+                self.apart |= set(unicodedata.normalize("NFC", text)) - set(text)
+                self._count(1, numbers[start + i])
+
+    def facts(self) -> list[Any]:
+        """All results, as JSON values, for `add`."""
+        return ["".join(sorted(self.composed)), "".join(sorted(self.apart)), self.count, self.first]
+
+    def add(self, facts: Sequence[Any]) -> None:
+        """Adds the facts of the texts that follow."""
+        self.composed |= set(facts[0])
+        self.apart |= set(facts[1])
+        if facts[2]:
+            self._count(facts[2], facts[3])
+
+    def both(self) -> list[str]:
+        """The letters that are written in two forms."""
+        return sorted(self.composed & self.apart)
+
+    def _count(self, count: int, first: int) -> None:
+        self.first = min(self.first, first) if self.count else first
+        self.count += count
+
+
+def other_form(unknown: Collection[str], known: Collection[str]) -> str:
+    """The Unicode form, NFC or NFD, of the known tokens, if at least half of the unknown ones are new in their form alone; else ""."""
+    characters = set[str]().union(*known)
+    taken_apart = set[str]().union(*(unicodedata.normalize("NFD", token) for token in known))
+    new = [token for token in unknown if not set(token) <= characters]
+    forms: tuple[tuple[Literal["NFC", "NFD"], set[str]], ...] = (("NFC", taken_apart), ("NFD", set()))
+    for form, parts in forms:
+        explained = sum(set(token) <= parts or set(unicodedata.normalize(form, token)) <= characters for token in new)
+        if 2 * explained >= len(unknown) > 0:
+            return form
+    return ""
