@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from jumok.config import ModelConfig, TextConfig, TrainConfig, flag
+from jumok.decode.remarks import named
 from jumok.errors import ConfigError
 from jumok.net.export import export_parameters, import_parameters
 from jumok.net.model import Seq2Seq
 from jumok.runtime.folder import Folder
 from jumok.text import Codec
+from jumok.text.forms import other_form
 
 OF_THE_FILES = ("source_column", "target_column", "features_column", "features_separator", "min_count", "max_tokens")
 
@@ -69,3 +72,16 @@ def new_tokens(before: Codec, after: Codec) -> str:
     sides = [("source", before.source, after.source), ("target", before.target, after.target)]
     said = [f"{len(new) - len(old):,} {name}" for name, old, new in sides if len(new) > len(old)]
     return f"new tokens: {' and '.join(said)}" if said else "no token is new"
+
+
+def other_forms(before: Codec, after: Codec) -> list[str]:
+    """A line for each side whose new tokens are letters that the model knows in another Unicode form."""
+    lines = []
+    for name, old, new in (("source", before.source, after.source), ("target", before.target, after.target)):
+        known, tokens = ({*side.vocabulary.tokens(range(len(side)))} for side in (old, new))
+        if form := other_form(tokens - known, known):
+            shown = named(Counter(sorted(tokens - known)))
+            lines.append(
+                f"new {name} tokens are letters that the model knows in another Unicode form ({shown}); write the pairs in {form}"
+            )
+    return lines

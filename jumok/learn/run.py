@@ -27,7 +27,7 @@ from jumok.learn.checkpoint import remove_checkpoint
 from jumok.learn.data import Data, read, split_seed
 from jumok.learn.display import Display, lasting
 from jumok.learn.folder import Folder, stored_codec, stored_run
-from jumok.learn.foundation import inherited, new_tokens, take_over
+from jumok.learn.foundation import inherited, new_tokens, other_forms, take_over
 from jumok.learn.given import asked_for, differences, idle, resumed
 from jumok.learn.history import Evaluation, best_of
 from jumok.learn.known import Known, read_known
@@ -186,6 +186,8 @@ class _Run:
             known = self.foundation.codec
             data = read(self.asked, known, self.display, grow=True, teach=teach)
             self.display.note(f"starts from {self.asked.from_}; {new_tokens(known, data.codec)}")
+            for line in other_forms(known, data.codec):
+                self.display.warn(line)
         else:
             data = read(self.asked, None, self.display, teach=teach)
         check_data(self.team, data)

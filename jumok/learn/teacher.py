@@ -34,6 +34,7 @@ from jumok.text import Codec, Pair, Rows
 from jumok.text.choices import Choices
 from jumok.text.codec import SOURCE_FILE, TARGET_FILE
 from jumok.text.dev import asked
+from jumok.text.forms import other_form
 from jumok.text.lines import source_name
 from jumok.text.sources import read_sources
 from jumok.text.vocabulary import UNK
@@ -242,7 +243,9 @@ def check_readable(teacher: Translator, run: TrainConfig, sources: Sequence[Sour
         what = f"{len(unknown):,} of {len(sources):,} training sources have a token that the teacher never saw ({token!r} in {text!r:.80})"
         if sum(ids.count(UNK) for ids in encoded) > UNREADABLE * sum(len(ids) - 1 for ids in encoded):
             raise ConfigError(f"{run.teacher}: {what}; give a teacher that was trained on such sources")
-        warn(f"{run.teacher}: {what}; it reads it as <unk>")
+        vocabulary = codec.source.vocabulary
+        form = other_form([token], vocabulary.tokens(range(len(vocabulary))))
+        warn(f"{run.teacher}: {what}; it reads it as <unk>{f' (it knows letters in {form})' if form else ''}")
 
 
 def digest(teacher: str) -> str:

@@ -125,3 +125,19 @@ def test_a_model_says_in_which_form_it_would_know_a_text(tmp_path: Path) -> None
         remarks.see("f:1", model.translate(text))
         remarks.tell(lines.append)
         assert said in lines[0]
+
+
+def test_a_model_that_is_trained_further(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = {"hidden": 8, "embedding": 4, "readout_size": 8, "batch_size": 4}
+    more = {"steps": 1, "threads": 1, "precision": "float32", "matmul": "default"}
+    first, other = tmp_path / "p.tsv", tmp_path / "q.tsv"
+    first.write_text("".join(f"{w}\tx\n" for w in WORDS * 3), encoding="utf-8")
+    other.write_text("".join(f"{decomposed(w)}\tx\n" for w in WORDS * 3), encoding="utf-8")
+    model = jumok.train(first, out=tmp_path / "m", quiet=True, **options, **more).folder
+    capfd.readouterr()
+    jumok.train(first, out=tmp_path / "n", from_=model, **more)
+    assert "another Unicode form" not in capfd.readouterr().err
+    jumok.train(other, out=tmp_path / "o", from_=model, **more)
+    said = capfd.readouterr().err
+    assert "warning: new source tokens are letters that the model knows in another Unicode form" in said
+    assert "write the pairs in NFC" in said and "new target tokens" not in said
