@@ -63,6 +63,8 @@ class Oddities:
         self.blanks = {"source": _BLANKS.replace("\t", "") if text.several else _BLANKS, "target": _BLANKS}
         self.forms = {side: Letters() for side, (_, form) in cut.items() if side in sides and form == "none"}
         self.lines = 0
+        self.alike: dict[str, str] = {}  # side -> the text that all lines have; "" if they differ
+        self.copies = True  # whether every target is its source
         self.counts: dict[str, list[int]] = {}  # "side what" -> [lines that have it, number of the first]
         self.first: list[str] | None = None  # the cells of line 1
         self.letters: set[str] = set()  # ASCII letters in the targets of the first lines, line 1 left out
@@ -86,7 +88,15 @@ class Oddities:
         self._look_at_waiting()
         forms = {side: letters.facts() for side, letters in self.forms.items()}
         letters = "".join(sorted(self.letters))
-        return {"lines": self.lines, "counts": self.counts, "first": self.first, "letters": letters, "forms": forms}
+        return {
+            "lines": self.lines,
+            "counts": self.counts,
+            "first": self.first,
+            "letters": letters,
+            "forms": forms,
+            "alike": self.alike,
+            "copies": self.copies,
+        }
 
     def add(self, facts: dict[str, Any]) -> None:
         """Adds the facts of the lines that follow."""
@@ -95,6 +105,9 @@ class Oddities:
             self._count(key, count, first)
         self.first = self.first or facts["first"]
         self.letters |= set(facts["letters"])
+        self.copies = self.copies and facts["copies"]
+        for side, text in facts["alike"].items():
+            self._alike(side, [text])
         for side, letters in self.forms.items():
             letters.add(facts["forms"][side])
 
@@ -105,6 +118,7 @@ class Oddities:
             cells = " | ".join(cell.strip() for cell in self.first if cell)
             warn(f"{self.names[0]}:1: line 1 looks like a header ({cells:.60}), but is read like any other line; take it out")
         self._tell_quotes(warn)
+        self._tell_alike(warn)
         for key, (count, first) in sorted(self.counts.items()):
             side, what = key.split(" ", 1)
             if what not in ("opens", "closes"):
@@ -134,8 +148,10 @@ class Oddities:
             others = "".join(targets[head:])
             self.letters.update(c for c in ascii_letters if c not in self.letters and c in others)
         self.lines += len(sources)
+        self.copies = self.copies and list(sources) == list(targets)
         for side, texts in zip(SIDES, (sources, targets), strict=True):
             if side in self.sides:
+                self._alike(side, texts)
                 for what, rows in self._odd(side, texts, numbers, start):
                     self._count(f"{side} {what}", rows[0], numbers[start + rows[1]])
 
@@ -161,6 +177,21 @@ class Oddities:
     def _count(self, key: str, count: int, first: int) -> None:
         before, at = self.counts.get(key, (0, first))
         self.counts[key] = [before + count, min(at, first)]
+
+    def _alike(self, side: str, texts: Sequence[str]) -> None:
+        text = self.alike.setdefault(side, texts[0])
+        if text and any(other != text for other in texts):
+            self.alike[side] = ""
+
+    def _tell_alike(self, warn: Callable[[str], None]) -> None:
+        """Warns of columns that are probably the wrong ones."""
+        if self.lines <= _LEAST_OTHERS:
+            return
+        alike = [side for side in self.sides if self.alike.get(side)]
+        for side in alike:
+            warn(f"{self.names[SIDES.index(side)]}: every {side} is {self.alike[side]!r:.60}; is that the right column?")
+        if self.copies and len(self.sides) == 2 and not alike:
+            warn(f"{self.names[0]}: every target is its source; is that the right column?")
 
     def _is_header(self) -> bool:
         assert self.first is not None
