@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from jumok.config import TrainConfig
 from jumok.decode.remarks import named
-from jumok.errors import DataError
 from jumok.text.codec import is_feature
 from jumok.text.forms import other_form
 from jumok.text.vocabulary import UNK
@@ -17,15 +16,11 @@ if TYPE_CHECKING:
     from jumok.learn.data import Data
 
 MANY = 0.1  # of the tokens of a side
-NEARLY_ALL = 0.9
+MOST = 0.5
 
 
 def check_strange(run: TrainConfig, data: Data, warn: Callable[[str], None]) -> None:
-    """Warns if many tokens of dev are in no training pair, or if they would be in another Unicode form.
-
-    Raises:
-        DataError: nearly all of them are in none.
-    """
+    """Warns if many tokens of dev are in no training pair, or if they would be in another Unicode form."""
     dev, codec = (data.dev if run.dev else []), data.codec
     sources, targets = codec.encode_pairs(dev)
     for name, side, ids in (("source", codec.source, sources), ("target", codec.target, targets)):
@@ -46,7 +41,5 @@ def check_strange(run: TrainConfig, data: Data, warn: Callable[[str], None]) -> 
         what = f"{first}: the model will not know {100 * share:.1f} % of the {name} tokens of dev ({pairs}): {named(unknown)}"
         if form:
             warn(f"{what}; write them in {form}, as in the training pairs, or train with --{name}-form {form}")
-        elif share > NEARLY_ALL:
-            raise DataError(f"{what}; is it the right file?")
         else:
-            warn(what)
+            warn(f"{what}{'; is it the right file?' if share > MOST else ''}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Any
 
 SHOWN = 5  # letters that a message names
 
@@ -62,9 +62,15 @@ def other_form(unknown: Collection[str], known: Collection[str]) -> str:
     characters = set[str]().union(*known)
     taken_apart = set[str]().union(*(unicodedata.normalize("NFD", token) for token in known))
     new = [token for token in unknown if not set(token) <= characters]
-    forms: tuple[tuple[Literal["NFC", "NFD"], set[str]], ...] = (("NFC", taken_apart), ("NFD", set()))
-    for form, parts in forms:
-        explained = sum(set(token) <= parts or set(unicodedata.normalize(form, token)) <= characters for token in new)
-        if 2 * explained >= len(unknown) > 0:
-            return form
-    return ""
+    as_nfc = [token for token in new if set(token) <= taken_apart or set(unicodedata.normalize("NFC", token)) <= characters]
+    if any(map(_is_part, as_nfc)) and 2 * len(as_nfc) >= len(unknown):
+        return "NFC"
+    as_nfd = [token for token in new if set(unicodedata.normalize("NFD", token)) <= characters]
+    return "NFD" if as_nfd and 2 * len(as_nfd) >= len(unknown) else ""
+
+
+def _is_part(token: str) -> bool:
+    """Whether a token has marks or jamo, which are parts of a letter in NFC, or a letter that is another one there."""
+    return unicodedata.normalize("NFC", token) != token or any(
+        unicodedata.combining(c) or "\u1100" <= c <= "\u11ff" for c in token
+    )

@@ -67,9 +67,7 @@ def kind_of(head: bytes) -> str:
         return "is a tar archive: unpack it (tar -xf), and give the table in it"
     if _SAFETENSORS.match(head):
         return "is a safetensors file: give text in UTF-8"
-    if _WORD2VEC.match(head) and "\ufffd" in head.decode("utf-8", "replace").rstrip(
-        "\ufffd"
-    ):  # at the end, a character may be cut
+    if _WORD2VEC.match(head) and "\ufffd" in head.decode("utf-8", "replace")[:-1]:  # at the end, a character may be cut
         return "is word2vec's binary format: save it as text (gensim: save_word2vec_format(…, binary=False))"
     if _PICKLE.match(head):
         return f"is a Python pickle: {_TABLE}"

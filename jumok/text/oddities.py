@@ -1,7 +1,8 @@
 """Oddities: what is probably a mistake in sources and targets. Each kind gives one warning, with a count and the first line.
 
 Cells in quotes, a header line, blanks at the ends, no-break spaces on a side that is cut at blanks, invisible characters, letters
-in two Unicode forms. The text is not changed. Many lines are searched together, which is fast: one search in their joined text for each character.
+in two Unicode forms, the wrong column. The text is not changed. Many lines are searched together, which is fast: one search in their
+joined text for each character.
 """
 
 from __future__ import annotations
