@@ -193,6 +193,7 @@ PLANTS = (SCORE, WINDOW, CELL, METRIC, TOKENIZER, STAIRS, ROOT_DECAY)
 CASES = {"attention": PLANTS[:2], "cell and tokenizer": (CELL, TOKENIZER), "metric and schedules": (METRIC, STAIRS, ROOT_DECAY)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CASES)
 def test_everything_runs_with_something_new(what, tmp_path):
     copy_of_the_package(tmp_path)

@@ -92,6 +92,7 @@ def test_other_systems_are_left_alone(settled):
     assert settled(library=object())[0] == {}  # a C library without it
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are those of glibc")
 def test_a_step_finds_the_memory_of_the_one_before():
     """Arrays of 120 MB in all, freed and wanted again: their pages are mapped once. Without the settings, again."""
@@ -127,6 +128,7 @@ def test_a_resumed_run_goes_by_what_its_folder_says(tmp_path):
     assert start._whole(asked, resume=False) == asked
 
 
+@pytest.mark.slow
 def test_training_makes_the_settings_before_torch_is_imported(tmp_path):
     """As `jumok.train` is called, so that no import before it, of `jumok.learn` either, may bring torch in; and torch's compiler,
     which takes 70 MB and more than a second, never comes.

@@ -243,6 +243,7 @@ def test_bottleneck_gives_all_the_same_number_of_parameters(tmp_path):
     assert all(v.options.get("hidden", 48) > 48 for v in bottleneck.variants(setting) if v.name != "attention")
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_survive_a_kill(tmp_path):
     """Killed without warning after its first finished run, with two at a time; started again it does the rest, no more."""
     pairs, dev, test = (
