@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -61,12 +62,18 @@ class TextConfig:
     @property
     def source_columns(self) -> tuple[int, ...]:
         """The columns of the sources, mostly one. ValueError where `source_column` is no list of numbers."""
-        return tuple(int(part) for part in str(self.source_column).split(","))
+        return _numbers(str(self.source_column))
 
     @property
     def several(self) -> bool:
         """Whether there are several sources: a source is then their texts with a TAB between two (`BETWEEN`)."""
         return len(self.source_columns) > 1
+
+
+@functools.cache
+def _numbers(columns: str) -> tuple[int, ...]:
+    """They are asked for at every line that is read."""
+    return tuple(int(part) for part in columns.split(","))
 
 
 @dataclass(frozen=True)
