@@ -13,7 +13,7 @@ from jumok.alignments import clash
 from jumok.config import AlignmentName, ModelConfig
 from jumok.learn.order import Order, order_of
 from jumok.text import Codec, Rows
-from jumok.text.codec import is_feature
+from jumok.text.codec import are_features
 
 LEAST_ORDER = (
     0.5  # of `Order.kept`; pronunciation and inflection had 0.5 to 1.0, letters of whole sentences 0.2, see docs/monotonic.md
@@ -129,5 +129,5 @@ def mean_tokens(sources: Rows, targets: Rows) -> tuple[float, float]:
 def measured(sources: Rows, targets: Rows, codec: Codec, seed: int) -> Order:
     """The order of the training pairs."""
     vocabulary = codec.source.vocabulary
-    features = np.array([is_feature(token) for token in vocabulary.tokens(range(len(vocabulary)))])
+    features = are_features(vocabulary)
     return order_of(sources, targets, features, seed, codec.copies())

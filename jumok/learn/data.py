@@ -73,8 +73,9 @@ def read(run: TrainConfig, codec: Codec | None, display: Display, grow: bool = F
         chosen = sorted(random.Random(split_seed(run)).sample(range(len(dev)), DEV_PAIRS))
         display.note(f"dev has {len(dev):,} pairs; {DEV_PAIRS:,} of them are used while training")
         dev[:] = [dev[i] for i in chosen]
-    check_filled(run, data, display.warn)
-    check_strange(run, data, display.warn)
+    ids = data.codec.encode_pairs(dev) if run.dev else ([], [])
+    check_filled(run, data, ids[0], display.warn)
+    check_strange(data, ids, display.warn)
     return data
 
 

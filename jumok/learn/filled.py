@@ -10,7 +10,7 @@ import numpy as np
 from jumok.config import BETWEEN, TrainConfig
 from jumok.errors import DataError
 from jumok.text import Codec, Pair, Rows
-from jumok.text.codec import is_feature
+from jumok.text.codec import are_features
 from jumok.text.vocabulary import END, PAD, UNK
 
 if TYPE_CHECKING:
@@ -20,21 +20,24 @@ FEATURES = "features"
 TOGETHER = 4096  # rows that are looked at together
 
 
-def check_filled(run: TrainConfig, data: Data, warn: Callable[[str], None]) -> None:
+def check_filled(run: TrainConfig, data: Data, dev: list[list[int]], warn: Callable[[str], None]) -> None:
     """Warns of training and dev pairs without features, or with an empty one of several sources, where others have it.
+
+    Args:
+        dev: the sources of `data.dev` as ids; none where dev is a part of the training pairs.
 
     Raises:
         DataError: a column that is asked for is empty in all training pairs; no dev pair has what most training pairs have; dev has
             features, and training has none.
     """
-    dev = data.dev if run.dev else []
-    if not (run.text.several or run.text.features_column or any(p.features for p in dev) or _features(data.codec).any()):
+    has_features = any(p.features for p in data.dev) or are_features(data.codec.source.vocabulary).any()
+    if not (run.text.several or run.text.features_column or has_features):
         return
-    of_dev = empty_cells(data.codec, Rows.of(data.codec.encode_pairs(dev)[0]))
+    of_dev = empty_cells(data.codec, Rows.of(dev))
     for what, empty in empty_cells(data.codec, data.sources).items():
         _check_training(run, data, what, empty, warn)
         if dev:
-            _check_dev(dev, what, of_dev[what], float(empty.mean()), warn)
+            _check_dev(data.dev, what, of_dev[what], float(empty.mean()), warn)
 
 
 def _check_training(run: TrainConfig, data: Data, what: str, empty: np.ndarray, warn: Callable[[str], None]) -> None:
@@ -69,7 +72,7 @@ def _check_dev(dev: list[Pair], what: str, empty: np.ndarray, share: float, warn
 
 def empty_cells(codec: Codec, rows: Rows) -> dict[str, np.ndarray]:
     """For features, and for each of several sources, which rows have none: bool [N]."""
-    special = _features(codec)
+    special = are_features(codec.source.vocabulary)
     found = {FEATURES: ~special[rows.flat[rows.starts]] & (rows.flat[rows.starts] != UNK)}  # <unk> may be a rare feature
     if codec.config.several:
         (between,) = codec.source.vocabulary.ids([BETWEEN])
@@ -82,12 +85,6 @@ def empty_cells(codec: Codec, rows: Rows) -> dict[str, np.ndarray]:
                 of_source[start : start + TOGETHER] = ((source == k) & ~special[ids]).any(axis=1)
         found |= {f"source {k}": ~of_source for k, of_source in enumerate(filled, 1)}
     return found
-
-
-def _features(codec: Codec) -> np.ndarray:
-    """For each entry of the source vocabulary whether it is a feature: bool [V]."""
-    vocabulary = codec.source.vocabulary
-    return np.array([is_feature(token) for token in vocabulary.tokens(range(len(vocabulary)))])
 
 
 def _without(what: str) -> str:

@@ -1,4 +1,4 @@
-"""Options given with --resume: which of them are used, and which differ from those that the run was begun with."""
+"""Options as they were given: which do nothing; and with --resume, which are used, and which differ from those of the run's beginning."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jumok.config import TrainConfig
 from jumok.decode.remarks import named
 from jumok.text.codec import is_feature
 from jumok.text.forms import other_form
@@ -19,10 +18,13 @@ MANY = 0.1  # of the tokens of a side
 MOST = 0.5
 
 
-def check_strange(run: TrainConfig, data: Data, warn: Callable[[str], None]) -> None:
-    """Warns if many tokens of dev are in no training pair, or if they would be in another Unicode form."""
-    dev, codec = (data.dev if run.dev else []), data.codec
-    sources, targets = codec.encode_pairs(dev)
+def check_strange(data: Data, dev_ids: tuple[list[list[int]], list[list[int]]], warn: Callable[[str], None]) -> None:
+    """Warns if many tokens of dev are in no training pair, or if they would be in another Unicode form.
+
+    Args:
+        dev_ids: sources and targets of `data.dev`; none where dev is a part of the training pairs.
+    """
+    dev, codec, (sources, targets) = data.dev, data.codec, dev_ids
     for name, side, ids in (("source", codec.source, sources), ("target", codec.target, targets)):
         with_unknown = [i for i, row in enumerate(ids) if UNK in row]
         if not with_unknown:

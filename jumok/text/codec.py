@@ -280,6 +280,11 @@ def is_feature(token: str) -> bool:
     return len(token) > 2 and token[0] == "‹" and token[-1] == "›"
 
 
+def are_features(vocabulary: Vocabulary) -> np.ndarray:
+    """Which entries of a source vocabulary are features: bool [V]."""
+    return np.array([is_feature(token) for token in vocabulary.tokens(range(len(vocabulary)))])
+
+
 def _side_to_dict(side: Side) -> dict[str, Any]:
     return {"tokenizer": side.tokenizer.to_dict(), "vocabulary": side.vocabulary.to_dict()}
 

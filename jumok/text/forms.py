@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
-SHOWN = 5  # letters that a message names
-
 
 class Letters:
     """Collects the letters of many texts that are written in two forms, so that a model has several tokens for one letter.

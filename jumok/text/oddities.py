@@ -13,9 +13,10 @@ from string import ascii_letters
 from typing import Any
 
 from jumok.config import TextConfig
-from jumok.text.forms import SHOWN, Letters
+from jumok.text.forms import Letters
 
 TOGETHER = 4096  # lines that are searched together
+LETTERS = 5  # that a message names
 SIDES = ("source", "target")
 NAMES = {
     "\u00ad": "soft hyphen",
@@ -128,7 +129,7 @@ class Oddities:
         for side, letters in self.forms.items():
             if both := letters.both():
                 many = f"{letters.count:,} {side}" + "s" * (letters.count > 1)
-                shown = " ".join(both[:SHOWN]) + " …" * (len(both) > SHOWN)
+                shown = " ".join(both[:LETTERS]) + " …" * (len(both) > LETTERS)
                 warn(
                     f"{self.names[SIDES.index(side)]}:{letters.first}: {many} with letters in another Unicode form than in other lines "
                     f"({shown}), so that one letter is several tokens; write all in one form, or train with --{side}-form NFC"
@@ -152,19 +153,17 @@ class Oddities:
         self.copies = self.copies and list(sources) == list(targets)
         for side, texts in zip(SIDES, (sources, targets), strict=True):
             if side in self.sides:
+                joined = "\n".join(["", *texts, ""])
                 self._alike(side, texts)
-                for what, rows in self._odd(side, texts, numbers, start):
+                if side in self.forms:
+                    self.forms[side].see(numbers, start, texts, joined)
+                for what, rows in self._odd(side, texts, joined):
                     self._count(f"{side} {what}", rows[0], numbers[start + rows[1]])
 
-    def _odd(
-        self, side: str, texts: Sequence[str], numbers: Sequence[int], start: int
-    ) -> Iterator[tuple[str, tuple[int, int]]]:
-        """The oddities in the texts of a side: (what, (number of texts, index of the first)); letters go to `forms`."""
+    def _odd(self, side: str, texts: Sequence[str], joined: str) -> Iterator[tuple[str, tuple[int, int]]]:
+        """The oddities in the texts of a side, which `joined` has all: (what, (number of texts, index of the first))."""
         if not self.spaced[side] and list(map(str.strip, texts)) != texts:
             yield from _having("blank", [t != t.strip(self.blanks[side]) and bool(t.strip()) for t in texts])
-        joined = "\n".join(["", *texts, ""])
-        if side in self.forms:
-            self.forms[side].see(numbers, start, texts, joined)
         if '"' in joined:
             for what, edge in (("opens", '\n"'), ("closes", '"\n')):
                 if edge in joined:

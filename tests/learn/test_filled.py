@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from warned import Warned
 
 from jumok.config import TextConfig, TrainConfig, build
 from jumok.errors import ConfigError, DataError
@@ -41,15 +42,6 @@ def table(path: Path, cells: list[str], first: int = 0) -> str:
     return str(path)
 
 
-class Warned(Display):
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.lines.append(text)
-
-
 def read(tmp_path: Path, train: list[str], dev: list[str], text: dict, cache: bool = False) -> list[str]:
     """The warnings of pairs whose third column has these cells."""
     files = {"pairs": table(tmp_path / "t.tsv", train), "dev": table(tmp_path / "d.tsv", dev, MANY)}
@@ -58,7 +50,7 @@ def read(tmp_path: Path, train: list[str], dev: list[str], text: dict, cache: bo
     )
     display = Warned()
     data.read(run, None, display)
-    return [line.removeprefix(f"{tmp_path}/") for line in display.lines]
+    return display.lines
 
 
 @pytest.mark.parametrize("cache", [False, True], ids=["memory", "disk"])

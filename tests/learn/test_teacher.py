@@ -215,7 +215,7 @@ def test_sources_without_targets(data, teacher, tmp_path, capfd):
     """They are trained on with the teacher's outputs alone; those of the pairs and of dev are not taken twice."""
     words = [line.split("\t")[0] for line in data.read_text(encoding="utf-8").splitlines()]
     dev = tmp_path / "dev.tsv"
-    dev.write_text("hag\tgah\n")
+    dev.write_text("hag\tx\n")
     more = tmp_path / "more.txt"
     more.write_text("".join(f"{word}\n" for word in [*words[:20], "hag", "hahaha", "gagag", "hahaha", ""]), encoding="utf-8")
     options = QUICK | {"quiet": False, "teacher": teacher, "teacher_sources": more, "steps": 2}
