@@ -10,10 +10,11 @@ import difflib
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from jumok.config import SearchConfig
 from jumok.decode.automata import Automaton, Begin, Fresh, Long, Within, Without
@@ -23,6 +24,7 @@ from jumok.decode.required import Banks, Having, Texts
 from jumok.decode.rules import Never, Rule
 from jumok.decode.trie import Listed, Trie
 from jumok.errors import ConfigError, DataError
+from jumok.text.forms import other_form
 from jumok.text.given import Own
 from jumok.text.lines import read_lines, source_name
 from jumok.text.pieces import Pieces, continues
@@ -104,7 +106,7 @@ class Rulebook:
         self.options, self.pieces, self.side, self.stamp = options, pieces, pieces.side, stamp(options)
         self.notes: list[str] = []
         self.banned = self._banned()
-        self.without = Without(pieces, options.forbid_text) if options.forbid_text else None
+        self.without = self._without() if options.forbid_text else None
         self._texts: dict[tuple[str, ...], Texts] = {}
         self.within = self._within() if options.only_words else None
         same = before is not None and (before.options.only, before.stamp[0]) == (options.only, self.stamp[0])
@@ -242,7 +244,8 @@ class Rulebook:
             at = min(ways.farthest, len(rest) - 1)
             may = " that may be written" if self.banned else ""
             raise ConfigError(
-                f"prefix {prefix!r}: the model has no target tokens{may} for {rest[at : at + 12].strip() or rest[at:]!r}; give another beginning"
+                f"prefix {prefix!r}: the model has no target tokens{may} for {rest[at : at + 12].strip() or rest[at:]!r}; "
+                + (self._other_form([prefix]) or "give another beginning")
             )
         return Begin(pieces, ids, ways)
 
@@ -294,9 +297,9 @@ class Rulebook:
         if token == SPECIALS[UNK]:
             return UNK
         tokens = self.side.vocabulary.tokens(range(len(SPECIALS), len(self.side)))
-        alike = [
-            t for t, piece in zip(tokens, self.pieces.texts[len(SPECIALS) :], strict=True) if piece.strip() == token.strip()
-        ]
+        own = normalize("NFC", token.strip())
+        pieces = (normalize("NFC", piece.strip()) for piece in self.pieces.texts[len(SPECIALS) :])
+        alike = [t for t, piece in zip(tokens, pieces, strict=True) if piece == own]
         near = alike or difflib.get_close_matches(token, tokens, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {' '.join(tokens[:8])} …"
         raise ConfigError(f"{option}: {token!r} is not a target token of the model; {hint}")
@@ -331,7 +334,8 @@ class Rulebook:
                 raise ConfigError(f"require {text!r} has a text that forbid_text forbids; change one of the two")
             if self._least(text) is None:
                 may = " that may be written" if self.banned else ""
-                raise ConfigError(f"require {text!r}: the model has no target tokens{may} for it; leave it out")
+                advice = self._other_form([text]) or "leave it out"
+                raise ConfigError(f"require {text!r}: the model has no target tokens{may} for it; {advice}")
         if texts not in self._texts:
             self._texts[texts] = Texts(self.pieces, texts)
         required = self._texts[texts]
@@ -349,6 +353,17 @@ class Rulebook:
         inner = self.side.tokenizer.in_form(text)
         ways = [self.pieces.ways(start + inner, True, self.banned).least for start in {self.pieces.lead, ""}]
         return min((least for least in ways if least is not None), default=None)
+
+    def _without(self) -> Without:
+        o = self.options
+        never = [] if o.unknown == "copy" else [text for text in o.forbid_text if self._strange([text])]
+        if never:
+            advice, them = self._other_form(never), "them" if len(never) > 1 else "it"
+            self.notes.append(
+                f"forbid_text: no target token has the characters of {' '.join(map(repr, never))}, so no output can have {them}"
+                + f"; {advice}" * bool(advice)
+            )
+        return Without(self.pieces, o.forbid_text)
 
     def _within(self) -> Within:
         words, where = _listed("only_words", self.options.only_words)
@@ -397,13 +412,30 @@ class Rulebook:
     def _left_out(self, where: str, option: str, n: int, strange: Sequence[str], kept: Sequence[object]) -> None:
         what = "outputs" if option == "only" else "words"
         if not kept:
-            raise ConfigError(f"{where}: none of its {n:,} {what} can be written with the model's target tokens; give others")
+            advice = self._other_form(strange) or "give others"
+            raise ConfigError(f"{where}: none of its {n:,} {what} can be written with the model's target tokens; {advice}")
         if strange:
+            advice = self._other_form(strange)
             self.notes.append(
                 f"{where}: {len(strange):,} of {n:,} {what} cannot be written with the model's target tokens, and are left out: "
                 + " ".join(map(repr, strange[:4]))
                 + " …" * (len(strange) > 4)
+                + f"; {advice}" * bool(advice)
             )
+
+    def _other_form(self, texts: Iterable[str]) -> str:
+        """Advice for texts that cannot be written, if they could be in another Unicode form; else ""."""
+        form = other_form(self._strange(texts), self._characters)
+        return f"use {form}, as the model's training pairs do" if form else ""
+
+    def _strange(self, texts: Iterable[str]) -> set[str]:
+        """The characters of these texts that no target token has."""
+        return set("".join(map(self.side.tokenizer.in_form, texts))) - self._characters
+
+    @cached_property
+    def _characters(self) -> set[str]:
+        """The characters that an output can have."""
+        return set(" ").union(*self.pieces.texts)
 
 
 def _listed(option: str, given: str | Sequence[str]) -> tuple[list[str], str]:

@@ -18,6 +18,7 @@ from jumok.config import StudyConfig, TextConfig, TrainConfig, build
 from jumok.errors import ConfigError, need
 from jumok.keywords import done_by
 from jumok.learn import threads
+from jumok.learn.given import idle
 from jumok.places import expand
 from jumok.processes import cores
 from jumok.studies.data import as_pairs, read_splits, write_splits
@@ -29,6 +30,7 @@ from jumok.text.pairs import files_of
 
 SCHEMA = "jumok.study/1"
 LENGTHS = ("minutes", "epochs", "steps")
+USED_BY_ALL = ("seed", "threads")  # options of training that work also where nothing is trained
 EQUAL_TIME_DROPOUT = 0.2  # the default follows from the epochs, and with equal time these depend on the variant
 # the same in every run: a study compares models, not what a probe found fastest at that moment, or what suits the pairs
 EVERYWHERE = {"precision": "float32", "matmul": "default", "alignment": "soft"}
@@ -237,6 +239,8 @@ def _alone(
     data = _data(study, pairs, asked, options, folder, say)
     setting = Setting(folder, options, data, setting.settings)
     variants = _wanted(study.variants(setting), asked.variants)
+    for line in without_effect(variants, options, given, asked.model):
+        say(f"warning: {line}")
     first = int(options.get("seed", 1))
     runs = plan_runs(study.name, setting, variants, [first] if asked.model else list(range(first, first + asked.seeds)))
     splits = ", ".join(f"{split['pairs']:,} {name}" for name, split in data["splits"].items())
@@ -247,6 +251,30 @@ def _alone(
     if signal:
         say(f"stopped: {done} of {len(runs)} runs are finished and kept; the same command continues with the others")
     return studied
+
+
+def without_effect(
+    variants: Sequence[Variant], options: dict[str, Any], given: dict[str, Any], model: str | Path = ""
+) -> list[str]:
+    """A line for each option that was given and changes no run: nothing is trained, all variants set it, or it lacks another.
+
+    Args:
+        options: of training, by name, for all variants.
+        given: those of them that the user set.
+        model: what is examined in place of trained variants.
+    """
+    names = [name for name, value in given.items() if value is not None]
+    if model:
+        idle_here = [name for name in names if name not in USED_BY_ALL]
+        return [f"--{config.flag(name)} has no effect: nothing is trained, {model} is examined" for name in idle_here]
+    lines = []
+    for name in names:
+        own = [v.options.get(name, options[name]) for v in variants]
+        if options[name] not in own:
+            has = ", ".join(dict.fromkeys(map(str, own)))
+            lines.append(f"--{config.flag(name)} {options[name]} has no effect: each variant has its own ({has})")
+    idle_of = [idle(build(TrainConfig, {**options, **v.options}, "study"), names) for v in variants]
+    return lines + [line for line in idle_of[0] if all(line in others for others in idle_of)]
 
 
 def _check_inputs(folder: Path, pairs: str, asked: StudyConfig) -> None:

@@ -416,6 +416,74 @@ def test_a_model_that_was_asked_can_be_pickled(soft: Translator) -> None:
     assert again.translate("cat", only=LISTED, forbid_text=["Z"]).tokens == wanted.tokens
 
 
+# --- lists in another Unicode form
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Translator:
+    """A translator whose targets have letters with marks, each as one character."""
+    c = ModelConfig(attention="dot", embedding=8, hidden=12, score_size=6, readout_size=9, tie="none")
+    codec = build_codec([Pair("ab", "né", (), ""), Pair("b", "été", (), ""), Pair("c", "각나", (), "")], TextConfig())
+    arrays = random_parameters(c, len(codec.source), len(codec.target), 8)
+    write_folder(tmp_path / "m", FolderConfig(TextConfig(), c, (1.0, 6.0), {}), arrays, codec, "card", [])
+    return load(tmp_path / "m")
+
+
+ADVICE = "use NFC, as the model's training pairs do"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"prefix": "ne\u0301"}, f"prefix 'ne\u0301': the model has no target tokens for 'e\u0301'; {ADVICE}"),
+        ({"prefix": "☃"}, "prefix '☃': the model has no target tokens for '☃'; give another beginning"),
+        (
+            {"require": ["\u1100\u1161\u11a8"], "beam": 8},
+            f"require '\u1100\u1161\u11a8': the model has no target tokens for it; {ADVICE}",
+        ),
+        ({"require": ["x"], "beam": 8}, "require 'x': the model has no target tokens for it; leave it out"),
+        ({"only": ["e\u0301te\u0301", "ne\u0301"]}, f"only: none of its 2 outputs can be written with .*; {ADVICE}"),
+        ({"only": ["x"]}, "only: none of its 1 outputs can be written with the model's target tokens; give others"),
+        ({"only_words": ["e\u0301te\u0301"]}, f"only_words: none of its 1 words can be written with .*; {ADVICE}"),
+        ({"forbid": ["e\u0301"]}, "forbid: 'e\u0301' is not a target token of the model; did you mean 'é'[?]"),
+        ({"allow": ["e\u0301", "n"]}, "allow: 'e\u0301' is not a target token of the model; did you mean 'é'[?]"),
+    ],
+)
+def test_what_is_asked_for_in_another_form(composed: Translator, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{said}$"):
+        composed.translate("ab", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"only": ["n", "ne\u0301"]},
+            f"only: 1 of 2 outputs cannot be written with .*, and are left out: 'ne\u0301'; {ADVICE}",
+        ),
+        ({"only": ["n", "☃"]}, "only: 1 of 2 outputs cannot be written with .*, and are left out: '☃'"),
+        (
+            {"forbid_text": ["n", "e\u0301"]},
+            f"forbid_text: no target token has the characters of 'e\u0301', so no output can have it; {ADVICE}",
+        ),
+        (
+            {"forbid_text": ["x", "né", "☃"]},
+            "forbid_text: no target token has the characters of 'x' '☃', so no output can have them",
+        ),
+    ],
+)
+def test_what_is_listed_in_another_form_is_told(composed: Translator, options: dict[str, Any], said: str) -> None:
+    with pytest.warns(UserWarning, match=f"^{said}$"):
+        composed.translate("ab", **options)
+
+
+@pytest.mark.parametrize("options", [{"forbid_text": ["né", " é", "t "]}, {"forbid_text": ["☃"], "unknown": "copy"}], ids=str)
+def test_texts_that_could_be_written_are_forbidden_without_a_word(composed: Translator, options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        composed.translate("ab", **options)
+
+
 # --- forms and subwords
 
 

@@ -13,6 +13,7 @@ from jumok.cli import main
 from jumok.errors import ConfigError
 from jumok.measure import METRICS, Gold
 from jumok.studies import exposure, faithful, gradients, links, scores
+from jumok.studies.conduct import without_effect
 from jumok.studies.plan import Outcome, Setting, Variant
 from jumok.studies.spelling import invented, spoken
 from jumok.studies.studies import STUDIES
@@ -102,6 +103,34 @@ def test_an_option_that_is_the_usual_one_of_train_is_still_heard(files, tmp_path
         assert call(*command, *more, "--out", out, "--seeds", "1", "--variants", "one-direction") == 0
         model = json.loads((out / "runs" / "one-direction-1" / "model" / "config.json").read_text())["model"]
         assert (model["attention"], model["bidirectional"]) == (score, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"attention": "concat", "steps": 5}, ["--attention concat has no effect: each variant has its own (dot, general)"]),
+        ({"attention": "dot", "seed": None}, []),
+        ({"bidirectional": False}, []),
+        ({"window_size": 5}, ["--window-size has no effect here: it works with --window local-p, say"]),
+        ({"score_size": 5, "window_size": 5}, ["--score-size has no effect here: it works with --attention concat"]),
+    ],
+)
+def test_options_that_change_no_run_are_told(given, told):
+    """Only what changes none of the runs: where one variant has a window, its size is no idle option."""
+    variants = [Variant("a", {"attention": "dot"}, ""), Variant("b", {"attention": "general"}, "")]
+    variants += [Variant("c", {"attention": "dot", "window": "local-m"}, "")] if "score_size" in given else []
+    options = {"attention": "dot", **{name: value for name, value in given.items() if value is not None}}
+    assert without_effect(variants, options, given) == told
+
+
+def test_options_of_training_beside_a_given_model(model_folder, tmp_path, capsys):
+    (tmp_path / "t.tsv").write_text("cat\tC A T\nzebra\tZ E B R A\n", encoding="utf-8")
+    study = ["faithful", tmp_path / "t.tsv", "--model", model_folder, "--out", tmp_path / "s"]
+    assert call("study", *study, "--hidden", 6, "--seed", 2) == 0
+    err = capsys.readouterr().err
+    assert [line for line in err.splitlines() if "no effect" in line] == [
+        f"warning: --hidden has no effect: nothing is trained, {model_folder} is examined"
+    ]
 
 
 def outcome(results, variants):
