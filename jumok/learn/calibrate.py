@@ -22,7 +22,7 @@ from jumok.learn.loop import Loop, new_model
 from jumok.learn.machine import Machine
 from jumok.learn.material import Material
 from jumok.learn.parallel import Team
-from jumok.learn.recipe import Recipe
+from jumok.learn.recipe import Recipe, total_steps
 from jumok.text import Batch
 
 USUAL_DROPOUT = 0.1  # while steps are timed: the dropout follows from the run's length, which is not known yet
@@ -31,6 +31,7 @@ MEASURING = 0.1  # of the time that is left of --minutes, at most, for each of t
 RESERVE = 0.96  # of --minutes is planned; the rest is for what cannot be foreseen
 DEV_TRIED = 64  # dev sources that tell how long an evaluation takes, where all would take too long
 LEAST_STEPS, MOST_STEPS = 10, 1000  # timed
+TIMED_SHARE = 0.1  # of the steps of a run that has a number of them, at most: a run of seconds is not kept waiting for seconds
 FEW_STEPS = 3  # timed where it only matters whether there is time enough
 
 
@@ -171,7 +172,7 @@ def measure(trial: Trial, allowance: Allowance) -> Pace:
         loop.machine, loop.team = machine, team
         budget = min(20.0, max(2.0, STEPS_SHARE * 60 * (learn.minutes or 0)))
         with display.stage("measuring how long a step takes"):
-            step = step_seconds(loop, trial.batches, budget, most)
+            step = step_seconds(loop, trial.batches, budget, most, enough=enough(trial))
         allowance.check(f"reading and measuring took {{}}, and a step takes {step:.1f} s")
         if most < LEAST_STEPS * step:
             display.note(f"a step takes about {step:.1f} s: {learn.minutes:g} minutes are few for it")
@@ -182,15 +183,25 @@ def measure(trial: Trial, allowance: Allowance) -> Pace:
     return Pace(machine, step, evaluation, spent, allowance.left(spent))
 
 
-def step_seconds(loop: Loop, batches: Iterator[Batch], budget: float, most: float, least: int = LEAST_STEPS) -> float:
+def enough(trial: Trial) -> int:
+    """The most steps to time."""
+    if trial.asked.learn.minutes is not None:
+        return MOST_STEPS
+    steps = total_steps(trial.asked, trial.data.pairs, len(trial.data.batches))
+    return min(MOST_STEPS, max(FEW_STEPS, math.ceil(TIMED_SHARE * steps)))
+
+
+def step_seconds(
+    loop: Loop, batches: Iterator[Batch], budget: float, most: float, least: int = LEAST_STEPS, enough: int = MOST_STEPS
+) -> float:
     """Mean time of a step over batches of all lengths, warmed up.
 
     Args:
-        budget: seconds to measure for; at least `least` steps are timed, however long they take.
+        budget: seconds to measure for; at least `least` steps are timed, however long they take, and at most `enough`.
         most: seconds after which no further step is begun, not even one of these.
     """
     seconds, count, learn = 0.0, 0, loop.learn
-    while loop.team.agree(not count or (seconds < most and (count < least or (seconds < budget and count < MOST_STEPS)))):
+    while loop.team.agree(not count or (seconds < most and count < enough and (count < least or seconds < budget))):
         batch = next(batches)
         progress = count * 0.618 % 1  # any number of them is spread evenly over the schedule
         share = schedules.gold_share(learn.teacher_forcing, progress, 1, learn.gold_at_end, learn.switch)

@@ -131,6 +131,8 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
     assert len(steps) == 1
     calibrate.step_seconds(loop, iter([None] * 99), budget=0.0, most=float("inf"))  # type: ignore[arg-type, list-item]
     assert len(steps) == 1 + 10
+    calibrate.step_seconds(loop, iter([None] * 99), budget=60.0, most=float("inf"), enough=4)  # type: ignore[arg-type, list-item]
+    assert len(steps) == 1 + 10 + 4
 
     def rehearse(self: Development, *_: Any) -> None:
         seen.append((len(self.rows), len(self.sources), len(self.targets)))
@@ -142,6 +144,24 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
         calibrate.evaluation_seconds(loop, most)  # type: ignore[arg-type]
     part = (calibrate.DEV_TRIED, dev.rows[calibrate.DEV_TRIED], dev.rows[calibrate.DEV_TRIED])
     assert seen == [whole, part, part, whole]
+
+
+@pytest.mark.parametrize(
+    ("given", "enough"),
+    [
+        ({"steps": 1}, 3),
+        ({"steps": 30}, 3),
+        ({"steps": 301}, 31),
+        ({"steps": 10**6}, calibrate.MOST_STEPS),
+        ({"epochs": 2.0}, 10),
+        ({"minutes": 0.1}, calibrate.MOST_STEPS),
+    ],
+    ids=str,
+)
+def test_a_tenth_of_the_steps_is_timed(given: dict[str, Any], enough: int) -> None:
+    asked = SimpleNamespace(learn=learn(**given))
+    trial = SimpleNamespace(asked=asked, data=SimpleNamespace(pairs=3200, batches=range(50)))
+    assert calibrate.enough(trial) == enough  # type: ignore[arg-type]
 
 
 def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:

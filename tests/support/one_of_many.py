@@ -105,7 +105,7 @@ def slower_each(rank: int) -> Any:
     """`calibrate.step_seconds` that makes a few steps, and finds what this process has of its own."""
     real = calibrate.step_seconds
 
-    def step_seconds(loop: Loop, stream: Any, budget: float, most: float) -> float:
+    def step_seconds(loop: Loop, stream: Any, budget: float, most: float, **_: Any) -> float:
         assert real(loop, stream, 0.0, most) > 0
         return 0.02 * (1 + rank)
 
