@@ -87,7 +87,7 @@ def _align(o: Align, side: Output) -> int:
             elif pair and gold is not None:
                 check_range(gold[k], len(aligned.source), len(aligned.target))
             if pair and not aligned.problem:
-                remarks.see_tokens(pair.where, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
+                remarks.see_tokens(pair.where, pair.source, aligned.unknown_source, aligned.unknown_target, bool(pair.features))
             written.append(links_json(aligned) if o.json else pharaoh(aligned.links))
             if not o.out:
                 put(written.pop())

@@ -85,7 +85,7 @@ def _lines(o: Score) -> Iterator[tuple[str, Likelihood]]:
                 for token in model.codec.target.tokenizer.tokens(pair.target)
                 if token not in model.codec.target.vocabulary
             ]
-            remarks.see_tokens(pair.where, [t.source_tokens[k] for k in t.unknown], strange, bool(pair.features))
+            remarks.see_tokens(pair.where, pair.source, [t.source_tokens[k] for k in t.unknown], strange, bool(pair.features))
         elif pair:
             warn(f"{pair.where}: {problem}; it gets an empty line")
         yield (_json_line(t) if o.json else _line(t)), likelihood([] if t is None else t)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from jumok.config import BETWEEN
 from jumok.decode.translator import Translator
 from jumok.runtime.translation import Translation
 from jumok.text.codec import is_feature
@@ -48,12 +49,16 @@ class Remarks:
         self.written = "characters" if text.target_tokenizer == "char" else "tokens"
         self.unknown, self.strange, self.targets, self.bare, self.long, self.cut = (_Seen() for _ in range(6))
         self.failed = _Seen()
+        self.all, self.empty = (
+            _Seen(),
+            Counter[int](),
+        )  # with several sources: lines, and how many have an empty first, second …
 
     def see(self, where: str, t: Translation) -> None:
         """Adds a translation, of the line at "file:line"."""
         if not t.source_tokens:
             return
-        self.see_tokens(where, [t.source_tokens[i] for i in t.unknown], (), any(map(is_feature, t.source_tokens)))
+        self.see_tokens(where, t.source, [t.source_tokens[i] for i in t.unknown], (), any(map(is_feature, t.source_tokens)))
         if t.problem:
             self.failed.add(where, [t.problem])
         elif not t.tokens:
@@ -61,8 +66,11 @@ class Remarks:
         elif not t.finished:
             self.cut.add(where, [])
 
-    def see_tokens(self, where: str, source: Sequence[str], target: Sequence[str], has_features: bool) -> None:
-        """Adds a line: the tokens of its source and of its given target that the model does not know."""
+    def see_tokens(self, where: str, text: str, source: Sequence[str], target: Sequence[str], has_features: bool) -> None:
+        """Adds a line: its source, and the tokens of this and of its given target that the model does not know."""
+        if self.codec.config.several:
+            self.all.add(where, [])
+            self.empty.update(k for k, part in enumerate(text.split(BETWEEN), 1) if not part.strip())
         if letters := [token for token in source if not is_feature(token)]:
             self.unknown.add(where, letters)
         if strange := [token[1:-1] for token in source if is_feature(token)]:
@@ -98,6 +106,10 @@ class Remarks:
             between = f"; {self.separator!r} stands between two" if first else ""
             what = _lines(self.strange, "has features")
             warn(f"{self.strange.first}: {what} the model does not know: {named(self.strange.what)} ({known}{between})")
+        for k in sorted(k for k, lines in self.empty.items() if lines == self.all.lines):
+            warn(
+                f"{self.all.first}: {_lines(self.all, f'has an empty source {k}')}, all that were read; is it the right column?"
+            )
         if self.bare.lines:
             warn(f"{self.bare.first}: {_lines(self.bare, 'has no features')}; the model was trained with them")
         if self.long.lines:

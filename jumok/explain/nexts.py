@@ -90,6 +90,6 @@ def show_next(
     remarks = Remarks(model)
     known = model.codec.source.vocabulary
     unknown = [token for token in found.source_tokens[:-1] if token not in known]
-    remarks.see_tokens(model.name, unknown, (), any(map(is_feature, found.source_tokens)))
+    remarks.see_tokens(model.name, source, unknown, (), any(map(is_feature, found.source_tokens)))
     remarks.tell(warn)
     return next_json(found).rstrip("\n") if json else next_table(found)

@@ -78,6 +78,28 @@ def test_every_command(two, data, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[1] == ""
 
 
+@pytest.mark.parametrize("lines", [["\ta", "\tbc"], [" \ta"]], ids=str)
+def test_a_source_that_all_lines_lack_is_told(two, lines, tmp_path, capsys):
+    """In every command; one that only some lack may be meant so."""
+    path = tmp_path / "lines.tsv"
+
+    def told(command: list[str], rows: list[str]) -> list[str]:
+        path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        main(command)
+        return [line for line in capsys.readouterr().err.splitlines() if "an empty source" in line]
+
+    pairs = ["{1}\tA\tV\t{0}".format(*line.split("\t")) for line in lines]  # here the second source is empty
+    n = "the line has" if len(lines) == 1 else f"{len(lines)} lines have"
+    said = "warning: {}: {} an empty source {}, all that were read; is it the right column?"
+    assert told(["translate", str(two), str(path)], lines) == [said.format(f"{path}:1", n, 1)]
+    for command in ("evaluate", "score", "align"):
+        assert told([command, str(two), str(path)], pairs) == [said.format(f"{path}:1", n, 2)]
+        assert told([command, str(two), str(path)], [*pairs, "b\tA\tV\ta"]) == []
+    assert told(["translate", str(two), str(path)], [*lines, "a\tb"]) == []
+    for command in ("explain", "next"):
+        assert told([command, str(two), lines[0]], []) == [said.format(two, "the line has", 1)]
+
+
 def test_words_are_linked_across_sources(two):
     aligned = next(iter(align(jumok.load(two), [(("bc", "a"), "Abc")], unit="word")))
     assert aligned.source == ("bc", "a") and all(i < 2 for i, _ in aligned.links)
