@@ -45,6 +45,17 @@ def test_links_resolve(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{page.name}: {link}: there is no such heading"
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_every_page_can_be_reached_from_the_readme(readme: str) -> None:
+    """Each page of docs/, or its translation, from its list; what lies deeper from one of these pages."""
+    docs, linked = ROOT / "docs", {ROOT / link.partition("#")[0] for link in LINK.findall(prose(ROOT / readme))}
+    assert [p.name for p in docs.glob("*.md") if not linked & {p, docs / "ko" / p.name}] == []
+    further = {
+        (p.parent / link.partition("#")[0]).resolve() for p in linked if p.suffix == ".md" for link in LINK.findall(prose(p))
+    }
+    assert [p.name for p in docs.glob("*/*.md") if p not in linked | further] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_named_files_exist(page: Path) -> None:
     for name in NAMED.findall(prose(page)):
