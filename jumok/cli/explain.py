@@ -74,7 +74,7 @@ def explain(o: Explain, given: Collection[str]) -> int:
     tree, search = None, o.search
     reference = o.reference if "reference" in given else None  # an empty one is an output, too
     if (search.only or search.only_words) and (o.tree or reference is not None or o.compare):
-        from jumok.decode.rulebook import read_once
+        from jumok.decode.lists import read_once
 
         search = read_once(search)
     if o.tree or reference is not None:

@@ -5,6 +5,7 @@
     policy.py       how a search chooses, as the options ask
     ranking.py      which of two outputs is better
     rules.py        which tokens may not be written
+    lists.py        lists of outputs or words, from files or given
     rulebook.py     what the options ask of outputs, made into rules
     automata.py     what may follow what is written, as states; required.py, trie.py: required texts, lists of whole outputs
     following.py    the rule that follows automata through a search

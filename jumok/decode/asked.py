@@ -120,7 +120,8 @@ class Requests:
         Raises:
             ConfigError, DataError: as from `Rulebook`.
         """
-        from jumok.decode.rulebook import Rulebook, stamp
+        from jumok.decode.lists import stamp
+        from jumok.decode.rulebook import Rulebook
         from jumok.text.pieces import Pieces
 
         if options.unknown == "copy" and not self.attention:

@@ -7,58 +7,29 @@ choose among the list, so that search has nothing but the trie to follow.
 from __future__ import annotations
 
 import difflib
-import os
-import stat
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 
 from jumok.config import SearchConfig
 from jumok.decode.automata import Automaton, Begin, Fresh, Long, Within, Without
 from jumok.decode.choice import Candidates
 from jumok.decode.following import Follow
+from jumok.decode.lists import entries_of, stamp
 from jumok.decode.required import Banks, Having, Texts
 from jumok.decode.rules import Never, Rule
 from jumok.decode.trie import Listed, Trie
-from jumok.errors import ConfigError, DataError
+from jumok.errors import ConfigError
 from jumok.text.forms import other_form
 from jumok.text.given import Own
-from jumok.text.lines import read_lines, source_name
 from jumok.text.pieces import Pieces, continues
 from jumok.text.vocabulary import END, SPECIALS, UNK
 
 Prefix = str | tuple[str, ...]  # a text, or tokens
 KEPT = 4096  # beginnings of lines that are kept
-
-
-def stamp(options: SearchConfig) -> tuple[tuple[int, int] | None, ...]:
-    """Time and size of the files that the options name, which tell whether a file is the same as before.
-
-    A pipe has none: its time changes while it is written, and it cannot be read again.
-    """
-    found: list[tuple[int, int] | None] = []
-    for file in (options.only, options.only_words):
-        try:
-            facts = os.stat(file) if isinstance(file, str) and file else None
-        except OSError:
-            facts = None
-        found.append(None if facts is None or not stat.S_ISREG(facts.st_mode) else (facts.st_mtime_ns, facts.st_size))
-    return tuple(found)
-
-
-def read_once(options: SearchConfig) -> SearchConfig:
-    """The options with the entries of their lists in place of the files, for several searches: a pipe cannot be read twice.
-
-    Raises:
-        ConfigError, DataError: as from `Rulebook`.
-    """
-    lists: dict[str, Any] = {
-        name: tuple(_listed(name, getattr(options, name))[0]) for name in ("only", "only_words") if getattr(options, name)
-    }
-    return replace(options, **lists)
 
 
 @dataclass(frozen=True)
@@ -366,7 +337,7 @@ class Rulebook:
         return Without(self.pieces, o.forbid_text)
 
     def _within(self) -> Within:
-        words, where = _listed("only_words", self.options.only_words)
+        words, where = entries_of("only_words", self.options.only_words)
         kept: list[str] = []
         strange: list[str] = []
         for word in words:
@@ -378,7 +349,7 @@ class Rulebook:
 
     def _listed(self) -> list[Entry]:
         """The outputs of the list that can be written at all."""
-        texts, where = _listed("only", self.options.only)
+        texts, where = entries_of("only", self.options.only)
         tokens = self.side.tokenizer.batch(texts)
         known, strange = [], []
         for text, own in zip(texts, tokens, strict=True):
@@ -436,25 +407,6 @@ class Rulebook:
     def _characters(self) -> set[str]:
         """The characters that an output can have."""
         return set(" ").union(*self.pieces.texts)
-
-
-def _listed(option: str, given: str | Sequence[str]) -> tuple[list[str], str]:
-    """The entries of a list that an option gives, and what it is called in messages."""
-    where = source_name(given) if isinstance(given, str) else option
-    entries = list(dict.fromkeys(_lines(given, where) if isinstance(given, str) else given))
-    if not entries:
-        raise ConfigError(f"{where}: the list of {option} is empty; wanted a text a line")
-    return entries, where
-
-
-def _lines(file: str, where: str) -> Iterator[str]:
-    for line in read_lines(file, warn=lambda _: None):
-        if line.text is None:
-            raise DataError(f"{where}:{line.number}: {line.problem}")
-        if "\t" in line.text:
-            raise DataError(f"{where}:{line.number}: the line has a TAB; wanted one text a line; for column 2 alone: cut -f2")
-        if line.text.strip():
-            yield line.text
 
 
 def _repeats(ids: Sequence[int], n: int) -> bool:
