@@ -49,10 +49,8 @@ class Remarks:
         self.written = "characters" if text.target_tokenizer == "char" else "tokens"
         self.unknown, self.strange, self.targets, self.bare, self.long, self.cut = (_Seen() for _ in range(6))
         self.failed = _Seen()
-        self.all, self.empty = (
-            _Seen(),
-            Counter[int](),
-        )  # with several sources: lines, and how many have an empty first, second …
+        self.all = _Seen()  # with several sources
+        self.empty = Counter[int]()  # how many of these have an empty first, second … source
 
     def see(self, where: str, t: Translation) -> None:
         """Adds a translation, of the line at "file:line"."""
@@ -107,9 +105,8 @@ class Remarks:
             what = _lines(self.strange, "has features")
             warn(f"{self.strange.first}: {what} the model does not know: {named(self.strange.what)} ({known}{between})")
         for k in sorted(k for k, lines in self.empty.items() if lines == self.all.lines):
-            warn(
-                f"{self.all.first}: {_lines(self.all, f'has an empty source {k}')}, all that were read; is it the right column?"
-            )
+            all_ = ", all that were read" * (self.all.lines > 1)
+            warn(f"{self.all.first}: {_lines(self.all, f'has an empty source {k}')}{all_}; is it the right column?")
         if self.bare.lines:
             warn(f"{self.bare.first}: {_lines(self.bare, 'has no features')}; the model was trained with them")
         if self.long.lines:

@@ -89,15 +89,16 @@ def test_a_source_that_all_lines_lack_is_told(two, lines, tmp_path, capsys):
         return [line for line in capsys.readouterr().err.splitlines() if "an empty source" in line]
 
     pairs = ["{1}\tA\tV\t{0}".format(*line.split("\t")) for line in lines]  # here the second source is empty
-    n = "the line has" if len(lines) == 1 else f"{len(lines)} lines have"
-    said = "warning: {}: {} an empty source {}, all that were read; is it the right column?"
+    n, all_ = ("the line has", "") if len(lines) == 1 else (f"{len(lines)} lines have", ", all that were read")
+    said = "warning: {}: {} an empty source {}" + all_ + "; is it the right column?"
     assert told(["translate", str(two), str(path)], lines) == [said.format(f"{path}:1", n, 1)]
     for command in ("evaluate", "score", "align"):
         assert told([command, str(two), str(path)], pairs) == [said.format(f"{path}:1", n, 2)]
         assert told([command, str(two), str(path)], [*pairs, "b\tA\tV\ta"]) == []
     assert told(["translate", str(two), str(path)], [*lines, "a\tb"]) == []
     for command in ("explain", "next"):
-        assert told([command, str(two), lines[0]], []) == [said.format(two, "the line has", 1)]
+        alone = f"warning: {two}: the line has an empty source 1; is it the right column?"
+        assert told([command, str(two), lines[0]], []) == [alone]
 
 
 def test_words_are_linked_across_sources(two):
