@@ -16,6 +16,7 @@ from jumok.decode.hindsight import at_most_one
 from jumok.decode.rules import NEVER
 from jumok.errors import ConfigError, DataError
 from jumok.text.codec import Codec
+from jumok.text.forms import form_advice
 from jumok.text.vocabulary import START
 
 Array = np.ndarray
@@ -129,7 +130,10 @@ def beginning(prefix: str | Sequence[str], codec: Codec) -> list[int]:
     if not isinstance(prefix, str) and not (isinstance(prefix, Sequence) and all(isinstance(token, str) for token in prefix)):
         raise DataError(f"prefix is {prefix!r:.80}; wanted a string, or a sequence of target tokens")
     tokens = codec.target.tokenizer.tokens(prefix) if isinstance(prefix, str) else list(prefix)
-    for token in tokens:
-        if token not in codec.target.vocabulary:
-            raise DataError(f"prefix: the model cannot write {token!r}, which is no token of its target vocabulary")
+    if unknown := [token for token in tokens if token not in codec.target.vocabulary]:
+        advice = form_advice(unknown, codec.target.vocabulary.tokens(range(len(codec.target))))
+        raise DataError(
+            f"prefix: the model cannot write {unknown[0]!r}, which is no token of its target vocabulary"
+            + f"; {advice}" * bool(advice)
+        )
     return codec.target.vocabulary.ids(tokens)

@@ -15,6 +15,7 @@ from jumok.config.building import plain
 from jumok.errors import ConfigError, DataError
 from jumok.keywords import done_by
 from jumok.runtime.translation import END_TOKEN
+from jumok.text.forms import form_advice
 from jumok.text.given import Features
 from jumok.text.vocabulary import END, UNK
 
@@ -244,7 +245,8 @@ def _reference(model: Translator, text: str, source: np.ndarray, options: Search
     reason = ""
     unknown = [token for token in codec.target.tokenizer.tokens(text) if token not in codec.target.vocabulary]
     if unknown and UNK in tokens:
-        reason = f"the model does not know {unknown[0]!r}"
+        advice = form_advice(unknown, codec.target.vocabulary.tokens(range(len(codec.target))))
+        reason = f"the model does not know {unknown[0]!r}" + f"; {advice}" * bool(advice)
     elif len(tokens) > limit:
         reason = f"it has {len(tokens)} tokens with </s>, and the limit is {limit}"
     else:

@@ -23,7 +23,7 @@ from jumok.decode.required import Banks, Having, Texts
 from jumok.decode.rules import Never, Rule
 from jumok.decode.trie import Listed, Trie
 from jumok.errors import ConfigError
-from jumok.text.forms import other_form
+from jumok.text.forms import form_advice
 from jumok.text.given import Own
 from jumok.text.pieces import Pieces, continues
 from jumok.text.vocabulary import END, SPECIALS, UNK
@@ -396,8 +396,7 @@ class Rulebook:
 
     def _other_form(self, texts: Iterable[str]) -> str:
         """Advice for texts that cannot be written, if they could be in another Unicode form; else ""."""
-        form = other_form(self._strange(texts), self._characters)
-        return f"use {form}, as the model's training pairs do" if form else ""
+        return form_advice(self._strange(texts), self._characters)
 
     def _strange(self, texts: Iterable[str]) -> set[str]:
         """The characters of these texts that no target token has."""

@@ -172,7 +172,7 @@ def measure(trial: Trial, allowance: Allowance) -> Pace:
         loop.machine, loop.team = machine, team
         budget = min(20.0, max(2.0, STEPS_SHARE * 60 * (learn.minutes or 0)))
         with display.stage("measuring how long a step takes"):
-            step = step_seconds(loop, trial.batches, budget, most, enough=enough(trial))
+            step = step_seconds(loop, trial.batches, budget, most, enough=steps_to_time(trial))
         allowance.check(f"reading and measuring took {{}}, and a step takes {step:.1f} s")
         if most < LEAST_STEPS * step:
             display.note(f"a step takes about {step:.1f} s: {learn.minutes:g} minutes are few for it")
@@ -183,8 +183,8 @@ def measure(trial: Trial, allowance: Allowance) -> Pace:
     return Pace(machine, step, evaluation, spent, allowance.left(spent))
 
 
-def enough(trial: Trial) -> int:
-    """The most steps to time."""
+def steps_to_time(trial: Trial) -> int:
+    """The most steps to time before a run."""
     if trial.asked.learn.minutes is not None:
         return MOST_STEPS
     steps = total_steps(trial.asked, trial.data.pairs, len(trial.data.batches))

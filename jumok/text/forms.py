@@ -67,6 +67,12 @@ def other_form(unknown: Collection[str], known: Collection[str]) -> str:
     return "NFD" if as_nfd and 2 * len(as_nfd) >= len(unknown) else ""
 
 
+def form_advice(unknown: Collection[str], known: Collection[str]) -> str:
+    """What to do about unknown tokens of a model, if they are new in their form alone; else ""."""
+    form = other_form(unknown, known)
+    return f"use {form}, as the model's training pairs do" if form else ""
+
+
 def _is_part(token: str) -> bool:
     """Whether a token has marks or jamo, which are parts of a letter in NFC, or a letter that is another one there."""
     return unicodedata.normalize("NFC", token) != token or any(

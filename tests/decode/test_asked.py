@@ -477,6 +477,14 @@ def test_what_is_listed_in_another_form_is_told(composed: Translator, options: d
         composed.translate("ab", **options)
 
 
+def test_beginnings_and_references_in_another_form(composed: Translator) -> None:
+    with pytest.raises(DataError, match=f"cannot write 'e', which is no token of its target vocabulary; {ADVICE}$"):
+        composed.alternatives("ab", "ne\u0301")
+    for reference, said in (("ne\u0301", f"does not know 'e'; {ADVICE}"), ("x", "does not know 'x'")):
+        found = composed.tree("ab", reference=reference, beam=2).reference
+        assert found is not None and found.reason == f"the model {said}"
+
+
 @pytest.mark.parametrize("options", [{"forbid_text": ["né", " é", "t "]}, {"forbid_text": ["☃"], "unknown": "copy"}], ids=str)
 def test_texts_that_could_be_written_are_forbidden_without_a_word(composed: Translator, options: dict[str, Any]) -> None:
     with warnings.catch_warnings():

@@ -161,7 +161,7 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
 def test_a_tenth_of_the_steps_is_timed(given: dict[str, Any], enough: int) -> None:
     asked = SimpleNamespace(learn=learn(**given))
     trial = SimpleNamespace(asked=asked, data=SimpleNamespace(pairs=3200, batches=range(50)))
-    assert calibrate.enough(trial) == enough  # type: ignore[arg-type]
+    assert calibrate.steps_to_time(trial) == enough  # type: ignore[arg-type]
 
 
 def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
