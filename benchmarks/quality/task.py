@@ -2,16 +2,19 @@
 
     python -m benchmarks.quality.task g2p-few DATA OUT [--parts hin,lit] [--seeds 1,2,3] [--minutes 1 | --steps 800]
         [--variants "default | soft: --alignment soft | copy: --alignment monotonic --copy"] [--beams 1,5] [--threads 0]
-        [--ensemble] [--distilled "--teacher-gold 0.3"]
+        [--ensemble] [--distilled "--teacher-gold 0.3"] [--before OTHER/.venv/bin/jumok]
 
-The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the dev metric that
-picked the step (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with
-its standard error. A run that is in OUT already is not trained again, only measured with the beams it lacks; a
+The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the first metric
+on dev (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with its
+standard error. A run that is in OUT already is not trained again, only measured with the beams it lacks; a
 model folder stays for other questions.
 
 With --ensemble, the models of all seeds of a variant write together, too (VARIANT+ensemble); with --distilled, which takes more
 options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is
 over the mean of the single models.
+
+With --before, the command `jumok` of another checkout, an older one say, trains with the task's options first (variant before);
+the gains of the others are over its models, which are measured here like all.
 """
 
 import argparse
@@ -31,6 +34,8 @@ from typing import Any
 from benchmarks.support.measure import emit, evaluated, history
 from benchmarks.support.tasks import TASKS, Task, content
 
+BEFORE = "before"  # the variant that another checkout trains
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -47,6 +52,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--ensemble", action="store_true")
     parser.add_argument("--distilled", default=None)
+    parser.add_argument("--before", type=Path, default=None, metavar="JUMOK")
     o = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, which ends the training that is waited for, too
     task = TASKS[o.task]
@@ -54,6 +60,8 @@ def main() -> None:
     variants = dict(
         (name.strip(), shlex.split(options)) for name, _, options in (v.partition(":") for v in o.variants.split("|"))
     )
+    if o.before is not None:
+        variants = {BEFORE: []} | variants
     o.out.mkdir(parents=True, exist_ok=True)
     seeds = [int(seed) for seed in o.seeds.split(",")]
     rows = []
@@ -61,9 +69,9 @@ def main() -> None:
         runs = [Run(o, task, part, seed, variant, tuple(variants[variant])) for seed in seeds]
         rows += [run.row() for run in runs]
         members = ",".join(str(run.model) for run in runs)
-        if o.ensemble:
+        if o.ensemble and variant != BEFORE:
             rows.append(runs[0].together(members))
-        if o.distilled is not None:
+        if o.distilled is not None and variant != BEFORE:
             options = (*runs[0].more, "--teacher", members, *shlex.split(o.distilled))
             rows.append(Run(o, task, part, seeds[0], f"{variant}+distilled", options).row())
     kinds = list(dict.fromkeys(row["variant"] for row in rows))
@@ -101,16 +109,18 @@ class Run:
         options = [*self.task.options, *self.more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
         if row := self.kept(str(self.model), options):
             return row
-        command = [sys.executable, "-m", "jumok", "train", str(self.file("train")), "--dev", str(self.file("dev"))]
+        jumok = [str(o.before.absolute())] if self.variant == BEFORE else [sys.executable, "-m", "jumok"]
+        command = [*jumok, "train", str(self.file("train")), "--dev", str(self.file("dev"))]
         command += ["--out", str(self.model), "--overwrite", *options, "--seed", str(self.seed)]
         start = time.perf_counter()
         env = os.environ | ({"OMP_NUM_THREADS": str(o.threads)} if o.threads else {})
+        if self.variant == BEFORE:
+            env.pop("PYTHONPATH", None)  # which could lead the other command to this checkout
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip()}")
-        seconds, entries = time.perf_counter() - start, history(self.model)
-        dev = max(entry[self.task.metrics[0]] for entry in entries)
-        facts = {"steps": entries[-1]["step"], "seconds": round(seconds, 1), "dev": round(dev, 2)}
+        seconds = time.perf_counter() - start
+        facts = {"steps": history(self.model)[-1]["step"], "seconds": round(seconds, 1), "dev": self.on_dev(str(self.model))}
         return self.measured(str(self.model), self.named() | facts, options)
 
     def together(self, members: str) -> dict[str, Any]:
@@ -118,9 +128,12 @@ class Run:
         run = replace(self, variant=f"{self.variant}+ensemble")
         if row := run.kept(members, [members]):
             return row
+        return run.measured(members, run.named() | {"dev": run.on_dev(members)}, [members])
+
+    def on_dev(self, model: str) -> float:
+        """The metric of the kept weights on dev, which an older training may have computed in another way, or not at all."""
         name = self.task.metrics[0]
-        dev = evaluated(members, self.file("dev"), "--beam", "1", "--metrics", name)[name]["value"]
-        return run.measured(members, run.named() | {"dev": round(dev, 2)}, [members])
+        return round(evaluated(model, self.file("dev"), "--beam", "1", "--metrics", name)[name]["value"], 2)
 
     def kept(self, model: str, options: list[str]) -> dict[str, Any] | None:
         """The row of an earlier run with these options, and with the test metrics of beams that were not asked for then."""

@@ -1,6 +1,7 @@
 """The benchmarks can be run: each stands in a room, is imported from the repository's root, asks one question, and is named right."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,21 @@ def test_every_benchmark_is_imported_from_the_root() -> None:
 def test_a_benchmark_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks.quality.task", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the other command is a shell script here")
+def test_another_checkout_trains_with_its_own_command(tmp_path: Path) -> None:
+    """The one that is given, with the task's options, and not led back here by the environment."""
+    other = tmp_path / "jumok"
+    other.write_text('#!/bin/sh\necho "$PYTHONPATH|$*" >&2\nexit 3\n')
+    other.chmod(0o755)
+    command = [sys.executable, "-m", "benchmarks.quality.task", "dates", "none", str(tmp_path / "out"), "--before", str(other)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, "--steps", "7"], cwd=ROOT, env=env, capture_output=True, text=True)
+    heard = done.stderr.split(": ")[-1]
+    assert done.returncode == 1 and heard.startswith("|train ") and "--steps 7" in heard and "dates-1-before" in heard, (
+        done.stderr
+    )
 
 
 def test_benchmarks_of_speed_want_no_arguments() -> None:
