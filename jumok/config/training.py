@@ -143,8 +143,8 @@ class LearnConfig:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int | None = None
-    """Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000 and three layers,
-    128, unless the training is shorter than 650 of these)."""
+    """Pairs in a batch (default: 64; in medium and large models of words and subwords with 10,000 pairs or more, and of letters with
+    50,000 and three layers, 128, unless the training is shorter than 650 of these)."""
     batch_tokens: int | None = None
     """Size of a batch in target tokens instead of pairs."""
     accumulate: int = 1
@@ -152,7 +152,7 @@ class LearnConfig:
     pool: int = 512
     """How many batches are sorted by length together; every epoch has new pools."""
     learning_rate: float | None = None
-    """Highest learning rate of Adam (default: 3e-3 small; 4e-3 medium, of letters 2e-3; 1e-3 large)."""
+    """Highest learning rate of Adam (default: small 6e-3, of letters 3e-3; medium 4e-3, of letters 2e-3; large 1e-3)."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises from 0."""
     decay: DecayName = "cosine"

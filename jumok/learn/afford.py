@@ -19,7 +19,7 @@ from jumok.learn.recipe import BATCH_SIZE, DEEP, LARGE_BATCH_SIZE, LARGE_BATCHES
 DEEP_SHOWN = 130_000  # three layers: pairs shown, and passes over the data
 DEEP_PASSES = 3.0
 WIDE_PASSES = 6.0  # medium, of letters
-WORD_PASSES = 1.5  # medium, of words and subwords
+WORD_PASSES = 3.0  # medium, of words and subwords
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     One core of an AMD EPYC without bfloat16 and AVX-512, one seed, on dev, in the same time. Percent right with 1 and 3 layers: CMUdict
     in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000 pairs shown); German inflection in
     6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4 minutes: medium 22.7 in batches of 128
-    (169 of them), 27.4 in batches of 64 (0.8 passes); small 25.2 (453 of 128), 28.5; in 7, batches of 64: medium 31.2 (1.5 passes), small
-    32.0. CMUdict on a Xeon: small and medium are alike after 5.8 passes, and medium takes three times as long.
+    (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes medium 33.0 (1.9 passes), small 35.0; 3
+    passes are a guess from these. CMUdict on a Xeon: small and medium are alike after 5.8 passes, and medium takes three times as long.
 
     Args:
         asked: the options with an alignment, before `resolve`.

@@ -271,12 +271,13 @@ def train(
             way where the machine gets slower or faster.
         epochs: Passes over the data. Default, if no length is given: as many as show 250,000 pairs, at least 10.
         steps: Updates of the weights.
-        batch_size: Pairs in a batch (default: 64; of words and subwords with 10,000 pairs or more, and of letters with 50,000
-            and three layers, 128, unless the training is shorter than 650 of these).
+        batch_size: Pairs in a batch (default: 64; in medium and large models of words and subwords with 10,000 pairs or more,
+            and of letters with 50,000 and three layers, 128, unless the training is shorter than 650 of these).
         batch_tokens: Size of a batch in target tokens instead of pairs.
         accumulate: Computes a batch in so many parts, one after the other: the same step in less memory.
         pool: How many batches are sorted by length together; every epoch has new pools.
-        learning_rate: Highest learning rate of Adam (default: 3e-3 small; 4e-3 medium, of letters 2e-3; 1e-3 large).
+        learning_rate: Highest learning rate of Adam (default: small 6e-3, of letters 3e-3; medium 4e-3, of letters 2e-3; large
+            1e-3).
         warmup: Share of the steps in which the rate rises from 0.
         decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
         weight_decay: Decoupled weight decay (AdamW).

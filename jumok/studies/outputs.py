@@ -84,7 +84,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     """
     from jumok.learn import train
     from jumok.learn.memory import reads_letters
-    from jumok.learn.recipe import default_batch_size, default_layers
+    from jumok.learn.recipe import default_batch_size, default_layers, default_size
 
     options, pairs = dict(task.options), task.data / "train.jsonl"
     if options.get("minutes") is not None:
@@ -95,7 +95,9 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
         asked = build(TrainConfig, options, "study")
         fine = reads_letters(asked)
         layers = asked.model.layers or default_layers(fine, count, asked.learn)
-        steps = options["epochs"] * count / (asked.learn.batch_size or default_batch_size(fine, count, layers, asked.learn))
+        size = asked.model.size or default_size(fine, count, layers, asked.learn)
+        batch = asked.learn.batch_size or default_batch_size(fine, count, layers, size, asked.learn)
+        steps = options["epochs"] * count / batch
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)
     trained = train(pairs, task.data / "dev.jsonl", task.folder / "model", overwrite=True, quiet=True, **options, **more)

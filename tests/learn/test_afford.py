@@ -37,11 +37,11 @@ def data(tmp_path_factory) -> Path:
         (LETTERS, {"minutes": 1}, [("small", 1, 64)]),
         (LETTERS, {"epochs": 12}, [("medium", 3, 128)]),
         (LETTERS, {"steps": 99_999}, [("medium", 3, 128)]),
-        (WORDS, {"minutes": 1}, [("medium", 1, 128), ("small", 1, 128), ("small", 1, 64)]),
+        (WORDS, {"minutes": 1}, [("medium", 1, 128), ("small", 1, 64)]),
         (WORDS, {"minutes": 1, "size": "medium", "layers": 3}, [("medium", 3, 128), ("medium", 3, 64)]),
         (WORDS, {"minutes": 1, "readout_size": 256}, [("medium", 1, 128), ("medium", 1, 64)]),
         (WORDS, {"minutes": 1, "hidden": 400}, [("medium", 1, 128), ("medium", 1, 64)]),
-        (WORDS, {"minutes": 1, "embedding": 300}, [("medium", 1, 128), ("small", 1, 128), ("small", 1, 64)]),
+        (WORDS, {"minutes": 1, "embedding": 300}, [("medium", 1, 128), ("small", 1, 64)]),
         (WORDS, {}, [("medium", 1, 128)]),
     ],
 )
@@ -83,8 +83,8 @@ def test_what_larger_ones_need():
     assert needs(LETTERS, 10_000) == [13.0]  # 130,000 pairs
     assert needs(LETTERS, 100_000, size="small") == [3, 0.83]
     assert needs(LETTERS, 100_000) == [6, 3, 0.83]
-    assert needs(WORDS, 20_000) == [1.5, 4.16]  # 650 batches
-    assert needs(WORDS, 9_999) == [1.5]
+    assert needs(WORDS, 20_000) == [3, 4.16]  # 650 batches
+    assert needs(WORDS, 9_999) == [3]
 
 
 @pytest.fixture

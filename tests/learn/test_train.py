@@ -321,11 +321,12 @@ def test_long_trainings_of_many_pairs_of_letters_have_wider_layers(pairs, asked,
     [((40, 50), 49_999, 64), ((40, 50), 50_000, 128), ((40, 5_000), 9_999, 64), ((40, 5_000), 10_000, 128)],
 )
 def test_batches_of_many_pairs_are_larger(sizes, pairs, size):
-    """Of letters only in layers that are deep."""
+    """Of letters only in layers that are deep; of words not in a small model."""
     assert recipe.resolve(TrainConfig(), *sizes, pairs).learn.batch_size == size
     length = {"epochs": 650 * 128 / pairs + 0.01, "layers": 3}
     cases = [({"batch_size": 32}, 32), ({"minutes": 1}, 64 if sizes == (40, 50) else size), (length, size)]
     cases += [(length | {"epochs": 650 * 128 / pairs - 0.01}, 64)]  # too few steps
+    cases += [({"size": "small", "layers": 3}, size if sizes == (40, 50) else 64), ({"size": "large", "layers": 3}, size)]
     for more, wanted in cases:
         assert recipe.resolve(build(TrainConfig, more, "test"), *sizes, pairs).learn.batch_size == wanted
 
@@ -339,6 +340,8 @@ def test_letters_get_a_small_model_and_words_a_medium_one(pairs, length):
         assert (chosen.model.size, chosen.model.hidden, chosen.learn.learning_rate) == (size, hidden, rate)
     medium = recipe.resolve(build(TrainConfig, {"size": "medium"}, "test"), 40, 50, pairs)
     assert (medium.model.hidden, medium.learn.learning_rate) == (512, 2e-3)
+    small = recipe.resolve(build(TrainConfig, {"size": "small"}, "test"), 40, 5_000, pairs)
+    assert (small.model.hidden, small.learn.learning_rate) == (256, 6e-3)
 
 
 @pytest.mark.parametrize(
