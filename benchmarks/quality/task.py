@@ -13,8 +13,8 @@ With --ensemble, the models of all seeds of a variant write together, too (VARIA
 options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is
 over the mean of the single models.
 
-With --before, the command `jumok` of another checkout, an older one say, trains with the task's options first (variant before);
-the gains of the others are over its models, which are measured here like all.
+With --before, the command `jumok` of another checkout, an older one say, trains first, with the task's options (variant before).
+Its models are measured here, like all others, and the gains are over them.
 """
 
 import argparse
@@ -60,6 +60,8 @@ def main() -> None:
     variants = dict(
         (name.strip(), shlex.split(options)) for name, _, options in (v.partition(":") for v in o.variants.split("|"))
     )
+    if BEFORE in variants:
+        parser.error(f"--variants: {BEFORE!r} is the name of what --before trains; give another")
     if o.before is not None:
         variants = {BEFORE: []} | variants
     o.out.mkdir(parents=True, exist_ok=True)
@@ -68,10 +70,12 @@ def main() -> None:
     for part, variant in itertools.product(parts, variants):
         runs = [Run(o, task, part, seed, variant, tuple(variants[variant])) for seed in seeds]
         rows += [run.row() for run in runs]
+        if variant == BEFORE:
+            continue
         members = ",".join(str(run.model) for run in runs)
-        if o.ensemble and variant != BEFORE:
+        if o.ensemble:
             rows.append(runs[0].together(members))
-        if o.distilled is not None and variant != BEFORE:
+        if o.distilled is not None:
             options = (*runs[0].more, "--teacher", members, *shlex.split(o.distilled))
             rows.append(Run(o, task, part, seeds[0], f"{variant}+distilled", options).row())
     kinds = list(dict.fromkeys(row["variant"] for row in rows))
@@ -131,7 +135,7 @@ class Run:
         return run.measured(members, run.named() | {"dev": run.on_dev(members)}, [members])
 
     def on_dev(self, model: str) -> float:
-        """The metric of the kept weights on dev, which an older training may have computed in another way, or not at all."""
+        """The first metric on all of dev, measured here: trainings compute it in ways of their own, and leave some pairs out."""
         name = self.task.metrics[0]
         return round(evaluated(model, self.file("dev"), "--beam", "1", "--metrics", name)[name]["value"], 2)
 

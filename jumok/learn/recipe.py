@@ -218,6 +218,14 @@ def default_batch_size(fine: bool, pairs: int, layers: int, size: SizeName | Non
     return LARGE_BATCH_SIZE if large and not few else BATCH_SIZE
 
 
+def network_and_batch(asked: TrainConfig, fine: bool, pairs: int) -> tuple[int, SizeName, int]:
+    """Layers, size, and pairs in a batch: as asked, else by default."""
+    model, learn = asked.model, asked.learn
+    layers = model.layers or default_layers(fine, pairs, learn)
+    size = model.size or default_size(fine, pairs, layers, learn)
+    return layers, size, learn.batch_size or default_batch_size(fine, pairs, layers, size, learn)
+
+
 def default_dropout(epochs: float, model: ModelConfig, pairs: int) -> float:
     """The more often a model sees its data, the more dropout it needs; it cannot learn by heart what it sees a few
     times; nor can a small model learn many pairs by heart. With three layers, the output of each is dropped, so the rate is lower.
@@ -294,8 +302,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
         )
     joint = is_joint(text)
     fine = letters(source_size, target_size)
-    layers = model.layers or default_layers(fine, pairs, learn)
-    size = model.size or default_size(fine, pairs, layers, learn)
+    layers, size, batch_size = network_and_batch(asked, fine, pairs)
     embedding, hidden, readout_size = SIZES[size]
     tie = model.tie or ("all" if joint and model.readout == "tanh" else "none")
     embedding = model.embedding or embedding
@@ -317,7 +324,7 @@ def resolve(asked: TrainConfig, source_size: int, target_size: int, pairs: int, 
     look = shape(targets) if targets else usual
     learn = dataclasses.replace(
         learn,
-        batch_size=learn.batch_size or default_batch_size(fine, pairs, layers, size, learn),
+        batch_size=batch_size,
         learning_rate=learn.learning_rate or RATES[size][0 if fine else 1] * (GENTLY if asked.from_ else 1),
         metric=learn.metric or default_metric(text, look, target_size),
         tokenize=learn.tokenize or default_tokenize(text, look),

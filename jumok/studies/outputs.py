@@ -84,7 +84,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     """
     from jumok.learn import train
     from jumok.learn.memory import reads_letters
-    from jumok.learn.recipe import default_batch_size, default_layers, default_size
+    from jumok.learn.recipe import network_and_batch
 
     options, pairs = dict(task.options), task.data / "train.jsonl"
     if options.get("minutes") is not None:
@@ -93,10 +93,7 @@ def train(task: Task, looks: int = LOOKS, **more: Any) -> dict[str, Any]:
     if options.get("epochs") and not options.get("batch_tokens"):
         count = read_json(task.data / "about.json")["splits"]["train"]["pairs"]
         asked = build(TrainConfig, options, "study")
-        fine = reads_letters(asked)
-        layers = asked.model.layers or default_layers(fine, count, asked.learn)
-        size = asked.model.size or default_size(fine, count, layers, asked.learn)
-        batch = asked.learn.batch_size or default_batch_size(fine, count, layers, size, asked.learn)
+        *_, batch = network_and_batch(asked, reads_letters(asked), count)
         steps = options["epochs"] * count / batch
     if steps and not options.get("evaluate_every"):
         options["evaluate_every"] = math.ceil(steps / looks)

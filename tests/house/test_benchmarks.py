@@ -60,6 +60,12 @@ def test_another_checkout_trains_with_its_own_command(tmp_path: Path) -> None:
     )
 
 
+def test_the_other_checkouts_variant_keeps_its_name() -> None:
+    command = [sys.executable, "-m", "benchmarks.quality.task", "dates", "none", "none", "--variants", "before: --layers 2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "'before' is the name of what --before trains" in done.stderr
+
+
 def test_benchmarks_of_speed_want_no_arguments() -> None:
     """`make bench` runs them all without any."""
     code = (
