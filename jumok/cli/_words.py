@@ -150,7 +150,7 @@ def _named(known: Mapping[str, Option], word: str, words: list[str], command: st
         raise ConfigError(f"{WHERE}: there is no option {typed}; {_advice(known, typed, command)}")
     option = known[name]
     if option.is_flag:
-        if not equals and NoneType in get_args(option.hint) and words and words[0] in ("True", "False", "None"):
+        if not (equals or negative) and NoneType in get_args(option.hint) and words and words[0] in ("True", "False", "None"):
             equals, joined = "=", words.pop(0)  # as Jumok wrote it before these were flags
         if equals and (negative or joined not in ("True", "False", "None")):
             both = f"--{config.flag(name)}, or --no-{config.flag(name)}"

@@ -110,7 +110,8 @@ class Try(Options):
 
 
 ANY = st.text(st.characters(codec="utf-8"), max_size=5)
-PLAIN = ANY.filter(lambda text: not text.startswith(("-", "–", "—")))
+OLD_VALUES = ("True", "False", "None")  # of flags: `--kept True`
+PLAIN = ANY.filter(lambda text: not text.startswith(("-", "–", "—")) and text not in OLD_VALUES)
 NOT_AN_OPTION = ANY.filter(lambda text: not text.startswith("--"))
 
 
