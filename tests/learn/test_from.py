@@ -64,7 +64,7 @@ def test_the_rate_is_lower_unless_one_is_given(base, data, tmp_path):
         options = {**(TINY if not more else {"quiet": True, "threads": 1}), **more}
         done = jumok.train(data, out=tmp_path / str(len(rates)), steps=1, **options)
         rates.append(done.config.learn.learning_rate)
-    assert rates == pytest.approx([3e-3, 9e-4, 0.01])
+    assert rates == pytest.approx([6e-3, 9e-4, 0.01])
 
 
 @pytest.fixture

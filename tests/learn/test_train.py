@@ -335,11 +335,11 @@ def test_batches_of_many_pairs_are_larger(sizes, pairs, size):
 @pytest.mark.parametrize("pairs", [100, 49_999])
 def test_letters_get_a_small_model_and_words_a_medium_one(pairs, length):
     asked = build(TrainConfig, length, "test")
-    for sizes, size, hidden, rate in (((40, 50), "small", 256, 3e-3), ((40, 5_000), "medium", 512, 4e-3)):
+    for sizes, size, hidden, rate in (((40, 50), "small", 256, 6e-3), ((40, 5_000), "medium", 512, 4e-3)):
         chosen = recipe.resolve(asked, *sizes, pairs)
         assert (chosen.model.size, chosen.model.hidden, chosen.learn.learning_rate) == (size, hidden, rate)
     medium = recipe.resolve(build(TrainConfig, {"size": "medium"}, "test"), 40, 50, pairs)
-    assert (medium.model.hidden, medium.learn.learning_rate) == (512, 2e-3)
+    assert (medium.model.hidden, medium.learn.learning_rate) == (512, 4e-3)
     small = recipe.resolve(build(TrainConfig, {"size": "small"}, "test"), 40, 5_000, pairs)
     assert (small.model.hidden, small.learn.learning_rate) == (256, 6e-3)
 
