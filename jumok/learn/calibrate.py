@@ -18,6 +18,7 @@ from jumok.config import TrainConfig
 from jumok.errors import ConfigError
 from jumok.learn import machine as machines
 from jumok.learn.display import Display, lasting
+from jumok.learn.evaluation import BATCH
 from jumok.learn.loop import Loop, new_model
 from jumok.learn.machine import Machine
 from jumok.learn.material import Material
@@ -29,7 +30,8 @@ USUAL_DROPOUT = 0.1  # while steps are timed: the dropout follows from the run's
 STEPS_SHARE = 0.03  # of --minutes, for timing steps: a machine that others share is slow or fast for seconds at a time
 MEASURING = 0.1  # of the time that is left of --minutes, at most, for each of three: to choose settings, to time steps, to time an evaluation
 RESERVE = 0.96  # of --minutes is planned; the rest is for what cannot be foreseen
-DEV_TRIED = 64  # dev sources that tell how long an evaluation takes, where all would take too long
+# dev sources that tell how long an evaluation takes, where all would take too long: a full batch, since half of one takes nearly as long
+DEV_TRIED = BATCH
 LEAST_STEPS, MOST_STEPS = 10, 1000  # timed
 TIMED_SHARE = 0.1  # of the steps of a run that has a number of them, at most: a run of seconds is not kept waiting for seconds
 FEW_STEPS = 3  # timed where it only matters whether there is time enough

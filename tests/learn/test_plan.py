@@ -91,8 +91,8 @@ def test_a_killed_run_has_the_minutes_that_are_left(data, tmp_path, monkeypatch)
 
 def test_a_number_of_steps_stays(data, tmp_path, monkeypatch):
     machine = Machines(monkeypatch, step=lambda now: 1.0)
-    jumok.train(data, out=tmp_path / "m", steps=90, evaluate_every=30, **TINY)
-    expected = [schedules.learning_rate(step, 90, 3e-3, 0.05, "cosine") for step in range(90)]
+    highest = jumok.train(data, out=tmp_path / "m", steps=90, evaluate_every=30, **TINY).config.learn.learning_rate
+    expected = [schedules.learning_rate(step, 90, highest, 0.05, "cosine") for step in range(90)]
     assert machine.rates == expected
 
 
