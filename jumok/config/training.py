@@ -163,7 +163,7 @@ class LearnConfig:
     """Largest norm of the gradient."""
     dropout: float | None = None
     """Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30, else 0.3; a
-    small model with many pairs or three layers gets less)."""
+    small model with three layers, or 8,000 pairs or more, gets less)."""
     bpe_dropout: float = 0.0
     """With bpe: share of merges passed over when words are cut, anew for each epoch: more kinds of pieces, for long trainings on few
     sentences. 0 = words are cut once."""
