@@ -23,6 +23,7 @@ from jumok.errors import ConfigError
 T = TypeVar("T")
 WHERE = "command line"
 HELP = ("--help", "-h", "--help-all")
+OLD_VALUES = ("True", "False", "None")  # what Jumok wrote behind an option before it was a flag: --copy True
 
 
 class _WithoutName:
@@ -150,9 +151,9 @@ def _named(known: Mapping[str, Option], word: str, words: list[str], command: st
         raise ConfigError(f"{WHERE}: there is no option {typed}; {_advice(known, typed, command)}")
     option = known[name]
     if option.is_flag:
-        if not (equals or negative) and NoneType in get_args(option.hint) and words and words[0] in ("True", "False", "None"):
-            equals, joined = "=", words.pop(0)  # as Jumok wrote it before these were flags
-        if equals and (negative or joined not in ("True", "False", "None")):
+        if not equals and NoneType in get_args(option.hint) and words and words[0] in OLD_VALUES:
+            equals, joined = "=", words.pop(0)
+        if equals and (negative or joined not in OLD_VALUES):
             both = f"--{config.flag(name)}, or --no-{config.flag(name)}"
             raise ConfigError(f"{WHERE}: {typed} is {joined!r}; it takes no value: write {both}")
         return name, _read(option, joined) if equals else not negative

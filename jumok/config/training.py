@@ -152,7 +152,8 @@ class LearnConfig:
     pool: int = 512
     """How many batches are sorted by length together; every epoch has new pools."""
     learning_rate: float | None = None
-    """Highest learning rate of Adam (default: small 6e-3, medium 4e-3, large 1e-3; with from, 0.15 of this)."""
+    """Highest learning rate of Adam (default: small 6e-3, medium 4e-3, large 1e-3; 0.15 of this in a training that
+    starts from a model)."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises from 0."""
     decay: DecayName = "cosine"

@@ -276,7 +276,8 @@ def train(
         batch_tokens: Size of a batch in target tokens instead of pairs.
         accumulate: Computes a batch in so many parts, one after the other: the same step in less memory.
         pool: How many batches are sorted by length together; every epoch has new pools.
-        learning_rate: Highest learning rate of Adam (default: small 6e-3, medium 4e-3, large 1e-3; with from, 0.15 of this).
+        learning_rate: Highest learning rate of Adam (default: small 6e-3, medium 4e-3, large 1e-3; 0.15 of this in a training
+            that starts from a model).
         warmup: Share of the steps in which the rate rises from 0.
         decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
         weight_decay: Decoupled weight decay (AdamW).

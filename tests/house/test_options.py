@@ -110,8 +110,7 @@ class Try(Options):
 
 
 ANY = st.text(st.characters(codec="utf-8"), max_size=5)
-OLD_VALUES = ("True", "False", "None")  # of flags: `--kept True`
-PLAIN = ANY.filter(lambda text: not text.startswith(("-", "–", "—")) and text not in OLD_VALUES)
+PLAIN = ANY.filter(lambda text: not text.startswith(("-", "–", "—")) and text not in _words.OLD_VALUES)
 NOT_AN_OPTION = ANY.filter(lambda text: not text.startswith("--"))
 
 
@@ -146,6 +145,13 @@ def test_whatever_is_written_is_read_back_in_any_order(data: st.DataObject) -> N
         pieces[i] = [word]
     line = [word for piece in [*pieces, *lists] for word in piece]
     assert _words.values(Try, line, "jumok try", pytest.fail) == wanted
+
+
+@pytest.mark.parametrize(("word", "value"), [("True", True), ("False", False), ("None", None)])
+def test_a_flag_takes_its_old_values_and_its_negative_none(word: str, value: bool | None) -> None:
+    assert _words.values(Try, ["--kept", word, "x"], "jumok try", pytest.fail) == {"kept": value, "first": "x"}
+    with pytest.raises(ConfigError, match=f"--no-kept is '{word}'; it takes no value"):
+        _words.values(Try, ["--no-kept", word, "x"], "jumok try", pytest.fail)
 
 
 @pytest.mark.parametrize(

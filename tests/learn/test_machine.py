@@ -1,5 +1,6 @@
 """Options that a machine cannot honour, and a --minutes that measuring would eat: one clear line, and soon."""
 
+import math
 import os
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from jumok.errors import ConfigError
 from jumok.learn import calibrate, threads
 from jumok.learn import display as displays
 from jumok.learn import machine as machines
-from jumok.learn.evaluation import Development
+from jumok.learn.evaluation import BATCH, Development
 from jumok.learn.machine import Machine, choose
 from jumok.learn.parallel import ALONE
 from jumok.text import Pair, build_codec
@@ -144,6 +145,22 @@ def test_measuring_takes_its_share_of_minutes_and_no_more() -> None:
         calibrate.evaluation_seconds(loop, most)  # type: ignore[arg-type]
     part = (calibrate.DEV_TRIED, dev.rows[calibrate.DEV_TRIED], dev.rows[calibrate.DEV_TRIED])
     assert seen == [whole, part, part, whole]
+
+
+def test_an_evaluation_is_reckoned_from_a_full_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a batch takes as long as a whole one here, so that it would make four batches look like eight."""
+    now = 0.0
+
+    def rehearse(self: Development, *_: Any) -> None:
+        nonlocal now
+        now += math.ceil(len(self.rows) / BATCH)
+
+    pairs = [Pair(chr(200 + i), "y") for i in range(4 * BATCH)]
+    dev = Development(pairs, build_codec(pairs, TextConfig()), (2.0, 5.0), learn(metric="accuracy"))
+    dev.__class__ = type("Dev", (Development,), {"rehearse": rehearse})
+    monkeypatch.setattr(calibrate, "time", SimpleNamespace(perf_counter=lambda: now))
+    loop = SimpleNamespace(dev=dev, model=None, machine=None, team=ALONE)
+    assert [calibrate.evaluation_seconds(loop, most) for most in (0.5, 1e9)] == [4, 4]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
