@@ -49,11 +49,12 @@ class Lighter:
 def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pairs: int) -> list[Lighter]:
     """What could be smaller of what was chosen because of the minutes.
 
-    One core of an AMD EPYC without bfloat16 and AVX-512, one seed, on dev, in the same time; letters at half of today's rate. Percent right with 1 and 3 layers: CMUdict
-    in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000 pairs shown); German inflection in
-    6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4 minutes: medium 22.7 in batches of 128
-    (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes medium 33.0 (1.9 passes), small 35.0; 3
-    passes are a guess from these. CMUdict on a Xeon: small and medium are alike after 5.8 passes, and medium takes three times as long.
+    One core of an AMD EPYC without bfloat16 and AVX-512, one seed, on dev, in the same time; letters at half of today's rate. Percent
+    right with 1 and 3 layers: CMUdict in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000
+    pairs shown); German inflection in 6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4
+    minutes: medium 22.7 in batches of 128 (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes
+    medium 33.0 (1.9 passes), small 35.0; 3 passes are a guess from these. CMUdict on a Xeon: small and medium are alike after 5.8
+    passes, and medium takes three times as long.
 
     Args:
         asked: the options with an alignment, before `resolve`.

@@ -48,7 +48,8 @@ LARGE_BATCHES = 650  # a training of fewer such batches has too few steps
 PAIRS_SHOWN = 250_000
 LEAST_EPOCHS = 10
 MANY_PAIRS = 50_000  # of so many, a small model learns little by heart; of letters, deep layers have enough large batches
-# of letters, what three layers need to pay: so many pairs (which also want less dropout); and minutes, one more for each PAIRS_A_MINUTE; or pairs shown, and passes
+# of letters, what three layers need to pay: so many pairs (which also want less dropout); and minutes, one more for each
+# PAIRS_A_MINUTE; or pairs shown, and passes
 DEEP = 3
 DEEP_PAIRS = 8_000
 DEEP_MINUTES = 6
