@@ -34,7 +34,9 @@ RESERVE = 0.96  # of --minutes is planned; the rest is for what cannot be forese
 DEV_TRIED = BATCH
 LEAST_STEPS, MOST_STEPS = 10, 1000  # timed
 TIMED_SHARE = 0.1  # of the steps of a run that has a number of them, at most: a run of seconds is not kept waiting for seconds
-FEW_STEPS = 3  # timed where it only matters whether there is time enough
+# timed where it only matters whether there is time enough: so many at least, and for so much of --minutes, or so many seconds. Three steps
+# alone took up to 1.5 times as long as the mean of a run (CMUdict, three layers), and a smaller network was taken than there was time for
+FEW_STEPS, FEW_SHARE, FEW_SECONDS = 3, 0.01, 10.0
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,13 @@ def choose(trial: Trial, allowance: Allowance, strict: bool) -> Machine:
 
 
 def passes(trial: Trial, machine: Machine, allowance: Allowance) -> float:
-    """How often each pair can be shown in what is left of --minutes, under these settings: reckoned from a few steps."""
+    """How often each pair can be shown in what is left of --minutes, under these settings: reckoned from a hundredth of the time."""
     loop, apart = trial.loop, trial.loop.team
     loop.machine = machine
     loop.update(trial.first[0], 0.0)  # the first step takes longer
     left, loop.team = allowance.left(allowance.spent()), trial.team
-    step = step_seconds(loop, trial.batches, 0.0, MEASURING * max(0.0, left), FEW_STEPS)
+    budget = min(FEW_SECONDS, FEW_SHARE * max(0.0, left))
+    step = step_seconds(loop, trial.batches, budget, MEASURING * max(0.0, left), FEW_STEPS)
     loop.team = apart
     return trial.team.agree(left / step / len(trial.data.batches))
 

@@ -1,5 +1,6 @@
 """Options that a machine cannot honour, and a --minutes that measuring would eat: one clear line, and soon."""
 
+import itertools
 import math
 import os
 import time
@@ -194,9 +195,34 @@ def test_passes_are_reckoned_from_a_few_steps(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(calibrate, "step_seconds", seconds)
     assert calibrate.passes(trial, machine, allowance) == 4.0  # type: ignore[arg-type]
-    assert asked == [(ALONE, machine, 0.0, 4.0, 3)]  # no more than a tenth of what is left
+    assert asked == [(ALONE, machine, 0.4, 4.0, 3)]  # a hundredth of what is left; a tenth, if three steps take longer
     # settings may be compared on it later, by each process for itself
     assert warm == [("a", 0.0, "apart", machine)] and loop.team == "apart"
+
+
+def test_one_slow_step_does_not_say_that_the_machine_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 0.2 seconds, but for the first that is timed, of 1: in 700 seconds there is time for more than three passes."""
+    clock = SimpleNamespace(now=0.0)
+    took = itertools.chain([9.0, 1.0], itertools.repeat(0.2))
+
+    def update(*_: Any) -> None:
+        clock.now += next(took)
+
+    monkeypatch.setattr(calibrate.time, "perf_counter", lambda: clock.now)
+    allowance = SimpleNamespace(left=lambda spent: 700.0, spent=lambda: 0.0)
+    loop = SimpleNamespace(
+        team=ALONE,
+        update=update,
+        average=SimpleNamespace(update=lambda step: None),
+        learn=learn(minutes=12.0),
+        machine=Machine("float32", "default", 1),
+    )
+    trial = SimpleNamespace(
+        loop=loop, first=["a"], data=SimpleNamespace(batches=range(850)), team=ALONE, batches=itertools.repeat("b")
+    )
+    found = calibrate.passes(trial, loop.machine, allowance)  # type: ignore[arg-type]
+    assert 3.5 < found < 700 / 0.2 / 850
+    assert 15 < clock.now < 20  # of which 9 were the very first step
 
 
 def test_what_takes_long_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
