@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -34,13 +34,15 @@ State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 @dataclass(frozen=True)
 class Encoded:
     """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer; with a
-    copy gate, copies: the target ids of the source tokens [B, S], or -1."""
+    copy gate, copies: the target ids of the source tokens [B, S], or -1; in a search with a monotonic alignment, its part of the
+    readout, which every step needs: read [B, S, R], `jumok.net.monotonic.Chained.memory`."""
 
     memory: Tensor
     keys: Tensor | None
     mask: Tensor
     state: State
     copies: Tensor | None = None
+    read: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -370,9 +372,8 @@ class Seq2Seq(nn.Module):
         """The same from queries [B, T, H], of T steps, or of T hypotheses at one step."""
         assert encoded.keys is not None, "an attention, as `jumok.config.check` sees to"
         raw = score(self.config.attention, dict(self.attention.items()), queries, encoded.keys)
-        query, memory = queries, encoded.memory
-        if self.W_h is not None and self.W_c is not None:
-            query, memory = queries @ self.W_h.t(), memory @ self.W_c.t()
+        query = queries if self.W_h is None else queries @ self.W_h.t()
+        memory = self._read(encoded) if encoded.read is None else encoded.read
         kept = self.drop.numbers(query, (*queries.shape[:2], self.output_weight.shape[1]))
         jumps = alignments.jumps(self.alignment, queries)
         gates = None
@@ -380,11 +381,17 @@ class Seq2Seq(nn.Module):
             gates = alignments.gates(torch, self.copy_gate, queries, encoded.memory, encoded.copies)
         return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None, gates, encoded.copies)
 
-    def first(self, encoded: Encoded) -> State:
-        """The state before the first `step`."""
+    def _read(self, encoded: Encoded) -> Tensor:
+        """The memory's part of the readout, for a monotonic alignment: [B, S, R], or [B, S, H] of the linear one."""
+        return encoded.memory if self.W_c is None else encoded.memory @ self.W_c.t()
+
+    def begin(self, source: Tensor, lengths: Tensor) -> tuple[Encoded, State]:
+        """What the first `step` gets, arguments as for `encode`."""
+        encoded = self.encode(source, lengths)
         if self.config.alignment != "monotonic":
-            return encoded.state
-        return [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
+            return encoded, encoded.state
+        state = [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
+        return replace(encoded, read=self._read(encoded)), state
 
     def step(
         self, tokens: Tensor, state: State, encoded: Encoded, step: int, wanted: Tensor | None = None

@@ -56,8 +56,7 @@ def own_inputs(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor, 
     was_training = model.training
     model.eval()
     try:
-        encoded = model.encode(source, lengths)
-        state = model.first(encoded)
+        encoded, state = model.begin(source, lengths)
         for t in range(int(steps[-1])):
             rows = needed[:, t + 1].nonzero().flatten()
             logits, state, _ = model.step(inputs[:, t : t + 1], state, encoded, t, rows)

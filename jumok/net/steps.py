@@ -37,8 +37,7 @@ class TorchSteps:
 
     @torch.no_grad()
     def start(self, source: np.ndarray, lengths: np.ndarray) -> TorchState:
-        encoded = self.model.encode(self._tensor(source), self._tensor(lengths))
-        return TorchState(encoded, self.model.first(encoded), 1)
+        return TorchState(*self.model.begin(self._tensor(source), self._tensor(lengths)), 1)
 
     @torch.no_grad()
     def step(self, state: TorchState, tokens: np.ndarray) -> tuple[TorchState, np.ndarray, np.ndarray | None]:
@@ -59,6 +58,7 @@ class TorchSteps:
                 encoded.mask[kept],
                 [tuple(part[kept] for part in layer) for layer in encoded.state],
                 None if encoded.copies is None else encoded.copies[kept],
+                None if encoded.read is None else encoded.read[kept],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
         return TorchState(

@@ -100,8 +100,7 @@ def test_fused_pass_equals_a_naive_loop_over_single_sentences(options):
     total = torch.zeros((), dtype=torch.float64)
     for row in range(len(BATCH.rows)):
         source = torch.tensor(BATCH.source[row : row + 1, : BATCH.source_lengths[row]])
-        encoded = model.encode(source, torch.tensor([source.shape[1]]))
-        state, previous = model.first(encoded), START
+        (encoded, state), previous = model.begin(source, torch.tensor([source.shape[1]])), START
         for t, token in enumerate(BATCH.target[row, : BATCH.target_lengths[row]]):
             logits, state, _ = model.step(torch.tensor([[previous]]), state, encoded, t)
             total = total - logits.log_softmax(-1)[0, 0, token]
