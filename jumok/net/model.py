@@ -34,8 +34,8 @@ State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 @dataclass(frozen=True)
 class Encoded:
     """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer; with a
-    copy gate, copies: the target ids of the source tokens [B, S], or -1; in a search with a monotonic alignment, its part of the
-    readout, which every step needs: read [B, S, R], `jumok.net.monotonic.Chained.memory`."""
+    copy gate, copies: the target ids of the source tokens [B, S], or -1; in a search with a monotonic alignment, read [B, S, R]: the
+    memory's part of the readout, which is the same at every step (`jumok.net.monotonic.Chained.memory`)."""
 
     memory: Tensor
     keys: Tensor | None
