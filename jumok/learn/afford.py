@@ -1,6 +1,6 @@
 """What a machine has time for: the network and the batch that were chosen for --minutes or, where it is slow, smaller ones.
 
-How large a network pays depends on how often it sees the data. `jumok.learn.recipe` chooses by the minutes; here a few steps of that
+How large a network pays depends on how often it sees the data. `jumok.learn.recipe` chooses by the minutes; here steps of that
 choice are timed, and if it would see too little, the next smaller one is taken. What was given stays.
 """
 

@@ -34,15 +34,15 @@ State = list[cells.CellState]  # of each layer: h, and c of an LSTM, [B, H] each
 @dataclass(frozen=True)
 class Encoded:
     """What the decoder gets of a source: memory [B, S, H], keys [B, S, K] or None, mask [B, S], first state of each layer; with a
-    copy gate, copies: the target ids of the source tokens [B, S], or -1; in a search with a monotonic alignment, read [B, S, R]: the
-    memory's part of the readout, which is the same at every step (`jumok.net.monotonic.Chained.memory`)."""
+    copy gate, copies: the target ids of the source tokens [B, S], or -1; in a search with a monotonic alignment, values: what
+    all steps use of the memory, as `Seq2Seq._values` makes it."""
 
     memory: Tensor
     keys: Tensor | None
     mask: Tensor
     state: State
     copies: Tensor | None = None
-    read: Tensor | None = None
+    values: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -373,7 +373,7 @@ class Seq2Seq(nn.Module):
         assert encoded.keys is not None, "an attention, as `jumok.config.check` sees to"
         raw = score(self.config.attention, dict(self.attention.items()), queries, encoded.keys)
         query = queries if self.W_h is None else queries @ self.W_h.t()
-        memory = self._read(encoded) if encoded.read is None else encoded.read
+        memory = self._values(encoded.memory) if encoded.values is None else encoded.values
         kept = self.drop.numbers(query, (*queries.shape[:2], self.output_weight.shape[1]))
         jumps = alignments.jumps(self.alignment, queries)
         gates = None
@@ -381,9 +381,9 @@ class Seq2Seq(nn.Module):
             gates = alignments.gates(torch, self.copy_gate, queries, encoded.memory, encoded.copies)
         return monotonic.Chained(query, memory, kept, raw, jumps, encoded.mask, self.W_h is not None, gates, encoded.copies)
 
-    def _read(self, encoded: Encoded) -> Tensor:
-        """The memory's part of the readout, for a monotonic alignment: [B, S, R], or [B, S, H] of the linear one."""
-        return encoded.memory if self.W_c is None else encoded.memory @ self.W_c.t()
+    def _values(self, memory: Tensor) -> Tensor:
+        """The memory's part of the readout at one position: W_c h̄_s, [B, S, R]; of the linear one h̄_s itself, [B, S, H]."""
+        return memory if self.W_c is None else memory @ self.W_c.t()
 
     def begin(self, source: Tensor, lengths: Tensor) -> tuple[Encoded, State]:
         """What the first `step` gets, arguments as for `encode`."""
@@ -391,7 +391,7 @@ class Seq2Seq(nn.Module):
         if self.config.alignment != "monotonic":
             return encoded, encoded.state
         state = [*encoded.state, chains.before(encoded.mask, len(self.bias), encoded.memory)]
-        return replace(encoded, read=self._read(encoded)), state
+        return replace(encoded, values=self._values(encoded.memory)), state
 
     def step(
         self, tokens: Tensor, state: State, encoded: Encoded, step: int, wanted: Tensor | None = None

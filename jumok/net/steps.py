@@ -58,7 +58,7 @@ class TorchSteps:
                 encoded.mask[kept],
                 [tuple(part[kept] for part in layer) for layer in encoded.state],
                 None if encoded.copies is None else encoded.copies[kept],
-                None if encoded.read is None else encoded.read[kept],
+                None if encoded.values is None else encoded.values[kept],
             )
         rows = self._tensor((sentences[:, None] * state.beams + parents).reshape(-1))
         return TorchState(
