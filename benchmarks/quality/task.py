@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.measure import emit, evaluated, history
+from benchmarks.support.measure import emit, evaluated, steps
 from benchmarks.support.tasks import TASKS, Task, content
 
 BEFORE = "before"  # the variant that another checkout trains
@@ -124,7 +124,7 @@ class Run:
         if done.returncode:
             raise SystemExit(f"{shlex.join(command)}: {done.stderr.strip()}")
         seconds = time.perf_counter() - start
-        facts = {"steps": history(self.model)[-1]["step"], "seconds": round(seconds, 1), "dev": self.on_dev(str(self.model))}
+        facts = {"steps": steps(self.model), "seconds": round(seconds, 1), "dev": self.on_dev(str(self.model))}
         return self.measured(str(self.model), self.named() | facts, options)
 
     def together(self, members: str) -> dict[str, Any]:

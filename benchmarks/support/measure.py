@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from jumok.runtime.members import folders_of
+
 PACKAGES = ("jumok", "numpy", "torch", "tokenizers", "safetensors", "sacrebleu")
 
 
@@ -83,12 +85,17 @@ def trained(pairs: Path, dev: Path, model: Path, options: list[str]) -> dict[str
     command = [sys.executable, "-m", "jumok", "train", str(pairs), "--dev", str(dev), "--out", str(model), "--overwrite"]
     subprocess.run([*command, *options], check=True)
     seconds = time.perf_counter() - start
-    return {"seconds": round(seconds, 1), "steps": history(model)[-1]["step"]}
+    return {"seconds": round(seconds, 1), "steps": steps(model)}
 
 
 def history(model: Path) -> list[dict[str, Any]]:
     """One entry an evaluation on dev."""
     return json.loads((model / "history.json").read_text(encoding="utf-8"))
+
+
+def steps(model: Path) -> int:
+    """How many were trained; of an ensemble's folder, of all its models together."""
+    return sum(history(folder)[-1]["step"] for folder in folders_of([str(model)]))
 
 
 def evaluated(model: str | Path, test: Path, *options: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The benchmarks can be run: each stands in a room, is imported from the repository's root, asks one question, and is named right."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.support import measure
+from jumok.runtime.members import member_folder, write_ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("speed", "quality", "robust", "scale", "peers")
@@ -43,6 +47,15 @@ def test_every_benchmark_is_imported_from_the_root() -> None:
 def test_a_benchmark_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks.quality.task", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
+
+
+def test_steps_of_a_model_and_of_an_ensemble(tmp_path: Path) -> None:
+    write_ensemble(tmp_path, 2)
+    for number, count in (1, 30), (2, 50):
+        folder = member_folder(tmp_path, number)
+        folder.mkdir()
+        (folder / "history.json").write_text(json.dumps([{"step": 10}, {"step": count}]))
+    assert measure.steps(member_folder(tmp_path, 2)) == 50 and measure.steps(tmp_path) == 80
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the other command is a shell script here")
