@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.support import measure
+from jumok.runtime.folder import CONFIG, WEIGHTS
 from jumok.runtime.members import member_folder, write_ensemble
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,8 @@ def test_steps_of_a_model_and_of_an_ensemble(tmp_path: Path) -> None:
     for number, count in (1, 30), (2, 50):
         folder = member_folder(tmp_path, number)
         folder.mkdir()
+        for name in (CONFIG, WEIGHTS):
+            (folder / name).touch()
         (folder / "history.json").write_text(json.dumps([{"step": 10}, {"step": count}]))
     assert measure.steps(member_folder(tmp_path, 2)) == 50 and measure.steps(tmp_path) == 80
 
