@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jumok
-from benchmarks.support.measure import emit, history
+from benchmarks.support.measure import check_single, emit, history
 from jumok.measure import MeasureOptions, gold_text, measure
 from jumok.text import read_pairs
 
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--more", default="", help="further options of jumok train, in one string")
     o = parser.parse_args()
+    check_single(parser, o.more)
     given = os.environ.get("JUMOK_DATA") or HERE.parent / "shared" / "data"
     data = Path(given if o.data == "-" else o.data)
     for task in o.tasks.split(","):

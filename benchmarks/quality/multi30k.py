@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.support.measure import emit, evaluated, history, trained
+from benchmarks.support.measure import check_single, emit, evaluated, history, trained
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--more", default="", help="further options of jumok train, in one string")
     o = parser.parse_args()
+    check_single(parser, o.more)
     o.out.mkdir(parents=True, exist_ok=True)
     rows = [one(o, attention) for attention in o.attentions.split(",")]
     emit("quality_multi30k", minutes=o.minutes, seed=o.seed, more=o.more, rows=rows)

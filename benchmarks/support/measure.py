@@ -1,8 +1,10 @@
 """What all benchmarks share: the line they print (machine, versions, commit, figures) and timing in turns."""
 
+import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -96,6 +98,14 @@ def history(model: Path) -> list[dict[str, Any]]:
 def steps(model: Path) -> int:
     """How many were trained; of an ensemble's folder, of all its models together."""
     return sum(history(folder)[-1]["step"] for folder in folders_of([str(model)]))
+
+
+def check_single(parser: argparse.ArgumentParser, more: str) -> None:
+    """Ends before any training if `more` options of `jumok train` ask for an ensemble, which has no history of its own."""
+    if any(word.partition("=")[0] == "--members" for word in shlex.split(more)):
+        parser.error(
+            f"--more is {more!r}, but an ensemble has no evaluations of its own; benchmarks.quality.task measures --members"
+        )
 
 
 def evaluated(model: str | Path, test: Path, *options: str) -> dict[str, Any]:

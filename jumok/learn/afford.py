@@ -53,9 +53,9 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     right with 1 and 3 layers: CMUdict in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000
     pairs shown); German inflection in 6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4
     minutes: medium 22.7 in batches of 128 (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes
-    medium 33.0 (1.9 passes), small 35.0; 3 passes are a guess from these. CMUdict on a Xeon: small and medium are alike after 5.8
-    passes, and medium takes three times as long; so on two cores of that EPYC, an hour, today's rate: small 75.7 (20.4 passes), medium
-    76.1 (6.6).
+    medium 33.0 (1.9 passes), small 35.0; 3 passes are a guess from these, and perhaps too few: in 20 minutes on two cores medium 36.3
+    (7.9 passes), small 37.0. CMUdict on a Xeon: small and medium are alike after 5.8 passes, and medium takes three times as long; so on
+    two cores of that EPYC, an hour, today's rate: small 75.7 (20.4 passes), medium 76.1 (6.6).
 
     Args:
         asked: the options with an alignment, before `resolve`.

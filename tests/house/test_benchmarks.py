@@ -61,6 +61,15 @@ def test_steps_of_a_model_and_of_an_ensemble(tmp_path: Path) -> None:
     assert measure.steps(member_folder(tmp_path, 2)) == 50 and measure.steps(tmp_path) == 80
 
 
+@pytest.mark.parametrize("more", ["--members 3", "--dropout 0 --members=2"])
+@pytest.mark.parametrize("script", ["defaults", "multi30k"])
+def test_scripts_that_show_one_training_refuse_an_ensemble_before_it(script: str, more: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", f"benchmarks.quality.{script}", "none", str(tmp_path / "out"), f"--more={more}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "benchmarks.quality.task measures --members" in done.stderr, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the other command is a shell script here")
 def test_another_checkout_trains_with_its_own_command(tmp_path: Path) -> None:
     """The one that is given, with the task's options, and not led back here by the environment."""
