@@ -19,7 +19,8 @@ from jumok.learn.recipe import BATCH_SIZE, DEEP, LARGE_BATCH_SIZE, LARGE_BATCHES
 DEEP_SHOWN = 130_000  # three layers: pairs shown, and passes over the data
 DEEP_PASSES = 3.0
 WIDE_PASSES = 6.0  # medium, of letters
-WORD_PASSES = 3.0  # medium, of words and subwords
+WORD_PASSES = 10.0  # medium, of words and subwords: passes, or pairs shown
+WORD_SHOWN = 300_000
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     right with 1 and 3 layers: CMUdict in 7 minutes 71.2 and 65.8 (1.4 passes with 3); names in jamo in 6 minutes 60.0 and 59.7 (94,000
     pairs shown); German inflection in 6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4
     minutes: medium 22.7 in batches of 128 (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes
-    medium 33.0 (1.9 passes), small 35.0; 3 passes are a guess from these, and perhaps too few: in 20 minutes on two cores medium 36.3
-    (7.9 passes), small 37.0. CMUdict on a Xeon: small and medium are alike after 5.8 passes, and medium takes three times as long; so on
-    two cores of that EPYC, an hour, today's rate: small 75.7 (20.4 passes), medium 76.1 (6.6).
+    medium 33.0 (1.9 passes), small 35.0; in 20 minutes on two cores medium 36.3 (7.9 passes), small 37.0. One core of an EPYC with
+    both, 5 minutes: medium 35.5 (150,000 pairs shown, 5.2 passes), small 36.4; 10 minutes: 37.7 (307,000, 10.6 passes), 37.5.
+    small_parallel_enja (50,000 pairs), 6 minutes of it: ja-en 37.0 (286,000), 36.1; en-ja 34.6 (347,000), 36.1. CMUdict on a Xeon: small
+    and medium are alike after 5.8 passes, and medium takes three times as long; so on two cores of the first EPYC, an hour, today's
+    rate: small 75.7 (20.4 passes), medium 76.1 (6.6).
 
     Args:
         asked: the options with an alignment, before `resolve`.
@@ -68,7 +71,7 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     found, fine = [], letters(*sizes)
     own = asked.model.hidden or asked.model.readout_size  # sizes that a smaller one might not go together with
     if asked.model.size is None and chosen.model.size == "medium" and not own:
-        least = WIDE_PASSES if fine else WORD_PASSES
+        least = WIDE_PASSES if fine else min(WORD_PASSES, WORD_SHOWN / pairs)
         found.append(Lighter(_with(asked, size="small"), least, "small instead of medium", "--size medium"))
     if asked.model.layers is None and chosen.model.layers == DEEP:
         least = max(DEEP_PASSES, DEEP_SHOWN / pairs)
