@@ -246,9 +246,9 @@ def test_recipe_by_size_of_data():
     assert chosen.learn.metric == "accuracy" and chosen.learn.dropout is None
     epochs = (0.5, 4, 9.9, 10, 30, 1000)
 
-    def dropout(size, layers, pairs, fine=True):
+    def dropout(size, layers, pairs):
         model = build(TrainConfig, {"layers": layers, **({"size": size} if size else {})}, "test").model
-        return [recipe.default_dropout(n, model, pairs, fine) for n in epochs]
+        return [recipe.default_dropout(n, model, pairs) for n in epochs]
 
     for size, pairs, most in (("small", 7_999, 0.3), ("medium", 50_000, 0.2), ("large", 49_999, 0.3), (None, 50_000, 0.2)):
         assert dropout(size, 1, pairs) == [0, 0.1, 0.1, 0.2, most, most]
@@ -257,9 +257,6 @@ def test_recipe_by_size_of_data():
     for layers, pairs in ((3, 100), (3, 49_999), (1, 8_000), (2, 8_000), (1, 49_999)):
         assert dropout("small", layers, pairs) == [0, 0.1, 0.1, 0.1, 0.2, 0.2]
     assert dropout("small", 1, 50_000) == dropout("small", 3, 50_000) == [0, 0, 0, 0.1, 0.2, 0.2]
-    assert dropout("small", 1, 50_000, fine=False) == dropout("small", 1, 49_999, fine=False) == [0, 0.1, 0.1, 0.1, 0.2, 0.2]
-    assert dropout("small", 1, 7_999, fine=False) == dropout("small", 1, 7_999)
-    assert all(dropout("medium", 1, n, fine=False) == dropout("medium", 1, n) for n in (7_999, 49_999, 50_000))
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
@@ -430,8 +427,7 @@ def test_a_recipe_is_settled_before_there_is_a_loop(data):
     """By the pace of a machine alone: steps that fit into the time, evaluations at their share of it, the dropout of that length."""
     asked = build(TrainConfig, {"minutes": 1.0, "threads": 1}, "test")
     asked = recipe.resolve(asked, 40, 50, 1_000)
-    side = SimpleNamespace(vocabulary=range(50))
-    material = SimpleNamespace(batches=range(20), pairs=1_000, codec=SimpleNamespace(source=side, target=side))
+    material = SimpleNamespace(batches=range(20), pairs=1_000)
     machine = Machine("float32", "default", 1)
     settled = recipe.settle(asked, material, calibrate.Pace(machine, step=0.1, evaluation=1.0, spent=10.0, left=47.6))
     assert settled.evaluate_every == 200 and settled.steps == int(46.6 / 0.105) and settled.dropout == 0.2
