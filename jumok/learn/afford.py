@@ -55,8 +55,8 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     pairs shown); German inflection in 6 minutes 89.9 and 88.2 (79,000), in 10 minutes 89.9 and 90.3 (133,000). BLEU of Multi30k in 4
     minutes: medium 22.7 in batches of 128 (169 of them), 27.4 in batches of 64 (0.8 passes); small, batches of 64, 31.7; in 8 minutes
     medium 33.0 (1.9 passes), small 35.0; in 20 minutes on two cores medium 36.3 (7.9 passes), small 37.0. One core of an EPYC with
-    both, 5 minutes: medium 35.5 (150,000 pairs shown, 5.2 passes), small 36.4; 10 minutes: 37.7 (307,000, 10.6 passes), 37.5.
-    small_parallel_enja (50,000 pairs), 6 minutes of it: ja-en 37.0 (286,000), 36.1; en-ja 34.6 (347,000), 36.1. CMUdict on a Xeon: small
+    AVX-512 and bfloat16, 5 minutes: medium 35.5 (150,000 pairs shown, 5.2 passes), small 36.4; 10 minutes: 37.7 (307,000, 10.6), 37.5.
+    small_parallel_enja (50,000 pairs), 6 minutes there: ja-en 37.0 (286,000), 36.1; en-ja 34.6 (347,000), 36.1. CMUdict on a Xeon: small
     and medium are alike after 5.8 passes, and medium takes three times as long; so on two cores of the first EPYC, an hour, today's
     rate: small 75.7 (20.4 passes), medium 76.1 (6.6).
 
