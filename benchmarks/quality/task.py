@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.task g2p-few DATA OUT [--parts hin,lit] [--seeds 1,2,3] [--minutes 1 | --steps 800]
         [--variants "default | soft: --alignment soft | copy: --alignment monotonic --copy"] [--beams 1,5] [--threads 0]
-        [--ensemble] [--distilled "--teacher-gold 0.3"] [--before OTHER/.venv/bin/jumok]
+        [--ensemble] [--distilled "--teacher-gold 0.3"] [--words 100000] [--before OTHER/.venv/bin/jumok]
 
 The tasks are in benchmarks.support.tasks.py. A line of JSON for each run as it ends, and one of means: the first metric
 on dev (greedy), the test metrics with each beam, the gain of each variant over the first, paired by part and seed, with its
@@ -11,7 +11,8 @@ model folder stays for other questions.
 
 With --ensemble, the models of all seeds of a variant write together, too (VARIANT+ensemble); with --distilled, which takes more
 options of `jumok train` or "", one model of the first seed learns from what they write (VARIANT+distilled). The gain of these is
-over the mean of the single models.
+over the mean of the single models. With --words, each training with a teacher also learns from what the teacher writes for so many
+real words of the language, the commonest that no file of the task has (`pip install wordfreq`).
 
 With --before, the command `jumok` of another checkout, an older one say, trains first, with the task's options (variant before).
 Its models are measured here, like all others, and the gains are over them.
@@ -31,6 +32,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.support import words
 from benchmarks.support.measure import emit, evaluated, steps
 from benchmarks.support.tasks import TASKS, Task, content
 
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--ensemble", action="store_true")
     parser.add_argument("--distilled", default=None)
+    parser.add_argument("--words", type=int, default=0)
     parser.add_argument("--before", type=Path, default=None, metavar="JUMOK")
     o = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, which ends the training that is waited for, too
@@ -111,6 +114,8 @@ class Run:
         o = self.o
         length = ["--minutes", str(o.minutes)] if o.minutes else ["--steps", str(o.steps)] if o.steps else []
         options = [*self.task.options, *self.more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
+        if o.words and "--teacher" in self.more and (found := self.words()) is not None:
+            options += ["--teacher-sources", str(found)]
         if row := self.kept(str(self.model), options):
             return row
         jumok = [str(o.before.absolute())] if self.variant == BEFORE else [sys.executable, "-m", "jumok"]
@@ -126,6 +131,17 @@ class Run:
         seconds = time.perf_counter() - start
         facts = {"steps": steps(self.model), "seconds": round(seconds, 1), "dev": self.on_dev(str(self.model))}
         return self.measured(str(self.model), self.named() | facts, options)
+
+    def words(self) -> Path | None:
+        """A file of words for the teacher; None, and a line on stderr, where there is no list of the language."""
+        if self.part not in words.CODES:
+            print(f"{self.part}: no list of words is known for it; trained without", file=sys.stderr)
+            return None
+        columns = ([line.split("\t")[0] for line in content(self.file(name))] for name in ("train", "dev", "test"))
+        found = words.new(words.common(self.part), *columns)
+        path = self.o.out / f"{self.o.task}-{self.part}-words-{self.o.words}.txt"
+        path.write_text("".join(f"{word}\n" for word in itertools.islice(found, self.o.words)), encoding="utf-8")
+        return path
 
     def together(self, members: str) -> dict[str, Any]:
         """The figures of an ensemble of models like this one, whose folders are joined by commas."""

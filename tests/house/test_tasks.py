@@ -8,7 +8,7 @@ import pytest
 from pages import FENCE, ROOT
 
 import jumok
-from benchmarks.support import dates
+from benchmarks.support import dates, words
 from benchmarks.support.tasks import TASKS
 from jumok.cli import COMMANDS, _options, main
 
@@ -77,3 +77,11 @@ def test_a_command_of_the_page_runs(tmp_path, monkeypatch) -> None:
     del words[words.index("--minutes") : words.index("--minutes") + 2]
     assert main([*words[1:], *SMALL]) == 0
     assert jumok.load("model").translate("1 May 1998").finished in (True, False)
+
+
+def test_words_for_a_teacher_are_of_no_file_and_of_the_letters_of_training() -> None:
+    """In the order given; in capitals where the words of training are."""
+    files = [["read", "den", "ear"], ["near", "är"], ["dare"]]
+    assert list(words.new(["read", "a", "dear", "near", "rean", "dare", "dab", "är"], *files)) == ["dear", "rean"]
+    capitals = [[word.upper() for word in file] for file in files]
+    assert list(words.new(["read", "dear", "Near", "rean"], *capitals)) == ["DEAR", "REAN"]
