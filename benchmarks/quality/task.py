@@ -65,6 +65,8 @@ def main() -> None:
     )
     if BEFORE in variants:
         parser.error(f"--variants: {BEFORE!r} is the name of what --before trains; give another")
+    if o.words and o.distilled is None and not any("--teacher" in options for options in variants.values()):
+        parser.error("--words: they are for a teacher, and no training has one; give --distilled, or a variant with --teacher")
     if o.before is not None:
         variants = {BEFORE: []} | variants
     o.out.mkdir(parents=True, exist_ok=True)
@@ -114,10 +116,14 @@ class Run:
         o = self.o
         length = ["--minutes", str(o.minutes)] if o.minutes else ["--steps", str(o.steps)] if o.steps else []
         options = [*self.task.options, *self.more, *length, *(["--threads", str(o.threads)] if o.threads else [])]
-        if o.words and "--teacher" in self.more and (found := self.words()) is not None:
-            options += ["--teacher-sources", str(found)]
+        word_file = self.word_file() if o.words and "--teacher" in self.more else None
+        options += ["--teacher-sources", str(word_file)] if word_file else []
         if row := self.kept(str(self.model), options):
             return row
+        if word_file:
+            columns = ([line.split("\t")[0] for line in content(self.file(name))] for name in ("train", "dev", "test"))
+            found = itertools.islice(words.new(words.common(self.part), *columns), o.words)
+            word_file.write_text("".join(f"{word}\n" for word in found), encoding="utf-8")
         jumok = [str(o.before.absolute())] if self.variant == BEFORE else [sys.executable, "-m", "jumok"]
         command = [*jumok, "train", str(self.file("train")), "--dev", str(self.file("dev"))]
         command += ["--out", str(self.model), "--overwrite", *options, "--seed", str(self.seed)]
@@ -132,16 +138,12 @@ class Run:
         facts = {"steps": steps(self.model), "seconds": round(seconds, 1), "dev": self.on_dev(str(self.model))}
         return self.measured(str(self.model), self.named() | facts, options)
 
-    def words(self) -> Path | None:
-        """A file of words for the teacher; None, and a line on stderr, where there is no list of the language."""
+    def word_file(self) -> Path | None:
+        """Where the words for the teacher go; None, and a line on stderr, if there is no list of the language."""
         if self.part not in words.CODES:
             print(f"{self.part}: no list of words is known for it; trained without", file=sys.stderr)
             return None
-        columns = ([line.split("\t")[0] for line in content(self.file(name))] for name in ("train", "dev", "test"))
-        found = words.new(words.common(self.part), *columns)
-        path = self.o.out / f"{self.o.task}-{self.part}-words-{self.o.words}.txt"
-        path.write_text("".join(f"{word}\n" for word in itertools.islice(found, self.o.words)), encoding="utf-8")
-        return path
+        return self.o.out / f"{self.o.task}-{self.part}-words-{self.o.words}.txt"
 
     def together(self, members: str) -> dict[str, Any]:
         """The figures of an ensemble of models like this one, whose folders are joined by commas."""

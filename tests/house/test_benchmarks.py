@@ -50,6 +50,13 @@ def test_a_benchmark_runs_as_a_module() -> None:
     assert done.returncode == 0 and "--minutes" in done.stdout, done.stderr
 
 
+def test_words_without_a_teacher_are_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.quality.task", "cmudict", "data", str(tmp_path / "out"), "--words", "5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "give --distilled, or a variant with --teacher" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_steps_of_a_model_and_of_an_ensemble(tmp_path: Path) -> None:
     write_ensemble(tmp_path, 2)
     for number, count in (1, 30), (2, 50):
