@@ -231,10 +231,12 @@ class TrainConfig:
     """Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are new in PAIRS
     are added to the vocabularies; those of bpe stay. With --members, also an ensemble of as many: each starts from one of these."""
     members: int = 1
-    """Models to train one after the other, with seeds from --seed on; they write together, as an ensemble, and lie in --out. The
-    length given by --minutes is for all together."""
+    """Models to train, with seeds from --seed on; they write together, as an ensemble, and lie in --out. The length given by
+    --minutes is for all together."""
     member: int = 0
     """With --members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all."""
+    jobs: int = 1
+    """With --members: train so many of them at the same time, each with its share of the cores. 1 = one after the other."""
     source_embeddings: VectorsPath = ""
     """Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): --embedding is then their size."""
     target_embeddings: VectorsPath = ""

@@ -11,6 +11,7 @@ from jumok.learn.board import Board
 from jumok.learn.history import Evaluation
 
 PATIENCE = 2.0  # seconds
+WAITING = "… target tokens/s · loss …"
 
 
 def lasting(seconds: float) -> str:
@@ -70,27 +71,12 @@ class Display:
         """Shows the bar (on a terminal), and opens the board."""
         if self.board is not None:
             self.board.open(done)
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps · {task.fields[rate]} target tokens/s · loss {task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("training", total=steps, completed=done, rate="…", loss="…")
-        self.bar.start()
+        self._open_bar(steps, done)
 
     def advance(self, steps: tuple[int, int], rate: float, loss: float, learning_rate: float, gold_share: float) -> None:
         """Moves the bar; steps done and in all, rate in target tokens a second, loss in nats a token, both since the last look."""
         step, total = steps
-        self.bar.update(self.task, completed=step, total=total, rate=f"{rate:,.0f}", loss=f"{loss:.3f}")
+        self._move_bar(step, total, f"{rate:,.0f} target tokens/s · loss {loss:.3f}")
         if self.board is not None:
             numbers = {"loss": loss, "learning_rate": learning_rate, "gold_share": gold_share, "tokens_per_second": rate}
             self.board.look(step, numbers)
@@ -120,6 +106,32 @@ class Display:
         """Takes the bar away, and closes the board."""
         if self.board is not None:
             self.board.close()
+        self._close_bar()
+
+    # -- the bar of a training ----------------------------------------------------------------------------------------
+
+    def _open_bar(self, steps: int, done: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps · {task.fields[pace]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("training", total=steps, completed=done, pace=WAITING)
+        self.bar.start()
+
+    def _move_bar(self, step: int, total: int, pace: str) -> None:
+        self.bar.update(self.task, completed=step, total=total, pace=pace)
+
+    def _close_bar(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

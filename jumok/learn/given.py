@@ -18,6 +18,10 @@ STARTS = ("from_", "source_embeddings", "target_embeddings", "teacher")  # files
 USED = ("save_minutes", "save_every", "threads", "device")
 
 
+def _members(run: TrainConfig) -> bool:
+    return run.members > 1 and not run.member
+
+
 def _falls(run: TrainConfig) -> bool:
     return run.learn.teacher_forcing not in ("always", "never")
 
@@ -52,6 +56,7 @@ def _tanh(run: TrainConfig) -> bool:
 
 # options that do something only beside another: their names, whether it is there, and how it is given
 _BESIDE: tuple[tuple[str, Callable[[TrainConfig], bool], str], ...] = (
+    ("jobs", _members, "--members"),
     ("gold_at_end", _falls, "--teacher-forcing linear, say"),
     ("switch switch_patience", _two_phases, "--teacher-forcing two-phase"),
     ("coin own_token", _own_words, "--teacher-forcing linear, say"),

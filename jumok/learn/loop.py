@@ -84,8 +84,7 @@ class Loop:
     Attributes:
         plan: how many steps there are; one of --minutes is put here before `run`.
         frozen: tables with ids and rows that stay as they are for a share `freeze` of the steps.
-        interrupted: set it, and the loop stops after the step that is under way; stopped: it has, since a process of the team was
-            interrupted.
+        interrupted: `stop` was called; stopped: the loop has stopped, since that was so in a process of the team.
     """
 
     def __init__(
@@ -162,7 +161,7 @@ class Loop:
         self.guard.step(norm, lambda skip: self.optimizer.step(rate, skip, divisor))
 
     def run(self, observe: Callable[[int, Seq2Seq], None] | None = None) -> None:
-        """Trains to the end of the schedule from wherever the position is; leaves when `interrupted` is set.
+        """Trains to the end of the schedule from wherever the position is; leaves early after `stop`.
 
         Args:
             observe: given the step and the model after each evaluation, when all is written.
@@ -221,6 +220,10 @@ class Loop:
         self._read_guard()
         if self._out_of_patience():
             self.display.note(f"no better dev {self.dev.metric} for {at.stale} evaluations: stopping early")
+
+    def stop(self) -> None:
+        """Ends the loop after the step that is under way."""
+        self.interrupted = True
 
     @property
     def choice(self) -> Choice:

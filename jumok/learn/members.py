@@ -1,4 +1,5 @@
-"""Several models of one kind, trained one after the other with other seeds, which write together as an ensemble (`--members`)."""
+"""Several models of one kind, trained with other seeds, one after the other or side by side, which write together as an ensemble
+(`--members`)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,13 @@ from typing import TYPE_CHECKING
 from jumok.config import TrainConfig
 from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
+from jumok.learn.display import Display
+from jumok.learn.history import read_history
+from jumok.learn.side_by_side import Order, train_members
+from jumok.learn.start import left_behind
 from jumok.learn.teacher import TAUGHT, check_apart, forget
 from jumok.places import read_once
+from jumok.processes import cores
 from jumok.runtime.folder import ENSEMBLE
 from jumok.runtime.members import member_folder, members_of, read_ensemble, write_ensemble
 
@@ -26,16 +32,15 @@ LEAST = 0.2  # of its share of --minutes a member gets, even if those before it 
 
 
 def run_members(
-    asked: TrainConfig, manner: Manner, train: Callable[[TrainConfig, Manner], Trained], note: Callable[[str], None]
+    asked: TrainConfig, manner: Manner, train: Callable[[TrainConfig, Manner], Trained], display: Display
 ) -> Trained:
-    """Trains the members one after the other, or only the one that is asked for, each in a folder of its own in --out.
+    """Trains the members, or only the one that is asked for, each in a folder of its own in --out.
 
     The pairs of dev are the same for all, so that they have the same vocabularies. What is trained already stays, with --resume.
     --minutes is divided among those that are still to be trained.
 
     Args:
-        train: trains one model.
-        note: called with a line for the person.
+        train: trains one model in this process.
 
     Returns:
         What the last of them left behind, with the folder of them all.
@@ -47,14 +52,18 @@ def run_members(
     """
     out, members = Path(asked.out), asked.members
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not asked.member:
-        raise ConfigError("members are trained one after the other; with torchrun, name one of them at a time with --member")
+        raise ConfigError("with torchrun, all processes train one member; name it with --member, one at a time")
+    if asked.jobs > 1 and manner.observe is not None:
+        raise ConfigError(
+            "observe is called in this process, and with jobs members are trained in others; leave one of them out"
+        )
     _check_place(out, asked, manner)
     check_apart(asked)
     left = [asked.member] if asked.member else list(range(1, members + 1))
     if manner.resume and not manner.overwrite:
         left = [n for n in left if beginning.finished(member_folder(out, n)) is None]
         if done := (1 if asked.member else members) - len(left):
-            note(f"{out}: {done} of {members} models are trained already")
+            display.note(f"{out}: {done} of {members} models are trained already")
     _check_starts(asked, left)
     if len(left) > 1 and (once := read_once(asked)):
         raise ConfigError(
@@ -65,19 +74,55 @@ def run_members(
         write_ensemble(out, members)
     except OSError as e:
         raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
+    alike = manner.alike or _training(out, (n for n in range(1, members + 1) if n not in left))
+    if asked.jobs > 1 and len(left) > 1:
+        trained = _side_by_side(asked, manner, left, alike, display)
+    else:
+        trained = _one_after_another(asked, manner, left, alike, train, display)
+    if asked.teacher and all(beginning.finished(member_folder(out, n)) for n in range(1, members + 1)):
+        forget(out / TAUGHT)
+    return dataclasses.replace(trained, folder=out)
+
+
+def _one_after_another(
+    asked: TrainConfig,
+    manner: Manner,
+    left: Sequence[int],
+    alike: TrainConfig | None,
+    train: Callable[[TrainConfig, Manner], Trained],
+    display: Display,
+) -> Trained:
+    """Trains the members `left` in this process. Returns what the last of them left behind."""
     trained: Trained | None = None
-    alike = _training(out, (n for n in range(1, members + 1) if n not in left))
     for i, number in enumerate(left):
-        note(f"model {number} of {members}, seed {asked.learn.seed + number - 1}")
+        display.note(f"model {number} of {asked.members}, seed {asked.learn.seed + number - 1}")
         trained = train(*_one(asked, dataclasses.replace(manner, alike=alike), number, len(left) - i))
         alike = trained.config
         if trained.interrupted:
             break
-    if asked.teacher and all(beginning.finished(member_folder(out, n)) for n in range(1, members + 1)):
-        forget(out / TAUGHT)
     if trained is None:
-        trained = train(*_one(asked, manner, asked.member or members, 1))  # says that there is nothing to do
-    return dataclasses.replace(trained, folder=out)
+        trained = train(*_one(asked, manner, asked.member or asked.members, 1))  # says that there is nothing to do
+    return trained
+
+
+def _side_by_side(
+    asked: TrainConfig, manner: Manner, left: Sequence[int], alike: TrainConfig | None, display: Display
+) -> Trained:
+    """Trains the members `left` in processes of their own. Returns what the last of them left behind."""
+    if asked.jobs > cores():
+        display.warn(f"jobs is {asked.jobs}, but there are {cores()} cores: models side by side will slow each other down")
+    jobs = min(asked.jobs, len(left))
+    threads = asked.learn.threads or max(1, cores() // jobs)
+    sitting = {name: getattr(manner, name) for name in ("resume", "overwrite", "quiet", "profile", "tensorboard")}
+
+    def order_of(number: int, after: int, alike: TrainConfig | None) -> Order:
+        learn = dataclasses.replace(asked.learn, threads=threads, minutes=_share(asked, manner, after))
+        member = dataclasses.replace(asked, jobs=1, member=number, learn=learn)
+        return Order(member, sitting, sorted({*manner.given} - {"jobs"}), alike, threads)
+
+    stopped = train_members(left, jobs, alike, order_of, display)
+    folder = member_folder(asked.out, left[-1])
+    return left_behind(folder, beginning.training_of(folder) or asked, read_history(folder), stopped)
 
 
 def _training(out: Path, numbers: Iterable[int]) -> TrainConfig | None:
@@ -112,22 +157,28 @@ def _start(asked: TrainConfig, number: int) -> str:
 
 def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[TrainConfig, Manner]:
     """What is asked of one member, where so many are left to train."""
-    folder, learn = member_folder(asked.out, number), asked.learn
-    start = time.perf_counter()
-    minutes = learn.minutes
-    if minutes is not None:
-        minutes = max(LEAST * minutes / asked.members, (minutes - (start - manner.start) / 60) / left)
-        if beginning.has_checkpoint(folder) and manner.resume and not manner.overwrite:
-            minutes = None  # its length was settled when it began
+    folder, learn, start = member_folder(asked.out, number), asked.learn, time.perf_counter()
+    minutes = _share(asked, manner, left)
+    if beginning.has_checkpoint(folder) and manner.resume and not manner.overwrite:
+        minutes = None  # its length was settled when it began
     learn = dataclasses.replace(learn, seed=learn.seed + number - 1, minutes=minutes)
     board = str(Path(manner.tensorboard) / str(number)) if manner.tensorboard else ""
     # a folder that is not there yet is begun, whatever was asked of those that are
-    manner = dataclasses.replace(manner, start=start, tensorboard=board)
-    return dataclasses.replace(asked, out=str(folder), from_=_start(asked, number), member=number, learn=learn), manner
+    given = manner.given if asked.member else {*manner.given} - {"jobs"}
+    manner = dataclasses.replace(manner, start=start, tensorboard=board, given=given)
+    return dataclasses.replace(asked, out=str(folder), from_=_start(asked, number), member=number, jobs=1, learn=learn), manner
+
+
+def _share(asked: TrainConfig, manner: Manner, left: int) -> float | None:
+    """The part of --minutes that a member gets, where so many are left to train one after another, itself included."""
+    minutes, gone = asked.learn.minutes, (time.perf_counter() - manner.start) / 60
+    return None if minutes is None else max(LEAST * minutes / asked.members, (minutes - gone) / left)
 
 
 def _check_place(out: Path, asked: TrainConfig, manner: Manner) -> None:
     there = read_ensemble(out)
+    if there and not any(member_folder(out, n).exists() for n in range(1, there + 1)):
+        return  # a run that failed before its first step, for a mistake in the pairs, say
     if there > asked.members:
         raise FolderError(f"{out}: holds an ensemble of {there} models, but --members is {asked.members}; give another --out")
     if there and not (manner.resume or manner.overwrite or asked.member):

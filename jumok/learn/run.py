@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from jumok.learn.display import Display, lasting
 from jumok.learn.folder import Folder, stored_codec, stored_run
 from jumok.learn.foundation import inherited, new_tokens, other_forms, take_over
 from jumok.learn.given import asked_for, differences, idle, resumed
-from jumok.learn.history import Evaluation, best_of
 from jumok.learn.known import Known, read_known
 from jumok.learn.loop import Loop, new_model
 from jumok.learn.material import Material, make_batches, make_material
@@ -39,7 +38,8 @@ from jumok.learn.plan import Plan
 from jumok.learn.profile import verdict
 from jumok.learn.profile.profiler import Profiler
 from jumok.learn.recipe import Recipe, alignment_of, check_copying, check_lengths, in_words, resolve, settle
-from jumok.learn.start import Trained
+from jumok.learn.start import Trained, left_behind
+from jumok.learn.stopping import stopped_by_signals
 from jumok.learn.teacher import Lesson
 from jumok.measure import MeasureOptions
 from jumok.measure import measure as measured
@@ -60,6 +60,8 @@ class Manner:
     Attributes:
         start: when it was called, by `time.perf_counter`.
         alike: the training of another member of the ensemble, whose size, layers and batch this one takes, where nobody gave them.
+        show: makes what a person sees of it, of `quiet` and a board.
+        settled: called with the configuration that has nothing left open, before the first step.
     """
 
     start: float
@@ -71,19 +73,21 @@ class Manner:
     observe: Callable[[int, Seq2Seq], None] | None = None
     given: Collection[str] = ()
     alike: TrainConfig | None = None
+    show: Callable[[bool, Board | None], Display] = Display
+    settled: Callable[[TrainConfig], None] | None = None
 
 
 def run(asked: TrainConfig, manner: Manner) -> Trained:
     """`jumok.train`, when its options are a configuration."""
     if asked.members > 1:
-        return run_members(asked, manner, _run, Display(manner.quiet, None).note)
+        return run_members(asked, manner, _run, manner.show(manner.quiet, None))
     return _run(asked, manner)
 
 
 def _run(asked: TrainConfig, manner: Manner) -> Trained:
     """The training of one model."""
     with joined(asked.learn) as team:
-        display = Display(
+        display = manner.show(
             manner.quiet or not team.lead, Board(manner.tensorboard) if manner.tensorboard and team.lead else None
         )
         # the lead's options hold for all; where the data is, every process may say itself
@@ -92,7 +96,7 @@ def _run(asked: TrainConfig, manner: Manner) -> Trained:
         with beginning.alone(asked.out) if team.lead else contextlib.nullcontext(False) as held:
             begins = _begin(asked, manner, held, team, display)
             if isinstance(begins, Finished):
-                return _trained(Path(asked.out), begins.config, begins.history)
+                return left_behind(Path(asked.out), begins.config, begins.history)
             return _Run(asked, manner, begins, team, display).run()
 
 
@@ -141,6 +145,8 @@ class _Run:
             self._check()
             data = self._read()
             recipe, material = self._settle(data)
+            if self.manner.settled is not None:
+                self.manner.settled(recipe.config)
             loop = self._ready(recipe, material)
             caught = self._train(loop)
             self._write(loop)
@@ -324,7 +330,7 @@ class _Run:
         if observe is not None and self.checkpoint is None:
             observe(0, loop.model)
         watch = Profiler(loop, self.manner.start) if self.manner.profile and self.team.lead else contextlib.nullcontext()
-        with _signals(loop) as caught:
+        with stopped_by_signals(loop.stop, repeated=loop.team.size > 1) as caught:
             try:
                 self.display.start(loop.plan.steps, loop.position.step)
                 with watch as self.profiler:  # type: ignore[assignment]
@@ -370,32 +376,3 @@ class _Run:
             self.display.warn(
                 f"{self.out}: the checkpoint could not be deleted ({e.strerror or e}); training is finished, delete it"
             )
-
-
-def _trained(out: Path, config: TrainConfig, history: list[Evaluation]) -> Trained:
-    """What a training left behind that was over before."""
-    best = best_of(history)
-    value = best.metrics[config.learn.metric] if best and config.learn.metric else None
-    return Trained(out, config, history, value, best.step if best else 0)
-
-
-@contextlib.contextmanager
-def _signals(loop: Loop) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end training at the next step instead of in the middle of one."""
-    caught: list[int] = []
-
-    def stop(number: int, _: Any) -> None:
-        if caught and loop.team.size == 1:  # the second time means it; but torchrun says some things twice
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        caught.append(number)
-        loop.interrupted = True
-
-    try:
-        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's
-        old = {}
-    try:
-        yield caught
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

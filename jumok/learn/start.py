@@ -15,7 +15,7 @@ from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import ConfigError, JumokError, MissingExtra, need
 from jumok.keywords import done_by
 from jumok.learn import memory, threads
-from jumok.learn.history import Evaluation
+from jumok.learn.history import Evaluation, best_of
 from jumok.runtime.folder import CONFIG
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ class Trained:
         return load(self.folder, engine)
 
 
+def left_behind(folder: Path, config: TrainConfig, history: list[Evaluation], interrupted: int = 0) -> Trained:
+    """What a training left behind that is over, by its folder's history."""
+    best = best_of(history)
+    value = best.metrics[config.learn.metric] if best and config.learn.metric else None
+    return Trained(folder, config, history, value, best.step if best else 0, interrupted)
+
+
 def _train(
     pairs: str | Path = "",
     dev: str | Path = "",
@@ -74,6 +81,16 @@ def _train(
     asked = build(TrainConfig, options | files, "jumok.train")
     if not asked.out:
         raise ConfigError("out is missing; name the model folder to write")
+    return sit(asked, start, given, sitting)
+
+
+def sit(asked: TrainConfig, start: float, given: Collection[str], sitting: dict[str, Any]) -> Trained:
+    """`train`, when its options are a configuration: makes the process ready, and does the run.
+
+    Args:
+        start: when it was called, by `time.perf_counter`.
+        sitting: what else `jumok.learn.run.Manner` has.
+    """
     threads.check(asked.learn.threads)
     threads.bound_environment(lambda text: None if sitting["quiet"] else print(f"warning: {text}", file=sys.stderr))
     memory.prepare(_whole(asked, sitting["resume"] and not sitting["overwrite"]))
@@ -84,8 +101,7 @@ def _train(
     need("training", "train", "rich")
     from jumok.learn.run import Manner, run
 
-    sitting["tensorboard"] = str(sitting["tensorboard"])
-    return run(asked, Manner(start, given=given, **sitting))
+    return run(asked, Manner(start, given=given, **{**sitting, "tensorboard": str(sitting["tensorboard"])}))
 
 
 @done_by(_train)
@@ -106,6 +122,7 @@ def train(
     from_: str | Path = "",
     members: int = 1,
     member: int = 0,
+    jobs: int = 1,
     source_embeddings: str | Path = "",
     target_embeddings: str | Path = "",
     teacher: str | Path = "",
@@ -200,9 +217,10 @@ def train(
         from_: Model folder to start from (fine-tuning): its text and model options, vocabularies and weights. Tokens that are
             new in PAIRS are added to the vocabularies; those of bpe stay. With members, also an ensemble of as many: each
             starts from one of these.
-        members: Models to train one after the other, with seeds from seed on; they write together, as an ensemble, and lie in
-            out. The length given by minutes is for all together.
+        members: Models to train, with seeds from seed on; they write together, as an ensemble, and lie in out. The length given
+            by minutes is for all together.
         member: With members: train only this one of them (1, 2, …), on a machine of its own, say. 0 = all.
+        jobs: With members: train so many of them at the same time, each with its share of the cores. 1 = one after the other.
         source_embeddings: Known vectors of source tokens, as text (word2vec, GloVe, fastText; .gz too): embedding is then their
             size.
         target_embeddings: As source_embeddings, for the target.

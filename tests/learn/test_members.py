@@ -13,7 +13,7 @@ from small_run import TINY, same_weights, write_pairs
 
 import jumok
 from jumok.config import TrainConfig, build
-from jumok.errors import ConfigError, FolderError
+from jumok.errors import ConfigError, DataError, FolderError
 from jumok.learn.members import _one
 from jumok.learn.run import Manner
 from jumok.runtime.folder import read_folder
@@ -102,6 +102,17 @@ def test_a_folder_of_something_else_is_left_alone(data, tmp_path):
     with pytest.raises(FolderError, match="holds no ensemble"):
         jumok.train(data, out=tmp_path / "m", members=2, overwrite=True, **QUICK)
     assert [p.name for p in (tmp_path / "m").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_failed_at_once_is_begun_again_by_the_same_command(data, tmp_path, jobs):
+    bad, out = tmp_path / "bad.tsv", tmp_path / "m"
+    bad.write_text("ab\tba\nxx\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"bad\.tsv:2"):
+        jumok.train(bad, out=out, members=3, jobs=jobs, **QUICK)
+    bad.write_bytes(data.read_bytes())
+    jumok.train(bad, out=out, members=2, jobs=jobs, **QUICK)
+    assert read_ensemble(out) == 2 and [folder.name for folder in members_of(out)] == ["1", "2"]
 
 
 @pytest.mark.parametrize(

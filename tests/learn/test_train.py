@@ -26,7 +26,7 @@ from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.display import lasting
 from jumok.learn.machine import Machine, choose
 from jumok.learn.optimizer import Average
-from jumok.learn.parallel import ALONE
+from jumok.learn.stopping import stopped_by_signals
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +133,10 @@ def test_signals_end_training_with_a_model(data, tmp_path, number):
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_the_second_signal_ends_at_once(number, raised):
-    loop = SimpleNamespace(interrupted=False, team=ALONE)
-    with run._signals(loop) as caught:
+    stops: list[bool] = []
+    with stopped_by_signals(lambda: stops.append(True)) as caught:
         signal.raise_signal(number)
-        assert loop.interrupted and caught == [number]
+        assert stops == [True] and caught == [number]
         with pytest.raises(raised) as ended:
             signal.raise_signal(number)
     assert raised is KeyboardInterrupt or ended.value.code == 143
