@@ -256,7 +256,7 @@ def test_recipe_by_size_of_data():
     assert dropout("small", 2, 7_999) == dropout("small", 1, 7_999)
     for layers, pairs in ((3, 100), (3, 49_999), (1, 8_000), (2, 8_000), (1, 49_999)):
         assert dropout("small", layers, pairs) == [0, 0.1, 0.1, 0.1, 0.2, 0.2]
-    assert dropout("small", 1, 50_000) == dropout("small", 3, 50_000) == [0, 0, 0, 0.1, 0.2, 0.2]
+    assert dropout("small", 1, 50_000) == dropout("small", 3, 50_000) == [0, 0, 0, 0.1, 0.1, 0.1]
     bpe = build(TrainConfig, {"source_tokenizer": "bpe", "target_tokenizer": "bpe"}, "test")
     chosen = recipe.resolve(bpe, 7_700, 7_700, 29_000)
     assert (chosen.model.size, chosen.model.tie, chosen.learn.metric) == ("medium", "all", "bleu")
