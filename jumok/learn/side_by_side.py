@@ -150,7 +150,10 @@ class _Member:
         assert self.process.stdout is not None
         with self.process.stdout as stream:
             for line in stream:
-                said.put((number, json.loads(line)))
+                try:
+                    said.put((number, json.loads(line)))
+                except ValueError:  # something printed while Python started
+                    said.put((number, {"note": line.decode("utf-8", "replace").rstrip()}))
         said.put((number, None))
 
 

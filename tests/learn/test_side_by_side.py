@@ -69,6 +69,20 @@ def test_a_teacher_writes_once_for_all(one_by_one, data, tmp_path, capfd):
     assert sorted(p.name for p in out.iterdir()) == ["1", "2", "3", "ensemble.json"]
 
 
+def test_what_python_prints_before_it_begins_is_shown_too(data, tmp_path, capfd, monkeypatch):
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text("print('hello from the site')\n", encoding="utf-8")
+    real = side_by_side.worker_environment
+    monkeypatch.setattr(
+        side_by_side,
+        "worker_environment",
+        lambda threads: (env := real(threads)) | {"PYTHONPATH": os.pathsep.join((env["PYTHONPATH"], str(place)))},
+    )
+    jumok.train(data, out=tmp_path / "m", members=2, jobs=2, **(QUICK | {"steps": 1, "quiet": False}))
+    assert capfd.readouterr().err.count("hello from the site") == 2
+
+
 def test_an_error_is_that_of_the_member(data, tmp_path, capfd):
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("a 1 2 3\nb 1 2\n", encoding="utf-8")
