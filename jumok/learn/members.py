@@ -71,7 +71,8 @@ def run_members(
             "time with --member"
         )
     try:
-        write_ensemble(out, members)
+        if read_ensemble(out) != members:  # as it is where this member is one of those side by side
+            write_ensemble(out, members)
     except OSError as e:
         raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
     alike = manner.alike or _training(out, (n for n in range(1, members + 1) if n not in left))
@@ -120,7 +121,7 @@ def _side_by_side(
         member = dataclasses.replace(asked, jobs=1, member=number, learn=learn)
         return Order(member, sitting, sorted({*manner.given} - {"jobs"}), alike, threads)
 
-    stopped = train_members(left, jobs, alike, order_of, display)
+    stopped = train_members(left, jobs, alike, order_of, display, first_alone=bool(asked.teacher) or alike is None)
     folder = member_folder(asked.out, left[-1])
     return left_behind(folder, beginning.training_of(folder) or asked, read_history(folder), stopped)
 

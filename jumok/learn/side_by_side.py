@@ -61,11 +61,13 @@ def train_members(
     alike: TrainConfig | None,
     order_of: Callable[[int, int, TrainConfig | None], Order],
     display: Display,
+    first_alone: bool,
 ) -> int:
     """Trains these members, at most `jobs` at a time.
 
     Args:
-        alike: what they are to be like; None: the first one settles it, and the others wait for that.
+        alike: what they are to be like; None: the first one settles it.
+        first_alone: the others wait until the first one's configuration is settled, and a teacher has written.
         order_of: given a member's number, how many are to be trained one after another in its place, itself included, and what it
             is to be like.
 
@@ -78,7 +80,7 @@ def train_members(
     waiting, said = deque(numbers), queue.SimpleQueue[Said]()
     running: dict[int, _Member] = {}
     error: JumokError | None = None
-    stop = 0
+    stop, settled = 0, not first_alone
 
     def halt() -> None:
         for member in running.values():
@@ -90,7 +92,7 @@ def train_members(
                 stop = stop or (caught[0] if caught else 0)
                 if stop or error is not None:
                     halt()
-                while waiting and not stop and error is None and len(running) < jobs and (alike or not running):
+                while waiting and not stop and error is None and len(running) < jobs and (settled or not running):
                     number, after = waiting[0], -(-len(waiting) // jobs)
                     running[number] = _Member(number, order_of(number, after, alike), said)
                     waiting.popleft()
@@ -106,7 +108,7 @@ def train_members(
                     elif status and error is None:
                         error = TrainingError(_ended(number, status))
                 elif "settled" in what:
-                    alike = alike or build(TrainConfig, what["settled"], "member")
+                    settled, alike = True, alike or build(TrainConfig, what["settled"], "member")
                 elif "error" in what:
                     error = error or _error(number, *what["error"])
                 elif "note" in what:

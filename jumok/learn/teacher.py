@@ -173,17 +173,16 @@ def learn_from(
     check_readable(teacher, run, given, display.warn)
     kept.facts["teacher"] = digest(run.teacher)
     done = kept.read(given)
-    left = [start for start in pieces if start not in done]
-    with kept.written(anew=not done):
-        if left:
+    if left := [start for start in pieces if start not in done]:
+        with kept.written(anew=not done):
             was = f"; {sum(map(len, done.values())):,} are written already" if done else ""
             display.note(f"teacher {run.teacher} writes for {len(given):,} sources, beam {run.teacher_beam}{was}")
-        with display.counting("the teacher writes", len(given), sum(map(len, done.values()))) as advance:
-            for start in left:
-                done[start] = list(_outputs(teacher, given[start : start + PIECE], run.teacher_beam))
-                kept.write(start, done[start])
-                advance(len(done[start]))
-                pause(f"the teacher has written for {sum(map(len, done.values())):,} of {len(given):,} sources")
+            with display.counting("the teacher writes", len(given), sum(map(len, done.values()))) as advance:
+                for start in left:
+                    done[start] = list(_outputs(teacher, given[start : start + PIECE], run.teacher_beam))
+                    kept.write(start, done[start])
+                    advance(len(done[start]))
+                    pause(f"the teacher has written for {sum(map(len, done.values())):,} of {len(given):,} sources")
     lesson = Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher(), more)
     display.note(f"teacher: {lesson.in_words(pairs)}")
     return lesson

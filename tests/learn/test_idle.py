@@ -23,8 +23,10 @@ OPTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "location_length": (9, {"attention": "location"}),
     "score_size": (5, {"attention": "concat"}),
     "readout_size": (5, {"readout": "tanh"}),
+    "jobs": (2, {"members": 2}),
 }
-RARE = {"switch_patience"}  # does something only where an evaluation is no better, which is for tests of the loop
+# does something only where an evaluation is no better, which is for tests of the loop; trains the same models, only sooner
+RARE = {"switch_patience", "jobs"}
 WITHOUT = {"readout_size": {"readout": "linear"}}  # where it works by default
 
 

@@ -62,6 +62,15 @@ def test_resume_trains_only_what_is_missing(one_by_one, data, tmp_path, capfd):
     assert all(same_weights(out / n, one_by_one / n) for n in "123")
 
 
+def test_more_members_with_a_teacher_whose_writing_is_gone(one_by_one, data, tmp_path, capfd):
+    options = QUICK | {"quiet": False, "teacher": str(one_by_one), "teacher_beam": 2, "steps": 2, "evaluate_every": 2}
+    jumok.train(data, out=tmp_path / "m", members=2, **options)
+    capfd.readouterr()
+    out = jumok.train(data, out=tmp_path / "m", members=5, jobs=3, resume=True, **options).folder
+    assert capfd.readouterr().err.count("writes for") == 1
+    assert sorted(p.name for p in out.iterdir()) == ["1", "2", "3", "4", "5", "ensemble.json"]
+
+
 def test_a_teacher_writes_once_for_all(one_by_one, data, tmp_path, capfd):
     options = QUICK | {"quiet": False, "teacher": str(one_by_one), "teacher_beam": 2}
     out = jumok.train(data, out=tmp_path / "m", members=3, jobs=3, **options).folder
@@ -202,14 +211,15 @@ def _settled(size: str) -> dict:
     return {"settled": {"model": {"size": size}}}
 
 
-def _played(numbers, jobs, alike=None):
+def _played(numbers, jobs, alike=None, first_alone=None):
     orders = []
 
     def order_of(number, after, alike):
         orders.append((number, after, alike and alike.model.size))
         return Order(TrainConfig(), {}, [], alike, 1)
 
-    return train_members(numbers, jobs, alike, order_of, Display(quiet=True)), orders
+    first_alone = alike is None if first_alone is None else first_alone
+    return train_members(numbers, jobs, alike, order_of, Display(quiet=True), first_alone), orders
 
 
 def test_the_first_settles_what_the_others_are_like(monkeypatch):
@@ -218,6 +228,18 @@ def test_the_first_settles_what_the_others_are_like(monkeypatch):
     assert stopped == 0 and not play.running
     assert [size for _, _, size in orders] == [None, "small", "small", "small", "small"]
     assert [after for _, after, _ in orders] == [3, 2, 2, 1, 1]  # a third of the time, then a half of what is left, and so on
+
+
+@pytest.mark.parametrize("first_alone", [True, False])
+def test_the_others_wait_for_the_first_where_they_must(monkeypatch, first_alone):
+    """Where a teacher writes, say: the first one's note comes before any other is begun."""
+    events = []
+    play = Play(monkeypatch, {n: ([{"note": "written"}, _settled("small")], 0) for n in (1, 2, 3)})
+    member, note = play.member, Display.note
+    monkeypatch.setattr(side_by_side, "_Member", lambda *told: events.append(told[0]) or member(*told))
+    monkeypatch.setattr(Display, "note", lambda self, text: events.append(text) or note(self, text))
+    _played([1, 2, 3], 3, build(TrainConfig, {"size": "small"}, "test"), first_alone)
+    assert events[:2] == ([1, "[1] written"] if first_alone else [1, 2])
 
 
 def test_no_more_at_a_time_than_asked_for(monkeypatch):
