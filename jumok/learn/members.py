@@ -15,6 +15,7 @@ from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
 from jumok.learn.display import Display
 from jumok.learn.history import read_history
+from jumok.learn.machine import device
 from jumok.learn.side_by_side import Order, train_members
 from jumok.learn.start import left_behind
 from jumok.learn.teacher import TAUGHT, check_apart, forget
@@ -94,6 +95,9 @@ def _one_after_another(
     display: Display,
 ) -> Trained:
     """Trains the members `left` in this process. Returns what the last of them left behind."""
+    jobs, set_by_hand = min(cores(), len(left)), "jobs" in manner.given or asked.learn.threads or manner.observe is not None
+    if jobs > 1 and not set_by_hand and device(asked.learn) == "cpu":
+        display.note(f"{len(left)} models, one after the other on all cores; with --jobs {jobs} they take less time")
     trained: Trained | None = None
     for i, number in enumerate(left):
         display.note(f"model {number} of {asked.members}, seed {asked.learn.seed + number - 1}")

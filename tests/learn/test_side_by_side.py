@@ -14,7 +14,7 @@ from small_run import TINY, same_weights, write_pairs
 import jumok
 from jumok.config import TrainConfig, build
 from jumok.errors import ConfigError, DataError, TrainingError
-from jumok.learn import beginning, side_by_side, worker
+from jumok.learn import beginning, members, side_by_side, worker
 from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.display import Display
 from jumok.learn.side_by_side import Order, train_members
@@ -49,6 +49,17 @@ def test_what_each_says_has_its_number(data, tmp_path, capfd):
         assert own[0] == f"model {number} of 2, seed {seed}"
         assert any(line.split()[0] == "15" for line in own) and any(line.startswith("best dev") for line in own)
     assert all(line.startswith(("[1] ", "[2] ")) for line in lines if "jobs is 2" not in line)
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "named"), [(4, {}, 3), (2, {}, 2), (1, {}, 0), (4, {"threads": 1}, 0), (4, {"jobs": 1}, 0)]
+)
+def test_where_it_takes_less_time_a_line_says_so(data, tmp_path, capfd, monkeypatch, count, options, named):
+    monkeypatch.setattr(members, "cores", lambda: count)
+    few = QUICK | {"steps": 1, "evaluate_every": 1, "quiet": False, "threads": 0} | options
+    jumok.train(data, out=tmp_path / "m", members=3, **few)
+    said = capfd.readouterr().err
+    assert f"3 models, one after the other on all cores; with --jobs {named} " in said if named else "--jobs" not in said
 
 
 def test_resume_trains_only_what_is_missing(one_by_one, data, tmp_path, capfd):
@@ -106,8 +117,8 @@ def test_options_that_do_not_go_together(data, tmp_path, capfd):
     with pytest.raises(ConfigError, match="jobs is 0; it must be 1 or more"):
         jumok.train(data, out=tmp_path / "m", members=2, jobs=0, **QUICK)
     assert not (tmp_path / "m").exists()
-    for name, members in ("one", {}), ("third", {"members": 3, "member": 3}):
-        jumok.train(data, out=tmp_path / name, jobs=2, **members, **(QUICK | {"steps": 1, "quiet": False}))
+    for name, several in ("one", {}), ("third", {"members": 3, "member": 3}):
+        jumok.train(data, out=tmp_path / name, jobs=2, **several, **(QUICK | {"steps": 1, "quiet": False}))
         assert "--jobs has no effect here" in capfd.readouterr().err
 
 
