@@ -85,8 +85,10 @@ def _mouth() -> Say:
     os.dup2(2, 1)
 
     def say(what: dict[str, Any]) -> None:
+        left = memoryview(json.dumps(what).encode() + b"\n")
         with lock, contextlib.suppress(OSError):  # nobody may listen any more
-            stream.write(json.dumps(what).encode() + b"\n")
+            while left:  # a signal may cut a write short
+                left = left[stream.write(left) :]
 
     return say
 
