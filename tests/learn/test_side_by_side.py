@@ -124,17 +124,19 @@ def test_options_that_do_not_go_together(data, tmp_path, capfd):
 
 # -- stopped by a person, or by force ------------------------------------------------------------------------------------
 
-LONG = TINY | {"steps": 1500, "evaluate_every": 750, "save_every": 20, "learning_rate": 1e-2, "quiet": False}
+LONG = TINY | {"evaluate_every": 200, "save_every": 50, "learning_rate": 1e-2}
+LONG.pop("quiet")
 
 
-def _start(data: Path, out: Path) -> subprocess.Popen[str]:
-    """Three members, two at a time; returns when both have a checkpoint."""
-    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), "--members", "3", "--jobs", "2"]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in LONG.items() if name != "quiet"]
+def _start(data: Path, out: Path, members: int, steps: int) -> subprocess.Popen[str]:
+    """Members, two at a time; returns when the second has a checkpoint, and the first one or its end."""
+    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), "--jobs", "2"]
+    options = {"members": members, "steps": steps, **LONG}
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     place = {"PYTHONPATH": str(Path(jumok.__file__).parent.parent), "COLUMNS": "200"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | place)
     deadline = time.monotonic() + 90
-    while not all((out / n / "checkpoint.safetensors").exists() for n in "12"):
+    while not (out / "2" / "checkpoint.safetensors").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     return process
@@ -149,17 +151,15 @@ def _step(folder: Path) -> int:
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_stops_all_and_resume_ends_as_if_nothing_had_been(data, tmp_path):
     out = tmp_path / "m"
-    process = _start(data, out)
+    process = _start(data, out, 2, 400)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said
-    assert not (out / "3").exists()
-    for number in "12":
-        assert f"[{number}] stopped at step {_step(out / number):,};" in said
-    options = {name: value for name, value in LONG.items() if name != "quiet"}
-    jumok.train(data, out=out, members=3, jobs=2, resume=True, quiet=True, **options)
-    whole = jumok.train(data, out=tmp_path / "whole", members=3, quiet=True, **options).folder
-    assert all(same_weights(out / n, whole / n) for n in "123")
+    stopped = [n for n in "12" if beginning.finished(out / n) is None]  # on a fast machine, the first one may be done
+    assert stopped and all(f"[{n}] stopped at step {_step(out / n):,};" in said for n in stopped)
+    jumok.train(data, out=out, members=2, jobs=2, resume=True, quiet=True, steps=400, **LONG)
+    whole = jumok.train(data, out=tmp_path / "whole", members=2, quiet=True, steps=400, **LONG).folder
+    assert all(same_weights(out / n, whole / n) for n in "12")
 
 
 @pytest.mark.slow
@@ -167,7 +167,7 @@ def test_ctrl_c_stops_all_and_resume_ends_as_if_nothing_had_been(data, tmp_path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_their_checkpoints_are_written_however_the_command_ends(data, tmp_path, number):
     out = tmp_path / "m"
-    process = _start(data, out)
+    process = _start(data, out, 3, 200_000)
     before = [_step(out / n) for n in "12"]
     process.send_signal(number)
     process.wait(timeout=60)
@@ -183,7 +183,8 @@ def test_their_checkpoints_are_written_however_the_command_ends(data, tmp_path, 
             except TrainingError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        assert _step(folder) >= step and read_checkpoint(folder, pytest.fail) is not None
+        assert _step(folder) >= step
+    assert not (out / "3").exists()
 
 
 # -- the order of things, with processes that are only played ------------------------------------------------------------
