@@ -128,15 +128,14 @@ LONG = TINY | {"evaluate_every": 200, "save_every": 50, "learning_rate": 1e-2}
 LONG.pop("quiet")
 
 
-def _start(data: Path, out: Path, members: int, steps: int) -> subprocess.Popen[str]:
-    """Members, two at a time; returns when the second has a checkpoint, and the first one or its end."""
-    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), "--jobs", "2"]
-    options = {"members": members, "steps": steps, **LONG}
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+def _start(data: Path, out: Path, steps: int, *more: str) -> subprocess.Popen[str]:
+    """Three members, two at a time; returns when both have a checkpoint."""
+    command = [sys.executable, "-m", "jumok", "train", str(data), "--out", str(out), "--members", "3", "--jobs", "2", *more]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in {"steps": steps, **LONG}.items()]
     place = {"PYTHONPATH": str(Path(jumok.__file__).parent.parent), "COLUMNS": "200"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | place)
     deadline = time.monotonic() + 90
-    while not (out / "2" / "checkpoint.safetensors").exists():
+    while not all((out / n / "checkpoint.safetensors").exists() for n in "12"):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     return process
@@ -148,18 +147,20 @@ def _step(folder: Path) -> int:
     return found[1]["position"]["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_stops_all_and_resume_ends_as_if_nothing_had_been(data, tmp_path):
-    out = tmp_path / "m"
-    process = _start(data, out, 2, 400)
+    out, options = tmp_path / "m", LONG | {"members": 3, "steps": 800, "quiet": True}
+    jumok.train(data, out=out, member=3, **options)  # so that the first need not be waited for: both begin at once
+    process = _start(data, out, 800, "--resume")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said
-    stopped = [n for n in "12" if beginning.finished(out / n) is None]  # on a fast machine, the first one may be done
-    assert stopped and all(f"[{n}] stopped at step {_step(out / n):,};" in said for n in stopped)
-    jumok.train(data, out=out, members=2, jobs=2, resume=True, quiet=True, steps=400, **LONG)
-    whole = jumok.train(data, out=tmp_path / "whole", members=2, quiet=True, steps=400, **LONG).folder
-    assert all(same_weights(out / n, whole / n) for n in "12")
+    for number in "12":
+        assert f"[{number}] stopped at step {_step(out / number):,};" in said
+    jumok.train(data, out=out, jobs=2, resume=True, **options)
+    whole = jumok.train(data, out=tmp_path / "whole", **options).folder
+    assert all(same_weights(out / n, whole / n) for n in "123")
 
 
 @pytest.mark.slow
@@ -167,7 +168,7 @@ def test_ctrl_c_stops_all_and_resume_ends_as_if_nothing_had_been(data, tmp_path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_their_checkpoints_are_written_however_the_command_ends(data, tmp_path, number):
     out = tmp_path / "m"
-    process = _start(data, out, 3, 200_000)
+    process = _start(data, out, 200_000)
     before = [_step(out / n) for n in "12"]
     process.send_signal(number)
     process.wait(timeout=60)
