@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 LIBRARIES = (
@@ -22,3 +25,14 @@ def worker_environment(threads: int) -> dict[str, str]:
     package = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(LIBRARIES, str(threads))}
+
+
+def when_the_parent_ends(then: Callable[[], None]) -> None:
+    """In a worker, calls `then`, in a thread of its own, when the other end of standard input is closed or its process has ended."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            os.read(0, 1)  # not sys.stdin, whose lock would stop the interpreter from ending
+        then()
+
+    threading.Thread(target=watch, daemon=True).start()

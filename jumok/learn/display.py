@@ -50,20 +50,25 @@ class Display:
         finally:
             timer.cancel()
 
-    @contextlib.contextmanager
-    def counting(self, title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-        """Shows a bar for `total` things, of which some are done; what it gives is called with how many more are."""
+    def progress(self, title: str, more: str = "") -> Any:
+        """An empty bar, or several, on a terminal: a title, how much is done of how much, more about it, and times."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
             TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
+            *([TextColumn(more)] if more else []),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+        return Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+
+    @contextlib.contextmanager
+    def counting(self, title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Shows a bar for `total` things, of which some are done; what it gives is called with how many more are."""
+        with self.progress(title) as bar:
             task = bar.add_task(title, total=total, completed=done)
             yield lambda more: bar.advance(task, more)
 
@@ -111,25 +116,12 @@ class Display:
     # -- the bar of a training ----------------------------------------------------------------------------------------
 
     def _open_bar(self, steps: int, done: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps · {task.fields[pace]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("training", total=steps, completed=done, pace=WAITING)
+        self.bar = self.progress("training", "{task.fields[pace]}")
+        self.task = self.bar.add_task("training", total=steps, completed=done, pace=f"steps · {WAITING}")
         self.bar.start()
 
     def _move_bar(self, step: int, total: int, pace: str) -> None:
-        self.bar.update(self.task, completed=step, total=total, pace=pace)
+        self.bar.update(self.task, completed=step, total=total, pace=f"steps · {pace}")
 
     def _close_bar(self) -> None:
         if self.bar is not None:

@@ -17,7 +17,7 @@ from jumok.learn.display import Display
 from jumok.learn.history import read_history
 from jumok.learn.machine import device
 from jumok.learn.side_by_side import Order, train_members
-from jumok.learn.start import left_behind
+from jumok.learn.start import SITTING, left_behind
 from jumok.learn.teacher import TAUGHT, check_apart, forget
 from jumok.places import read_once
 from jumok.processes import cores
@@ -72,8 +72,7 @@ def run_members(
             "time with --member"
         )
     try:
-        if read_ensemble(out) != members:  # as it is where this member is one of those side by side
-            write_ensemble(out, members)
+        write_ensemble(out, members)
     except OSError as e:
         raise FolderError(f"{out}: cannot be written ({e.strerror or e}); give another --out") from e
     alike = manner.alike or _training(out, (n for n in range(1, members + 1) if n not in left))
@@ -118,7 +117,7 @@ def _side_by_side(
         display.warn(f"jobs is {asked.jobs}, but there are {cores()} cores: models side by side will slow each other down")
     jobs = min(asked.jobs, len(left))
     threads = asked.learn.threads or max(1, cores() // jobs)
-    sitting = {name: getattr(manner, name) for name in ("resume", "overwrite", "quiet", "profile", "tensorboard")}
+    sitting = {name: getattr(manner, name) for name in SITTING if name != "observe"}
 
     def order_of(number: int, after: int, alike: TrainConfig | None) -> Order:
         learn = dataclasses.replace(asked.learn, threads=threads, minutes=_share(asked, manner, after))
@@ -168,8 +167,8 @@ def _one(asked: TrainConfig, manner: Manner, number: int, left: int) -> tuple[Tr
         minutes = None  # its length was settled when it began
     learn = dataclasses.replace(learn, seed=learn.seed + number - 1, minutes=minutes)
     board = str(Path(manner.tensorboard) / str(number)) if manner.tensorboard else ""
-    # a folder that is not there yet is begun, whatever was asked of those that are
     given = manner.given if asked.member else {*manner.given} - {"jobs"}
+    # a folder that is not there yet is begun, whatever was asked of those that are
     manner = dataclasses.replace(manner, start=start, tensorboard=board, given=given)
     return dataclasses.replace(asked, out=str(folder), from_=_start(asked, number), member=number, jobs=1, learn=learn), manner
 

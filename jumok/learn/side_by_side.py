@@ -174,19 +174,8 @@ def _ended(number: int, status: int) -> str:
 @contextlib.contextmanager
 def _bars(display: Display) -> Iterator[Callable[[int, list[Any] | None], None]]:
     """A bar for each member, on a terminal: given its number, and what is done, in all, and in words."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     tasks: dict[int, Any] = {}
-    with Progress(*columns, console=display.console, transient=True, disable=not display.console.is_terminal) as bars:
+    with display.progress("{task.description}", "{task.fields[what]}") as bars:
 
         def bar(number: int, state: list[Any] | None) -> None:
             if state is None:

@@ -22,6 +22,7 @@ from jumok.errors import JumokError
 from jumok.learn import start
 from jumok.learn.board import Board
 from jumok.learn.display import WAITING, Display
+from jumok.processes import when_the_parent_ends
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -93,17 +94,6 @@ def _mouth() -> Say:
     return say
 
 
-def _stop_with_the_parent() -> None:
-    """Stops this process, as SIGTERM does, when the other end of standard input is closed, or its process has ended."""
-
-    def watch() -> None:
-        with contextlib.suppress(OSError):
-            os.read(0, 1)
-        _thread.interrupt_main(signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt  # while training, jumok.learn.stopping has a better place to stop at
 
@@ -113,7 +103,7 @@ def main() -> int:
     line = sys.stdin.buffer.readline()
     if not line:
         return 1  # the parent has ended already
-    _stop_with_the_parent()
+    when_the_parent_ends(lambda: _thread.interrupt_main(signal.SIGTERM))
     return work(json.loads(line), _mouth())
 
 

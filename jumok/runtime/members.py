@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,9 +18,14 @@ MOST = 1000
 
 
 def write_ensemble(path: Path, members: int) -> None:
-    """Says in the folder `path`, which is made if it is not there, that it holds an ensemble of so many members."""
+    """Says in the folder `path`, which is made if it is not there, that it holds an ensemble of so many members.
+
+    Several processes may do so at once: each trains a member.
+    """
     path.mkdir(parents=True, exist_ok=True)
-    disk.write_file(path / ENSEMBLE, json.dumps({"format": FORMAT, "members": members}).encode() + b"\n")
+    disk.write_file(
+        path / ENSEMBLE, json.dumps({"format": FORMAT, "members": members}).encode() + b"\n", by=os.urandom(8).hex()
+    )
 
 
 def read_ensemble(path: str | Path) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from jumok.errors import JumokError
+from jumok.processes import when_the_parent_ends
 from jumok.studies.plan import RESULT, RUN, Interrupted, Task, as_json, read_json, write_whole
 
 SCHEMA = "jumok.study.run/1"
@@ -33,19 +33,9 @@ def work(folder: Path, data: Path) -> dict[str, Any]:
     return result
 
 
-def _end_with_the_parent() -> None:
-    """Ends this process when the study ends: the study holds the other end of standard input."""
-
-    def watch() -> None:
-        os.read(0, 1)  # not sys.stdin, whose lock would stop the interpreter from ending
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main(arguments: list[str]) -> int:
     """Exit status: 0, 2 for an error that the user can correct, 1 for our own mistakes, 128 plus the number for a signal."""
-    _end_with_the_parent()
+    when_the_parent_ends(lambda: os._exit(1))
     try:
         work(Path(arguments[0]), Path(arguments[1]))
     except Interrupted as e:

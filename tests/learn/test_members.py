@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,12 @@ def test_the_file_of_an_ensemble(tmp_path):
         (tmp_path / "e" / "ensemble.json").write_text(content)
         with pytest.raises(FolderError, match="damaged"):
             jumok.load(tmp_path / "e")
+
+
+def test_several_processes_may_write_the_file_at_once(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: write_ensemble(tmp_path, 3), range(200)))
+    assert read_ensemble(tmp_path) == 3 and [p.name for p in tmp_path.iterdir()] == ["ensemble.json"]
 
 
 def test_each_member_starts_from_the_one_of_its_number(three, data, tmp_path, capfd):
