@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from signal import SIGINT, SIGTERM
 from typing import Any
 
 from jumok import errors
@@ -27,6 +28,7 @@ from jumok.learn.stopping import stopped_by_signals
 from jumok.processes import worker_environment
 
 LOOK = 0.1  # seconds after which it is looked whether a signal came
+STOPPED = {status: int(n) for n in (SIGINT, SIGTERM) for status in (128 + n, -n)}  # signals, by the status that they leave
 
 Said = tuple[int, dict[str, Any] | None]  # a member's number, and what it says; None: its process has ended
 
@@ -103,8 +105,8 @@ def train_members(
                 if what is None:
                     status = running.pop(number).process.wait()
                     bar(number, None)
-                    if status in (128 + 2, 128 + 15):
-                        stop = stop or (caught[0] if caught else status - 128)
+                    if status in STOPPED:
+                        stop = stop or (caught[0] if caught else STOPPED[status])
                     elif status and error is None:
                         error = TrainingError(_ended(number, status))
                 elif "settled" in what:

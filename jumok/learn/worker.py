@@ -19,6 +19,7 @@ from typing import Any
 
 from jumok.config import TrainConfig, build, to_dict
 from jumok.errors import JumokError
+from jumok.interrupt import heard
 from jumok.learn import start
 from jumok.learn.board import Board
 from jumok.learn.display import WAITING, Display
@@ -42,8 +43,6 @@ def work(order: dict[str, Any], say: Say) -> int:
     except JumokError as e:
         say({"error": [type(e).__name__, str(e)]})
         return e.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     return 128 + done.interrupted if done.interrupted else 0
 
 
@@ -94,18 +93,15 @@ def _mouth() -> Say:
     return say
 
 
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt  # while training, jumok.learn.stopping has a better place to stop at
-
-
 def main() -> int:
-    signal.signal(signal.SIGTERM, _stop)
+    """Exit status: that of `jumok train`."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     line = sys.stdin.buffer.readline()
     if not line:
         return 1  # the parent has ended already
-    when_the_parent_ends(lambda: _thread.interrupt_main(signal.SIGTERM))
+    when_the_parent_ends(_thread.interrupt_main)  # as Ctrl-C does
     return work(json.loads(line), _mouth())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(heard(main))

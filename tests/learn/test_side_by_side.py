@@ -1,5 +1,6 @@
 """Members trained side by side are those that are trained one after another; what stops one of the processes loses nothing."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from jumok.learn import beginning, members, side_by_side, worker
 from jumok.learn.checkpoint import read_checkpoint
 from jumok.learn.display import Display
 from jumok.learn.side_by_side import Order, train_members
+from jumok.learn.start import SITTING
+from jumok.processes import worker_environment
 
 QUICK = TINY | {"steps": 30, "evaluate_every": 15, "learning_rate": 1e-2}
 
@@ -109,6 +112,63 @@ def test_an_error_is_that_of_the_member(data, tmp_path, capfd):
     with pytest.raises(DataError, match=r"^model 1: .*vectors\.txt:2"):
         jumok.train(data, out=tmp_path / "m", members=2, jobs=2, source_embeddings=vectors, **QUICK)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def _worker(data: Path, out: Path, said: int, **options) -> subprocess.Popen[bytes]:
+    asked = {name: value for name, value in QUICK.items() if name != "quiet"}
+    asked |= {"pairs": str(data), "out": str(out), "members": 2, "member": 1} | options
+    sitting = {name: value for name, value in SITTING.items() if name != "observe"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jumok.learn.worker"],
+        stdin=subprocess.PIPE,
+        stdout=said,
+        stderr=subprocess.PIPE,
+        env=worker_environment(1),
+        start_new_session=True,
+    )
+    process.stdin.write(Order(build(TrainConfig, asked, "test"), sitting, [], None, 1).in_a_line())
+    process.stdin.flush()
+    return process
+
+
+def _ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    process.stdin.close()
+    process.stdin = None
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a full pipe of POSIX")
+def test_one_that_is_stopped_while_it_tells_its_error_ends_quietly(data, tmp_path):
+    """Nobody reads what it says, so that it is stopped in the middle of it for certain."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"\n" * 4096)
+    os.set_blocking(writing, True)
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb"):
+        process = _worker(data, tmp_path / "m", writing, source_embeddings=str(tmp_path / "missing.txt"))
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=4)
+        assert _ended(process) == (130, "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("wrong", [False, True])
+def test_one_that_is_stopped_at_any_moment_ends_quietly(data, tmp_path, wrong):
+    options = {"steps": 3, "evaluate_every": 2} | ({"source_embeddings": str(tmp_path / "missing.txt")} if wrong else {})
+    begun = time.monotonic()
+    _worker(data, tmp_path / "whole", subprocess.DEVNULL, **options).wait(timeout=60)
+    whole, statuses = time.monotonic() - begun, set()
+    for i in range(20):
+        process = _worker(data, tmp_path / str(i), subprocess.DEVNULL, **options)
+        time.sleep(whole * i / 18)
+        status, said = _ended(process)
+        statuses.add(status)
+        assert "Traceback" not in said and status in (0, 1, 2, 130), said
+    assert len(statuses) > 1
 
 
 def test_options_that_do_not_go_together(data, tmp_path, capfd):
@@ -285,10 +345,11 @@ def test_a_process_that_is_gone_is_named(monkeypatch, status, how):
     assert not play.running
 
 
-def test_one_that_was_stopped_stops_all(monkeypatch):
-    play = Play(monkeypatch, {1: ([_settled("small")], None), 2: ([], 143), 3: ([], 0)})
+@pytest.mark.parametrize(("status", "number"), [(130, 2), (143, 15), (-2, 2), (-15, 15)])
+def test_one_that_was_stopped_stops_all(monkeypatch, status, number):
+    play = Play(monkeypatch, {1: ([_settled("small")], None), 2: ([], status), 3: ([], 0)})
     stopped, _ = _played([1, 2, 3], 2)
-    assert stopped == 15 and [number for number, _ in play.log] == [1, 2] and not play.running
+    assert stopped == number and [number for number, _ in play.log] == [1, 2] and not play.running
 
 
 def test_bars_are_shown_for_each_and_taken_away():
