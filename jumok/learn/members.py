@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jumok import disk
 from jumok.config import TrainConfig
 from jumok.errors import ConfigError, FolderError
 from jumok.learn import beginning
@@ -189,5 +190,6 @@ def _check_place(out: Path, asked: TrainConfig, manner: Manner) -> None:
         raise FolderError(
             f"{out}: there is an ensemble of {there} models already (--resume trains those that are missing, --overwrite all anew)"
         )
-    if not there and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    strange = out.exists() and (not out.is_dir() or disk.strangers(out, {ENSEMBLE}))
+    if strange and not read_ensemble(out):  # read again: another member's run may just have begun
         raise FolderError(f"{out}: is there, and holds no ensemble (no {ENSEMBLE}); give another --out")

@@ -15,16 +15,17 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from jumok import disk
+from jumok import disk, locks
 from jumok.config import TrainConfig
 from jumok.decode.translator import Translator, load
 from jumok.engine.library import EngineError
-from jumok.errors import ConfigError
+from jumok.errors import ConfigError, TrainingError
 from jumok.learn.checkpoint import writing
 from jumok.learn.display import Display
 from jumok.places import models
@@ -172,17 +173,18 @@ def learn_from(
     teacher = _loaded(run.teacher)
     check_readable(teacher, run, given, display.warn)
     kept.facts["teacher"] = digest(run.teacher)
-    done = kept.read(given)
-    if left := [start for start in pieces if start not in done]:
-        with kept.written(anew=not done):
-            was = f"; {sum(map(len, done.values())):,} are written already" if done else ""
-            display.note(f"teacher {run.teacher} writes for {len(given):,} sources, beam {run.teacher_beam}{was}")
-            with display.counting("the teacher writes", len(given), sum(map(len, done.values()))) as advance:
-                for start in left:
-                    done[start] = list(_outputs(teacher, given[start : start + PIECE], run.teacher_beam))
-                    kept.write(start, done[start])
-                    advance(len(done[start]))
-                    pause(f"the teacher has written for {sum(map(len, done.values())):,} of {len(given):,} sources")
+    with kept.alone(display.note) if run.member else contextlib.nullcontext():
+        done = kept.read(given)
+        if left := [start for start in pieces if start not in done]:
+            with kept.written(anew=not done):
+                was = f"; {sum(map(len, done.values())):,} are written already" if done else ""
+                display.note(f"teacher {run.teacher} writes for {len(given):,} sources, beam {run.teacher_beam}{was}")
+                with display.counting("the teacher writes", len(given), sum(map(len, done.values()))) as advance:
+                    for start in left:
+                        done[start] = list(_outputs(teacher, given[start : start + PIECE], run.teacher_beam))
+                        kept.write(start, done[start])
+                        advance(len(done[start]))
+                        pause(f"the teacher has written for {sum(map(len, done.values())):,} of {len(given):,} sources")
     lesson = Lesson(sources, list(itertools.chain.from_iterable(done[start] for start in pieces)), kept.teacher(), more)
     display.note(f"teacher: {lesson.in_words(pairs)}")
     return lesson
@@ -285,6 +287,14 @@ class Kept:
         """The digest of the teacher that wrote what is there."""
         head = self._json(self.place / HEAD)
         return str(head.get("teacher", "")) if isinstance(head, dict) else ""
+
+    def alone(self, tell: Callable[[str], None]) -> AbstractContextManager[bool]:
+        """Holds the folder for the run of one member; waits while another member's run has the teacher write."""
+        return locks.held(
+            locks.beside(self.place),
+            lambda who: TrainingError(f"{self.place}: another run has the teacher write there ({who})"),
+            lambda who: tell(f"another run has the teacher write for all models ({who}); waiting for it"),
+        )
 
     @contextlib.contextmanager
     def written(self, anew: bool) -> Iterator[None]:

@@ -15,9 +15,10 @@ from small_run import TINY, same_weights, write_pairs
 import jumok
 from jumok.config import TrainConfig, build
 from jumok.errors import ConfigError, DataError, FolderError
+from jumok.learn import members
 from jumok.learn.members import _one
 from jumok.learn.run import Manner
-from jumok.runtime.folder import read_folder
+from jumok.runtime.folder import ENSEMBLE, read_folder
 from jumok.runtime.members import member_folder, members_of, read_ensemble, write_ensemble
 
 QUICK = TINY | {"steps": 30, "evaluate_every": 30, "learning_rate": 1e-2}
@@ -95,6 +96,18 @@ def test_minutes_are_for_all_together(tmp_path):
     assert one.learn.minutes == pytest.approx(2.0, abs=0.01) and one.learn.seed == 2 and one.out == str(tmp_path / "2")
     late, _ = _one(asked, Manner(time.perf_counter() - 9000), 4, 1)
     assert late.learn.minutes == pytest.approx(0.4)
+
+
+def test_a_folder_that_another_member_is_just_beginning(data, tmp_path, monkeypatch):
+    """Or that a killed run had begun: with nothing in it but the draft of the ensemble's file."""
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / f".{ENSEMBLE}.0123456789abcdef.new").write_text("")
+    done = jumok.train(data, out=tmp_path / "m", members=2, member=2, **QUICK)
+    assert (done.folder / ENSEMBLE).is_file() and (done.folder / "2").is_dir()
+    before, seen = tmp_path / "n", iter((0, 2, 2))
+    (before / "1").mkdir(parents=True)  # begun after the first look
+    monkeypatch.setattr(members, "read_ensemble", lambda path: next(seen))
+    jumok.train(data, out=before, members=2, member=2, **QUICK)
 
 
 def test_a_folder_of_something_else_is_left_alone(data, tmp_path):

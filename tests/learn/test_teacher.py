@@ -1,6 +1,9 @@
 """A teacher writes what a new model learns from: what it writes, by which shares, once only, and what is refused."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +203,25 @@ def test_members_learn_from_one_writing(data, teacher, tmp_path, monkeypatch):
     jumok.train(data, out=tmp_path / "e", members=2, teacher=teacher, **QUICK)
     assert len(asked) == 1 and not (tmp_path / "e" / "teacher").exists()
     jumok.train(data, out=tmp_path / "m", teacher=tmp_path / "e", teacher_beam=1, **QUICK)  # and teach, as an ensemble
+
+
+def test_members_that_are_begun_by_hand_wait_for_one_writing(data, teacher, tmp_path, monkeypatch, capfd):
+    """All at once, as on several machines with one disk: one of them has the teacher write, and the others read it."""
+    monkeypatch.setattr(teachers, "PIECE", 50)
+    real, asked, together = teachers._outputs, [], threading.Barrier(3)
+    monkeypatch.setattr(teachers, "_outputs", lambda *given: asked.append(given[1][0]) or time.sleep(0.1) or real(*given))
+    loaded = teachers._loaded
+    monkeypatch.setattr(teachers, "_loaded", lambda path: (loaded(path), together.wait())[0])
+
+    def member(number: int) -> Path:
+        more = {"members": 3, "member": number, "teacher": teacher, "quiet": False}
+        return jumok.train(data, out=tmp_path / "e", **(QUICK | more)).folder
+
+    with ThreadPoolExecutor(3) as pool:
+        assert set(pool.map(member, (1, 2, 3))) == {tmp_path / "e"}
+    assert len(asked) == len(set(asked)) > 1
+    assert capfd.readouterr().err.count("waiting for it") == 2
+    assert sorted(p.name for p in (tmp_path / "e").iterdir()) == ["1", "2", "3", "ensemble.json"]
 
 
 @pytest.mark.parametrize(
