@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from jumok.decode.search import search
 from jumok.errors import need
 from jumok.learn.machine import Machine
 from jumok.learn.parallel import ALONE, Team
-from jumok.measure import METRICS, Measured, gold_text, measure, merge_references, options_for
+from jumok.measure import METRICS, Measured, check_uncut, gold_text, measure, merge_references, options_for
 from jumok.measure.edits import edits
 from jumok.net.model import Seq2Seq
 from jumok.net.steps import TorchSteps
@@ -40,7 +39,7 @@ class Development:
         limit: (ratio, constant): at most ratio · source tokens + constant tokens are written for a line.
         learn: its `metric`, the one that picks, or loss; its `tokenize`: how BLEU is counted, as `options_for` takes it.
         team: the processes that share the work.
-        warn: called with a line where gold is compared in another form than it has.
+        warn: called with a line where gold is compared in another form than it has, or BLEU cuts tokens again.
 
     Attributes:
         signatures: of each metric that is measured, how.
@@ -71,7 +70,8 @@ class Development:
         self.gold = [[codec.encode_target(text) for text in alternatives] for alternatives in targets]
         self.references = gold_text(pairs, codec.written, warn).references
         self.options = options_for(codec.config, learn.tokenize)
-        logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # its warning of text in tokens says nothing new here
+        if self.metric == "bleu":
+            check_uncut(self.references, self.options, warn)
         self.signatures = self._signatures()
         self.titles = {m.name: m.column.format(**vars(self.options)) for m in METRICS.values() if m.column}
 

@@ -17,7 +17,7 @@ from jumok.decode.remarks import LONGER, Remarks
 from jumok.decode.translator import Translator, load
 from jumok.errors import ConfigError, DataError, MissingExtra
 from jumok.keywords import done_by
-from jumok.measure.gold import GoldText, gold_text
+from jumok.measure.gold import GoldText, check_uncut, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, measure, options_for
 from jumok.measure.reliability import CALIBRATION, calibration
 from jumok.measure.report import table
@@ -104,6 +104,8 @@ def _evaluate(
     usable = _usable([metrics] if isinstance(metrics, str) else metrics, choice, warn)
     read = _pairs(pairs, model, warn)
     gold = gold_text(read, model.codec.written, warn)
+    if "bleu" in usable:
+        check_uncut(gold.references, choice, warn)
     outputs: list[Translation] = []
     counts = Counter((p.source, p.features) for p in read)
     for start in range(0, len(gold.sources), TOGETHER * search.batch_size):
@@ -173,8 +175,8 @@ def evaluate(
         metrics: names of `jumok.measure.METRICS`, or one of them; and calibration, whether the probabilities of outputs are right.
         tokenize: sacrebleu's tokenizer for BLEU; "" for that of the training.
         lowercase: compare without regard to case.
-        warn: called once each about gold in another form, about a metric that is left out because its package is missing, and of
-            sources and outputs that are remarkable. Default: Python's warnings.
+        warn: called once each about gold in another form, about tokens that BLEU cuts again, about a metric that is left out because
+            its package is missing, and of sources and outputs that are remarkable. Default: Python's warnings.
         advance: called with the number of further pairs that are done.
 
     All options of `SearchConfig`, without `nbest`:

@@ -11,6 +11,7 @@ from jumok.measure.metrics import MeasureOptions, merge_references
 from jumok.text.pairs import Pair
 
 SHOWN = 40  # characters of a target in a warning
+SOME = 10  # targets with a blank before their last period, from which on they are taken for tokens
 _FORM = MeasureOptions(form="NFC")
 
 
@@ -49,6 +50,17 @@ def gold_text(pairs: Sequence[Pair], written: Callable[[Sequence[str]], list[str
         )
     sources, references = merge_references(pairs, targets)
     return GoldText(sources, references, len(changed))
+
+
+def check_uncut(references: Sequence[Sequence[str]], options: MeasureOptions, warn: Callable[[str], None]) -> None:
+    """A warning where the references seem to be cut into tokens already, and BLEU would cut them once more."""
+    ends = [text for alternatives in references for text in alternatives if text.endswith(".")]
+    cut = sum(text.endswith(" .") for text in ends)
+    if cut >= SOME and 2 * cut > len(ends) and options.tokenize not in ("none", "char"):
+        warn(
+            f"{cut:,} targets end in ' .', as text does that is cut into tokens already; BLEU cuts it again (tokenize is "
+            f"{options.tokenize}), and --tokenize none takes it as it is"
+        )
 
 
 def _kind(old: str, new: str) -> str:

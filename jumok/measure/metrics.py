@@ -243,8 +243,8 @@ def _bleu(hypotheses: Sequence[str], references: References, options: MeasureOpt
         known = ", ".join(name for name in BLEU.TOKENIZERS if name)
         raise ConfigError(f"tokenize of bleu is {options.tokenize!r}; it must be one of sacrebleu's: {known}")
     try:
-        # force: "none" is meant for tokenised text, so sacrebleu need not warn about it
-        bleu = BLEU(tokenize=options.tokenize, lowercase=options.lowercase, force=options.tokenize == "none")
+        # force: `jumok.measure.gold.check_uncut` warns of tokenised text, once and in our words
+        bleu = BLEU(tokenize=options.tokenize, lowercase=options.lowercase, force=True)
     except (ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(

@@ -6,7 +6,6 @@ Letters: N distinct test sources.
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,9 +49,6 @@ def _test_set(path: Path, text: TextConfig, tokenize: str | None) -> TestSet:
     gold = gold_text(pairs, functools.partial(written, tokenizer_of(text)), warn=lambda _: None)
     sources = [source for source, _ in gold.sources]
     lengths = np.array([length_of(s, text.source_tokenizer) for s in sources])
-    logging.getLogger("sacrebleu").setLevel(
-        logging.ERROR
-    )  # all variants are tokenised alike; a warning for every bucket says nothing new
     options = options_for(text, tokenize)
     return TestSet(pairs, sources, [features for _, features in gold.sources], gold.references, lengths, options)
 

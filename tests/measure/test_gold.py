@@ -209,3 +209,34 @@ def test_a_study_puts_gold_into_the_form_of_its_models(tokenizer: str, tmp_path:
     found = read_test_set(tmp_path, {"target_tokenizer": tokenizer, "target_form": "NFKC"}, "char")
     assert found.references == [["가나 다"], ["fi"]]
     assert found.options == options_for(config(tokenizer, "NFKC"), "char")
+
+
+@pytest.mark.parametrize(
+    ("targets", "tokenize", "told"),
+    [
+        (["a b ."] * 10, "13a", 10),
+        (["a b ."] * 10, "intl", 10),
+        (["a b ."] * 9 + ["a ?"] * 50, "13a", 0),
+        (["a b ."] * 10 + ["a b."] * 9 + ["a b"] * 50, "13a", 10),
+        (["a b ."] * 10 + ["a b."] * 10, "13a", 0),
+        (["a b ."] * 200, "none", 0),
+        (["a b ."] * 200, "char", 0),
+        (["a b …", "...", "a."] * 20, "13a", 0),
+    ],
+)
+def test_text_that_is_cut_already_is_told_once(
+    targets: list[str], tokenize: str, told: int, models: Callable[..., Any], capfd: Any
+) -> None:
+    pairs = [Pair(f"s{i}", target) for i, target in enumerate(targets)]
+    for metric, name in ("bleu", "evaluate"), ("chrf", "evaluate"), ("bleu", "training"), ("chrf", "training"):
+        said: list[str] = []
+        if name == "evaluate":
+            evaluate(models("char", "none"), pairs, metric, tokenize=tokenize, warn=said.append)
+        else:
+            codec = build_codec(pairs, config("char", "none"))
+            Development(pairs, codec, (1.0, 5.0), LearnConfig(metric=metric, tokenize=tokenize), warn=said.append)
+        said = [line for line in said if "cuts it again" in line]
+        assert [line.split()[0] for line in said] == [str(told)] * (told > 0 and metric == "bleu")
+        assert all("--tokenize none" in line and f"tokenize is {tokenize})" in line for line in said)
+    measure("bleu", ["a b ."] * 200, [["a b ."]] * 200, MeasureOptions(tokenize="13a"))
+    assert "period" not in capfd.readouterr().err  # sacrebleu's own warning, of a parameter that Jumok has not
