@@ -14,8 +14,9 @@ from jumok.decode.search import search
 from jumok.errors import need
 from jumok.learn.machine import Machine
 from jumok.learn.parallel import ALONE, Team
-from jumok.measure import METRICS, Measured, check_uncut, gold_text, measure, merge_references, options_for
+from jumok.measure import METRICS, Measured, gold_text, measure, merge_references, options_for
 from jumok.measure.edits import edits
+from jumok.measure.gold import check_uncut
 from jumok.net.model import Seq2Seq
 from jumok.net.steps import TorchSteps
 from jumok.text import END, Batch, Codec, Pair, in_length_order

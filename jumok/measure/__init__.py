@@ -1,7 +1,7 @@
 """How good output is: metrics that travel with their signature, and tables of them."""
 
 from jumok.measure.aer import LINK_METRICS, Gold, LinkMetric, check_range, measure_links, read_gold, read_links
-from jumok.measure.gold import GoldText, check_uncut, gold_text
+from jumok.measure.gold import GoldText, gold_text
 from jumok.measure.metrics import METRICS, Measured, MeasureOptions, Metric, measure, merge_references, options_for
 from jumok.measure.reliability import Fit, calibration
 from jumok.measure.report import Spread, as_dict, spread, table
@@ -23,7 +23,6 @@ __all__ = [
     "as_dict",
     "calibration",
     "check_range",
-    "check_uncut",
     "gold_text",
     "likelihood",
     "measure",
