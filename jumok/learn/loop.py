@@ -102,7 +102,7 @@ class Loop:
         self.batches, self.dev = data.batches, data.dev
         self.guard = Guard(self.learn, data.describe, self.display.note)
         self.parameters: list[Tensor] = list(model.parameters())
-        self.optimizer = Adam(self.parameters, self.learn.weight_decay)
+        self.optimizer = Adam(self.parameters, recipe.weight_decay)
         self.average = Average(model, self.learn.average)
         self.position, self.sums, self.plan = Position(), Sums(), Plan(recipe.steps)
         self.interrupted = self.stopped = False

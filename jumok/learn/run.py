@@ -231,8 +231,9 @@ class _Run:
             self.pace = pace = measure(trial, self.allowance)
             recipe = settle(asked, material, pace)
             steps, every = recipe.steps, recipe.evaluate_every
+            decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
             self.display.note(
-                f"{steps:,} steps ({steps / len(material.batches):.1f} epochs), dropout {recipe.dropout:g}, dev every {every:,}: "
+                f"{steps:,} steps ({steps / len(material.batches):.1f} epochs), dropout {recipe.dropout:g}{decay}, dev every {every:,}: "
                 f"about {lasting(steps * pace.step + steps / every * pace.evaluation)}"
             )
         else:  # all was settled when it began, but the machine may be another

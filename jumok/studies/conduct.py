@@ -122,7 +122,7 @@ def study(
     learning_rate: float | None = None,
     warmup: float = 0.05,
     decay: config.DecayName = "cosine",
-    weight_decay: float = 0.0,
+    weight_decay: float | None = None,
     clip: float = 1.0,
     dropout: float | None = None,
     bpe_dropout: float = 0.0,

@@ -269,6 +269,33 @@ def test_recipe_by_size_of_data():
 
 
 @pytest.mark.parametrize(
+    ("size", "layers", "pairs", "epochs", "decay"),
+    [
+        ("medium", 3, 50_000, 10, 0.1),
+        ("medium", 3, 50_000, 9.9, 0),
+        ("medium", 3, 49_999, 100, 0),
+        ("medium", 1, 50_000, 100, 0),
+        ("small", 3, 50_000, 10, 0.1),
+        ("small", 1, 50_000, 100, 0),
+        ("large", 3, 50_000, 100, 0),
+        (None, 3, 50_000, 100, 0.1),
+    ],
+)
+def test_weight_decay_by_network_and_passes(size, layers, pairs, epochs, decay):
+    model = build(TrainConfig, {"layers": layers, **({"size": size} if size else {})}, "test").model
+    assert recipe.default_weight_decay(epochs, model, pairs) == decay
+
+
+def test_weight_decay_is_settled_and_told(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(recipe, "default_weight_decay", lambda *_: 0.3)
+    options = {name: value for name, value in TINY.items() if name != "quiet"}
+    for more, decay in ({}, 0.3), ({"weight_decay": 0.0}, 0.0), ({"weight_decay": 0.7}, 0.7):
+        done = jumok.train(data, out=tmp_path / str(decay), steps=2, evaluate_every=2, **options, **more)
+        assert done.config.learn.weight_decay == decay
+        assert (f", weight decay {decay:g}, dev every 2" if decay else "dropout 0, dev every 2") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("pairs", "length", "layers"),
     [
         (8_000, {"minutes": 6}, 3),
