@@ -269,21 +269,25 @@ def test_recipe_by_size_of_data():
 
 
 @pytest.mark.parametrize(
-    ("size", "layers", "pairs", "epochs", "decay"),
+    ("size", "layers", "pairs", "fine", "least"),
     [
-        ("medium", 3, 50_000, 10, 0.1),
-        ("medium", 3, 50_000, 9.9, 0),
-        ("medium", 3, 49_999, 100, 0),
-        ("medium", 1, 50_000, 100, 0),
-        ("small", 3, 50_000, 10, 0.1),
-        ("small", 1, 50_000, 100, 0),
-        ("large", 3, 50_000, 100, 0),
-        (None, 3, 50_000, 100, 0.1),
+        ("medium", 3, 50_000, True, 10),
+        ("small", 3, 50_000, True, 10),
+        (None, 3, 50_000, True, 10),
+        ("large", 3, 50_000, True, None),
+        ("medium", 3, 49_999, True, None),
+        ("medium", 2, 50_000, True, None),
+        ("medium", 1, 10_000, False, 5),
+        ("medium", 1, 9_999, False, None),
+        ("small", 1, 50_000, False, None),
+        ("large", 1, 50_000, False, None),
     ],
 )
-def test_weight_decay_by_network_and_passes(size, layers, pairs, epochs, decay):
+def test_weight_decay_by_network_and_passes(size, layers, pairs, fine, least):
     model = build(TrainConfig, {"layers": layers, **({"size": size} if size else {})}, "test").model
-    assert recipe.default_weight_decay(epochs, model, pairs) == decay
+    for passes in (0.5, 4.9, 5, 9.9, 10, 1000):
+        expected = 0.1 if least and passes >= least else 0
+        assert recipe.default_weight_decay(passes, model, pairs, fine) == expected
 
 
 def test_weight_decay_is_settled_and_told(data, tmp_path, capsys, monkeypatch):
@@ -454,10 +458,12 @@ def test_a_recipe_is_settled_before_there_is_a_loop(data):
     """By the pace of a machine alone: steps that fit into the time, evaluations at their share of it, the dropout of that length."""
     asked = build(TrainConfig, {"minutes": 1.0, "threads": 1}, "test")
     asked = recipe.resolve(asked, 40, 50, 1_000)
-    material = SimpleNamespace(batches=range(20), pairs=1_000)
+    codec = SimpleNamespace(source=SimpleNamespace(vocabulary=range(40)), target=SimpleNamespace(vocabulary=range(50)))
+    material = SimpleNamespace(batches=range(20), pairs=1_000, codec=codec)
     machine = Machine("float32", "default", 1)
     settled = recipe.settle(asked, material, calibrate.Pace(machine, step=0.1, evaluation=1.0, spent=10.0, left=47.6))
     assert settled.evaluate_every == 200 and settled.steps == int(46.6 / 0.105) and settled.dropout == 0.2
+    assert settled.weight_decay == 0
     assert settled.learn.minutes is None and settled.learn.precision == "float32" and settled.machine is machine
     with pytest.raises(dataclasses.FrozenInstanceError):
         settled.machine = None
