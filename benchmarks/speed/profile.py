@@ -76,6 +76,7 @@ def main() -> None:
         batch_size=rows,
         learning_rate=1e-4,
         dropout=0.1,
+        weight_decay=0.0,
         threads=machine.threads,
         metric="loss",
         tokenize="none",

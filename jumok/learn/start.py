@@ -299,8 +299,8 @@ def train(
         warmup: Share of the steps in which the rate rises from 0.
         decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
         weight_decay: Decoupled weight decay (AdamW): each step takes this share of the learning rate off the weights (default:
-            0.1 in models of three layers with at least 50,000 pairs from ten passes over the data on, and in medium ones of
-            words and subwords with at least 10,000 from five on; else 0).
+            0.1 in models of three layers with at least 50,000 pairs from ten passes over the data on, and in those of words and
+            subwords with at least 10,000 from five on; else, and in large ones, 0).
         clip: Largest norm of the gradient.
         dropout: Share of numbers dropped in training (default, by passes over the data: 0 under 4, 0.1 under 10, 0.2 under 30,
             else 0.3; a small model with three layers, or 8,000 pairs or more, gets less).

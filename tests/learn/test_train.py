@@ -279,7 +279,9 @@ def test_recipe_by_size_of_data():
         ("medium", 2, 50_000, True, None),
         ("medium", 1, 10_000, False, 5),
         ("medium", 1, 9_999, False, None),
-        ("small", 1, 50_000, False, None),
+        ("small", 1, 10_000, False, 5),
+        ("small", 3, 49_999, True, None),
+        ("small", 1, 50_000, True, None),
         ("large", 1, 50_000, False, None),
     ],
 )

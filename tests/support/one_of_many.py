@@ -37,6 +37,7 @@ LEARN = LearnConfig(
     evaluate_every=STEPS,
     learning_rate=RATE,
     dropout=0.0,
+    weight_decay=0.0,
     batch_size=7,
     device="cpu",
     metric="loss",
