@@ -159,9 +159,9 @@ class LearnConfig:
     decay: DecayName = "cosine"
     """How the rate falls to 0 after the warm-up; constant = it does not."""
     weight_decay: float | None = None
-    """Decoupled weight decay (AdamW): each step takes this share of the learning rate off the weights (default: 0.1 in models of
-    three layers with at least 50,000 pairs from ten passes over the data on, and in those of words and subwords with at least 10,000
-    from five on; else, and in large ones, 0)."""
+    """Decoupled weight decay (AdamW): each step shrinks the weights by the learning rate times this (default: 0.1 in models of three
+    layers with at least 50,000 pairs from ten passes over the data on, and in those of words and subwords with at least 10,000 from
+    five on; else, and in large ones, 0)."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     dropout: float | None = None

@@ -120,7 +120,7 @@ class Recipe:
 
     @property
     def weight_decay(self) -> float:
-        """What a step takes off the weights, as a share of the learning rate."""
+        """A step shrinks the weights by the learning rate times this."""
         return _known(self.learn.weight_decay)
 
 
@@ -270,11 +270,11 @@ def default_dropout(epochs: float, model: ModelConfig, pairs: int) -> float:
 def default_weight_decay(epochs: float, model: ModelConfig, pairs: int, fine: bool) -> float:
     """It keeps a model of three layers, or one of words and subwords, from learning its pairs by heart, which dropout alone does not.
 
-    Chosen on dev, CMUdict, words that training does not have, with none and 0.1: small, dropout 0.1, 16 passes: 74.5, 75.1 (two seeds)
-    and 76.1; with 0.3, on 2,000 of dev: 74.4, with none 75.5 to 76.2, with 0.1 77.1. Medium, dropout 0.2, 14 and 25 passes with none
-    (the first with half the rate) 76.0, 75.9, 14 passes with 0.1 76.7. Subwords, BLEU: Multi30k, small, 10.2 passes
-    36.4 and 38.4, medium, 10.6 passes, 37.6 and 38.3; ja-en, medium, 5.7 passes, 37.0 and 37.4. No gain for small ones with few pairs: pronunciation in ten languages (3,600), 21
-    passes, accuracy: 85.3 and 85.4 (three seeds).
+    Chosen on dev, with none and 0.1. CMUdict, words that training does not have: small, dropout 0.1, 16 passes 74.5, 75.1 (two seeds) and
+    76.1; medium, dropout 0.2, 14 and 25 passes with none (the first with half the rate) 76.0, 75.9, 14 passes with 0.1 76.7; small with
+    0.3, on 2,000 words: 74.4, with 0.1 77.1. Subwords, BLEU: Multi30k, small, 10.2 passes 36.4 and 38.4, medium, 10.6 passes 37.6
+    and 38.3; ja-en, medium, 5.7 passes 37.0 and 37.4. No gain for small ones with few pairs: pronunciation in ten languages
+    (3,600), 21 passes, accuracy (three seeds) 85.3 and 85.4.
     """
     if model.size == "large":  # which nobody has measured
         return 0.0

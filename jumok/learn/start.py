@@ -298,7 +298,7 @@ def train(
             that starts from a model).
         warmup: Share of the steps in which the rate rises from 0.
         decay (cosine, linear, constant): How the rate falls to 0 after the warm-up; constant = it does not.
-        weight_decay: Decoupled weight decay (AdamW): each step takes this share of the learning rate off the weights (default:
+        weight_decay: Decoupled weight decay (AdamW): each step shrinks the weights by the learning rate times this (default:
             0.1 in models of three layers with at least 50,000 pairs from ten passes over the data on, and in those of words and
             subwords with at least 10,000 from five on; else, and in large ones, 0).
         clip: Largest norm of the gradient.
