@@ -100,9 +100,13 @@ class Trial:
         self.machine: Machine | None = None
         self.how = ""
         learn = asked.learn
-        dropout = USUAL_DROPOUT if learn.dropout is None else learn.dropout
-        learn = dataclasses.replace(learn, dropout=dropout, weight_decay=learn.weight_decay or 0.0)
-        learn = dataclasses.replace(learn, steps=learn.steps or 1, evaluate_every=learn.evaluate_every or 1)
+        learn = dataclasses.replace(
+            learn,
+            dropout=USUAL_DROPOUT if learn.dropout is None else learn.dropout,
+            weight_decay=learn.weight_decay or 0.0,
+            steps=learn.steps or 1,
+            evaluate_every=learn.evaluate_every or 1,
+        )
         self.recipe = Recipe(dataclasses.replace(asked, learn=learn), Machine("float32", "default", 1, machines.device(learn)))
         self.batches = _endless(data)
 

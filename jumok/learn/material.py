@@ -43,7 +43,7 @@ def make_material(asked: TrainConfig, data: Data, team: Team, warn: Callable[[st
     Args:
         asked: as `jumok.learn.recipe.resolve` leaves it: batch size and metric are known.
         team: the processes that share the work of an evaluation.
-        warn: called with a line where gold is compared in another form than it has.
+        warn: called with a line where gold is compared in another form than it has, or BLEU cuts tokens again.
 
     Raises:
         ConfigError, MissingExtra: the metric cannot be measured here.

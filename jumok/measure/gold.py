@@ -11,7 +11,7 @@ from jumok.measure.metrics import MeasureOptions, merge_references
 from jumok.text.pairs import Pair
 
 SHOWN = 40  # characters of a target in a warning
-SOME = 10  # targets with a blank before their last period, from which on they are taken for tokens
+SOME = 10  # so many targets with a blank before their last period are no accident
 _FORM = MeasureOptions(form="NFC")
 
 
@@ -58,8 +58,8 @@ def check_uncut(references: Sequence[Sequence[str]], options: MeasureOptions, wa
     cut = sum(text.endswith(" .") for text in ends)
     if cut >= SOME and 2 * cut > len(ends) and options.tokenize not in ("none", "char"):
         warn(
-            f"{cut:,} targets end in ' .', as text does that is cut into tokens already; BLEU cuts it again (tokenize is "
-            f"{options.tokenize}), and --tokenize none takes it as it is"
+            f"{cut:,} targets end in ' .', so they seem to be cut into tokens already; BLEU cuts them again (tokenize is "
+            f"{options.tokenize}), and --tokenize none takes them as they are"
         )
 
 

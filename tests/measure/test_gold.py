@@ -235,7 +235,7 @@ def test_text_that_is_cut_already_is_told_once(
         else:
             codec = build_codec(pairs, config("char", "none"))
             Development(pairs, codec, (1.0, 5.0), LearnConfig(metric=metric, tokenize=tokenize), warn=said.append)
-        said = [line for line in said if "cuts it again" in line]
+        said = [line for line in said if "cuts them again" in line]
         assert [line.split()[0] for line in said] == [str(told)] * (told > 0 and metric == "bleu")
         assert all("--tokenize none" in line and f"tokenize is {tokenize})" in line for line in said)
     measure("bleu", ["a b ."] * 200, [["a b ."]] * 200, MeasureOptions(tokenize="13a"))
