@@ -82,10 +82,10 @@ def test_what_larger_ones_need():
 
     assert needs(LETTERS, 10_000) == [13.0]  # 130,000 pairs
     assert needs(LETTERS, 100_000, size="small") == [3, 0.83]
-    assert needs(LETTERS, 100_000) == [6, 3, 0.83]
-    assert needs(WORDS, 20_000) == [10, 4.16]  # 650 batches
-    assert needs(WORDS, 9_999) == [10]
-    assert needs(WORDS, 50_000) == [6, 1.66]  # 300,000 pairs
+    assert needs(LETTERS, 100_000) == [10, 3, 0.83]
+    assert needs(WORDS, 20_000) == [13, 4.16]  # 650 batches
+    assert needs(WORDS, 9_999) == [13]
+    assert needs(WORDS, 50_000) == [7.5, 1.66]  # 375,000 pairs
 
 
 @pytest.fixture
