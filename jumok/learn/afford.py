@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from jumok.config import TrainConfig
 from jumok.learn.calibrate import Allowance, Trial, choose, passes
 from jumok.learn.display import Display
-from jumok.learn.recipe import BATCH_SIZE, DEEP, LARGE_BATCH_SIZE, LARGE_BATCHES, letters
+from jumok.learn.recipe import BATCH_SIZE, DEEP, DEEP_DECAY_PASSES, LARGE_BATCH_SIZE, LARGE_BATCHES, letters
 
 # what larger networks and batches need, to learn more in the same time than smaller ones
 DEEP_SHOWN = 130_000  # three layers: pairs shown, and passes over the data
 DEEP_PASSES = 3.0
-WIDE_PASSES = 10.0  # medium, of letters
+WIDE_PASSES = DEEP_DECAY_PASSES  # medium, of letters, which has weight decay from there on
 WORD_PASSES = 13.0  # medium, of words and subwords: passes, or pairs shown
 WORD_SHOWN = 375_000
 
@@ -59,9 +59,9 @@ def lighter(asked: TrainConfig, chosen: TrainConfig, sizes: tuple[int, int], pai
     small_parallel_enja (50,000 pairs), 6 minutes there: ja-en 37.0 (286,000), 36.1; en-ja 34.6 (347,000), 36.1. CMUdict on a Xeon: small
     and medium are alike after 5.8 passes, and medium takes three times as long; so on two cores of the first EPYC, an hour, today's
     rate: small 75.7 (20.4 passes), medium 76.1 (6.6).
-    With weight decay, one core of the second EPYC: Multi30k, small in 8 minutes 38.8, in 19 39.3, medium in 10 minutes 38.3 (10.6 passes),
-    in 15 39.7 (16.3), in 33 40.7 (38.3); CMUdict, small in 17 to 30 minutes 76.6 to 77.3 (six models), medium in 55 77.3 (14.1 passes).
-    A medium model of letters that sees fewer than ten passes has none by default.
+    With weight decay, one core of the second EPYC: Multi30k, small 38.8 (8 minutes) and 39.35 (19), medium 38.3 (10 minutes, 10.6
+    passes), 39.7 (15 minutes, 16.3) and 40.7 (33 minutes, 38.3); CMUdict, six small models 76.6 to 77.3 (17 to 30 minutes), medium 77.3
+    (55 minutes, 14.1 passes).
 
     Args:
         asked: the options with an alignment, before `resolve`.

@@ -272,9 +272,9 @@ def default_weight_decay(epochs: float, model: ModelConfig, pairs: int, fine: bo
 
     Chosen on dev, with none and 0.1. CMUdict, words that training does not have: small, dropout 0.1, 16 passes 74.5, 75.1 (two seeds) and
     76.1; medium, dropout 0.2, 14 and 25 passes with none (the first with half the rate) 76.0, 75.9, 14 passes with 0.1 76.7; small with
-    0.3, on 2,000 words: 74.4, with 0.1 77.1. Subwords, BLEU: Multi30k, small, 10.2 passes 36.4 and 38.4, medium, 10.6 passes 37.6
-    and 38.3; ja-en, small, 10.5 passes 36.1 and 37.3, medium, 5.7 passes 37.0 and 37.4. No gain for small ones with few pairs: pronunciation in ten languages
-    (3,600), 21 passes, accuracy (three seeds) 85.3 and 85.4.
+    0.3, on 2,000 words: 74.4, with 0.1 77.1. Subwords, BLEU: Multi30k, small, 10.2 passes 36.4 and 38.4, medium, 10.6 passes 37.7 and
+    38.3; ja-en, small, 10.5 passes 36.1 and 37.3, medium, 5.7 passes 37.0 and 37.4. No gain for small ones with few pairs:
+    pronunciation in ten languages (3,600), 21 passes, accuracy (three seeds) 85.3 and 85.4.
     """
     if model.size == "large":  # which nobody has measured
         return 0.0
