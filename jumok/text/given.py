@@ -61,10 +61,9 @@ def one_source(given: Any, text: TextConfig, where: str) -> str:
         return ""
     if not good or len(parts) != n or any(BETWEEN in part for part in parts):
         have = f"has {len(parts)} source{'s' * (len(parts) != 1)}" if good and len(parts) != n else f"is {given!r:.80}"
-        raise DataError(
-            f"{where} {have}; this model reads {n}, those of columns {text.source_column}: wanted {n} strings in a tuple, or one "
-            "string with a TAB between two of them"
-        )
+        with_tab = "with a TAB between two of them"
+        wanted = f"{n} sources {with_tab}" if isinstance(given, str) else f"{n} strings in a tuple, or one string {with_tab}"
+        raise DataError(f"{where} {have}; this model reads {n}, those of columns {text.source_column}: wanted {wanted}")
     return BETWEEN.join(parts)
 
 

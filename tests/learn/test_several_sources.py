@@ -58,7 +58,8 @@ def test_weights_say_which_column_they_are_of(two):
 
 @pytest.mark.parametrize("wrong", ["bc", "b\tc\td", ("a", "b", "c"), ("a\tb", "c"), [["a", 3]], [("a",)]])
 def test_another_number_of_sources(two, wrong):
-    with pytest.raises(DataError, match="this model reads 2, those of columns 1,4"):
+    wanted = "2 sources with a TAB" if isinstance(wrong, str) else "2 strings in a tuple, or one string with a TAB"
+    with pytest.raises(DataError, match=f"this model reads 2, those of columns 1,4: wanted {wanted} between two of them"):
         jumok.load(two).translate(wrong)
 
 
@@ -69,7 +70,7 @@ def test_every_command(two, data, tmp_path, capsys, monkeypatch):
     assert "2 sources, of columns 1, 4, with a token between two" in capsys.readouterr().out
     assert main(["explain", str(two), "bc\ta"]) == 0 and main(["next", str(two), "bc\ta", "--prefix", "A"]) == 0
     assert main(["explain", str(two), "bc"]) == 2
-    assert "wanted 2 strings in a tuple, or one string with a TAB" in capsys.readouterr().err
+    assert "wanted 2 sources with a TAB between two of them" in capsys.readouterr().err
     assert main(["page", str(two), "--out", str(tmp_path / "p.html")]) == 2
     assert "a page cannot hold it: it reads 2 sources a line" in capsys.readouterr().err
     lines = tmp_path / "lines.txt"
